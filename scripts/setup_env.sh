@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Creates or updates the virtual environment that the other scripts use, and prints the path of its Python.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: bash scripts/setup_env.sh
+
+Creates .venv, installs the pinned requirements and this package into it, and prints the path of its Python. When the
+requirements have not changed since the last time, it only prints the path.
+
+Environment:
+  MINDSPORE_VERSION   another MindSpore than the one in requirements.txt, in a virtual environment of its own;
+                      MINDSPORE_VERSION=2.10.0 uses .venv-ms2.10.0
+TEXT
+}
+
+# Standard output carries only the path of the Python, so that a script can write PYTHON="$(bash scripts/setup_env.sh)".
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "setup_env.sh: $*"; exit 2; }
+
+is_supported() {
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null
+}
+
+find_python() {
+    local candidate
+    for candidate in python3.11 python3.12 python3.10 python3; do
+        if command -v "$candidate" >/dev/null && is_supported "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    fail "wanted Python 3.10, 3.11 or 3.12 on PATH, because MindSpore has wheels for these only; got" \
+        "$(python3 --version 2>/dev/null || echo 'no python3'). On Debian 12: apt-get install python3 python3-venv"
+}
+
+create_venv() {
+    local python
+    python="$(find_python)"
+    if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
+        fail "$python cannot create virtual environments. On Debian and Ubuntu: apt-get install python3-venv" \
+            "(for a Python that is not the system's: python3.11-venv, python3.12-venv, ...)"
+    fi
+    say "Creating $venv with $python"
+    "$python" -m venv "$venv" >&2 || fail "could not create $venv"
+}
+
+wanted_requirements() {
+    if [ -n "$mindspore_version" ]; then
+        printf 'mindspore==%s\n' "$mindspore_version"
+        grep -v '^mindspore==' "$root/requirements.txt"
+    else
+        cat "$root/requirements.txt"
+    fi
+    cat "$root/requirements-dev.txt"
+}
+
+install_packages() {
+    local list="$venv/requirements-wanted.txt"
+    wanted_requirements >"$list"
+    say "Installing the requirements into $venv (about 1 GB to download, 3 GB on disk)"
+    "$venv/bin/python" -m pip install --disable-pip-version-check -r "$list" >&2 \
+        || fail "pip could not install the requirements; its message is above"
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --editable "$root" >&2 \
+        || fail "pip could not install the package; its message is above"
+}
+
+main() {
+    case "${1:-}" in
+        "") ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; fail "unknown argument: $1" ;;
+    esac
+
+    root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+    mindspore_version="${MINDSPORE_VERSION:-}"
+    venv="$root/.venv${mindspore_version:+-ms$mindspore_version}"
+    local stamp="$venv/requirements.stamp" wanted
+    # The root belongs to the stamp because the editable installation points there.
+    wanted="$({ printf '%s\n' "$root"; wanted_requirements; } | sha256sum | cut -d ' ' -f 1)"
+
+    if [ ! -x "$venv/bin/python" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+        if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+            create_venv
+        fi
+        is_supported "$venv/bin/python" \
+            || fail "wanted Python 3.10 to 3.12 in $venv, got $("$venv/bin/python" --version). Remove $venv and try again."
+        rm -f "$stamp"
+        install_packages
+        printf '%s\n' "$wanted" >"$stamp"
+        say "Environment ready: $venv"
+    fi
+    printf '%s\n' "$venv/bin/python"
+}
+
+main "$@"

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change is accepted.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: bash scripts/test.sh [fast] [format] [pytest arguments ...]
+
+Sets up the environment, then runs ruff, mypy and all tests. All stages run even when one fails; the exit status is 1
+if any failed.
+
+  fast      leave out the tests marked slow
+  format    also check the formatting (ruff format --check)
+
+  bash scripts/test.sh fast tests/ops -x
+TEXT
+}
+
+format=no
+selection=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -h | --help) usage; exit 0 ;;
+        fast) selection=(-m "not slow") ;;
+        format) format=yes ;;
+        *) break ;;
+    esac
+    shift
+done
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$root"
+python="$(bash "$root/scripts/setup_env.sh")"
+status=0
+summary=()
+
+stage() {
+    local name="$1" begin=$SECONDS result=ok
+    shift
+    printf '\n== %s\n' "$name"
+    "$@" || { result=FAILED; status=1; }
+    summary+=("$name $result, $((SECONDS - begin)) s")
+}
+
+stage "ruff check" "$python" -m ruff check .
+if [ "$format" = yes ]; then
+    stage "ruff format" "$python" -m ruff format --check .
+fi
+stage mypy "$python" -m mypy
+stage pytest "$python" -m pytest "${selection[@]}" "$@"
+
+printf '\n'
+printf '%s\n' "${summary[@]}"
+exit "$status"

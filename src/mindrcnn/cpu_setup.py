@@ -1,0 +1,77 @@
+"""What a process needs in its environment before MindSpore loads.
+
+`mindrcnn/__init__.py` calls `prepare_environment`, and Python runs that file before any other module of the package, so
+the settings hold whichever module is imported first. Nothing here may import MindSpore: its version is read from the
+installed package's metadata.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+
+ONEDNN_VARIABLE = "ONEDNN_MAX_CPU_ISA"
+LOG_VARIABLE = "GLOG_v"
+
+# On processors with AVX-512 these versions run a float32 3x3 convolution through a reference kernel of oneDNN: 64 to 64
+# channels at 200x336 takes 4.6 s instead of 0.03 s on two cores. 2.8 is not affected and does not get the setting.
+SLOW_CONVOLUTION_VERSIONS = ((2, 9), (2, 10))
+ONEDNN_ISA = "AVX2"
+
+# 3 is ERROR. MindSpore's own warnings (deprecated arguments, parameters absent from a checkpoint) repeat what this
+# package reports itself, or concern nothing that a user of it can change.
+LOG_LEVEL = "3"
+
+FIRST_UNSUPPORTED_NUMPY = (2, 0)
+
+
+def prepare_environment() -> None:
+    """Sets the environment variables that MindSpore reads; values that the user has set stay.
+
+    Raises:
+        ImportError: NumPy 2 or later is installed. MindSpore up to 2.10 then fails in ordinary tensor arithmetic.
+    """
+    _require_supported_numpy()
+    os.environ.setdefault(LOG_VARIABLE, LOG_LEVEL)
+    mindspore_version = _installed_version("mindspore")
+    if _major_minor(mindspore_version) in SLOW_CONVOLUTION_VERSIONS and ONEDNN_VARIABLE not in os.environ:
+        os.environ[ONEDNN_VARIABLE] = ONEDNN_ISA
+        if "mindspore" in sys.modules:
+            _warn_imported_late(mindspore_version)
+
+
+def _warn_imported_late(mindspore_version: str) -> None:
+    # oneDNN reads the variable at its first convolution or matrix product, not at import: often it is still in time.
+    warnings.warn(
+        f"mindspore {mindspore_version} was imported before mindrcnn. {ONEDNN_VARIABLE}={ONEDNN_ISA} has been set now, "
+        "but if a convolution or matrix product has already run in this process, convolutions can stay 100 times "
+        f"slower. Import mindrcnn before mindspore, or set {ONEDNN_VARIABLE} before starting Python.",
+        RuntimeWarning,
+        stacklevel=4,  # the user's import of mindrcnn
+    )
+
+
+def _require_supported_numpy() -> None:
+    numpy_version = _installed_version("numpy")
+    if _major_minor(numpy_version) >= FIRST_UNSUPPORTED_NUMPY:
+        raise ImportError(
+            f"mindrcnn: wanted NumPy below 2, because MindSpore's tensor arithmetic fails with NumPy 2; "
+            f"got NumPy {numpy_version}. Run: {sys.executable} -m pip install 'numpy<2'"
+        )
+
+
+def _installed_version(distribution: str) -> str:
+    """Version from the package metadata; empty where it is not installed."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def _major_minor(text: str) -> tuple[int, int]:
+    """(2, 10) for '2.10.0rc1'; (0, 0) for anything that does not start with two numbers."""
+    found = re.match(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)

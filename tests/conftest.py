@@ -1,0 +1,37 @@
+"""Fixtures that every test folder uses."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real data kept outside the repository; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("MINDRCNN_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}: set MINDRCNN_SHARED_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden(shared_data: Path) -> Path:
+    """Folder of parity arrays computed by detectron2, torchvision and mmdetection."""
+    folder = shared_data.parent / "golden"
+    if not folder.is_dir():
+        pytest.skip(f"no parity data at {folder}")
+    return folder
+
+
+@pytest.fixture(params=["graph", "pynative"])
+def mode(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs the test once compiled and once eagerly."""
+    import mindspore as ms
+
+    ms.set_context(mode=ms.GRAPH_MODE if request.param == "graph" else ms.PYNATIVE_MODE)
+    yield request.param
+    ms.set_context(mode=ms.PYNATIVE_MODE)

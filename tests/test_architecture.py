@@ -1,0 +1,280 @@
+"""The shape of the code: which package may import which, sizes, and habits that no linter rule covers.
+
+Every rule is a function from source modules to a list of complaints. It is run on the package, and on a small module
+that breaks it, so that a rule that no longer sees anything is noticed.
+"""
+
+import ast
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGE = "mindrcnn"
+PROGRAMS = ("train.py", "eval.py", "infer.py", "export.py")
+
+MAX_FILE_LINES = 300
+HARD_MAX_FILE_LINES = 400
+LONG_FILES = {"config": "one dataclass per part of a run: a single table of every key"}
+MAX_FUNCTION_LINES = 60
+
+# What each part may import from the package, besides itself. A part that is not named here belongs to the programs: it
+# may import everything, and nothing named here may import it.
+ALLOWED = {
+    "errors": set(),
+    "cpu_setup": set(),
+    "config": {"errors"},
+    "native": {"errors"},
+    "ops": {"errors", "native"},
+    "models": {"errors", "ops"},
+    "data": {"errors"},
+    "evaluation": {"errors", "data"},
+    "engine": {"errors", "ops", "models", "data", "evaluation"},
+    "build": {"errors", "config", "ops", "models", "data", "evaluation", "engine"},
+}
+FRAMEWORK_FREE = ("data", "config", "errors", "cpu_setup")  # these must not import MindSpore
+
+# Modules whose results are their standard output.
+PRINTING_PARTS: dict[str, str] = {"data.demo": "reports what it made when it is run as a program"}
+
+# Only the folders that a machine's owner would have; "/path/to/..." in an example is fine.
+ABSOLUTE_PATH = re.compile(r"(?<![\w.}])/(?:home|root|tmp|Users|work|mnt|opt)/\w")
+TEXT_SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".sh", ".txt", ".cfg", ""}
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file; `name` is its dotted path inside the package, empty for the package itself."""
+
+    name: str
+    text: str
+    tree: ast.Module = field(init=False)
+    is_package: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tree", ast.parse(self.text))
+
+    @property
+    def part(self) -> str:
+        """Top-level part: `ops.boxes` is in ops, `config_loader` in config."""
+        first = self.name.split(".")[0]
+        return "config" if first.startswith("config_") else first
+
+    def where(self, node: ast.AST) -> str:
+        return f"{self.name or '__init__'}:{getattr(node, 'lineno', 0)}"
+
+
+def package_modules() -> list[Module]:
+    root = REPOSITORY / "src" / PACKAGE
+    modules = []
+    for path in sorted(root.rglob("*.py")):
+        parts = list(path.relative_to(root).with_suffix("").parts)
+        is_package = parts[-1] == "__init__"
+        name = ".".join(parts[:-1] if is_package else parts)
+        modules.append(Module(name=name, text=path.read_text(encoding="utf-8"), is_package=is_package))
+    return modules
+
+
+def programs() -> list[Module]:
+    present = [REPOSITORY / name for name in PROGRAMS if (REPOSITORY / name).is_file()]
+    return [Module(name=f"programs.{path.stem}", text=path.read_text(encoding="utf-8")) for path in present]
+
+
+def imported_names(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    """Every imported module as an absolute dotted name, wherever in the file the import stands."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                here = [PACKAGE, *module.name.split(".")]
+                up = node.level - (1 if module.is_package else 0)
+                base = ".".join([*here[: len(here) - up], *([base] if base else [])])
+            for alias in node.names:
+                yield node, f"{base}.{alias.name}"
+
+
+def imported_part(imported: str) -> str | None:
+    """The part of the package that an imported name belongs to; None for anything outside it."""
+    root, *rest = imported.split(".")
+    if root != PACKAGE or not rest:
+        return None
+    return "config" if rest[0].startswith("config_") else rest[0]
+
+
+def wrong_imports(modules: list[Module]) -> list[str]:
+    found = []
+    for module in modules:
+        if module.part not in ALLOWED:
+            continue
+        for node, imported in imported_names(module):
+            part = imported_part(imported)
+            if part is not None and part != module.part and part not in ALLOWED[module.part]:
+                found.append(f"{module.where(node)}: {module.part} imports {imported}")
+    return found
+
+
+def framework_imports(modules: list[Module]) -> list[str]:
+    return [
+        f"{module.where(node)}: {module.part} imports {imported}"
+        for module in modules
+        if module.part in FRAMEWORK_FREE
+        for node, imported in imported_names(module)
+        if imported.split(".")[0] == "mindspore"
+    ]
+
+
+def long_files(modules: list[Module]) -> list[str]:
+    found = []
+    for module in modules:
+        lines = len(module.text.splitlines())
+        limit = HARD_MAX_FILE_LINES if module.name in LONG_FILES else MAX_FILE_LINES
+        if lines > limit:
+            found.append(f"{module.name}: {lines} lines, at most {limit}")
+    return found
+
+
+def long_functions(modules: list[Module]) -> list[str]:
+    found = []
+    for module in modules:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > MAX_FUNCTION_LINES:
+                    found.append(f"{module.where(node)}: {node.name} has {lines} lines, at most {MAX_FUNCTION_LINES}")
+    return found
+
+
+def bare_excepts(modules: list[Module]) -> list[str]:
+    return [
+        f"{module.where(node)}: except without a type"
+        for module in modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ExceptHandler) and node.type is None
+    ]
+
+
+def prints(modules: list[Module]) -> list[str]:
+    return [
+        f"{module.where(node)}: print"
+        for module in modules
+        if module.name not in PRINTING_PARTS
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Name) and node.id == "print"
+    ]
+
+
+RULES: tuple[Callable[[list[Module]], list[str]], ...] = (
+    wrong_imports,
+    framework_imports,
+    long_files,
+    long_functions,
+    bare_excepts,
+    prints,
+)
+RULES_FOR_PROGRAMS = (long_files, long_functions, bare_excepts)
+
+BREACHES = [
+    (wrong_imports, "ops.boxes", "from mindrcnn.models.fpn import FPN"),
+    (wrong_imports, "ops.boxes", "def f():\n    import mindrcnn.models.fpn"),
+    (wrong_imports, "ops.boxes", "from ..models import fpn"),
+    (wrong_imports, "models.rpn", "from mindrcnn import build"),
+    (wrong_imports, "models.rpn", "from mindrcnn.config import RPNConfig"),
+    (wrong_imports, "engine.trainer", "import mindrcnn.config_loader"),
+    (wrong_imports, "data.loader", "from mindrcnn.models import rpn"),
+    (wrong_imports, "evaluation.predict", "from mindrcnn.models import detector"),
+    (wrong_imports, "build", "from mindrcnn.a_program import main"),
+    (framework_imports, "data.loader", "import mindspore as ms"),
+    (framework_imports, "data.loader", "def f():\n    from mindspore.dataset import vision"),
+    (long_files, "ops.boxes", "x = 1\n" * (MAX_FILE_LINES + 1)),
+    (long_files, "config", "x = 1\n" * (HARD_MAX_FILE_LINES + 1)),
+    (long_functions, "ops.boxes", "class A:\n    def f(self):\n" + "        x = 1\n" * MAX_FUNCTION_LINES),
+    (bare_excepts, "ops.boxes", "try:\n    f()\nexcept:\n    pass"),
+    (prints, "ops.boxes", "print('here')"),
+]
+
+NO_BREACHES = [
+    (wrong_imports, "ops.boxes", "import numpy\nfrom mindrcnn.errors import InputError\nfrom .coder import encode"),
+    (wrong_imports, "build", "from mindrcnn.config import Config\nfrom mindrcnn.models import rpn"),
+    (wrong_imports, "config_loader", "from mindrcnn.config import Config"),
+    (wrong_imports, "a_program", "from mindrcnn import build, config"),
+    (framework_imports, "ops.boxes", "import mindspore"),
+    (long_files, "ops.boxes", "x = 1\n" * MAX_FILE_LINES),
+    (long_functions, "ops.boxes", "def f():\n" + "    x = 1\n" * (MAX_FUNCTION_LINES - 1)),
+    (bare_excepts, "ops.boxes", "try:\n    f()\nexcept OSError:\n    pass"),
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_package(rule: Callable[[list[Module]], list[str]]) -> None:
+    modules = package_modules()
+    assert {"errors", "ops", "models", "data", "evaluation", "engine"} <= {module.part for module in modules}
+    assert rule(modules) == []
+
+
+@pytest.mark.parametrize("rule", RULES_FOR_PROGRAMS, ids=lambda rule: rule.__name__)
+def test_programs(rule: Callable[[list[Module]], list[str]]) -> None:
+    assert rule(programs()) == []
+
+
+@pytest.mark.parametrize(("rule", "name", "source"), BREACHES)
+def test_a_breach_is_found(rule: Callable[[list[Module]], list[str]], name: str, source: str) -> None:
+    assert len(rule([Module(name=name, text=source)])) == 1
+
+
+@pytest.mark.parametrize(("rule", "name", "source"), NO_BREACHES)
+def test_what_is_allowed_passes(rule: Callable[[list[Module]], list[str]], name: str, source: str) -> None:
+    assert rule([Module(name=name, text=source)]) == []
+
+
+def test_a_relative_import_in_a_package_file_is_resolved_from_that_package() -> None:
+    inside = Module(name="ops", text="from .boxes import area", is_package=True)
+    outside = Module(name="ops", text="from ..models import fpn", is_package=True)
+    assert wrong_imports([inside]) == []
+    assert len(wrong_imports([outside])) == 1
+
+
+def repository_texts() -> Iterator[tuple[str, str]]:
+    """Path and text of every file that git tracks or would track, this one excepted."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode != 0:
+        pytest.skip("not a git working tree")
+    for name in listed.stdout.split("\0"):
+        path = REPOSITORY / name
+        if name and path != Path(__file__) and path.suffix in TEXT_SUFFIXES and path.is_file():
+            yield name, path.read_text(encoding="utf-8")
+
+
+def test_no_paths_of_one_machine() -> None:
+    found = [
+        f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match[0]}..."
+        for name, text in repository_texts()
+        for match in ABSOLUTE_PATH.finditer(text)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('open("/home/ann/data")', True),
+        ("cd /tmp/x", True),
+        ("a path: /path/to/coco", False),
+        ("src/work/a.py", False),
+        ("${root}/tmp/x", False),
+        ("https://example.org/home/x", False),
+    ],
+)
+def test_the_pattern_of_such_paths(text: str, found: bool) -> None:
+    assert (ABSOLUTE_PATH.search(text) is not None) == found

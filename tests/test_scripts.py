@@ -1,0 +1,265 @@
+"""The shell scripts, run on a copy of the repository with a stand-in for Python: no network, nothing installed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SCRIPTS = ("scripts/setup_env.sh", "scripts/quickstart.sh", "scripts/test.sh", ".ci/run")
+BASH = shutil.which("bash") or "bash"
+
+# Every call is logged. `-m venv` puts a copy of this script where the environment's Python would be.
+FAKE_PYTHON = """#!BASH
+printf '%s\\n' "$*" >>"$FAKE_LOG"
+case "$*" in
+    *version_info*) exit "${FAKE_UNSUPPORTED:-0}" ;;
+    *ensurepip*) exit "${FAKE_NO_ENSUREPIP:-0}" ;;
+    "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+    "-m pip install"*) exit "${FAKE_PIP_STATUS:-0}" ;;
+    "-m mindrcnn.data.demo "*) mkdir -p "$3/annotations" && touch "$3/annotations/instances_val.json" ;;
+    "train.py "*) exit "${FAKE_TRAIN_STATUS:-0}" ;;
+    "eval.py "*) echo "Average Precision of bbox and segm" ;;
+    "-m ruff check"*) exit "${FAKE_RUFF_STATUS:-0}" ;;
+esac
+""".replace("BASH", BASH)
+
+
+class Sandbox:
+    """A copy of the scripts and requirements in a folder whose name has a space, with a fake Python on PATH."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "a clone"
+        self.log = folder / "calls.log"
+        self.bin = folder / "bin"
+        for name in (*SCRIPTS, "requirements.txt", "requirements-dev.txt"):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, self.root / name)
+        self.bin.mkdir()
+        (self.bin / "python3.11").write_text(FAKE_PYTHON)
+        (self.bin / "python3.11").chmod(0o755)
+
+    def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        self.log.write_text("")
+        inherited = {key: value for key, value in os.environ.items() if key != "MINDSPORE_VERSION"}
+        path = os.pathsep.join([str(self.bin), os.environ["PATH"]])
+        return subprocess.run(
+            [BASH, str(self.root / script), *arguments],
+            cwd=self.bin,  # a script has to find its repository from anywhere
+            env={**inherited, "PATH": path, "FAKE_LOG": str(self.log), **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def calls(self, start: str) -> list[str]:
+        return [line for line in self.log.read_text().splitlines() if line.startswith(start)]
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Sandbox:
+    return Sandbox(tmp_path)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_is_executable_bash_that_parses(script: str) -> None:
+    path = REPOSITORY / script
+    assert path.read_text().startswith("#!/usr/bin/env bash\n")
+    assert os.access(path, os.X_OK)
+    checked = subprocess.run([BASH, "-n", str(path)], capture_output=True, text=True)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("script", SCRIPTS[:3])
+def test_help_does_nothing_but_explain(sandbox: Sandbox, script: str) -> None:
+    process = sandbox.run(script, "--help")
+    assert process.returncode == 0
+    assert process.stdout.startswith(f"usage: bash {script}")
+    assert sandbox.calls("") == []
+
+
+@pytest.mark.parametrize("script", ["scripts/setup_env.sh", "scripts/quickstart.sh"])
+def test_an_unknown_argument_is_named(sandbox: Sandbox, script: str) -> None:
+    process = sandbox.run(script, "--frist")
+    assert process.returncode == 2
+    assert "unknown argument: --frist" in process.stderr
+    assert sandbox.calls("") == []
+
+
+# ------------------------------------------------------------------------------------------------------ setup_env.sh
+
+
+def test_environment_is_made_once(sandbox: Sandbox) -> None:
+    python = sandbox.root / ".venv" / "bin" / "python"
+
+    first = sandbox.run("scripts/setup_env.sh")
+    assert (first.returncode, first.stdout) == (0, f"{python}\n"), first.stderr
+    assert sandbox.calls("-m venv") == [f"-m venv {sandbox.root}/.venv"]
+    requirements, package = sandbox.calls("-m pip install")
+    assert requirements.endswith("-r " + str(sandbox.root / ".venv" / "requirements-wanted.txt"))
+    assert package.endswith(f"--no-deps --editable {sandbox.root}")
+
+    second = sandbox.run("scripts/setup_env.sh")
+    assert (second.returncode, second.stdout, second.stderr) == (0, f"{python}\n", "")
+    assert sandbox.calls("") == []
+
+
+def test_installs_what_both_requirement_files_list(sandbox: Sandbox) -> None:
+    sandbox.run("scripts/setup_env.sh")
+    wanted = (sandbox.root / ".venv" / "requirements-wanted.txt").read_text()
+    assert wanted == "".join((REPOSITORY / name).read_text() for name in ("requirements.txt", "requirements-dev.txt"))
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_a_changed_requirement_is_installed_into_the_same_environment(sandbox: Sandbox, name: str) -> None:
+    sandbox.run("scripts/setup_env.sh")
+    with (sandbox.root / name).open("a") as requirements:
+        requirements.write("another==1.0\n")
+    assert sandbox.run("scripts/setup_env.sh").returncode == 0
+    assert sandbox.calls("-m venv") == []
+    assert len(sandbox.calls("-m pip install")) == 2
+    assert "another==1.0" in (sandbox.root / ".venv" / "requirements-wanted.txt").read_text()
+
+
+def test_a_moved_clone_is_installed_again(sandbox: Sandbox) -> None:
+    sandbox.run("scripts/setup_env.sh")
+    sandbox.root = sandbox.root.rename(sandbox.root.with_name("moved clone"))
+    assert sandbox.run("scripts/setup_env.sh").returncode == 0
+    assert sandbox.calls("-m pip install")[1].endswith(f"--editable {sandbox.root}")
+
+
+def test_a_failed_installation_is_reported_and_tried_again(sandbox: Sandbox) -> None:
+    failed = sandbox.run("scripts/setup_env.sh", FAKE_PIP_STATUS="1")
+    assert failed.returncode == 2
+    assert failed.stdout == ""
+    assert "pip could not install the requirements" in failed.stderr
+    assert sandbox.run("scripts/setup_env.sh").returncode == 0
+    assert len(sandbox.calls("-m pip install")) == 2
+
+
+def test_another_mindspore_gets_an_environment_of_its_own(sandbox: Sandbox) -> None:
+    sandbox.run("scripts/setup_env.sh")
+    process = sandbox.run("scripts/setup_env.sh", MINDSPORE_VERSION="2.10.0")
+    venv = sandbox.root / ".venv-ms2.10.0"
+    assert process.stdout == f"{venv}/bin/python\n"
+    wanted = (venv / "requirements-wanted.txt").read_text().splitlines()
+    assert [line for line in wanted if line.startswith("mindspore")] == ["mindspore==2.10.0"]
+    assert "numpy==1.26.4" in wanted
+    sandbox.run("scripts/setup_env.sh")
+    assert sandbox.calls("") == []
+
+
+def test_without_ensurepip_the_package_to_install_is_named(sandbox: Sandbox) -> None:
+    process = sandbox.run("scripts/setup_env.sh", FAKE_NO_ENSUREPIP="1")
+    assert process.returncode == 2
+    assert "apt-get install python3-venv" in process.stderr
+    assert not (sandbox.root / ".venv").exists()
+
+
+def test_without_a_supported_python_the_wanted_versions_are_named(sandbox: Sandbox) -> None:
+    for name in ("python3.12", "python3.10", "python3"):
+        shutil.copy(sandbox.bin / "python3.11", sandbox.bin / name)
+    process = sandbox.run("scripts/setup_env.sh", FAKE_UNSUPPORTED="1")
+    assert process.returncode == 2
+    assert "wanted Python 3.10, 3.11 or 3.12" in process.stderr
+    assert not (sandbox.root / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "supported"), [((3, 9), False), ((3, 10), True), ((3, 12), True), ((3, 13), False)]
+)
+def test_the_version_range_is_the_packages_own(version: tuple[int, int], supported: bool) -> None:
+    check = re.search(r"-c 'import sys; (sys\.exit.*?)'", (REPOSITORY / "scripts/setup_env.sh").read_text())
+    assert check is not None
+    process = subprocess.run([sys.executable, "-c", f"import sys; sys.version_info = {version}; {check[1]}"])
+    assert (process.returncode == 0) == supported
+    assert 'requires-python = ">=3.10,<3.13"' in (REPOSITORY / "pyproject.toml").read_text()
+
+
+# ----------------------------------------------------------------------------------------------------- quickstart.sh
+
+
+def test_quickstart_runs_every_step_in_order_and_says_where_things_lie(sandbox: Sandbox) -> None:
+    process = sandbox.run("scripts/quickstart.sh")
+    assert process.returncode == 0, process.stderr
+    steps = [line.split()[:2] for line in sandbox.calls("") if not line.startswith(("-c", "-m venv", "-m pip"))]
+    assert [name for name, _ in steps] == ["-m", "train.py", "eval.py", "infer.py"]
+    train, evaluate, infer = (sandbox.calls(name)[0] for name in ("train.py", "eval.py", "infer.py"))
+    run = train.split("--run-dir ")[1]
+    assert train.startswith("train.py configs/demo/mask_rcnn_mobilenet_v1.yaml --run-dir runs/")
+    assert evaluate == f"eval.py {run}/best.ckpt --out {run}/eval"
+    assert infer == f"infer.py {run}/best.ckpt demo_data/val --out {run}/pictures"
+    closing = process.stdout.split("== Finished")[1]
+    assert "Average Precision of bbox and segm" in closing
+    for name in ("pictures", "train.log", "curves.png", "best.ckpt"):
+        assert f"{sandbox.root}/{run}/{name}" in closing
+
+
+def test_quickstart_again_keeps_the_demo_data_and_starts_a_new_run(sandbox: Sandbox) -> None:
+    sandbox.run("scripts/quickstart.sh")
+    first = sandbox.calls("train.py")
+    time.sleep(1.1)  # run folders are named after the second
+    assert sandbox.run("scripts/quickstart.sh").returncode == 0
+    assert sandbox.calls("-m mindrcnn.data.demo") == []
+    assert sandbox.calls("train.py") != first
+
+
+def test_quickstart_completes_interrupted_demo_data(sandbox: Sandbox) -> None:
+    (sandbox.root / "demo_data" / "train").mkdir(parents=True)
+    assert sandbox.run("scripts/quickstart.sh").returncode == 0
+    assert sandbox.calls("-m mindrcnn.data.demo") == ["-m mindrcnn.data.demo demo_data"]
+
+
+def test_quickstart_stops_at_the_first_failure(sandbox: Sandbox) -> None:
+    process = sandbox.run("scripts/quickstart.sh", FAKE_TRAIN_STATUS="3")
+    assert process.returncode == 3
+    assert sandbox.calls("eval.py") == []
+    assert "Finished" not in process.stdout
+
+
+# ----------------------------------------------------------------------------------------------- test.sh and .ci/run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pytest_call"),
+    [
+        ([], "-m pytest"),
+        (["fast"], "-m pytest -m not slow"),
+        (["fast", "tests/ops", "-x"], "-m pytest -m not slow tests/ops -x"),
+        (["tests/ops"], "-m pytest tests/ops"),
+    ],
+)
+def test_test_sh_runs_all_stages(sandbox: Sandbox, arguments: list[str], pytest_call: str) -> None:
+    process = sandbox.run("scripts/test.sh", *arguments)
+    assert process.returncode == 0, process.stderr
+    stages = [line for line in sandbox.calls("-m") if not line.startswith(("-m venv", "-m pip "))]
+    assert stages == ["-m ruff check .", "-m mypy", pytest_call]
+    assert re.search(r"^pytest ok, \d+ s$", process.stdout, re.MULTILINE)
+
+
+def test_test_sh_checks_the_format_on_request(sandbox: Sandbox) -> None:
+    sandbox.run("scripts/test.sh", "format", "fast")
+    assert sandbox.calls("-m ruff format") == ["-m ruff format --check ."]
+    assert sandbox.calls("-m pytest") == ["-m pytest -m not slow"]
+
+
+def test_test_sh_goes_on_after_a_failure_and_fails(sandbox: Sandbox) -> None:
+    process = sandbox.run("scripts/test.sh", FAKE_RUFF_STATUS="1")
+    assert process.returncode == 1
+    assert sandbox.calls("-m pytest") == ["-m pytest"]
+    assert "ruff check FAILED" in process.stdout
+    assert "mypy ok" in process.stdout
+
+
+def test_ci_also_runs_fast_tests_on_the_newest_mindspore(sandbox: Sandbox) -> None:
+    assert sandbox.run(".ci/run").returncode == 0
+    everything, newest = sandbox.calls("-m pytest")
+    assert everything == "-m pytest"
+    assert newest.startswith("-m pytest -m not slow tests/")
+    assert (sandbox.root / ".venv-ms2.10.0").is_dir()
+    assert sandbox.run(".ci/run", FAKE_RUFF_STATUS="1").returncode == 1
