@@ -1,0 +1,122 @@
+"""Writes docs/configuration.md from the schema in config.py.
+
+    python -m mindrcnn.config_docs > docs/configuration.md
+    python -m mindrcnn.config_docs --check docs/configuration.md
+
+With --check nothing is written; the exit status is 1 when the file differs from what would be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any
+
+from mindrcnn.config import Config
+from mindrcnn.config_types import Key, describe_limits, describe_type, keys_of, sections_of, tagged_members
+
+_INTRODUCTION = """\
+# Configuration
+
+This page is generated from `src/mindrcnn/config.py` by `python -m mindrcnn.config_docs > docs/configuration.md`.
+
+A run is described by one YAML file. Every key has a default, so a file holds only what differs from it:
+
+```yaml
+base: mask_rcnn_r50_fpn_1x_coco.yaml   # start from another file, given relative to this one
+name: my_run
+data:
+  root: data/my_set
+  train: {name: train}
+  val: {name: val}
+train:
+  schedule: {length: 24, milestones: [16, 22]}
+```
+
+**Inheritance.** `base` is a path relative to the file that names it, or a list of paths; later ones win, and the file
+itself wins over all of them. Bases can have bases. Mappings merge key by key; all other values are replaced as a whole.
+A section with a `type` that differs from the base's replaces the base's section instead of merging with it.
+
+**Command line.** Every program takes overrides `a.b=value`, with the value in YAML. They win over the files, and among
+themselves the last one wins:
+
+```
+python train.py configs/mask_rcnn_r50_fpn_1x_coco.yaml train.batch_size=4 'data.buckets=[[512, 512]]'
+python train.py configs/mask_rcnn_r50_fpn_1x_coco.yaml model.mask=null
+```
+
+**Values** are YAML 1.2: `true` and `false` are the only truth values (`off` and `no` are words), `1e-4` is a number, a
+whole number serves where a number is wanted, and text that looks like a number needs quotes.
+
+**Mistakes** are reported with the file and line or the command line, the key, what was wanted and what was there; an
+unknown key comes with the nearest valid one. Numbers that follow from others (anchors per cell, feature sizes, steps
+per epoch, the scaled learning rate) are computed and have no key.
+
+**Resolved configuration.** Each run folder and each checkpoint hold the complete configuration that was used, so a
+checkpoint can be evaluated and used without its YAML file.
+"""
+
+_TABLE_HEAD = "| key | type | default | limits | meaning |\n|---|---|---|---|---|\n"
+
+
+def render() -> str:
+    """The whole page."""
+    sections = "".join(_section(Config, "", {}))
+    return f"{_INTRODUCTION}\n{sections}".rstrip("\n") + "\n"
+
+
+def _section(section: type, name: str, defaults: dict[str, Any], note: str = "") -> Iterator[str]:
+    """The table of one dataclass, then those of the dataclasses inside it; `defaults` win over the keys' own."""
+    keys = [(key, defaults.get(key.name, key.default)) for key in keys_of(section)]
+    rows = [_row(key, f"{name}.{key.name}" if name else key.name, default) for key, default in keys]
+    heading = f"`{name}`{note}" if name else "Top level"
+    yield f"## {heading}\n\n{' '.join((section.__doc__ or '').split())}\n\n{_TABLE_HEAD}{''.join(rows)}\n"
+    for key, default in keys:
+        inner = f"{name}.{key.name}" if name else key.name
+        tags = {member: tag for tag, member in tagged_members(key.hint).items()} if _is_tagged(key) else {}
+        for member in sections_of(key.hint):
+            inherited = vars(default) if isinstance(default, member) else {}
+            yield from _section(member, inner, inherited, f" with `type: {tags[member]}`" if tags else "")
+
+
+def _row(key: Key, dotted: str, default: Any) -> str:
+    kind = "section" if sections_of(key.hint) == (key.hint,) else describe_type(key.hint)
+    limits = describe_limits(key.low, key.high)
+    limits = f"each {limits}" if limits and kind.startswith("list") else limits
+    cells = (f"`{dotted}`", kind, _default(default), limits, " ".join(key.doc.split()))
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def _is_tagged(key: Key) -> bool:
+    return bool(sections_of(key.hint)) and sections_of(key.hint) != (key.hint,)
+
+
+def _default(value: Any) -> str:
+    if is_dataclass(value):
+        return "see below"
+    if value == "":
+        return "empty"
+    return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the page, or with --check says whether a file equals it; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Writes the page that explains every configuration key.")
+    parser.add_argument("--check", type=Path, metavar="FILE", help="compare FILE with the page instead of printing it")
+    options = parser.parse_args(arguments)
+    if options.check is None:
+        sys.stdout.write(render())
+        return 0
+    if options.check.is_file() and options.check.read_text(encoding="utf-8") == render():
+        return 0
+    command = f"python -m mindrcnn.config_docs > {options.check}"
+    sys.stderr.write(f"{options.check} is not in step with config.py; run: {command}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

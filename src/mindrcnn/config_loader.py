@@ -1,0 +1,189 @@
+"""From YAML and command-line overrides to the typed configuration of config.py, and back.
+
+Every mistake is one InputError that names the file and line (or the command line), the dotted key, what was wanted and
+what was there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from mindrcnn.config import Config
+from mindrcnn.config_types import (
+    accepts_null,
+    all_keys,
+    describe_limits,
+    describe_type,
+    is_union,
+    keys_of,
+    tagged_members,
+)
+from mindrcnn.config_yaml import Node, Origin, describe_value, dump_yaml, merge, override_tree, parse_yaml, read_tree
+from mindrcnn.errors import InputError
+
+# How alike (difflib's ratio) a name must be to be offered as the one that was meant, elsewhere in the tree.
+_ALIKE_ELSEWHERE = 0.75
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A value's dotted key and the limits on its numbers."""
+
+    key: str
+    low: float | None = None
+    high: float | None = None
+
+    def item(self, index: int) -> _Place:
+        return _Place(f"{self.key}[{index}]", self.low, self.high)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a YAML file, its bases and the overrides `a.b=value`; keys not given keep their default.
+
+    Raises InputError for a file that cannot be read, and for unknown keys, wrong values and impossible combinations.
+    """
+    return _resolve(read_tree(Path(path)), overrides)
+
+
+def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a resolved YAML text, such as a checkpoint holds; `source` names it in errors.
+
+    Raises InputError as `load_config` does; `base` is not a key of a resolved text.
+    """
+    return _resolve(parse_yaml(text, source), overrides)
+
+
+def dump_config(config: Config) -> str:
+    """The complete resolved configuration as YAML, keys in the order declared; `parse_config` reads it back equal."""
+    return dump_yaml(_plain(config))
+
+
+def _resolve(tree: Node, overrides: Sequence[str]) -> Config:
+    if not isinstance(tree.value, dict):
+        raise InputError(f"{tree.origin}: wanted keys and values, got {describe_value(tree)}")
+    source = Origin(tree.origin.source)
+    tree = merge(tree, override_tree(overrides))
+    try:
+        return _section(Config, tree, "", Config())
+    except ValueError as error:  # from a dataclass's __post_init__, as "key: wanted ..., got ..."
+        raise InputError(f"{_origin_of(str(error).partition(':')[0], tree, source)}: {error}") from error
+
+
+def _section(section: type, node: Node, key: str, default: Any) -> Any:
+    """An instance of the dataclass `section`; keys not given are taken from `default`, an instance or MISSING."""
+    if not isinstance(node.value, dict):
+        raise _wrong(node, _Place(key), section)
+    keys = keys_of(section)
+    for name in node.value:
+        if name not in {item.name for item in keys}:
+            raise _unknown(node.value[name].origin, key, name, [item.name for item in keys])
+    values = {}
+    for item in keys:
+        place = _Place(f"{key}.{item.name}" if key else item.name, item.low, item.high)
+        inherited = item.default if default is MISSING else getattr(default, item.name)
+        if item.name in node.value:
+            values[item.name] = _value(item.hint, node.value[item.name], place, inherited)
+        elif inherited is MISSING:
+            raise InputError(f"{node.origin}: {place.key}: wanted {describe_type(item.hint)}, got no such key")
+        else:
+            values[item.name] = inherited
+    return section(**values)
+
+
+def _value(hint: Any, node: Node, place: _Place, default: Any) -> Any:
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _section(hint, node, place.key, default)
+    if is_union(hint):
+        return _union(hint, node, place, default)
+    if get_origin(hint) is Literal:
+        if node.value not in get_args(hint):
+            raise _wrong(node, place, hint)
+        return node.value
+    if get_origin(hint) is tuple:
+        return _tuple(hint, node, place)
+    return _scalar(hint, node, place)
+
+
+def _union(hint: Any, node: Node, place: _Place, default: Any) -> Any:
+    if node.value is None and accepts_null(hint):
+        return None
+    if not isinstance(node.value, dict):
+        raise _wrong(node, place, hint)
+    members = tagged_members(hint)
+    wanted = f"one of {', '.join(members)}"
+    if "type" not in node.value:
+        raise InputError(f"{node.origin}: {place.key}.type: wanted {wanted}, got no such key")
+    tag = node.value["type"]
+    if not isinstance(tag.value, str) or tag.value not in members:
+        raise InputError(f"{tag.origin}: {place.key}.type: wanted {wanted}, got {describe_value(tag)}")
+    member = members[tag.value]
+    return _section(member, node, place.key, default if isinstance(default, member) else MISSING)
+
+
+def _tuple(hint: Any, node: Node, place: _Place) -> tuple[Any, ...]:
+    items = get_args(hint)
+    if not isinstance(node.value, list):
+        raise _wrong(node, _Place(place.key), hint)
+    if items[1:] == (Ellipsis,):
+        items = (items[0],) * len(node.value)
+    if len(node.value) != len(items):
+        raise _wrong(node, _Place(place.key), hint)
+    pairs = enumerate(zip(items, node.value, strict=True))
+    return tuple(_value(item, child, place.item(i), MISSING) for i, (item, child) in pairs)
+
+
+def _scalar(hint: Any, node: Node, place: _Place) -> Any:
+    value = node.value
+    if hint is float and type(value) is int:
+        value = float(value) if abs(value) < 2**1023 else math.inf
+    if type(value) is not hint:
+        raise _wrong(node, place, hint)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        inside = (place.low is None or value >= place.low) and (place.high is None or value <= place.high)
+        if not inside or not math.isfinite(value):
+            raise _wrong(node, place, hint)
+    return value
+
+
+def _wrong(node: Node, place: _Place, hint: Any) -> InputError:
+    wanted = " ".join(part for part in (describe_type(hint), describe_limits(place.low, place.high)) if part)
+    hint_quotes = " (quotes make a string)" if hint is str and isinstance(node.value, bool | int | float) else ""
+    return InputError(f"{node.origin}: {place.key}: wanted {wanted}{hint_quotes}, got {describe_value(node)}")
+
+
+def _unknown(origin: Origin, key: str, name: str, siblings: Iterable[str]) -> InputError:
+    prefix = f"{key}." if key else ""
+    siblings = list(siblings)
+    message = f"{origin}: unknown key {prefix}{name}, nearest valid key: "
+    here = difflib.get_close_matches(name, siblings, n=1)
+    if here:
+        return InputError(f"{message}{prefix}{here[0]}")
+    elsewhere = {item.name: dotted for dotted, item in all_keys(Config)}
+    meant = difflib.get_close_matches(name, elsewhere, n=1, cutoff=_ALIKE_ELSEWHERE)
+    if meant:
+        return InputError(f"{message}{elsewhere[meant[0]]}")
+    nearest = difflib.get_close_matches(name, siblings, n=1, cutoff=0.0)[0]
+    return InputError(f"{message}{prefix}{nearest} (valid here: {', '.join(siblings)})")
+
+
+def _origin_of(key: str, tree: Node, otherwise: Origin) -> Origin:
+    """Where a dotted key, or else the closest section around it, was written; `otherwise` when none of them was."""
+    node, origin = tree, otherwise
+    for name in key.split("."):
+        if not isinstance(node.value, dict) or name not in node.value:
+            break
+        node = node.value[name]
+        origin = node.origin
+    return origin
+
+
+def _plain(value: Any) -> Any:
+    """Nested dicts, lists and scalars of a configuration value."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in keys_of(type(value))}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

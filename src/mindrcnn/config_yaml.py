@@ -1,0 +1,242 @@
+"""YAML files and command-line overrides as one tree in which every value remembers where it was written.
+
+Scalars follow the YAML 1.2 core schema, not PyYAML's 1.1: `off`, `no` and `on` are strings and `1e-4` is a number, so
+a choice named `off` or a class named `no` means what it says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mindrcnn.errors import InputError
+
+COMMAND_LINE = "command line"
+BASE_KEY = "base"
+
+_TAG = "tag:yaml.org,2002:"
+_FLOAT = re.compile(
+    r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
+)
+_CORE_SCHEMA = (
+    ("null", re.compile(r"(?:~|null|Null|NULL|)\Z")),
+    ("bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")),
+    ("int", re.compile(r"[-+]?[0-9]+\Z")),
+    ("float", _FLOAT),
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value was written: a file or the command line, and the line (from 1) where there is one."""
+
+    source: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.line is None else f"{self.source}, line {self.line}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A scalar (None, bool, int, float, str), a list of nodes or a mapping of names to nodes, and its origin.
+
+    The origin of a mapping's entry is the line of its key.
+    """
+
+    value: bool | int | float | str | list[Node] | dict[str, Node] | None
+    origin: Origin
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads scalars by the YAML 1.2 core schema alone."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _name, _pattern in _CORE_SCHEMA:
+    _Loader.add_implicit_resolver(_TAG + _name, _pattern, None)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every string that YAML 1.1 or 1.2 would read as something else; lists on one line, mappings as blocks."""
+
+
+_Dumper.add_implicit_resolver(_TAG + "float", _FLOAT, None)
+_Dumper.add_representer(list, lambda dumper, data: dumper.represent_sequence(_TAG + "seq", data, flow_style=True))
+
+
+def dump_yaml(data: dict[str, Any]) -> str:
+    """YAML text of nested dicts, lists and scalars, in the order given, which `parse_yaml` reads back exactly."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120)
+
+
+def parse_yaml(text: str, source: str) -> Node:
+    """The tree of one YAML text; `source` names it in origins and errors.
+
+    Raises InputError for text that is not YAML, an empty text, a duplicate key or a tag outside the core schema.
+    """
+    try:
+        document = yaml.compose(text, Loader=_Loader)
+        if document is None:
+            raise InputError(f"{source}: wanted keys and values, got nothing")
+        return _node(document, _origin(source, document), "")
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark and source != COMMAND_LINE else None
+        raise InputError(f"{Origin(source, line)}: not valid YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{source}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{source}: not usable YAML: nested without end") from error
+
+
+def read_tree(path: Path, trail: tuple[Path, ...] = ()) -> Node:
+    """The tree of a file merged over the files that its `base` names (a path relative to the file, or a list of them).
+
+    `trail` holds the files that led here. Raises InputError for a file that cannot be read, a tree that is not a
+    mapping and a cycle of bases.
+    """
+    resolved = path.resolve()
+    if resolved in trail:
+        names = " -> ".join(str(step) for step in (*trail[trail.index(resolved) :], resolved))
+        raise InputError(f"{path}: {BASE_KEY}: the files inherit from one another in a cycle: {names}")
+    node = parse_yaml(_read_text(path), str(path))
+    if not isinstance(node.value, dict):
+        raise InputError(f"{node.origin}: wanted keys and values, got {describe_value(node)}")
+    own = {name: child for name, child in node.value.items() if name != BASE_KEY}
+    merged = Node({}, node.origin)
+    for base in _base_paths(node.value.get(BASE_KEY), path):
+        merged = merge(merged, read_tree(base, (*trail, resolved)))
+    return merge(merged, Node(own, node.origin))
+
+
+def override_tree(overrides: Sequence[str]) -> Node:
+    """The tree of command-line overrides `a.b=value` (value in YAML); the last one of a key counts."""
+    tree = Node({}, Origin(COMMAND_LINE))
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        parts = name.strip().split(".")
+        if not equals or not all(parts):
+            raise InputError(f"{COMMAND_LINE}: wanted an override of the form a.b=value, got {text!r}")
+        node = _override_value(name.strip(), value)
+        for part in reversed(parts):
+            node = Node({part: node}, Origin(COMMAND_LINE))
+        tree = merge(tree, node)
+    return tree
+
+
+def merge(base: Node, child: Node) -> Node:
+    """`child` laid over `base`: mappings merge key by key, all else is replaced.
+
+    A mapping whose `type` differs from the base's replaces it, since the keys of one type mean nothing to another.
+    """
+    if not isinstance(base.value, dict) or not isinstance(child.value, dict) or _other_type(base.value, child.value):
+        return child
+    merged = dict(base.value)
+    for name, node in child.value.items():
+        merged[name] = merge(merged[name], node) if name in merged else node
+    return Node(merged, child.origin)
+
+
+def describe_value(node: Node) -> str:
+    """The value and its type, for `got ...` in an error."""
+    value = node.value
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return f"a mapping with {', '.join(value)}" if value else "an empty mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, bool):
+        return f"{str(value).lower()} (boolean)"
+    kind = {int: "whole number", float: "number", str: "string"}[type(value)]
+    return f"{value!r} ({kind})"
+
+
+def _other_type(base: dict[str, Node], child: dict[str, Node]) -> bool:
+    return "type" in base and "type" in child and base["type"].value != child["type"].value
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such configuration file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: wanted UTF-8 text, got other bytes at offset {error.start}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the configuration file: {error.strerror}") from error
+
+
+def _base_paths(entry: Node | None, path: Path) -> list[Path]:
+    if entry is None:
+        return []
+    items = entry.value if isinstance(entry.value, list) else [entry]
+    bases = []
+    for item in items:
+        if not isinstance(item.value, str):
+            raise InputError(f"{item.origin}: {BASE_KEY}: wanted a path or a list of paths, got {describe_value(item)}")
+        base = Path(os.path.normpath(path.parent / item.value))
+        if not base.is_file():
+            raise InputError(f"{item.origin}: {BASE_KEY}: no such file: {base}")
+        bases.append(base)
+    return bases
+
+
+def _override_value(name: str, text: str) -> Node:
+    if not text.strip():
+        return Node(None, Origin(COMMAND_LINE))
+    try:
+        return parse_yaml(text, COMMAND_LINE)
+    except InputError as error:
+        raise InputError(f"{error} (in {name}={text})") from error
+
+
+def _origin(source: str, node: yaml.Node) -> Origin:
+    return Origin(source) if source == COMMAND_LINE else Origin(source, node.start_mark.line + 1)
+
+
+def _node(node: yaml.Node, origin: Origin, key: str) -> Node:
+    if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+        return Node(_entries(node, origin, key), origin)
+    if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+        items = [_node(item, _origin(origin.source, item), f"{key}[{i}]") for i, item in enumerate(node.value)]
+        return Node(items, origin)
+    return Node(_scalar(node, origin, key), origin)
+
+
+def _entries(node: yaml.MappingNode, origin: Origin, key: str) -> dict[str, Node]:
+    entries: dict[str, Node] = {}
+    for name_node, value_node in node.value:
+        place = _origin(origin.source, name_node)
+        if not isinstance(name_node, yaml.ScalarNode):
+            raise InputError(f"{place}: {key or 'top level'}: wanted a name as key, got a list or mapping")
+        name = name_node.value
+        dotted = f"{key}.{name}" if key else name
+        if name in entries:
+            raise InputError(f"{place}: duplicate key {dotted}, already given at {entries[name].origin}")
+        entries[name] = _node(value_node, place, dotted)
+    return entries
+
+
+def _scalar(node: yaml.Node, origin: Origin, key: str) -> bool | int | float | str | None:
+    text = node.value
+    try:
+        if node.tag == _TAG + "null":
+            return None
+        if node.tag == _TAG + "bool":
+            return bool(text.lower() == "true")
+        if node.tag == _TAG + "int":
+            return int(text)
+        if node.tag == _TAG + "float":
+            return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
+    except ValueError as error:  # an explicit tag on another text, or more digits than Python converts
+        raise InputError(f"{origin}: {key}: wanted a value of tag {node.tag}, got {text[:40]!r}") from error
+    if node.tag == _TAG + "str":
+        return str(text)
+    raise InputError(f"{origin}: {key}: unsupported YAML tag {node.tag}")
