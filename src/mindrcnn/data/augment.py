@@ -1,0 +1,55 @@
+"""Composes the random transformations of a training image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mindrcnn.data.crop import crop
+from mindrcnn.data.expand import expand
+from mindrcnn.data.flip import flip
+from mindrcnn.data.image_io import RGBImage
+from mindrcnn.data.photometric import jitter_colours
+from mindrcnn.data.resize import fitted_size, resize
+from mindrcnn.data.target import Target
+
+_IMAGE_STREAM = 0x1A6E  # keeps these draws apart from the batch plan's for the same seed and epoch
+
+
+def image_rng(seed: int, epoch: int, image_id: int) -> np.random.Generator:
+    """The random numbers of one image in one epoch: the same whichever thread, and in whatever order, asks for them."""
+    return np.random.default_rng((_IMAGE_STREAM, seed, epoch, image_id % 2**64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Photometric jitter, expand, crop and flip, each with its probability, then the resize into the bucket.
+
+    The default does nothing but resize. `short_sides`: one is drawn for each image; empty takes the given one.
+    `expand_fill`: the canvas colour, RGB, 0..255.
+    """
+
+    flip_prob: float = 0.0
+    short_sides: tuple[int, ...] = ()
+    photometric_prob: float = 0.0
+    expand_prob: float = 0.0
+    expand_max_ratio: float = 2.0
+    expand_fill: tuple[float, float, float] = (123.675, 116.28, 103.53)  # ImageNet's mean colour
+    crop_prob: float = 0.0
+    crop_min_scale: float = 0.5
+
+    def __call__(
+        self, image: RGBImage, target: Target, rng: np.random.Generator, *, short_side: int, bucket: tuple[int, int]
+    ) -> tuple[RGBImage, Target]:
+        """RGB (H, W, 3) uint8 of any size -> at most `bucket` (h, w), and the objects there."""
+        if rng.random() < self.photometric_prob:
+            image = jitter_colours(image, rng)
+        if rng.random() < self.expand_prob:
+            image, target = expand(image, target, rng, max_ratio=self.expand_max_ratio, fill=self.expand_fill)
+        if rng.random() < self.crop_prob:
+            image, target = crop(image, target, rng, min_scale=self.crop_min_scale)
+        if rng.random() < self.flip_prob:
+            image, target = flip(image, target)
+        wanted = int(rng.choice(self.short_sides)) if self.short_sides else short_side
+        return resize(image, target, fitted_size(*image.shape[:2], short_side=wanted, bucket=bucket))

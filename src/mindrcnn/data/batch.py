@@ -1,0 +1,149 @@
+"""Padded batches, the form in which images and objects reach the network.
+
+B images, G ground-truth slots, R mask side, H and W the bucket. Padding is zero, at the bottom and right, and in unused
+slots. Pixel values are not normalised: the model does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mindrcnn.data.buckets import Bucket
+from mindrcnn.data.image_io import RGBImage
+from mindrcnn.data.record import Record
+from mindrcnn.data.resize import fitted_size, resize_image
+from mindrcnn.data.target import Target
+
+Images = npt.NDArray[np.uint8]  # (B, 3, H, W)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputFormat:
+    """The network's input: buckets (h, w); the short side's target length, pixels; the order of colour channels."""
+
+    buckets: tuple[Bucket, ...]
+    short_side: int
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectFormat:
+    """G slots an image, and the side R of the stored masks (1 where the model has no mask branch)."""
+
+    max_objects: int
+    mask_side: int
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One training batch; boxes are xyxy in pixels of the network's input."""
+
+    images: Images  # B,3,H,W uint8, in the configured channel order
+    image_sizes: npt.NDArray[np.int32]  # B,2 valid (h, w)
+    gt_boxes: npt.NDArray[np.float32]  # B,G,4
+    gt_labels: npt.NDArray[np.int32]  # B,G; 0 in unused slots, 1..K
+    gt_valid: npt.NDArray[np.bool_]  # B,G a real object, no crowd
+    gt_crowd: npt.NDArray[np.bool_]  # B,G an ignore region
+    gt_masks: npt.NDArray[np.uint8]  # B,G,R,R 0/1 in the frame of the object's box; zero for crowds
+    image_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class EvalBatch:
+    """One batch for inference, always full: a None record marks a filler image of zeros."""
+
+    images: Images  # B,3,H,W uint8
+    image_sizes: npt.NDArray[np.int32]  # B,2 valid (h, w)
+    records: tuple[Record | None, ...]
+    original_sizes: tuple[tuple[int, int], ...]  # (h, w) of the file as read, after EXIF rotation
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One transformed training image (RGB) with its objects, no more than there are slots."""
+
+    image_id: int
+    image: RGBImage
+    target: Target
+    masks: npt.NDArray[np.uint8]  # N,R,R
+
+
+def limit_objects(target: Target, limit: int, rng: np.random.Generator) -> Target:
+    """At most `limit` objects, chosen at random, in their old order."""
+    if len(target) <= limit:
+        return target
+    return target.chosen(np.sort(rng.choice(len(target), size=limit, replace=False)))
+
+
+def training_batch(
+    samples: Sequence[Sample], *, bucket: Bucket, channel_order: Literal["rgb", "bgr"], objects: ObjectFormat
+) -> Batch:
+    """Pads the samples' images to `bucket` and their objects to G slots."""
+    images, image_sizes = pad_images([sample.image for sample in samples], bucket=bucket, channel_order=channel_order)
+    slots = (len(samples), objects.max_objects)
+    boxes = np.zeros((*slots, 4), dtype=np.float32)
+    labels = np.zeros(slots, dtype=np.int32)
+    crowd = np.zeros(slots, dtype=bool)
+    masks = np.zeros((*slots, objects.mask_side, objects.mask_side), dtype=np.uint8)
+    for index, sample in enumerate(samples):
+        count = len(sample.target)
+        boxes[index, :count] = sample.target.boxes
+        labels[index, :count] = sample.target.labels
+        crowd[index, :count] = sample.target.crowd
+        masks[index, :count] = sample.masks
+    return Batch(
+        images=images,
+        image_sizes=image_sizes,
+        gt_boxes=boxes,
+        gt_labels=labels,
+        gt_valid=(labels > 0) & ~crowd,
+        gt_crowd=crowd,
+        gt_masks=masks,
+        image_ids=tuple(sample.image_id for sample in samples),
+    )
+
+
+def evaluation_batch(
+    images: Sequence[RGBImage],
+    records: Sequence[Record | None],
+    *,
+    bucket: Bucket,
+    batch_size: int,
+    input_format: InputFormat,
+) -> EvalBatch:
+    """Resizes RGB images (H, W, 3) of any size into `bucket`, pads them, and fills up to `batch_size` with zeros."""
+    originals = [(image.shape[0], image.shape[1]) for image in images]
+    sizes = [fitted_size(*size, short_side=input_format.short_side, bucket=bucket) for size in originals]
+    resized = [resize_image(image, size) for image, size in zip(images, sizes, strict=True)]
+    missing = batch_size - len(resized)
+    filler = np.zeros((*bucket, 3), dtype=np.uint8)
+    padded, image_sizes = pad_images(
+        resized + [filler] * missing, bucket=bucket, channel_order=input_format.channel_order
+    )
+    return EvalBatch(
+        images=padded,
+        image_sizes=image_sizes,
+        records=(*records, *[None] * missing),
+        original_sizes=(*originals, *[bucket] * missing),
+    )
+
+
+def pad_images(
+    images: Sequence[RGBImage], *, bucket: Bucket, channel_order: Literal["rgb", "bgr"]
+) -> tuple[Images, npt.NDArray[np.int32]]:
+    """RGB images (h, w, 3) no larger than the bucket -> (B, 3, H, W) uint8 and the valid (B, 2) sizes."""
+    padded = np.zeros((len(images), 3, *bucket), dtype=np.uint8)
+    order = (0, 1, 2) if channel_order == "rgb" else (2, 1, 0)
+    for image, planes in zip(images, padded, strict=True):
+        height, width = image.shape[:2]
+        # extractChannel writes into the plane; numpy's own transposed copy takes ten times as long
+        for plane, channel in zip(planes, order, strict=True):
+            cv2.extractChannel(image, channel, plane[:height, :width])
+    sizes = np.array([image.shape[:2] for image in images], dtype=np.int32).reshape(-1, 2)
+    return padded, sizes

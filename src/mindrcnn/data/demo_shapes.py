@@ -1,0 +1,131 @@
+"""Outlines and textures of the demonstration data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mindrcnn.data.frame import Doubles
+from mindrcnn.data.image_io import RGBImage
+from mindrcnn.data.masks import Bitmap
+
+Colour = npt.NDArray[np.float64]  # (3,) RGB, 0..255
+
+SUBPIXEL_BITS = 4  # cv2.fillPoly takes corners in sixteenths of a pixel
+
+
+def _wheel(radii: npt.ArrayLike, start_degrees: float = -90.0) -> Doubles:
+    """(n, 2) corners at equal angles around the origin, at these radii."""
+    lengths = np.asarray(radii, dtype=np.float64)
+    angles = np.deg2rad(start_degrees) + np.arange(len(lengths)) * (2 * np.pi / len(lengths))
+    return np.stack([lengths * np.cos(angles), lengths * np.sin(angles)], axis=1)
+
+
+def _crescent() -> Doubles:
+    """Between a circle and a smaller one to its right, which meet at the tips."""
+    tip = np.deg2rad(50)
+    middle = 0.55
+    radius = np.hypot(np.cos(tip) - middle, np.sin(tip))
+    inner_tip = np.arctan2(np.sin(tip), np.cos(tip) - middle)
+    outer = np.linspace(tip, 2 * np.pi - tip, 25)
+    inner = np.linspace(2 * np.pi - inner_tip, inner_tip, 21)[1:-1]
+    back = np.stack([np.cos(outer), np.sin(outer)], axis=1)
+    front = np.stack([middle + radius * np.cos(inner), radius * np.sin(inner)], axis=1)
+    points = np.concatenate([back, front])
+    points[:, 0] += 0.2  # the thick side is on the left, so the middle of the shape is not the circle's
+    return points
+
+
+_CROSS = [(-0.33, -1), (0.33, -1), (0.33, -0.33), (1, -0.33), (1, 0.33), (0.33, 0.33)]
+_CROSS += [(-x, -y) for x, y in _CROSS]
+_ARROW = [(1, 0), (0.1, -0.8), (0.1, -0.32), (-1, -0.32), (-1, 0.32), (0.1, 0.32), (0.1, 0.8)]
+
+# Class name -> closed outlines within the unit circle's square (inner ones are holes), and the largest rotation either
+# way in degrees at which the class cannot be taken for another.
+SHAPES: dict[str, tuple[tuple[Doubles, ...], float]] = {
+    "circle": ((_wheel(np.ones(48)),), 0.0),
+    "square": ((np.array([(-0.88, -0.88), (0.88, -0.88), (0.88, 0.88), (-0.88, 0.88)]),), 20.0),
+    "triangle": ((_wheel(np.ones(3)) * 1.1,), 25.0),
+    "star": ((_wheel(np.tile([1.1, 0.45], 5)),), 36.0),
+    "ring": ((_wheel(np.ones(48)), _wheel(np.full(48, 0.52))), 0.0),
+    "cross": ((np.array(_CROSS, dtype=np.float64),), 20.0),
+    "crescent": ((_crescent(),), 50.0),
+    "arrow": ((np.array(_ARROW, dtype=np.float64),), 60.0),
+}
+
+MAX_ASPECT = 1.2  # a shape's width over its height, or the other way round
+
+
+def draw_shape(
+    name: str, *, centre: npt.ArrayLike, diameter: float, canvas: tuple[int, int], rng: np.random.Generator
+) -> Bitmap:
+    """(h, w) uint8 coverage 0..255 of a randomly turned and stretched shape on a canvas of that size."""
+    outlines, max_rotation = SHAPES[name]
+    angle = np.deg2rad(rng.uniform(-max_rotation, max_rotation))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    stretch = MAX_ASPECT ** rng.uniform(-0.5, 0.5)
+    corners = []
+    for outline in outlines:
+        points = (outline @ turn.T) * (stretch, 1 / stretch) * (diameter / 2) + centre - 0.5
+        corners.append(np.round(points * 2**SUBPIXEL_BITS).astype(np.int32))
+    coverage = np.zeros(canvas, dtype=np.uint8)
+    cv2.fillPoly(coverage, corners, (255,), lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
+    return coverage
+
+
+def random_colour(rng: np.random.Generator) -> Colour:
+    """(3,) RGB, 0..255."""
+    return rng.uniform(20, 235, size=3)
+
+
+def distinct_colour(other: Colour, rng: np.random.Generator, *, distance: float) -> Colour:
+    """A random colour at least `distance` from `other` (Euclidean)."""
+    while True:
+        colour = random_colour(rng)
+        if np.linalg.norm(colour - other) >= distance:
+            return colour
+
+
+def _stripes(x: Doubles, y: Doubles, rng: np.random.Generator) -> Doubles:
+    angle, period = rng.uniform(0, np.pi), rng.uniform(6, 14)
+    return (np.sin((x * np.cos(angle) + y * np.sin(angle)) * (2 * np.pi / period)) > 0).astype(np.float64)
+
+
+def _dots(x: Doubles, y: Doubles, rng: np.random.Generator) -> Doubles:
+    period, radius = rng.uniform(7, 14), rng.uniform(0.25, 0.38)
+    across, down = (x / period) % 1 - 0.5, (y / period) % 1 - 0.5
+    return (across**2 + down**2 < radius**2).astype(np.float64)
+
+
+def _gradient(x: Doubles, y: Doubles, rng: np.random.Generator) -> Doubles:
+    angle = rng.uniform(0, 2 * np.pi)
+    along = x * np.cos(angle) + y * np.sin(angle)
+    return (along - along.min()) / max(float(np.ptp(along)), 1.0)
+
+
+def _clouds(x: Doubles, y: Doubles, rng: np.random.Generator) -> Doubles:
+    height, width = x.shape
+    coarse = rng.random((height // 12 + 2, width // 12 + 2))
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.float64)
+
+
+_PATTERNS: tuple[Callable[[Doubles, Doubles, np.random.Generator], Doubles], ...] = (
+    _stripes,
+    _dots,
+    _gradient,
+    _clouds,
+)
+
+
+def texture(
+    size: tuple[int, int], rng: np.random.Generator, *, first: Colour, second: Colour, noise: float
+) -> RGBImage:
+    """(h, w, 3) uint8: a random pattern between two colours, with noise of that standard deviation."""
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float64)
+    pattern = _PATTERNS[rng.integers(len(_PATTERNS))](x, y, rng)[:, :, None]
+    grain = rng.standard_normal((*size, 1), dtype=np.float32) * noise
+    colours = pattern.astype(np.float32) * (second - first).astype(np.float32) + first.astype(np.float32)
+    return np.clip(colours + grain, 0, 255).astype(np.uint8)

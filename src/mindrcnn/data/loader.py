@@ -1,0 +1,149 @@
+"""Loaders: from records to padded batches, in threads, the same for any number of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from mindrcnn.data.augment import Augment, image_rng
+from mindrcnn.data.batch import (
+    Batch,
+    EvalBatch,
+    InputFormat,
+    ObjectFormat,
+    Sample,
+    evaluation_batch,
+    limit_objects,
+    training_batch,
+)
+from mindrcnn.data.buckets import BatchPlan, Bucket, Ints, PlannedBatch, assign_buckets, evaluation_plan
+from mindrcnn.data.image_io import read_image
+from mindrcnn.data.prefetch import run_ahead
+from mindrcnn.data.record import Record
+from mindrcnn.data.target import Target
+
+logger = logging.getLogger(__name__)
+
+
+class TrainLoader:
+    """Shuffled, augmented training batches.
+
+    Everything random is a function of (seed, epoch, image id), so a batch does not depend on `workers`, on `prefetch`
+    or on where the epoch was taken up. InputError where a global batch is larger than the list of records.
+    """
+
+    def __init__(
+        self,
+        *,
+        records: Sequence[Record],
+        input_format: InputFormat,
+        object_format: ObjectFormat,
+        augment: Augment,
+        batch_size: int,
+        seed: int,
+        workers: int = 2,
+        prefetch: int = 4,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._records = tuple(records)
+        self._input = input_format
+        self._objects = object_format
+        self._augment = augment
+        self._seed = seed
+        self._workers = workers
+        self._prefetch = prefetch
+        self._plan = BatchPlan(
+            assignment=_assignment(self._records, input_format),
+            buckets=input_format.buckets,
+            batch_size=batch_size,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+        )
+        _warn_of_crowded_images(self._records, object_format.max_objects)
+
+    def steps_per_epoch(self, epoch: int = 0) -> int:
+        """Batches of an epoch; the same number in each."""
+        return len(self._plan)
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, from `start_step` on. An unreadable image raises its InputError while iterating."""
+        planned = self._plan.epoch(epoch)[start_step:]
+        return run_ahead(
+            lambda batch: self._make(batch, epoch), planned, workers=self._workers, prefetch=self._prefetch
+        )
+
+    def _make(self, planned: PlannedBatch, epoch: int) -> Batch:
+        return training_batch(
+            [self._sample(self._records[index], epoch, planned.bucket) for index in planned.indices],
+            bucket=planned.bucket,
+            channel_order=self._input.channel_order,
+            objects=self._objects,
+        )
+
+    def _sample(self, record: Record, epoch: int, bucket: Bucket) -> Sample:
+        rng = image_rng(self._seed, epoch, record.image_id)
+        image = read_image(record.path, annotated_size=record.size)
+        image, target = self._augment(image, Target.of(record), rng, short_side=self._input.short_side, bucket=bucket)
+        target = limit_objects(target, self._objects.max_objects, rng)
+        return Sample(record.image_id, image, target, target.rasterised(self._objects.mask_side))
+
+
+class EvalLoader:
+    """Every record once, resized and padded; bucket by bucket, so not in the order of the records."""
+
+    def __init__(
+        self,
+        *,
+        records: Sequence[Record],
+        input_format: InputFormat,
+        batch_size: int,
+        workers: int = 2,
+        prefetch: int = 4,
+    ) -> None:
+        self._records = tuple(records)
+        self._input = input_format
+        self._batch_size = batch_size
+        self._workers = workers
+        self._prefetch = prefetch
+        self._plan = evaluation_plan(
+            _assignment(self._records, input_format), buckets=input_format.buckets, batch_size=batch_size
+        )
+
+    def __len__(self) -> int:
+        """Batches."""
+        return len(self._plan)
+
+    def __iter__(self) -> Iterator[EvalBatch]:
+        return run_ahead(self._make, self._plan, workers=self._workers, prefetch=self._prefetch)
+
+    def _make(self, planned: PlannedBatch) -> EvalBatch:
+        records = [self._records[index] for index in planned.indices]
+        return evaluation_batch(
+            [read_image(record.path, annotated_size=record.size) for record in records],
+            records,
+            bucket=planned.bucket,
+            batch_size=self._batch_size,
+            input_format=self._input,
+        )
+
+
+def _assignment(records: Sequence[Record], input_format: InputFormat) -> Ints:
+    sizes = [record.size for record in records]
+    return assign_buckets(sizes, buckets=input_format.buckets, short_side=input_format.short_side)
+
+
+def _warn_of_crowded_images(records: Sequence[Record], max_objects: int) -> None:
+    counts = [len(record.labels) for record in records]
+    over = sum(count > max_objects for count in counts)
+    if over:
+        logger.warning(
+            "%d of %d images have more than %d objects (at most %d): each epoch %d of them are chosen at random; "
+            "raise data.max_objects to keep all",
+            over,
+            len(counts),
+            max_objects,
+            max(counts),
+            max_objects,
+        )

@@ -1,0 +1,158 @@
+"""Object masks as the annotation file has them: polygons or a run-length encoded bitmap.
+
+Both offer `rasterise` (the mask in the frame of a box, as training uses it) and `extent` (the box of what a crop
+leaves visible). Pixel i of a bitmap covers [i, i + 1) in continuous coordinates, as everywhere in this package.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Union
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from mindrcnn.data.frame import Doubles, Frame
+
+Bitmap = npt.NDArray[np.uint8]
+
+MIN_POLYGON_NUMBERS = 6  # three corners; fewer enclose no area
+
+# A polygon that reaches further than this many box sides out of its box is clipped before it is rasterised: the
+# rasteriser walks along every edge, so its time and memory grow with the part that nobody sees.
+OVERHANG = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Polygons:
+    """The union of closed polygons. `parts`: one flat float32 x, y, x, y, ... array each, in the file's pixels."""
+
+    parts: tuple[array[float], ...]
+
+    def rasterise(self, frame: Frame, box: npt.ArrayLike, side: int) -> Bitmap:
+        """(side, side) uint8 0/1: which bin centres of `box` lie in the object. `box` (4,) is xyxy in the image that
+        `frame` leads to."""
+        x1, y1, x2, y2 = np.asarray(box, dtype=np.float64)
+        scale = np.array([frame.scale_x * side / (x2 - x1), frame.scale_y * side / (y2 - y1)])
+        shift = np.array([(frame.shift_x - x1) * side / (x2 - x1), (frame.shift_y - y1) * side / (y2 - y1)])
+        low, high = -OVERHANG * side, (1 + OVERHANG) * side
+        outlines = []
+        for part in self.parts:
+            points = _points(part) * scale + shift
+            if points.min() < low or points.max() > high:
+                points = clip_polygon(points, np.array([low, low, high, high]))
+            if len(points) >= MIN_POLYGON_NUMBERS // 2:
+                outlines.append(points.reshape(-1))
+        if not outlines:
+            return np.zeros((side, side), dtype=np.uint8)
+        pieces = coco_mask.frPyObjects(outlines, side, side)
+        return np.asarray(coco_mask.decode(coco_mask.merge(pieces)), dtype=np.uint8)
+
+    def extent(self, window: Doubles) -> Doubles | None:
+        """Tight xyxy box of the part inside `window` (both in the file's pixels); None where nothing is left.
+
+        A polygon that is cut at a corner of the window can come out a little too large there: clipping by half-planes
+        joins separate pieces along the window's border.
+        """
+        clipped = [points for points in (clip_polygon(_points(part), window) for part in self.parts) if len(points)]
+        if not clipped:
+            return None
+        everything = np.concatenate(clipped)
+        return np.concatenate([everything.min(axis=0), everything.max(axis=0)])
+
+
+@dataclass(frozen=True, eq=False)
+class RunLengths:
+    """A bitmap as COCO's run lengths: zeros, ones, zeros, ... down the columns; `runs` sums to height x width."""
+
+    height: int
+    width: int
+    runs: npt.NDArray[np.uint32]
+
+    def bitmap(self) -> Bitmap:
+        """(height, width) uint8 0/1 in the file's pixels."""
+        values = np.arange(len(self.runs), dtype=np.uint8) & 1
+        return np.repeat(values, self.runs).reshape(self.width, self.height).T
+
+    def rasterise(self, frame: Frame, box: npt.ArrayLike, side: int) -> Bitmap:
+        """As Polygons.rasterise: the values of the pixels that the bin centres lie in."""
+        bitmap = self.bitmap()
+        x1, y1, x2, y2 = frame.to_file(np.asarray(box, dtype=np.float64))
+        centres = (np.arange(side) + 0.5) / side
+        columns = np.floor(x1 + centres * (x2 - x1)).astype(np.int64).clip(0, self.width - 1)
+        rows = np.floor(y1 + centres * (y2 - y1)).astype(np.int64).clip(0, self.height - 1)
+        return bitmap[np.ix_(rows, columns if frame.scale_x > 0 else columns[::-1])]
+
+    def extent(self, window: Doubles) -> Doubles | None:
+        """As Polygons.extent, exact."""
+        x1, y1, x2, y2 = window
+        left, top = max(int(np.floor(x1)), 0), max(int(np.floor(y1)), 0)
+        part = self.bitmap()[top : max(int(np.ceil(y2)), 0), left : max(int(np.ceil(x2)), 0)]
+        columns, rows = np.flatnonzero(part.any(axis=0)), np.flatnonzero(part.any(axis=1))
+        if not len(columns):
+            return None
+        box = np.array([left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1], np.float64)
+        return np.concatenate([np.maximum(box[:2], window[:2]), np.minimum(box[2:], window[2:])])
+
+
+Segmentation = Union[Polygons, RunLengths]  # noqa: UP007 (evaluated at run time, so in the form every Python knows)
+
+
+def run_lengths(height: int, width: int, counts: str | bytes | Sequence[int]) -> RunLengths:
+    """From COCO's counts, compressed (text) or not (numbers). ValueError says what is wrong with them."""
+    runs = _decompress(counts) if isinstance(counts, (str, bytes)) else np.asarray(counts)
+    if runs.ndim != 1 or runs.size == 0 or runs.dtype.kind not in "iu" or runs.min() < 0:
+        raise ValueError("wanted counts of whole numbers that are not negative")
+    if runs.sum() != height * width:
+        raise ValueError(f"wanted counts that sum to {height} x {width} = {height * width}, got {runs.sum()}")
+    return RunLengths(height, width, runs.astype(np.uint32))
+
+
+def clip_polygon(points: Doubles, window: Doubles) -> Doubles:
+    """(n, 2) corners of a closed polygon -> those of its part inside the xyxy window (Sutherland and Hodgman)."""
+    for axis, limit, sign in ((0, window[0], 1.0), (0, window[2], -1.0), (1, window[1], 1.0), (1, window[3], -1.0)):
+        depth = sign * (points[:, axis] - limit)
+        if len(points) and depth.min() < 0:
+            points = _clip_half_plane(points, depth)
+    return points
+
+
+def _clip_half_plane(points: Doubles, depth: Doubles) -> Doubles:
+    """Keeps the side where `depth` (n,) is not negative; new corners where an edge crosses zero."""
+    following, depth_after = np.roll(points, -1, axis=0), np.roll(depth, -1)
+    inside = depth >= 0
+    crossing = inside != (depth_after >= 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (depth / (depth - depth_after))[:, None]
+    crossed = points + np.where(crossing[:, None], share, 0.0) * (following - points)
+    candidates = np.stack([points, crossed], axis=1).reshape(-1, 2)
+    return candidates[np.stack([inside, crossing], axis=1).reshape(-1)]
+
+
+def _points(part: array[float]) -> Doubles:
+    return np.frombuffer(part, dtype=np.float32).astype(np.float64).reshape(-1, 2)
+
+
+def _decompress(counts: str | bytes) -> npt.NDArray[np.int64]:
+    """COCO's text form of run lengths (rleFrString of pycocotools' maskApi.c), checked, which pycocotools is not.
+
+    Six bits a character from '0' on: five of value, least first, and one that says more follow; the last one's 0x10 is
+    the sign. From the fourth number on each is the difference to the one before the last.
+    """
+    text = counts.encode("ascii", errors="replace") if isinstance(counts, str) else counts
+    codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
+    if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 0x20:
+        raise ValueError("wanted COCO's compressed counts, got a text that is none")
+    last = np.flatnonzero((codes & 0x20) == 0)
+    starts = np.concatenate([[0], last[:-1] + 1])
+    place = np.arange(len(codes)) - np.repeat(starts, last - starts + 1)
+    if place.max() > 6:  # 35 bits: more than any image has pixels
+        raise ValueError("wanted COCO's compressed counts, got a number that is too long")
+    numbers = np.add.reduceat((codes & 0x1F) << (5 * place), starts)
+    numbers -= np.where(codes[last] & 0x10, 1 << (5 * (last - starts + 1)), 0)
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers

@@ -1,0 +1,140 @@
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mindrcnn.data.image_io import read_image, read_size
+from mindrcnn.errors import InputError
+
+ORIENTATION = 0x0112
+
+
+@pytest.fixture
+def picture():
+    """(30, 50, 3) RGB, smooth, with red to the right, green to the bottom, blue in the middle."""
+    rows, columns = np.mgrid[:30, :50]
+    return np.stack([columns * 5, rows * 8, 255 - abs(columns - 25) * 10], axis=2).astype(np.uint8)
+
+
+def test_colour_order_of_png_and_jpeg(picture, tmp_path):
+    cv2.imwrite(str(tmp_path / "x.png"), picture[:, :, ::-1])
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), picture)
+    cv2.imwrite(str(tmp_path / "x.jpg"), picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 98])
+    assert abs(read_image(tmp_path / "x.jpg").astype(int) - picture).mean() < 4
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "P"])
+def test_grey_and_palette_have_three_channels(mode, picture, tmp_path):
+    Image.fromarray(picture).convert("L").convert(mode).save(tmp_path / "x.png")
+    image = read_image(tmp_path / "x.png")
+    assert image.shape == (30, 50, 3)
+    np.testing.assert_array_equal(image[..., 0], image[..., 2])
+    grey = np.asarray(Image.fromarray(picture).convert("L"))
+    assert abs(image[..., 0].astype(int).mean() - grey.mean()) < 10
+
+
+def test_real_grey_jpeg(shared_data):
+    folder = shared_data / "coco_mini" / "train2017"
+    grey = [path for path in sorted(folder.iterdir()) if Image.open(path).mode == "L"]
+    assert grey
+    image = read_image(grey[0])
+    assert image.shape[2] == 3
+    np.testing.assert_array_equal(image[..., 0], image[..., 1])
+
+
+def test_cmyk_jpeg(picture, tmp_path):
+    Image.fromarray(picture).convert("CMYK").save(tmp_path / "x.jpg", quality=98)
+    assert Image.open(tmp_path / "x.jpg").mode == "CMYK"
+    assert abs(read_image(tmp_path / "x.jpg").astype(int) - picture).mean() < 4
+
+
+def test_sixteen_bits_are_scaled(tmp_path):
+    wide = np.arange(30 * 50, dtype=np.uint16).reshape(30, 50) * 40
+    cv2.imwrite(str(tmp_path / "grey.png"), wide)
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png")[..., 1], wide >> 8)
+    cv2.imwrite(str(tmp_path / "dark.png"), wide // 300)
+    assert read_image(tmp_path / "dark.png").max() == 0
+    cv2.imwrite(str(tmp_path / "colour.png"), np.repeat(wide[..., None], 3, axis=2))
+    assert abs(read_image(tmp_path / "colour.png")[..., 0].astype(int) - (wide >> 8)).max() <= 1
+
+
+def test_alpha_is_dropped(picture, tmp_path):
+    Image.fromarray(np.dstack([picture, np.full((30, 50), 7, np.uint8)])).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), picture)
+
+
+def save_turned(picture, path, orientation):
+    """A PNG that is stored turned, with the EXIF orientation that turns it upright again."""
+    stored = {
+        1: picture,
+        3: np.rot90(picture, 2),
+        5: picture.transpose(1, 0, 2),
+        6: np.rot90(picture, 1),  # 6: turn clockwise to see it upright
+        8: np.rot90(picture, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif)
+    return stored
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 5, 6, 8])
+def test_exif_orientation_is_applied(orientation, picture, tmp_path):
+    path = tmp_path / "x.png"
+    save_turned(picture, path, orientation)
+    np.testing.assert_array_equal(read_image(path), picture)
+    np.testing.assert_array_equal(read_image(path, annotated_size=(30, 50)), picture)
+    assert read_size(path) == (30, 50)
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 8])
+def test_annotations_made_on_the_unturned_image(orientation, picture, tmp_path):
+    path = tmp_path / "x.png"
+    stored = save_turned(picture, path, orientation)
+    np.testing.assert_array_equal(read_image(path, annotated_size=(50, 30)), stored)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_another_size_than_annotated(orientation, picture, tmp_path):
+    path = tmp_path / "x.png"
+    save_turned(picture, path, orientation)
+    with pytest.raises(InputError, match=r"x\.png: .*height 31 and width 50, the file has height 30 and width 50"):
+        read_image(path, annotated_size=(31, 50))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95, 0.999])
+def test_truncated_jpeg(share, shared_data, tmp_path):
+    whole = sorted((shared_data / "coco_mini" / "val2017").iterdir())[0].read_bytes()
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(InputError, match=r"cut\.jpg: .*truncated"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("kind", ["png", "bmp", "webp"])
+def test_other_truncated_files(kind, picture, tmp_path):
+    whole, cut = tmp_path / f"whole.{kind}", tmp_path / f"cut.{kind}"
+    noise = np.random.default_rng(0).integers(0, 255, picture.shape, np.uint8)
+    Image.fromarray(noise).save(whole)
+    cut.write_bytes(whole.read_bytes()[:-200])
+    with pytest.raises(InputError, match="cut"):
+        read_image(cut)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", b"\xff\xd8\xff\xe0"])
+def test_no_image(content, tmp_path):
+    path = tmp_path / "x.jpg"
+    path.write_bytes(content)
+    for read in (read_image, read_size):
+        with pytest.raises(InputError, match=r"x\.jpg: wanted"):
+            read(path)
+    with pytest.raises(InputError, match="no such image file"):
+        read_image(tmp_path / "none.jpg")
+    with pytest.raises(InputError, match="wanted a readable image"):
+        read_image(tmp_path)
+
+
+def test_floating_point_pixels_are_refused(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "x.tiff")
+    with pytest.raises(InputError, match="floating point"):
+        read_image(tmp_path / "x.tiff")
