@@ -1,0 +1,63 @@
+"""A SHA-256 at the end of a MindSpore checkpoint file that plain `mindspore.load_checkpoint` reads as one more tensor.
+
+A .ckpt is a sequence of protobuf messages that concatenate to one. A truncation at a message boundary therefore parses
+without complaint, and flipped bits inside tensors are never noticed. The digest covers every byte before it.
+"""
+
+import hashlib
+from pathlib import Path
+
+from mindrcnn.errors import InputError
+
+DIGEST_NAME = "mindrcnn.sha256"
+DIGEST_BYTES = hashlib.sha256().digest_size
+_CHUNK = 1 << 20
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    """Protobuf wire form of a length-delimited field; payloads here stay below 128 bytes, so the length is one byte."""
+    return bytes([number << 3 | 2, len(payload)]) + payload
+
+
+def _trailer(digest: bytes) -> bytes:
+    """Checkpoint{value{tag, tensor{dims, tensor_type, tensor_content}}} of mindspore's checkpoint.proto."""
+    dims = bytes([1 << 3, DIGEST_BYTES])
+    tensor = dims + _field(2, b"UInt8") + _field(3, digest)
+    return _field(1, _field(1, DIGEST_NAME.encode()) + _field(2, tensor))
+
+
+TRAILER_BYTES = len(_trailer(bytes(DIGEST_BYTES)))
+
+
+def append_digest(path: Path) -> None:
+    """Adds the digest of the whole file to its end."""
+    digest = file_sha256(path)
+    with open(path, "ab") as file:
+        file.write(_trailer(digest))
+
+
+def verify_digest(path: Path) -> None:
+    """Raises InputError when the file is not exactly what `append_digest` left."""
+    body = path.stat().st_size - TRAILER_BYTES
+    if body <= 0:
+        raise InputError(f"{path}: wanted a MindRCNN checkpoint, got a file of {path.stat().st_size} bytes")
+    with open(path, "rb") as file:
+        file.seek(body)
+        trailer = file.read()
+    if trailer[:-DIGEST_BYTES] != _trailer(bytes(DIGEST_BYTES))[:-DIGEST_BYTES]:
+        raise InputError(
+            f"{path}: the checkpoint is truncated, or was not written by MindRCNN (no checksum at its end)"
+        )
+    if trailer[-DIGEST_BYTES:] != file_sha256(path, body):
+        raise InputError(f"{path}: the checkpoint is damaged: its contents do not match the checksum at its end")
+
+
+def file_sha256(path: Path, size: int | None = None) -> bytes:
+    """SHA-256 of the file, or of its first `size` bytes."""
+    digest = hashlib.sha256()
+    left = path.stat().st_size if size is None else size
+    with open(path, "rb") as file:
+        while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+            digest.update(chunk)
+            left -= len(chunk)
+    return digest.digest()

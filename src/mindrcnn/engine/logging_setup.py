@@ -1,0 +1,34 @@
+"""Where the package's log goes: the console and, for a run, its train.log."""
+
+import logging
+from pathlib import Path
+
+from mindrcnn.errors import InputError
+
+PACKAGE = "mindrcnn"
+_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+_DATE = "%H:%M:%S"
+_FILE_DATE = "%Y-%m-%d %H:%M:%S"
+
+
+def setup_logging(log_file: Path | None = None) -> None:
+    """Sends INFO and above of the package to stderr and, when given, appends it to `log_file`.
+
+    Calling it again replaces what the last call set up. Raises InputError when the file cannot be opened.
+    """
+    package = logging.getLogger(PACKAGE)
+    for handler in list(package.handlers):
+        package.removeHandler(handler)
+        handler.close()
+    package.setLevel(logging.INFO)
+    _attach(package, logging.StreamHandler(), _DATE)
+    if log_file is not None:
+        try:
+            _attach(package, logging.FileHandler(log_file, encoding="utf-8"), _FILE_DATE)
+        except OSError as error:
+            raise InputError(f"cannot write {log_file}: {error.strerror or error}") from error
+
+
+def _attach(package: logging.Logger, handler: logging.Handler, date_format: str) -> None:
+    handler.setFormatter(logging.Formatter(_FORMAT, date_format))
+    package.addHandler(handler)

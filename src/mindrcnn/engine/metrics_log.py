@@ -1,0 +1,58 @@
+"""metrics.jsonl: one JSON object per line, written as training goes.
+
+Rows with kind "train": step, epoch (both count completed ones; epoch is fractional), losses (name -> mean since the
+last row), total, lr, grad_norm, images_per_s, data_wait (share of the time, 0 to 1), eta_s.
+Rows with kind "eval": step, epoch, metrics (name -> number). A number that is not finite is null.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mindrcnn.errors import InputError
+
+
+class MetricsLog:
+    """Appends rows to a file; every row is on disk when `write` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, kind: str, **values: Any) -> None:
+        """Appends one row. Raises InputError when the file cannot be written."""
+        line = json.dumps(_finite({"kind": kind, **values}), allow_nan=False)
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """All rows of a metrics file, oldest first; empty without a file.
+
+    A broken last line, left by a process killed in mid-write, is dropped; any other broken line raises InputError.
+    """
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break
+            raise InputError(f"{path}, line {number}: wanted a JSON object, got {line[:80]!r}") from error
+    return rows
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN or infinity."""
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,36 @@
+"""The folder that a training run writes into."""
+
+from itertools import count
+from pathlib import Path
+
+from mindrcnn.atomic import write_text
+from mindrcnn.errors import InputError
+
+
+def create_run_folder(root: Path, name: str, *, config_yaml: str) -> Path:
+    """Creates `root`/`name` holding config.yaml and returns it; the next free `name`_2, `name`_3, ... when taken.
+
+    A folder with anything in it is taken: no run writes over another's files. Raises InputError when `name` is not a
+    plain folder name or the folder cannot be created.
+    """
+    if not name or name.startswith(".") or Path(name).name != name or "\\" in name:
+        raise InputError(f"name: wanted a plain folder name for the run, got {name!r}")
+    try:
+        folder = _first_free(root, name)
+    except OSError as error:
+        raise InputError(f"cannot create a run folder in {root}: {error.strerror or error}") from error
+    write_text(folder / "config.yaml", config_yaml)
+    return folder
+
+
+def _first_free(root: Path, name: str) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        folder = root / (name if number == 1 else f"{name}_{number}")
+        try:
+            folder.mkdir()  # also decides between two runs that start at once
+            return folder
+        except FileExistsError:
+            if folder.is_dir() and not any(folder.iterdir()):
+                return folder
+    raise AssertionError("count() does not end")

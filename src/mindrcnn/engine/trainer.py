@@ -1,0 +1,167 @@
+"""The training loop."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from mindspore import Tensor
+
+from mindrcnn.engine.recorder import Recorder, StepResult
+from mindrcnn.engine.signals import StopSignals
+from mindrcnn.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train, and what to do when. An evaluation and a save of `last` also come at the end.
+
+    eval_every, save_every: in epochs; eval_every 0 evaluates at the end only. The last epoch may be partial.
+    """
+
+    total_steps: int
+    steps_per_epoch: int
+    eval_every: int
+    save_every: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is: completed epochs and steps, and the last evaluation's metrics (empty before the first)."""
+
+    epoch: int = 0
+    step: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Loader(Protocol):
+    """Gives the batches of one epoch, counted from 0; a batch has `image_ids`, one per image."""
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Any]: ...
+
+
+StepFunction = Callable[..., tuple[tuple[Tensor, ...], Tensor]]  # TrainStep's call
+Feed = Callable[[Any, int], tuple[Tensor, ...]]  # (batch, step) -> the step's arguments
+Evaluate = Callable[[int], Mapping[str, float]]  # completed epochs -> metrics
+Save = Callable[[Literal["last", "best"], Progress], None]
+
+
+class Trainer:
+    """Runs a plan: steps, reports, evaluations, checkpoints.
+
+    step: a TrainStep. loss_names: names of its losses. evaluate: None where there is nothing to evaluate on.
+    best_metric: the metric, larger is better, that decides when `best` is saved.
+    """
+
+    def __init__(
+        self,
+        *,
+        step: StepFunction,
+        loader: Loader,
+        feed: Feed,
+        plan: Plan,
+        loss_names: tuple[str, ...],
+        recorder: Recorder,
+        save: Save,
+        evaluate: Evaluate | None,
+        best_metric: str,
+    ) -> None:
+        self.step = step
+        self.loader = loader
+        self.feed = feed
+        self.plan = plan
+        self.loss_names = loss_names
+        self.recorder = recorder
+        self.save = save
+        self.evaluate = evaluate
+        self.best_metric = best_metric
+        self.progress = Progress()
+        self.best = -math.inf
+
+    def run(self) -> Progress:
+        """Trains to the end of the plan; must be called from the main thread, as it handles signals.
+
+        SIGINT or SIGTERM: finishes the step, saves `last` and raises SystemExit with status 130 or 143; during an
+        evaluation, which follows a save, at once. Raises InputError at a loss that is not finite, and saves nothing.
+        """
+        with StopSignals() as signals:
+            while self.progress.step < self.plan.total_steps:
+                self._epoch(signals)
+                self._end_of_epoch(signals)
+        return self.progress
+
+    def _epoch(self, signals: StopSignals) -> None:
+        epoch, first = divmod(self.progress.step, self.plan.steps_per_epoch)
+        wanted = min(self.plan.steps_per_epoch - first, self.plan.total_steps - self.progress.step)
+        batches = self.loader.epoch(epoch, first)
+        for _ in range(wanted):
+            started = time.perf_counter()
+            batch = next(batches, None)
+            if batch is None:
+                raise RuntimeError(f"the loader ended epoch {epoch} before its {self.plan.steps_per_epoch} steps")
+            self._step(batch, started)
+            if signals.received is not None:
+                self.save("last", self.progress)
+                logger.warning("stopped by %s after step %d; saved last", signals.received.name, self.progress.step)
+                signals.exit_if_received()
+
+    def _step(self, batch: Any, started: float) -> None:
+        """One step; `started` is when the wait for its batch began."""
+        step = self.progress.step
+        arrived = time.perf_counter()
+        losses, norm = self.step(*self.feed(batch, step))
+        values = tuple(float(loss.asnumpy()) for loss in losses)
+        grad_norm = float(norm.asnumpy())
+        self._check_finite(batch, values, grad_norm)
+        finished = step + 1
+        self.progress = Progress(finished // self.plan.steps_per_epoch, finished, self.progress.metrics)
+        self.recorder.step(
+            StepResult(
+                step=finished,
+                losses=values,
+                grad_norm=grad_norm,
+                images=len(batch.image_ids),
+                wait=arrived - started,
+                seconds=time.perf_counter() - started,
+            )
+        )
+
+    def _check_finite(self, batch: Any, losses: tuple[float, ...], grad_norm: float) -> None:
+        """The gradient norm counts too: with it not finite the weights no longer are, whatever this step's losses."""
+        named = dict(zip(self.loss_names, losses, strict=True)) | {"gradient norm": grad_norm}
+        bad = {name: value for name, value in named.items() if not math.isfinite(value)}
+        if bad:
+            listed = ", ".join(f"{name} {value}" for name, value in named.items())
+            raise InputError(
+                f"training stopped at step {self.progress.step + 1}: not finite: {', '.join(bad)} ({listed}); "
+                f"images {', '.join(str(image_id) for image_id in batch.image_ids)}. Checkpoints of earlier epochs are "
+                "kept. A lower base_lr, a longer warm-up or clip_norm may help"
+            )
+
+    def _end_of_epoch(self, signals: StopSignals) -> None:
+        progress, plan = self.progress, self.plan
+        ended = progress.step >= plan.total_steps
+        evaluates = self.evaluate is not None and (
+            ended or (plan.eval_every > 0 and progress.epoch % plan.eval_every == 0)
+        )
+        if ended or evaluates or progress.epoch % plan.save_every == 0:
+            self.save("last", self.progress)
+        with signals.immediate():
+            self.recorder.curves()
+            if evaluates:
+                self._evaluate()
+
+    def _evaluate(self) -> None:
+        assert self.evaluate is not None
+        epoch, step = self.progress.epoch, self.progress.step
+        metrics = self.evaluate(epoch)
+        self.progress = Progress(epoch, step, metrics)
+        self.recorder.evaluation(epoch=epoch, step=step, metrics=metrics)
+        if metrics[self.best_metric] > self.best:
+            self.best = metrics[self.best_metric]
+            logger.info("epoch %d: %s %.4f is the best so far", epoch, self.best_metric, self.best)
+            self.save("best", self.progress)

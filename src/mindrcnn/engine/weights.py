@@ -1,0 +1,110 @@
+"""Weight files by path or URL: downloaded once into a cache, checked by SHA-256."""
+
+import hashlib
+import logging
+import os
+import ssl
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlparse
+
+from mindrcnn.atomic import replacing
+from mindrcnn.engine.digest import file_sha256
+from mindrcnn.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+CACHE_VARIABLE = "MINDRCNN_CACHE"
+MIN_HASH_DIGITS = 8
+_TIMEOUT = 30  # seconds without a byte before a download counts as dead
+_CHUNK = 1 << 18
+_PROGRESS_EVERY = 5.0  # seconds between progress lines
+_MEGABYTE = 1e6
+
+
+def fetch_weights(source: str, *, sha256: str = "") -> Path:
+    """The local file behind `source`, a path or a URL (https, http, file); a URL is downloaded once.
+
+    sha256: the file's digest or at least its first 8 hexadecimal digits; empty does not check.
+    Raises InputError for a missing file, a failed download (nothing is left behind) or another digest.
+    """
+    expected = _checked_prefix(sha256)
+    if urlparse(source).scheme not in ("https", "http", "file"):
+        path = Path(source).expanduser()
+        if not path.is_file():
+            raise InputError(f"weights: wanted an existing file or a https URL, got {source}")
+        _verify(path, expected, source)
+        return path
+    path = _cache_file(source)
+    if path.is_file():
+        _verify(path, expected, f"{path} (cached; delete it to download again)")
+        return path
+    _download(source, path, expected)
+    return path
+
+
+def cache_folder() -> Path:
+    """MINDRCNN_CACHE, or ~/.cache/mindrcnn."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "mindrcnn")
+
+
+def _cache_file(url: str) -> Path:
+    """Two URLs that end in the same name do not share a file."""
+    name = Path(urlparse(url).path).name or "weights"
+    return cache_folder() / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
+
+
+def _checked_prefix(sha256: str) -> str:
+    digits = sha256.strip().lower()
+    if digits and (not MIN_HASH_DIGITS <= len(digits) <= 64 or set(digits) - set("0123456789abcdef")):
+        raise InputError(f"weights_sha256: wanted {MIN_HASH_DIGITS} to 64 hexadecimal digits, got {sha256!r}")
+    return digits
+
+
+def _verify(path: Path, expected: str, name: str) -> None:
+    if not expected:
+        return
+    actual = file_sha256(path).hex()
+    if not actual.startswith(expected):
+        raise InputError(f"weights {name}: wanted SHA-256 {expected}, got {actual[: max(len(expected), 16)]}")
+
+
+def _download(url: str, path: Path, expected: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot create the cache folder {path.parent}: {error.strerror} ({CACHE_VARIABLE})"
+        ) from error
+    with replacing(path) as temporary:
+        try:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT) as response, open(temporary, "wb") as file:
+                _copy(response, file, url)
+        except urllib.error.HTTPError as error:
+            raise InputError(f"cannot download {url}: the server answers {error.code} {error.reason}") from error
+        except (urllib.error.URLError, HTTPException, ssl.SSLError, TimeoutError, ConnectionError) as error:
+            reason = getattr(error, "reason", error)
+            raise InputError(
+                f"cannot download {url}: {reason}. Offline: fetch it elsewhere and give the file's path instead"
+            ) from error
+        _verify(temporary, expected, url)
+
+
+def _copy(response: IO[bytes], file: IO[bytes], url: str) -> None:
+    """Copies with progress lines; raises InputError when the connection ends before the announced length."""
+    length = getattr(response, "headers", {}).get("Content-Length")
+    size = int(length) if length else 0
+    done, shown = 0, time.monotonic()
+    logger.info("downloading %s%s", url, f" ({size / _MEGABYTE:.1f} MB)" if size else "")
+    while chunk := response.read(_CHUNK):
+        file.write(chunk)
+        done += len(chunk)
+        if time.monotonic() - shown > _PROGRESS_EVERY:
+            shown = time.monotonic()
+            logger.info("  %.1f MB%s", done / _MEGABYTE, f", {100 * done / size:.0f} %" if size else "")
+    if size and done != size:
+        raise InputError(f"cannot download {url}: the connection ended after {done} of {size} bytes")

@@ -1,0 +1,82 @@
+"""A tiny training in graph mode that sends itself a signal. Arguments: the folder it writes into, the signal."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+from mindrcnn.engine.checkpoint import CheckpointInfo, save_checkpoint
+from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.engine.optimizer import build_sgd
+from mindrcnn.engine.recorder import Recorder
+from mindrcnn.engine.schedule import multistep
+from mindrcnn.engine.train_step import TrainStep
+from mindrcnn.engine.trainer import Plan, Progress, Trainer
+
+STEPS = 100
+SIGNALLED_STEP = 7
+
+
+class Net(nn.Cell):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Dense(4, 2)
+
+    def construct(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        output = self.dense(inputs)
+        return (output * output).mean(), output.abs().mean()
+
+
+class SignallingLoader:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Any]:
+        for step in range(start_step, STEPS):
+            if step == SIGNALLED_STEP:
+                time.sleep(0.3)  # a step of ordinary length
+                os.kill(os.getpid(), self.number)
+            yield SimpleNamespace(image_ids=(1, 2))
+
+
+def main(folder: Path, number: int) -> None:
+    ms.set_context(mode=ms.GRAPH_MODE)
+    setup_logging(folder / "train.log")
+    rates = multistep(base_lr=0.001, total_steps=STEPS, milestones=(), gamma=1.0)
+    network = Net()
+    optimizer = build_sgd(
+        parameters=network.trainable_params(),
+        learning_rates=rates,
+        momentum=0.9,
+        nesterov=False,
+        weight_decay=0.0,
+        decay_norm_and_bias=False,
+    )
+
+    def save(name: str, progress: Progress) -> None:
+        info = CheckpointInfo(config_yaml="", classes=(), category_ids=(), epoch=progress.epoch, step=progress.step)
+        save_checkpoint(folder / f"{name}.ckpt", network=network, info=info, optimizer=optimizer)
+
+    names = ("square", "absolute")
+    Trainer(
+        step=TrainStep(network=network, optimizer=optimizer),
+        loader=SignallingLoader(number),
+        feed=lambda batch, step: (Tensor(np.ones((2, 4), np.float32)),),
+        plan=Plan(total_steps=STEPS, steps_per_epoch=STEPS, eval_every=1, save_every=1),
+        loss_names=names,
+        recorder=Recorder(folder=folder, loss_names=names, learning_rates=rates, steps_per_epoch=STEPS, log_every=5),
+        save=save,
+        evaluate=None,
+        best_metric="",
+    ).run()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,34 @@
+"""Batch to tensors."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from mindrcnn.engine.feed import BatchFeed
+from mindrcnn.engine.noise import uniform_noise
+
+FIELDS = {
+    "images": np.arange(2 * 3 * 4 * 6, dtype=np.uint8).reshape(2, 3, 4, 6),
+    "image_sizes": np.array([[4, 6], [3, 5]], np.int32),
+    "gt_boxes": np.arange(2 * 5 * 4, dtype=np.float32).reshape(2, 5, 4),
+    "gt_labels": np.arange(10, dtype=np.int32).reshape(2, 5),
+    "gt_valid": np.arange(10).reshape(2, 5) % 2 == 0,
+    "gt_crowd": np.arange(10).reshape(2, 5) % 3 == 0,
+    "gt_masks": np.ones((2, 5, 7, 7), np.uint8),
+}
+
+
+def noise_shapes(batch: int, height: int, width: int, slots: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (batch, height * 100 + width), (batch, slots)
+
+
+def test_order_values_and_noise() -> None:
+    fields = {name: np.asfortranarray(value) for name, value in FIELDS.items()}  # not contiguous
+    tensors = BatchFeed(noise_shapes=noise_shapes, seed=5)(SimpleNamespace(**fields), 9)
+    assert len(tensors) == len(FIELDS) + 2
+    for tensor, (name, value) in zip(tensors, FIELDS.items(), strict=False):
+        assert tensor.asnumpy().dtype == value.dtype, name
+        np.testing.assert_array_equal(tensor.asnumpy(), value, err_msg=name)
+    expected = uniform_noise(((2, 406), (2, 5)), seed=5, step=9)
+    for tensor, value in zip(tensors[-2:], expected, strict=True):
+        np.testing.assert_array_equal(tensor.asnumpy(), value)

@@ -1,0 +1,36 @@
+"""Run folders never share files."""
+
+from pathlib import Path
+
+import pytest
+
+from mindrcnn.engine.run_folder import create_run_folder
+from mindrcnn.errors import InputError
+
+
+def test_taken_names_are_counted_up(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    names = [create_run_folder(root, "demo", config_yaml=f"number: {number}\n").name for number in range(3)]
+    assert names == ["demo", "demo_2", "demo_3"]
+    assert (root / "demo" / "config.yaml").read_text() == "number: 0\n"
+    assert (root / "demo_3" / "config.yaml").read_text() == "number: 2\n"
+
+
+def test_an_empty_folder_is_used_and_a_file_is_not(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    assert create_run_folder(tmp_path, "empty", config_yaml="").name == "empty"
+    assert create_run_folder(tmp_path, "file", config_yaml="").name == "file_2"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "/a", ".hidden", "a\\b"])
+def test_names_that_leave_the_root(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="plain folder name"):
+        create_run_folder(tmp_path, name, config_yaml="")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_root_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(InputError, match=r"cannot create a run folder in .*runs"):
+        create_run_folder(tmp_path / "runs", "demo", config_yaml="")

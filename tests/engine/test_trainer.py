@@ -1,0 +1,214 @@
+"""The loop: what runs when, non-finite losses, signals."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from mindspore import Tensor
+
+from mindrcnn.engine.checkpoint import load_checkpoint
+from mindrcnn.engine.metrics_log import read_rows
+from mindrcnn.engine.recorder import Recorder
+from mindrcnn.engine.signals import StopSignals
+from mindrcnn.engine.trainer import Plan, Progress, Trainer
+from mindrcnn.errors import InputError
+
+LOSSES = ("box", "mask")
+
+
+class CountingLoader:
+    """Batches of two images with ids 100 * epoch + position."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Any]:
+        for step in range(start_step, self.steps):
+            yield SimpleNamespace(image_ids=(100 * epoch + 2 * step, 100 * epoch + 2 * step + 1))
+
+
+class Harness:
+    """A trainer whose collaborators write down what happened."""
+
+    def __init__(self, folder: Path, plan: Plan, *, aps: tuple[float, ...] = (), bad: dict[int, Any] | None = None):
+        self.events: list[str] = []
+        self.aps = iter(aps)
+        self.bad = bad or {}
+        recorder = Recorder(
+            folder=folder,
+            loss_names=LOSSES,
+            learning_rates=np.ones(plan.total_steps, np.float32),
+            steps_per_epoch=plan.steps_per_epoch,
+            log_every=100,
+        )
+        self.trainer = Trainer(
+            step=self.step,
+            loader=CountingLoader(plan.steps_per_epoch),
+            feed=lambda batch, step: (batch, step),
+            plan=plan,
+            loss_names=LOSSES,
+            recorder=recorder,
+            save=self.save,
+            evaluate=self.evaluate if aps else None,
+            best_metric="bbox_AP",
+        )
+
+    def step(self, batch: Any, step: int) -> tuple[tuple[Tensor, ...], Tensor]:
+        self.events.append(f"step {step}")
+        box, mask, norm = self.bad.get(step, (1.0, 2.0, 3.0))
+        return (Tensor(np.float32(box)), Tensor(np.float32(mask))), Tensor(np.float32(norm))
+
+    def save(self, name: str, progress: Progress) -> None:
+        self.events.append(f"{name} {progress.epoch} {progress.step} {dict(progress.metrics)}")
+
+    def evaluate(self, epoch: int) -> Mapping[str, float]:
+        self.events.append(f"eval {epoch}")
+        return {"bbox_AP": next(self.aps)}
+
+
+def plan(total_steps: int, *, steps_per_epoch: int = 2, eval_every: int = 1, save_every: int = 1) -> Plan:
+    return Plan(total_steps=total_steps, steps_per_epoch=steps_per_epoch, eval_every=eval_every, save_every=save_every)
+
+
+def test_last_every_epoch_best_only_when_better(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, plan(6), aps=(0.3, 0.2, 0.4))
+    final = harness.trainer.run()
+    assert harness.events == [
+        "step 0", "step 1", "last 1 2 {}", "eval 1", "best 1 2 {'bbox_AP': 0.3}",
+        "step 2", "step 3", "last 2 4 {'bbox_AP': 0.3}", "eval 2",
+        "step 4", "step 5", "last 3 6 {'bbox_AP': 0.2}", "eval 3", "best 3 6 {'bbox_AP': 0.4}",
+    ]  # fmt: skip
+    assert final == Progress(3, 6, {"bbox_AP": 0.4})
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    assert [(row["kind"], row["step"]) for row in rows] == [
+        ("train", 1), ("eval", 2), ("eval", 4), ("train", 6), ("eval", 6)
+    ]  # fmt: skip
+    assert (tmp_path / "curves.png").is_file()
+
+
+def test_rare_evaluation_and_saving_still_happen_at_the_end(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, plan(6, eval_every=0, save_every=2), aps=(0.3,))
+    harness.trainer.run()
+    assert [event for event in harness.events if not event.startswith("step")] == [
+        "last 2 4 {}", "last 3 6 {}", "eval 3", "best 3 6 {'bbox_AP': 0.3}"
+    ]  # fmt: skip
+
+
+def test_length_in_iterations_may_end_within_an_epoch(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, plan(5, steps_per_epoch=3, eval_every=2), aps=(0.3,))
+    harness.trainer.run()
+    assert harness.events == [
+        "step 0", "step 1", "step 2", "last 1 3 {}", "step 3", "step 4", "last 1 5 {}",
+        "eval 1", "best 1 5 {'bbox_AP': 0.3}",
+    ]  # fmt: skip
+
+
+def test_without_evaluation_last_is_saved_at_the_end_all_the_same(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, plan(4, save_every=3))
+    harness.trainer.run()
+    assert harness.events == ["step 0", "step 1", "step 2", "step 3", "last 2 4 {}"]
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ((math.nan, 2.0, 3.0), "not finite: box ("),
+        ((1.0, math.inf, math.nan), "not finite: mask, gradient norm ("),
+        ((1.0, 2.0, math.inf), "not finite: gradient norm ("),
+    ],
+)
+def test_non_finite_stops_and_names(tmp_path: Path, values: tuple[float, ...], named: str) -> None:
+    harness = Harness(tmp_path, plan(6), aps=(0.3,) * 3, bad={3: values})
+    with pytest.raises(InputError) as caught:
+        harness.trainer.run()
+    message = str(caught.value)
+    assert "step 4" in message
+    assert named in message
+    assert f"box {values[0]}, mask {values[1]}" in message
+    assert "images 102, 103" in message
+    assert harness.events[-1] == "step 3"  # nothing saved over the good checkpoint
+
+
+def test_short_loader_is_an_error(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, plan(4))
+    harness.trainer.loader = CountingLoader(1)
+    with pytest.raises(RuntimeError, match="ended epoch 0"):
+        harness.trainer.run()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_finishes_the_step_and_saves(tmp_path: Path, number: int, status: int) -> None:
+    before = signal.getsignal(number)
+    harness = Harness(tmp_path, plan(6, steps_per_epoch=6))
+    plain_step = harness.step
+
+    def step(batch: Any, index: int) -> tuple[tuple[Tensor, ...], Tensor]:
+        if index == 2:
+            os.kill(os.getpid(), number)
+        return plain_step(batch, index)
+
+    harness.trainer.step = step
+    with pytest.raises(SystemExit) as caught:
+        harness.trainer.run()
+    assert caught.value.code == status
+    assert harness.events == ["step 0", "step 1", "step 2", "last 0 3 {}"]
+    assert signal.getsignal(number) == before
+
+
+def test_signal_during_evaluation_ends_at_once_with_last_saved(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, plan(4), aps=(0.3, 0.4))
+
+    def evaluate(epoch: int) -> Mapping[str, float]:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+        raise AssertionError("the evaluation went on")
+
+    harness.trainer.evaluate = evaluate
+    with pytest.raises(SystemExit) as caught:
+        harness.trainer.run()
+    assert caught.value.code == 130
+    assert harness.events == ["step 0", "step 1", "last 1 2 {}"]
+
+
+def test_second_signal_does_not_wait() -> None:
+    with StopSignals() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signals.received == signal.SIGINT
+        with pytest.raises(SystemExit) as caught:
+            kill_and_wait(signal.SIGTERM)
+    assert caught.value.code == 143
+
+
+def kill_and_wait(number: int) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(10)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_process_with_compiled_step(tmp_path: Path, number: signal.Signals, status: int) -> None:
+    """In graph mode MindSpore has replaced the handler of SIGINT by the time the signal comes."""
+    program = Path(__file__).with_name("signalled_training.py")
+    ended = subprocess.run(
+        [sys.executable, str(program), str(tmp_path), str(int(number))],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == status, ended.stderr
+    assert f"stopped by {number.name} after step 8; saved last" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    checkpoint = load_checkpoint(tmp_path / "last.ckpt")
+    assert checkpoint.info.step == 8
+    assert checkpoint.optimizer["global_step"].asnumpy() == [8]
+    assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1, 5]
+    assert "stopped by" in (tmp_path / "train.log").read_text()

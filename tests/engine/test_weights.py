@@ -1,0 +1,129 @@
+"""Fetching weight files, against a server on this machine."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from mindrcnn.engine.weights import fetch_weights
+from mindrcnn.errors import InputError
+
+CONTENT = bytes(range(256)) * 4000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    requests = 0
+
+    def do_GET(self) -> None:
+        Handler.requests += 1
+        if self.path.startswith("/missing"):
+            self.send_error(404)
+            return
+        self.send_response(200)
+        if not self.path.startswith("/unsized"):
+            self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[: len(CONTENT) // 2] if self.path.startswith("/cut") else CONTENT)
+
+    def log_message(self, *arguments: object) -> None:
+        """Keeps the test output clean."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    Handler.requests = 0
+    instance = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=instance.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{instance.server_port}"
+    instance.shutdown()
+    instance.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "deep" / "cache"
+    monkeypatch.setenv("MINDRCNN_CACHE", str(folder))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return folder
+
+
+def test_local_file(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    path.write_bytes(CONTENT)
+    assert fetch_weights(str(path)) == path
+    assert fetch_weights(str(path), sha256=SHA256[:8].upper()) == path
+    with pytest.raises(InputError, match=r"w\.pth: wanted SHA-256 0123456789abcdef, got " + SHA256[:16]):
+        fetch_weights(str(path), sha256="0123456789abcdef")
+
+
+def test_missing_local_file() -> None:
+    with pytest.raises(InputError, match=r"no/such\.pth"):
+        fetch_weights("no/such.pth")
+
+
+@pytest.mark.parametrize("digest", ["1234567", "g" * 8, "a" * 65])
+def test_malformed_digest(tmp_path: Path, digest: str) -> None:
+    (tmp_path / "w.pth").touch()
+    with pytest.raises(InputError, match="weights_sha256: wanted 8 to 64"):
+        fetch_weights(str(tmp_path / "w.pth"), sha256=digest)
+
+
+def test_file_url(tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "w.npz"
+    path.write_bytes(CONTENT)
+    fetched = fetch_weights(path.as_uri(), sha256=SHA256)
+    assert fetched.parent == cache
+    assert fetched.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("route", ["w", "unsized"])
+def test_download_once(server: str, cache: Path, route: str) -> None:
+    path = fetch_weights(f"{server}/{route}/resnet.pth", sha256=SHA256[:10])
+    assert path.name.endswith("-resnet.pth")
+    assert path.read_bytes() == CONTENT
+    assert fetch_weights(f"{server}/{route}/resnet.pth", sha256=SHA256[:10]) == path
+    assert Handler.requests == 1
+    assert list(cache.iterdir()) == [path]
+    assert fetch_weights(f"{server}/{route}/other/resnet.pth") != path
+
+
+@pytest.mark.parametrize(
+    ("route", "digest", "message"),
+    [
+        ("missing/w.pth", "", "answers 404"),
+        ("cut/w.pth", "", f"ended after {len(CONTENT) // 2} of {len(CONTENT)} bytes"),
+        ("w/w.pth", "00000000", "wanted SHA-256 00000000"),
+    ],
+)
+def test_failed_download_leaves_nothing(server: str, cache: Path, route: str, digest: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        fetch_weights(f"{server}/{route}", sha256=digest)
+    assert f"{server}/{route}" in str(caught.value)
+    assert list(cache.iterdir()) == []
+
+
+def test_altered_cache_is_noticed(server: str, cache: Path) -> None:
+    path = fetch_weights(f"{server}/w.pth", sha256=SHA256)
+    path.write_bytes(CONTENT[:-1])
+    with pytest.raises(InputError, match="cached; delete it"):
+        fetch_weights(f"{server}/w.pth", sha256=SHA256)
+
+
+def test_offline(cache: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"cannot download http://127\.0\.0\.1:9/w\.pth: .*refused.*file's path instead"
+    ):
+        fetch_weights("http://127.0.0.1:9/w.pth")
+
+
+def test_cache_folder_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MINDRCNN_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(InputError, match="MINDRCNN_CACHE"):
+        fetch_weights("http://127.0.0.1:9/w.pth")
