@@ -1,0 +1,158 @@
+"""COCO average precision of boxes and masks, by faster-coco-eval or by pycocotools, with equal numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import faster_coco_eval
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as mask_api
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from mindrcnn.errors import InputError
+from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth, to_rle
+from mindrcnn.evaluation.metrics import (
+    AREAS,
+    MAX_DETECTIONS,
+    ClassMetrics,
+    IouType,
+    Metrics,
+    coco_stats,
+    mean_or_nothing,
+    table_text,
+    threshold_index,
+)
+
+logger = logging.getLogger(__name__)
+
+Backend = Literal["faster_coco_eval", "pycocotools"]
+Curves = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def evaluate(
+    ground_truth: GroundTruth | Mapping[str, Any] | Path | str,
+    results: Sequence[Mapping[str, Any]],
+    *,
+    iou_type: IouType,
+    backend: Backend = "faster_coco_eval",
+    image_ids: Sequence[int] | None = None,
+    category_ids: Sequence[int] | None = None,
+) -> Metrics:
+    """Scores result entries (see results.py) against the ground truth.
+
+    Every image of the ground truth counts, also one without results; `image_ids` and `category_ids` restrict both
+    sides. Masks rank by score x iou_score where entries have one, boxes by score; the size classes of masks go by mask
+    area. Raises InputError for an unknown image, and for masks asked for where ground truth or results have none.
+    """
+    truth = ground_truth if isinstance(ground_truth, GroundTruth) else load_ground_truth(ground_truth)
+    known_images = {image["id"] for image in truth.images}
+    truth = truth.subset(image_ids, category_ids)
+    if not truth.categories:
+        raise InputError(f"{truth.name}: wanted at least one category, got none")
+    if iou_type == "segm" and not truth.has_masks:
+        lacking = next(annotation for annotation in truth.annotations if "segmentation" not in annotation)
+        where = f"{truth.name}: annotations, entry {lacking['id'] - 1}"
+        raise InputError(f"{where}: wanted a segmentation for segm evaluation, got none")
+    detections = _detections(results, truth, known_images, iou_type)
+    curves = _BACKENDS[backend](truth, detections, iou_type)
+    return _metrics(truth, curves, iou_type)
+
+
+def _detections(
+    results: Sequence[Mapping[str, Any]], truth: GroundTruth, known_images: set[int], iou_type: IouType
+) -> list[dict[str, Any]]:
+    """Result entries as evaluator annotations: id, area, iscrowd, and score for this kind of evaluation."""
+    sizes, categories = truth.image_sizes, set(truth.category_ids)
+    detections: list[dict[str, Any]] = []
+    for index, entry in enumerate(results):
+        image_id = entry["image_id"]
+        if image_id not in known_images:
+            raise InputError(f"results, entry {index}: wanted an image_id of {truth.name}, got {image_id}")
+        if image_id not in sizes or entry["category_id"] not in categories:
+            continue
+        detection: dict[str, Any] = {
+            "id": len(detections) + 1,
+            "image_id": image_id,
+            "category_id": entry["category_id"],
+            "iscrowd": 0,
+        }
+        rle = to_rle(entry["segmentation"], *sizes[image_id]) if "segmentation" in entry else None
+        if iou_type == "segm":
+            if rle is None:
+                raise InputError(f"results, entry {index}: wanted a segmentation for segm evaluation, got none")
+            detection |= {"segmentation": rle, "area": float(mask_api.area(rle))}
+            detection["score"] = entry["score"] * entry.get("iou_score", 1.0)
+        else:
+            detection["score"] = entry["score"]
+        box = list(entry["bbox"]) if "bbox" in entry else mask_api.toBbox(rle).tolist()
+        detection["bbox"] = box
+        detection.setdefault("area", box[2] * box[3])
+        detections.append(detection)
+    return detections
+
+
+def _dataset(truth: GroundTruth, annotations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A COCO dict of copies: the evaluators write into their annotations."""
+    return {
+        "info": {},
+        "images": [dict(image) for image in truth.images],
+        "categories": [dict(category) for category in truth.categories],
+        "annotations": [dict(annotation) for annotation in annotations],
+    }
+
+
+def _by_pycocotools(truth: GroundTruth, detections: Sequence[Mapping[str, Any]], iou_type: IouType) -> Curves:
+    with contextlib.redirect_stdout(io.StringIO()):
+        sides = []
+        for annotations in (truth.annotations, detections):
+            side = COCO()
+            side.dataset = _dataset(truth, annotations)
+            side.createIndex()
+            sides.append(side)
+        evaluator = COCOeval(*sides, iou_type)
+        evaluator.evaluate()
+        evaluator.accumulate()
+    return evaluator.eval["precision"], evaluator.eval["recall"]
+
+
+def _by_faster_coco_eval(truth: GroundTruth, detections: Sequence[Mapping[str, Any]], iou_type: IouType) -> Curves:
+    sides = [
+        faster_coco_eval.COCO(_dataset(truth, annotations), print_function=logger.debug)
+        for annotations in (truth.annotations, detections)
+    ]
+    evaluator = faster_coco_eval.COCOeval_faster(*sides, iou_type, print_function=logger.debug)
+    evaluator.evaluate()
+    evaluator.accumulate()
+    return np.asarray(evaluator.eval["precision"]), np.asarray(evaluator.eval["recall"])
+
+
+_BACKENDS = {"faster_coco_eval": _by_faster_coco_eval, "pycocotools": _by_pycocotools}
+
+
+def _metrics(truth: GroundTruth, curves: Curves, iou_type: IouType) -> Metrics:
+    precision, recall = curves
+    stats = coco_stats(precision, recall)
+    objects = Counter(annotation["category_id"] for annotation in truth.annotations if not annotation["iscrowd"])
+    names = {category["id"]: str(category["name"]) for category in truth.categories}
+    of_all = precision[..., AREAS.index("all"), MAX_DETECTIONS.index(100)]
+    per_class = tuple(
+        ClassMetrics(
+            name=names[category_id],
+            category_id=category_id,
+            ap=mean_or_nothing(of_all[:, :, position]),
+            ap50=mean_or_nothing(of_all[threshold_index(0.5), :, position]),
+            objects=objects[category_id],
+        )
+        for position, category_id in enumerate(truth.category_ids)
+    )
+    return Metrics(
+        iou_type=iou_type, stats=stats, per_class=per_class, images=len(truth.images), table=table_text(stats)
+    )

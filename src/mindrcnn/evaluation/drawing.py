@@ -1,0 +1,171 @@
+"""Objects drawn on pictures: translucent masks with contours, boxes, names with scores.
+
+All images are RGB (H, W, 3) uint8; boxes are xyxy in their pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mindrcnn.data.record import Record
+from mindrcnn.evaluation.coco_gt import coco_segmentation
+from mindrcnn.evaluation.fonts import legible_name
+from mindrcnn.evaluation.ground_truth import to_rle
+from mindrcnn.evaluation.palette import CROWD, WHITE, Colour, class_colour, text_colour
+from mindrcnn.evaluation.plates import Plate, draw_plates
+from mindrcnn.evaluation.predict import ImageResult
+from mindrcnn.evaluation.rle import Rle, decode, encode_bitmap
+
+Image = NDArray[np.uint8]
+
+MASK_OPACITY = 0.45
+HALO = 2  # added thickness of the black or white line under a box, which makes it show on any background
+LONG_SIDE_PER_LINE = 320  # picture pixels for each pixel of line thickness
+LONG_SIDE_PER_LETTER = 48  # picture pixels for each pixel of letter height
+FONT_SIZES = (11, 64)  # smallest that is legible, largest that is of use
+PAIR_SIDE = 480  # small pictures are enlarged for a pair until their long side has this many pixels
+
+
+@dataclass(frozen=True)
+class DrawnObject:
+    """One object to draw: box (4,) xyxy; score None for ground truth; rle None without a mask."""
+
+    box: tuple[float, float, float, float]
+    label: int
+    score: float | None = None
+    rle: Rle | None = None
+    crowd: bool = False
+
+    @property
+    def colour(self) -> Colour:
+        """RGB."""
+        return CROWD if self.crowd else class_colour(self.label)
+
+
+def predicted_objects(result: ImageResult, *, score_thresh: float = 0.0) -> list[DrawnObject]:
+    """A prediction's objects of at least `score_thresh`."""
+    found = result.detections
+    rles = result.rles or (None,) * len(found)
+    return [
+        DrawnObject(box=tuple(box), label=label, score=score, rle=rle)
+        for box, label, score, rle in zip(
+            found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), rles, strict=True
+        )
+        if score >= score_thresh
+    ]
+
+
+def true_objects(record: Record) -> list[DrawnObject]:
+    """A record's annotated objects."""
+    objects = []
+    for box, label, crowd, segmentation in zip(
+        record.boxes.tolist(), record.labels.tolist(), record.crowd, record.segmentations, strict=True
+    ):
+        packed = None if segmentation is None else to_rle(coco_segmentation(segmentation), record.height, record.width)
+        rle = None if packed is None else Rle(size=[record.height, record.width], counts=packed["counts"].decode())
+        objects.append(DrawnObject(box=tuple(box), label=label, rle=rle, crowd=bool(crowd)))
+    return objects
+
+
+def draw_objects(image: Image, objects: Sequence[DrawnObject], class_names: Sequence[str]) -> Image:
+    """A copy of `image` with the objects drawn, large ones below small ones; class_names[label - 1] names a label."""
+    picture = image.copy()
+    thickness = max(1, round(max(image.shape[:2]) / LONG_SIDE_PER_LINE))
+    ordered = sorted(objects, key=_box_area, reverse=True)
+    for one in ordered:
+        if one.rle is not None:
+            _draw_mask(picture, decode(one.rle), one.colour, thickness)
+    for one in ordered:
+        _draw_box(picture, one, thickness)
+    by_score = sorted(objects, key=lambda one: -1.0 if one.score is None else one.score, reverse=True)
+    plates = [_plate(one, class_names, thickness) for one in by_score]
+    return draw_plates(picture, plates, _font_size(image))
+
+
+def draw_pair(
+    image: Image, truth: Sequence[DrawnObject], predictions: Sequence[DrawnObject], class_names: Sequence[str]
+) -> Image:
+    """Ground truth at the left, predictions at the right, under headings; small pictures are enlarged."""
+    factor = max(1, round(PAIR_SIDE / max(image.shape[:2])))
+    sides = [
+        _with_heading(draw_objects(*_enlarged(image, objects, factor), class_names), heading)
+        for heading, objects in (("ground truth", truth), ("prediction", predictions))
+    ]
+    gap = np.full((sides[0].shape[0], max(4, sides[0].shape[1] // 100), 3), 255, dtype=np.uint8)
+    return np.concatenate([sides[0], gap, sides[1]], axis=1)
+
+
+def _box_area(one: DrawnObject) -> float:
+    x_low, y_low, x_high, y_high = one.box
+    return (x_high - x_low) * (y_high - y_low)
+
+
+def _font_size(image: Image) -> int:
+    smallest, largest = FONT_SIZES
+    return min(max(round(max(image.shape[:2]) / LONG_SIDE_PER_LETTER), smallest), largest)
+
+
+def _draw_mask(picture: Image, bitmap: NDArray[np.bool_], colour: Colour, thickness: int) -> None:
+    left, top, width, height = cv2.boundingRect(bitmap.view(np.uint8))
+    part = picture[top : top + height, left : left + width]
+    inside = bitmap[top : top + height, left : left + width]
+    blended = part[inside] * (1 - MASK_OPACITY) + np.array(colour) * MASK_OPACITY
+    part[inside] = np.round(blended).astype(np.uint8)
+    contours, _ = cv2.findContours(bitmap.view(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(picture, contours, -1, colour, thickness, cv2.LINE_AA)
+
+
+def _corners(one: DrawnObject, picture: Image, thickness: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Upper left and lower right pixel of the box's outline, far enough inside the picture to show whole."""
+    height, width = picture.shape[:2]
+    inset = thickness // 2
+    limits = (width - 1 - inset, height - 1 - inset) * 2
+    x_low, y_low, x_high, y_high = (
+        min(max(round(value), inset), max(limit, inset)) for value, limit in zip(one.box, limits, strict=True)
+    )
+    return (x_low, y_low), (max(x_high, x_low), max(y_high, y_low))
+
+
+def _draw_box(picture: Image, one: DrawnObject, thickness: int) -> None:
+    upper_left, lower_right = _corners(one, picture, thickness)
+    cv2.rectangle(picture, upper_left, lower_right, text_colour(one.colour), thickness + HALO)
+    cv2.rectangle(picture, upper_left, lower_right, one.colour, thickness)
+
+
+def _plate(one: DrawnObject, class_names: Sequence[str], thickness: int) -> Plate:
+    crowd = " (crowd)" if one.crowd else ""
+    score = "" if one.score is None else f" {one.score:.2f}"
+    x_low, y_low, x_high, y_high = (round(value) for value in one.box)
+    edge = thickness // 2
+    return Plate(
+        text=f"{legible_name(class_names[one.label - 1], one.label)}{crowd}{score}",
+        anchor=(x_low - edge, y_low - edge, x_high + edge + 1, y_high + edge + 1),
+        colour=one.colour,
+    )
+
+
+def _enlarged(image: Image, objects: Sequence[DrawnObject], factor: int) -> tuple[Image, list[DrawnObject]]:
+    """Image and objects magnified by a whole factor."""
+    if factor == 1:
+        return image, list(objects)
+    larger = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    return larger, [_magnified(one, factor) for one in objects]
+
+
+def _magnified(one: DrawnObject, factor: int) -> DrawnObject:
+    x_low, y_low, x_high, y_high = (value * factor for value in one.box)
+    rle = None if one.rle is None else encode_bitmap(decode(one.rle).repeat(factor, axis=0).repeat(factor, axis=1))
+    return replace(one, box=(x_low, y_low, x_high, y_high), rle=rle)
+
+
+def _with_heading(picture: Image, heading: str) -> Image:
+    font_size = round(1.2 * _font_size(picture))
+    strip = np.full((2 * font_size, picture.shape[1], 3), 255, dtype=np.uint8)
+    plate = Plate(text=heading, anchor=(0, font_size // 3, 0, font_size // 3), colour=WHITE)
+    plate_at_top = draw_plates(strip, [plate], font_size)
+    return np.concatenate([plate_at_top, picture], axis=0)

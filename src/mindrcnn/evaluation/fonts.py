@@ -1,0 +1,54 @@
+"""Fonts for names in any script: DejaVu Sans, which matplotlib brings, else an installed font that has the letters."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from pathlib import Path
+
+import matplotlib
+from matplotlib import font_manager, ft2font
+from PIL import ImageFont
+
+logger = logging.getLogger(__name__)
+
+BUNDLED = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+
+
+@functools.lru_cache(maxsize=64)
+def load_font(path: Path, size: int) -> ImageFont.FreeTypeFont:
+    """A font at a size in pixels."""
+    return ImageFont.truetype(str(path), size)
+
+
+@functools.lru_cache(maxsize=4096)
+def legible_name(name: str, label: int) -> str:
+    """`name`, or "class LABEL" where no font here has its letters (said once for each name)."""
+    if font_file(name) is not None:
+        return name
+    logger.warning("no installed font can write the class name %r: pictures show class %d instead", name, label)
+    return f"class {label}"
+
+
+def font_file(text: str) -> Path | None:
+    """A font file with every character of `text`; None where there is none."""
+    if _covers(BUNDLED, text):
+        return BUNDLED
+    return next((path for path in _installed() if _covers(path, text)), None)
+
+
+@functools.lru_cache(maxsize=1)
+def _installed() -> tuple[Path, ...]:
+    return tuple(Path(name) for name in sorted(font_manager.findSystemFonts()))
+
+
+@functools.lru_cache(maxsize=512)
+def _characters(path: Path) -> frozenset[int]:
+    try:
+        return frozenset(ft2font.FT2Font(str(path)).get_charmap())
+    except (OSError, RuntimeError, ValueError):  # a damaged font, or a format FreeType does not know
+        return frozenset()
+
+
+def _covers(path: Path, text: str) -> bool:
+    return _characters(path).issuperset(ord(character) for character in text)

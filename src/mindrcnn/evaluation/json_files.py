@@ -1,0 +1,29 @@
+"""Reading and writing JSON files so that a failure is one clear message and never half a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mindrcnn.atomic import write_text
+from mindrcnn.errors import InputError
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes `value` as JSON, whole or not at all; InputError when it cannot be written."""
+    write_text(path, json.dumps(value, ensure_ascii=False))
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; InputError when it is missing, unreadable or not JSON."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: wanted JSON text in UTF-8, got other bytes at offset {error.start}") from error
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: wanted JSON, got an error at line {error.lineno}: {error.msg}") from error

@@ -1,0 +1,103 @@
+"""The numbers of a COCO evaluation and the table in which pycocotools prints them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+IouType = Literal["bbox", "segm"]
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+AREAS = ("all", "small", "medium", "large")  # order of the evaluators' area axis
+MAX_DETECTIONS = (1, 10, 100)  # order of their detections axis
+NOTHING_TO_FIND = -1.0  # pycocotools' value where the ground truth has no object of that kind
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One of COCO's twelve numbers: what it averages over."""
+
+    name: str
+    precision: bool
+    area: str = "all"
+    detections: int = 100
+    iou: float | None = None
+
+
+LINES = (
+    _Line("AP", True),
+    _Line("AP50", True, iou=0.5),
+    _Line("AP75", True, iou=0.75),
+    _Line("APs", True, area="small"),
+    _Line("APm", True, area="medium"),
+    _Line("APl", True, area="large"),
+    _Line("AR1", False, detections=1),
+    _Line("AR10", False, detections=10),
+    _Line("AR100", False),
+    _Line("ARs", False, area="small"),
+    _Line("ARm", False, area="medium"),
+    _Line("ARl", False, area="large"),
+)
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """One class: AP and AP50 (0..1; -1 without objects) and its number of objects, crowds not counted."""
+
+    name: str
+    category_id: int
+    ap: float
+    ap50: float
+    objects: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Result of one evaluation.
+
+    stats: COCO's twelve numbers by name (AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl), 0..1, or -1
+    where the ground truth has no such object. table: the lines pycocotools prints.
+    """
+
+    iou_type: IouType
+    stats: dict[str, float]
+    per_class: tuple[ClassMetrics, ...]
+    images: int
+    table: str
+
+
+def mean_or_nothing(values: NDArray[np.float64]) -> float:
+    """Mean over the entries that exist (are above -1), or -1."""
+    existing = values[values > -1]
+    return float(existing.mean()) if len(existing) else NOTHING_TO_FIND
+
+
+def coco_stats(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> dict[str, float]:
+    """The twelve numbers from precision (thresholds, recalls, classes, areas, detections) and recall (the same axes
+    without recalls), both -1 where a class has no objects."""
+    stats = {}
+    for line in LINES:
+        curve = precision if line.precision else recall
+        values = curve[..., AREAS.index(line.area), MAX_DETECTIONS.index(line.detections)]
+        stats[line.name] = mean_or_nothing(values if line.iou is None else values[threshold_index(line.iou)])
+    return stats
+
+
+def threshold_index(iou: float) -> int:
+    """Position of an IoU on the thresholds axis."""
+    return int(np.argmin(np.abs(IOU_THRESHOLDS - iou)))
+
+
+def table_text(stats: dict[str, float]) -> str:
+    """The twelve lines as COCOeval.summarize of pycocotools prints them."""
+    rows = []
+    for line in LINES:
+        title, kind = ("Average Precision", "(AP)") if line.precision else ("Average Recall", "(AR)")
+        iou = f"{IOU_THRESHOLDS[0]:0.2f}:{IOU_THRESHOLDS[-1]:0.2f}" if line.iou is None else f"{line.iou:0.2f}"
+        rows.append(
+            f" {title:<18} {kind} @[ IoU={iou:<9} | area={line.area:>6s} | maxDets={line.detections:>3d} ]"
+            f" = {stats[line.name]:0.3f}"
+        )
+    return "\n".join(rows)

@@ -1,0 +1,211 @@
+"""Drawing: what changes, what stays, and that nothing leaves the picture."""
+
+import itertools
+import logging
+
+import numpy as np
+import pytest
+
+from mindrcnn.evaluation import fonts
+from mindrcnn.evaluation.drawing import DrawnObject, draw_objects, draw_pair, predicted_objects, true_objects
+from mindrcnn.evaluation.palette import CROWD, class_colour, contrast, text_colour
+from mindrcnn.evaluation.plates import Plate, best_place, draw_plates
+from mindrcnn.evaluation.rle import encode_bitmap
+
+NAMES = ("cat", "dog", "a very long class name indeed")
+
+
+@pytest.fixture
+def image():
+    return np.full((300, 400, 3), 100, np.uint8)
+
+
+@pytest.fixture
+def disc():
+    rows, columns = np.mgrid[:300, :400]
+    bitmap = (rows - 150) ** 2 + (columns - 200) ** 2 < 50**2
+    return DrawnObject(box=(150, 100, 250, 200), label=1, score=0.9, rle=encode_bitmap(bitmap)), bitmap
+
+
+def test_pixels_far_from_the_object_stay(image, disc):
+    before = image.copy()
+    drawn = draw_objects(image, [disc[0]], NAMES)
+    changed = (drawn != before).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    assert rows.min() > 100 - 25  # the plate stands on the box
+    assert rows.max() < 200 + 5
+    assert columns.min() > 150 - 5
+    assert columns.max() < 250 + 5
+    np.testing.assert_array_equal(image, before)
+
+
+def test_mask_pixels_take_on_the_colour_and_still_show_the_picture(image, disc):
+    one, bitmap = disc
+    image[150, 200] = 250
+    drawn = draw_objects(image, [one], NAMES).astype(int)
+    expected = np.round(0.55 * 100 + 0.45 * np.array(class_colour(1)))
+    np.testing.assert_allclose(drawn[140, 190], expected, atol=1)
+    assert (drawn[150, 200] > drawn[140, 190]).any()
+    assert not bitmap[110:114, 160:164].any()
+    assert (drawn[110:114, 160:164] == 100).all()  # in the box, outside the mask
+
+
+def test_the_box_is_drawn_in_the_class_colour(image, disc):
+    one = DrawnObject(box=disc[0].box, label=2, score=0.9)
+    drawn = draw_objects(image, [one], NAMES)
+    assert tuple(drawn[150, 150]) == class_colour(2)
+    assert tuple(drawn[200, 200]) == class_colour(2)
+    assert tuple(drawn[150, 200]) == (100, 100, 100)
+
+
+EDGE_BOXES = {
+    "upper left": (-20, -10, 15, 12),
+    "lower right": (380, 280, 450, 350),
+    "whole": (0, 0, 400, 300),
+    "larger": (-50, -50, 900, 900),
+    "a point": (200, 100, 200, 100),
+    "under a pixel": (200.2, 100.2, 200.6, 100.4),
+    "outside": (500, 400, 600, 450),
+}
+
+
+@pytest.mark.parametrize("box", EDGE_BOXES.values(), ids=EDGE_BOXES.keys())
+@pytest.mark.parametrize("label", [1, 3])
+def test_boxes_at_and_over_the_edge(image, box, label):
+    drawn = draw_objects(image, [DrawnObject(box=box, label=label, score=0.5)], NAMES)
+    assert drawn.shape == image.shape
+    assert drawn.dtype == np.uint8
+    assert (drawn != image).any()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 50), (60, 4), (20, 20)])
+def test_tiny_pictures(size):
+    image = np.zeros((*size, 3), np.uint8)
+    one = DrawnObject(box=(0, 0, size[1], size[0]), label=3, score=0.5, rle=encode_bitmap(np.ones(size, bool)))
+    assert draw_objects(image, [one], NAMES).shape == image.shape
+
+
+def test_an_empty_mask_and_no_objects(image):
+    empty = DrawnObject(box=(10, 10, 50, 50), label=1, rle=encode_bitmap(np.zeros((300, 400), bool)))
+    assert (draw_objects(image, [empty], NAMES) != image).any()
+    np.testing.assert_array_equal(draw_objects(image, [], NAMES), image)
+
+
+def test_thickness_and_letters_grow_with_the_picture():
+    def changed_share(factor):
+        image = np.full((300 * factor, 400 * factor, 3), 100, np.uint8)
+        box = tuple(value * factor for value in (150, 100, 250, 200))
+        return (draw_objects(image, [DrawnObject(box=box, label=1, score=0.5)], NAMES) != image).any(axis=2).mean()
+
+    assert changed_share(4) == pytest.approx(changed_share(2), rel=0.3)
+
+
+def test_predictions_below_the_score_are_not_drawn(image_result):
+    assert [one.label for one in predicted_objects(image_result)] == [2, 1]
+    (only,) = predicted_objects(image_result, score_thresh=0.5)
+    assert (only.label, only.box, only.rle) == (2, (10, 5, 30, 25), image_result.rles[0])
+
+
+def test_true_objects_of_a_record(shared_data):
+    from mindrcnn.data.coco import read_coco
+
+    folder = shared_data / "coco_mini"
+    dataset = read_coco(annotations=folder / "annotations" / "instances_val2017.json", images=folder / "val2017")
+    record = next(record for record in dataset.records if record.crowd.any())
+    objects = true_objects(record)
+    assert len(objects) == len(record.boxes)
+    assert [one.crowd for one in objects] == record.crowd.tolist()
+    assert all(one.rle is not None and one.score is None for one in objects)
+    assert {one.colour for one in objects if one.crowd} == {CROWD}
+    assert CROWD not in {one.colour for one in objects if not one.crowd}
+    drawn = draw_objects(np.zeros((record.height, record.width, 3), np.uint8), objects, dataset.classes)
+    assert (drawn > 0).any()
+
+
+def test_a_pair_shows_both_sides_and_enlarges_small_pictures():
+    image = np.full((60, 80, 3), 100, np.uint8)
+    truth = [DrawnObject(box=(10, 10, 30, 30), label=1, rle=encode_bitmap(np.eye(60, 80, dtype=bool)))]
+    pair = draw_pair(image, truth, [], NAMES)
+    assert pair.shape[0] > 6 * 60
+    assert 2 * 6 * 80 < pair.shape[1] < 2 * 6 * 80 + 40
+    left, right = pair[40:, : 6 * 80], pair[40:, -6 * 80 :]
+    assert (left == class_colour(1)).all(axis=2).any()
+    assert not (right == class_colour(1)).all(axis=2).any()
+
+
+class TestPlates:
+    def test_a_free_plate_stands_above_its_box(self):
+        assert best_place((50, 80, 90, 120), (30, 10), (300, 400), []) == (50, 70, 80, 80)
+
+    def test_at_the_upper_edge_it_goes_inside(self):
+        assert best_place((50, 0, 90, 120), (30, 10), (300, 400), []) == (50, 0, 80, 10)
+
+    def test_a_second_one_avoids_the_first(self):
+        first = best_place((50, 80, 90, 120), (30, 10), (300, 400), [])
+        second = best_place((52, 81, 91, 121), (30, 10), (300, 400), [first])
+        assert second[1] >= first[3] or second[0] >= first[2]
+
+    def test_random_places_are_inside_the_picture(self):
+        rng = np.random.default_rng(0)
+        taken = []
+        for _ in range(300):
+            corner = rng.integers(-100, 500, 2)
+            anchor = (*corner.tolist(), *(corner + rng.integers(0, 200, 2)).tolist())
+            left, top, right, bottom = best_place(anchor, (60, 15), (300, 400), taken[-5:])
+            taken.append((left, top, right, bottom))
+            assert left >= 0
+            assert right <= 400
+            assert top >= 0
+            assert bottom <= 300
+
+    def test_the_text_is_written_in_the_contrasting_colour(self, image):
+        drawn = draw_plates(image, [Plate("Hill", (50, 100, 90, 140), (255, 255, 0))], 20)
+        plate = drawn[70:100, 50:80].reshape(-1, 3)
+        assert (plate == (255, 255, 0)).all(axis=1).any()
+        assert (plate.max(axis=1) < 60).any()
+
+    def test_a_long_text_is_cut_to_the_picture(self):
+        image = np.zeros((30, 40, 3), np.uint8)
+        drawn = draw_plates(image, [Plate("M" * 100, (0, 20, 5, 25), (255, 255, 0))], 12)
+        assert drawn.shape == image.shape
+
+
+class TestFonts:
+    def test_letters_of_several_scripts_come_from_the_bundled_font(self):
+        for text in ("cat", "Ähre", "круг", "ψάρι"):
+            assert fonts.font_file(text) == fonts.BUNDLED
+            assert fonts.legible_name(text, 3) == text
+
+    def test_different_letters_look_different(self, image):
+        """A missing letter is drawn as the same hollow box, whichever it is."""
+        pictures = [draw_plates(image, [Plate(letter, (50, 100, 90, 140), (255, 255, 0))], 30) for letter in "кψé"]
+        assert all((one != other).any() for one, other in itertools.combinations(pictures, 2))
+
+    def test_what_no_font_can_write_becomes_the_class_number(self, caplog):
+        with caplog.at_level(logging.WARNING):
+            assert fonts.legible_name("\ue123\ue124", 3) == "class 3"
+            assert fonts.legible_name("\ue123\ue124", 3) == "class 3"
+        assert len(caplog.messages) == 1
+
+    def test_an_installed_font_is_used_where_the_bundled_lacks_a_letter(self, monkeypatch, tmp_path):
+        other = tmp_path / "other.ttf"
+        monkeypatch.setattr(fonts, "_installed", lambda: (tmp_path / "damaged.ttf", other))
+        monkeypatch.setattr(fonts, "_covers", lambda path, text: path == other)
+        assert fonts.font_file("汉字") == other
+
+
+class TestColours:
+    def test_stable_and_distinct(self):
+        colours = [class_colour(label) for label in range(1, 81)]
+        assert colours == [class_colour(label) for label in range(1, 81)]
+        assert len(set(colours)) == 80
+
+    def test_the_first_ten_are_far_apart(self):
+        colours = np.array([class_colour(label) for label in range(1, 11)], float)
+        distance = np.linalg.norm(colours[:, None] - colours[None], axis=2)
+        assert distance[~np.eye(10, dtype=bool)].min() > 60
+
+    def test_text_is_readable_on_every_plate(self):
+        for label in range(1, 200):
+            colour = class_colour(label)
+            assert contrast(text_colour(colour), colour) >= 4.5  # WCAG 2 level AA
