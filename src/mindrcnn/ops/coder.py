@@ -1,0 +1,61 @@
+"""Box regression targets: the R-CNN parametrisation (Girshick et al., https://arxiv.org/abs/1311.2524, appendix C)."""
+
+import math
+
+from mindspore import Tensor, ops
+
+# A box grows at most 1000 / 16 times: keeps exp finite (Detectron, detectron2 and torchvision use the same number).
+MAX_LOG_SCALE = math.log(1000.0 / 16.0)
+
+# Sides below this many pixels count as this long, so that log and division stay finite on empty boxes.
+MIN_SIDE = 1e-3
+
+Weights = tuple[float, float, float, float]
+
+
+def encode(boxes: Tensor, references: Tensor, weights: Weights) -> Tensor:
+    """Deltas [..., 4] (dx, dy, dw, dh) that carry references [..., 4] onto boxes [..., 4], times weights.
+
+    Both in the same pixels and of one shape. Finite for boxes without area.
+    """
+    weight_x, weight_y, weight_w, weight_h = weights
+    ref_x, ref_y, ref_w, ref_h = _centre_size(references)
+    box_x, box_y, box_w, box_h = _centre_size(boxes)
+    ref_w, ref_h, box_w, box_h = (_at_least_min_side(side) for side in (ref_w, ref_h, box_w, box_h))
+    return ops.stack(
+        (
+            weight_x * (box_x - ref_x) / ref_w,
+            weight_y * (box_y - ref_y) / ref_h,
+            weight_w * ops.log(box_w / ref_w),
+            weight_h * ops.log(box_h / ref_h),
+        ),
+        axis=-1,
+    )
+
+
+def decode(deltas: Tensor, references: Tensor, weights: Weights) -> Tensor:
+    """Boxes [..., 4] that deltas [..., 4] make of references [..., 4] of the same shape; the inverse of encode.
+
+    dw and dh are limited to MAX_LOG_SCALE from above.
+    """
+    weight_x, weight_y, weight_w, weight_h = weights
+    ref_x, ref_y, ref_w, ref_h = _centre_size(references)
+    centre_x = ref_x + deltas[..., 0] / weight_x * ref_w
+    centre_y = ref_y + deltas[..., 1] / weight_y * ref_h
+    half_w = 0.5 * ref_w * ops.exp(_at_most_max_log(deltas[..., 2] / weight_w))
+    half_h = 0.5 * ref_h * ops.exp(_at_most_max_log(deltas[..., 3] / weight_h))
+    return ops.stack((centre_x - half_w, centre_y - half_h, centre_x + half_w, centre_y + half_h), axis=-1)
+
+
+def _centre_size(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    width = boxes[..., 2] - boxes[..., 0]
+    height = boxes[..., 3] - boxes[..., 1]
+    return boxes[..., 0] + 0.5 * width, boxes[..., 1] + 0.5 * height, width, height
+
+
+def _at_least_min_side(side: Tensor) -> Tensor:
+    return ops.clamp(side, min=MIN_SIDE)
+
+
+def _at_most_max_log(scale: Tensor) -> Tensor:
+    return ops.clamp(scale, max=MAX_LOG_SCALE)

@@ -1,0 +1,142 @@
+"""Pooling of region features from the pyramid P2..P5.
+
+Written with gathers and small matrix products: on the CPU that takes a quarter of the time of ops.ROIAlign
+(benchmarks/roi_align.py), whose backward pass moreover ignores roi_end_mode, and which leaves the output of all-zero
+boxes unwritten.
+
+Letters in shapes: B images, S boxes of an image, N = B * S, C channels, H_l and W_l feature sides of level l, P sample
+points of a box along one axis (resolution * sampling_ratio).
+"""
+
+from collections.abc import Sequence
+
+import mindspore as ms
+from mindspore import Tensor, ops
+
+from mindrcnn.ops.boxes import area
+
+# FPN (https://arxiv.org/abs/1612.03144, equation 1): boxes from 224 x 224 up, the ImageNet input size, are pooled from
+# P4, and each level serves sides twice as long as the one before. Compared as areas, the edges are exact.
+_LEVEL_EDGES = (112.0**2, 224.0**2, 448.0**2)
+
+
+def fpn_level(boxes: Tensor) -> Tensor:
+    """Level of boxes [..., 4] (input pixels) as an index [...] int32 into (P2, P3, P4, P5)."""
+    box_area = area(boxes)
+    level = ops.zeros_like(box_area).astype(ms.int32)
+    for edge in _LEVEL_EDGES:
+        level = level + (box_area >= edge).astype(ms.int32)
+    return level
+
+
+def roi_align(
+    features: tuple[Tensor, ...],
+    strides: tuple[int, ...],
+    boxes: Tensor,
+    valid: Tensor,
+    *,
+    resolution: int,
+    sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:
+    """ROIAlign (https://arxiv.org/abs/1703.06870) of each box from the one pyramid level that fits its size.
+
+    features: P2..P5, each [B, C, H_l, W_l]; strides: their strides; boxes [B, S, 4] in input pixels; valid [B, S] bool.
+    Each of resolution x resolution bins is the mean of sampling_ratio x sampling_ratio bilinear samples. aligned
+    corrects the half pixel between box and pixel-centre coordinates (detectron2's ROIAlignV2); the legacy form without
+    it also makes boxes at least one feature pixel wide and high (torchvision's and Detectron's default).
+
+    Returns [B * S, C, resolution, resolution]; zeros for invalid boxes. The gradient flows to the features alone.
+    """
+    images, slots = valid.shape
+    count, channels = images * slots, features[0].shape[1]
+    points = resolution * sampling_ratio
+    valid = valid.reshape((count, 1)).astype(ms.float32)
+    boxes = ops.stop_gradient(ops.where(valid > 0, boxes.reshape((count, 4)), 0.0))
+    height, width, stride, first_cell = _level_geometry(features, strides, fpn_level(boxes), slots)
+    low, high = _feature_box(boxes, stride, aligned)
+    x_first, x_second, x_weight, x_inside = _axis_points(low[:, 0], high[:, 0], width, points)
+    y_first, y_second, y_weight, y_inside = _axis_points(low[:, 1], high[:, 1], height, points)
+
+    table = ops.concat([feature.transpose(0, 2, 3, 1).reshape((-1, channels)) for feature in features])
+    columns = ops.concat((x_first, x_second), axis=1)
+    row_cells = width.astype(ms.int32)
+    bins = _bin_means(resolution, sampling_ratio)
+    # The cells above and below the points one after the other: only half of all gathered cells exist at a time.
+    rows = _pool_rows(table, first_cell + y_first * row_cells, columns, (1 - y_weight) * y_inside, bins)
+    rows = rows + _pool_rows(table, first_cell + y_second * row_cells, columns, y_weight * y_inside, bins)
+
+    x_weights = ops.concat(((1 - x_weight) * x_inside, x_weight * x_inside), axis=1) * valid
+    x_bins = x_weights.expand_dims(1) * ops.concat((bins, bins), axis=1)
+    x_bins = ops.stop_gradient(ops.tile(x_bins.expand_dims(1), (1, resolution, 1, 1)))
+    pooled = ops.bmm(
+        x_bins.reshape((count * resolution, resolution, 2 * points)),
+        rows.reshape((count * resolution, 2 * points, channels)),
+    )
+    return pooled.reshape((count, resolution, resolution, channels)).transpose(0, 3, 1, 2)
+
+
+def _pool_rows(table: Tensor, row_starts: Tensor, columns: Tensor, weights: Tensor, bins: Tensor) -> Tensor:
+    """Cells of table [cells, C] at row_starts [N, P] + columns [N, 2P], weighted by row [N, P] and averaged by bins
+    [resolution, P] over the rows: [N, resolution, 2P * C]."""
+    count, points = row_starts.shape
+    cells = row_starts.expand_dims(2) + columns.expand_dims(1)
+    values = ops.gather(table, cells.reshape(-1), 0).reshape((count, points, columns.shape[1] * table.shape[1]))
+    # no gradient to the weights: it would cost as much as the one to the features
+    return ops.bmm(ops.stop_gradient(weights.expand_dims(1) * bins), values)
+
+
+def _level_geometry(
+    features: tuple[Tensor, ...], strides: tuple[int, ...], level: Tensor, slots: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """For each box [N, 1]: its level's height, width and stride (float32), and in the table of all cells of all levels
+    and images the row (int32) where its image's cells of that level begin."""
+    images = features[0].shape[0]
+    heights, widths, starts = [], [], []
+    start = 0
+    for feature in features:
+        heights.append(feature.shape[2])
+        widths.append(feature.shape[3])
+        starts.append(start)
+        start += images * feature.shape[2] * feature.shape[3]
+    height, width, stride = (_pick(values, level).astype(ms.float32) for values in (heights, widths, strides))
+    image = ops.tile(ops.arange(images).expand_dims(1), (1, slots)).reshape((-1, 1)).astype(ms.int32)
+    cells = (height * width).astype(ms.int32)
+    return height, width, stride, _pick(starts, level) + image * cells
+
+
+def _pick(values: Sequence[int], level: Tensor) -> Tensor:
+    """values[level] for each box, [N, 1] int32."""
+    return ops.gather(Tensor(values, ms.int32), level, 0).expand_dims(1)
+
+
+def _feature_box(boxes: Tensor, stride: Tensor, aligned: bool) -> tuple[Tensor, Tensor]:
+    """Corners [N, 2] each of boxes [N, 4] in coordinates where feature cell j has its centre at j."""
+    low, high = boxes[:, :2] / stride, boxes[:, 2:] / stride
+    if aligned:
+        return low - 0.5, high - 0.5
+    return low, low + 1 + ops.relu(high - low - 1)
+
+
+def _axis_points(low: Tensor, high: Tensor, length: Tensor, points: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Sample points of N boxes along one axis; low, high [N], length [N, 1] the number of cells.
+
+    Returns [N, points] each: the two neighbouring cells (int32), the weight of the second, and 1.0 for points less than
+    a cell outside the feature, where the border continues.
+    """
+    share = (ops.arange(points).astype(ms.float32) + 0.5) / points
+    low = low.expand_dims(1)
+    point = low + (high.expand_dims(1) - low) * share
+    inside = ops.logical_and(point >= -1, point <= length).astype(ms.float32)
+    last = ops.tile(length - 1, (1, points))
+    point = ops.minimum(ops.relu(point), last)
+    first = ops.floor(point)
+    second = ops.minimum(first + 1, last)
+    return first.astype(ms.int32), second.astype(ms.int32), point - first, inside
+
+
+def _bin_means(resolution: int, sampling_ratio: int) -> Tensor:
+    """[resolution, P] matrix that averages the sampling_ratio points of each bin along one axis."""
+    bin_of_point = ops.arange(resolution * sampling_ratio) // sampling_ratio
+    member = ops.arange(resolution).expand_dims(1) == bin_of_point.expand_dims(0)
+    return member.astype(ms.float32) / sampling_ratio

@@ -1,0 +1,45 @@
+"""Random choice of positives and negatives for a loss, in fixed shapes.
+
+Letters in shapes: B images, N candidates, P positive slots.
+"""
+
+import mindspore as ms
+from mindspore import Tensor, ops
+
+from mindrcnn.ops.matcher import NEGATIVE, POSITIVE
+
+# The key of a candidate is minus its noise, in (-1, 0]; what is no candidate lies clearly below.
+_NO_CANDIDATE = -2.0
+_LOWEST_CANDIDATE = -1.5
+
+
+def sample_balanced(
+    state: Tensor, noise: Tensor, *, count: int, positive_fraction: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Up to `count` distinct candidates of each image, at most the fraction of them positive, smallest noise first.
+
+    state [B, N] int32 as match() returns it; noise [B, N] float32 in [0, 1), uniform for a random choice. Positives
+    fill up to P = int(count * positive_fraction) slots (P at least 1), negatives all that positives leave of count.
+
+    Returns pos_index [B, P] int32, pos_valid [B, P] bool, neg_index [B, count] int32, neg_valid [B, count] bool; unused
+    slots come last, with index 0 and valid False.
+    """
+    positives = max(int(count * positive_fraction), 1)
+    pos_index, pos_valid = _smallest_noise(state == POSITIVE, noise, positives)
+    neg_index, neg_valid = _smallest_noise(state == NEGATIVE, noise, count)
+    left = count - pos_valid.astype(ms.int32).sum(axis=1, keepdims=True)
+    neg_valid = ops.logical_and(neg_valid, ops.arange(count).astype(ms.int32) < left)
+    return pos_index, pos_valid, ops.where(neg_valid, neg_index, 0).astype(ms.int32), neg_valid
+
+
+def _smallest_noise(candidates: Tensor, noise: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+    """Indices [B, slots] of the candidates with the smallest noise, and which slots are filled."""
+    images, length = candidates.shape
+    keys, index = ops.topk(ops.where(candidates, -noise, _NO_CANDIDATE), min(slots, length))
+    filled = keys > _LOWEST_CANDIDATE
+    index = index.astype(ms.int32) * filled.astype(ms.int32)
+    if length < slots:
+        spare = ops.zeros((images, slots - length), ms.int32)
+        index = ops.concat((index, spare), axis=1)
+        filled = ops.concat((filled, spare > 0), axis=1)
+    return index, filled
