@@ -1,0 +1,151 @@
+"""Second stage: classification and box regression of samples, and the choice of detections.
+
+Girshick, Fast R-CNN, 2015; two-layer head of Lin et al., FPN, 2017; detectron2 modeling/roi_heads/fast_rcnn.py.
+"""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from mindrcnn.models.head_layers import kaiming_dense, normal_dense
+from mindrcnn.models.proposals import SUPPRESSED
+from mindrcnn.models.roi_pooling import RoiPooler
+from mindrcnn.ops import boxes as box_ops
+from mindrcnn.ops.coder import decode, encode
+from mindrcnn.ops.gather import take_rows
+from mindrcnn.ops.losses import smooth_l1, softmax_cross_entropy
+from mindrcnn.ops.nms import nms_per_class
+
+
+class BoxHead(nn.Cell):
+    """Two fully connected layers, then class logits (background first) and deltas per foreground class."""
+
+    def __init__(self, *, in_channels: int, resolution: int, fc_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.fc1 = kaiming_dense(in_channels * resolution * resolution, fc_channels)
+        self.fc2 = kaiming_dense(fc_channels, fc_channels)
+        self.class_logits = normal_dense(fc_channels, num_classes + 1, std=0.01)
+        self.deltas = normal_dense(fc_channels, 4 * num_classes, std=0.001)
+
+    def construct(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """pooled N,C,r,r. Returns logits N,K+1 and deltas N,K,4."""
+        hidden = ops.relu(self.fc1(pooled.reshape(pooled.shape[0], -1)))
+        hidden = ops.relu(self.fc2(hidden))
+        return self.class_logits(hidden), self.deltas(hidden).reshape(-1, self.num_classes, 4)
+
+
+class BoxLoss(nn.Cell):
+    """Cross entropy over all samples, smooth L1 over the positive ones; both divided by the number of samples."""
+
+    def __init__(
+        self,
+        *,
+        coder_weights: tuple[float, float, float, float],
+        smooth_l1_beta: float,
+        class_weight: float,
+        box_weight: float,
+    ) -> None:
+        super().__init__()
+        self.coder_weights = coder_weights
+        self.smooth_l1_beta = smooth_l1_beta
+        self.class_weight = class_weight
+        self.box_weight = box_weight
+
+    def construct(
+        self, logits: Tensor, deltas: Tensor, samples: tuple[Tensor, Tensor, Tensor, Tensor], gt_boxes: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """logits B*S,K+1; deltas B*S,K,4; samples as RoiSampler returns them. Returns two scalars."""
+        boxes, labels, valid, matched_gt = samples
+        flat_labels = labels.reshape(-1)
+        weight = valid.astype(ms.float32).reshape(-1)
+        count = ops.clamp(weight.sum(), 1.0)
+        class_loss = (softmax_cross_entropy(logits, flat_labels) * weight).sum()
+
+        num_classes = deltas.shape[1]
+        class_index = ops.clamp(flat_labels - 1, 0)  # background rows point at class 1 and weigh nothing
+        rows = ops.arange(flat_labels.shape[0]).astype(ms.int32) * num_classes + class_index
+        own_deltas = ops.gather(deltas.reshape(-1, 4), rows, 0)
+        targets = encode(take_rows(gt_boxes, matched_gt), boxes, self.coder_weights).reshape(-1, 4)
+        errors = smooth_l1(own_deltas, ops.stop_gradient(targets), self.smooth_l1_beta)
+        positive = (flat_labels > 0).astype(ms.float32)
+        box_loss = (errors.sum(axis=1) * positive).sum()
+        return class_loss * (self.class_weight / count), box_loss * (self.box_weight / count)
+
+
+class DetectionSelector(nn.Cell):
+    """Scores and deltas to detections: threshold, NMS per class, best of all classes."""
+
+    def __init__(
+        self,
+        *,
+        coder_weights: tuple[float, float, float, float],
+        score_thresh: float,
+        nms_thresh: float,
+        detections_per_image: int,
+        pre_nms_topk: int,
+    ) -> None:
+        super().__init__()
+        self.coder_weights = coder_weights
+        self.score_thresh = score_thresh
+        self.nms_thresh = nms_thresh
+        self.detections_per_image = detections_per_image
+        self.pre_nms_topk = pre_nms_topk
+
+    def construct(
+        self, logits: Tensor, deltas: Tensor, proposals: Tensor, valid: Tensor, image_sizes: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """logits B*P,K+1; deltas B*P,K,4; proposals B,P,4; valid B,P; image_sizes B,2.
+
+        Returns boxes B,D,4 clipped to the image, scores B,D descending, labels B,D int32 in 1..K, valid B,D. In unused
+        slots the score is 0 and the label 0.
+        """
+        batch, slots = valid.shape
+        num_classes = deltas.shape[1]
+        scores = ops.softmax(logits, axis=-1)[:, 1:].reshape(batch, slots, num_classes)
+        usable = ops.logical_and(scores > self.score_thresh, valid.expand_dims(2))
+        scores = ops.select(usable, scores, ops.zeros_like(scores)).reshape(batch, -1)
+        # Greedy NMS works in score order, so cutting here changes nothing as long as D of these survive.
+        best, index = ops.topk(scores, min(self.pre_nms_topk, slots * num_classes))
+        index = index.astype(ms.int32)
+        labels = index % num_classes + 1
+        origin = take_rows(proposals, index // num_classes)
+        boxes = decode(take_rows(deltas.reshape(batch, -1, 4), index), origin, self.coder_weights)
+        boxes = box_ops.clip(boxes, image_sizes)
+        keep = nms_per_class(boxes, best, labels, best > 0, self.nms_thresh)
+        kept_scores = ops.select(keep, best, ops.full_like(best, SUPPRESSED))
+        top, order = ops.topk(kept_scores, min(self.detections_per_image, kept_scores.shape[1]))
+        order = order.astype(ms.int32)
+        chosen = top > 0
+        return (
+            take_rows(boxes, order) * chosen.astype(ms.float32).expand_dims(2),
+            ops.select(chosen, top, ops.zeros_like(top)),
+            take_rows(labels, order) * chosen.astype(ms.int32),
+            chosen,
+        )
+
+
+class BoxBranch(nn.Cell):
+    """Pooling, head, losses and selection of the second stage."""
+
+    loss_names = ("loss_cls", "loss_box_reg")
+
+    def __init__(self, *, pooler: RoiPooler, head: BoxHead, loss: BoxLoss, selector: DetectionSelector) -> None:
+        super().__init__()
+        self.pooler = pooler
+        self.head = head
+        self.loss = loss
+        self.selector = selector
+
+    def losses(
+        self, features: tuple[Tensor, ...], samples: tuple[Tensor, Tensor, Tensor, Tensor], gt_boxes: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """features P2..P6; samples as RoiSampler returns them; gt_boxes B,G,4. Returns the two losses."""
+        logits, deltas = self.head(self.pooler(features, samples[0], samples[2]))
+        return self.loss(logits, deltas, samples, gt_boxes)
+
+    def predict(
+        self, features: tuple[Tensor, ...], proposals: Tensor, valid: Tensor, image_sizes: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Detections (boxes, scores, labels, valid) as DetectionSelector returns them."""
+        logits, deltas = self.head(self.pooler(features, proposals, valid))
+        return self.selector(logits, deltas, proposals, valid, image_sizes)

@@ -1,0 +1,113 @@
+"""The two-stage detector, composed of its parts (Ren et al., 2015; He et al., 2017)."""
+
+from mindspore import Tensor, nn
+
+from mindrcnn.models.box_branch import BoxBranch
+from mindrcnn.models.pixels import PixelNormalizer
+from mindrcnn.models.roi_sampling import RoiSampler
+from mindrcnn.models.rpn import RegionProposalNetwork
+
+
+class TwoStageDetector(nn.Cell):
+    """Backbone, pyramid, proposals, box branch and, where there is one, a mask branch.
+
+    Shape letters: B images, G ground-truth slots, A anchors, P proposals, S samples, D detections, K classes, M mask
+    side, R stored mask side. Boxes are xyxy float32 in pixels of the padded network input.
+
+    A mask branch is any cell with `loss_names`, `losses(features, samples, gt)` and `predict(features, detections)`.
+    """
+
+    def __init__(
+        self,
+        *,
+        pixels: PixelNormalizer,
+        backbone: nn.Cell,
+        neck: nn.Cell,
+        rpn: RegionProposalNetwork,
+        roi_sampler: RoiSampler,
+        box: BoxBranch,
+        mask: nn.Cell | None = None,
+    ) -> None:
+        super().__init__()
+        self.pixels = pixels
+        self.backbone = backbone
+        self.neck = neck
+        self.rpn = rpn
+        self.roi_sampler = roi_sampler
+        self.box = box
+        self.mask = mask
+        self.loss_names = rpn.loss_names + box.loss_names + (mask.loss_names if mask is not None else ())
+
+    def noise_shapes(
+        self, batch: int, height: int, width: int, max_objects: int
+    ) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Shapes of rpn_noise (B,A) and roi_noise (B,P+G) for an input of height x width pixels and G object slots."""
+        anchors = self.rpn.anchors.counts(height, width)
+        proposals = self.rpn.selector.count(anchors, training=True)
+        return (batch, sum(anchors)), (batch, proposals + max_objects)
+
+    def features(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
+        """Pyramid P2..P6 of images B,3,H,W (0..255)."""
+        return self.neck(self.backbone(self.pixels(images, image_sizes)))
+
+    def losses(
+        self,
+        images: Tensor,
+        image_sizes: Tensor,
+        gt_boxes: Tensor,
+        gt_labels: Tensor,
+        gt_valid: Tensor,
+        gt_crowd: Tensor,
+        gt_masks: Tensor,
+        rpn_noise: Tensor,
+        roi_noise: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Training losses, scalars in the order of `loss_names`.
+
+        images B,3,H,W uint8 or float32 0..255; image_sizes B,2 int32 (h, w); gt_boxes B,G,4; gt_labels B,G int32;
+        gt_valid, gt_crowd B,G bool; gt_masks B,G,R,R uint8; noise uniform in [0, 1) of the shapes `noise_shapes` gives.
+        """
+        features = self.features(images, image_sizes)
+        rpn_losses, proposals, proposal_valid = self.rpn.losses_and_proposals(
+            features, image_sizes, gt_boxes, gt_valid, gt_crowd, rpn_noise
+        )
+        samples = self.roi_sampler(proposals, proposal_valid, gt_boxes, gt_labels, gt_valid, gt_crowd, roi_noise)
+        losses = rpn_losses + self.box.losses(features, samples, gt_boxes)
+        if self.mask is not None:
+            gt = (gt_boxes, gt_labels, gt_valid, gt_crowd, gt_masks)
+            losses += self.mask.losses(features, samples, gt)
+        return losses
+
+    def predict(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
+        """Detections: boxes B,D,4; scores B,D; labels B,D int32 (0 in unused slots); valid B,D; and with a mask branch
+        masks B,D,M,M (probabilities of the predicted class within the box) and mask_scores B,D."""
+        features = self.features(images, image_sizes)
+        proposals = self.rpn.proposals(features, image_sizes)
+        detections = self.box.predict(features, proposals[0], proposals[2], image_sizes)
+        if self.mask is None:
+            return detections
+        return detections + self.mask.predict(features, detections)
+
+
+class TrainingLosses(nn.Cell):
+    """A detector whose call computes its losses; what a train step differentiates."""
+
+    def __init__(self, *, detector: TwoStageDetector) -> None:
+        super().__init__(auto_prefix=False)
+        self.detector = detector
+
+    def construct(self, *batch: Tensor) -> tuple[Tensor, ...]:
+        """Arguments and result of `TwoStageDetector.losses`."""
+        return self.detector.losses(*batch)
+
+
+class Predictor(nn.Cell):
+    """A detector whose call predicts; what evaluation, inference and export run."""
+
+    def __init__(self, *, detector: TwoStageDetector) -> None:
+        super().__init__(auto_prefix=False)
+        self.detector = detector
+
+    def construct(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
+        """Arguments and result of `TwoStageDetector.predict`."""
+        return self.detector.predict(images, image_sizes)

@@ -1,0 +1,60 @@
+"""Feature pyramid network (https://arxiv.org/abs/1612.03144)."""
+
+from mindspore import Tensor, nn
+
+from mindrcnn.models.initializers import xavier_fill
+
+
+class FPN(nn.Cell):
+    """Top-down pyramid: (C2, C3, C4, C5) -> (P2, P3, P4, P5, P6), each [B,out_channels,H_l,W_l] float32.
+
+    Each map's sides must be twice the next one's, which holds for inputs whose sides are multiples of 32. P6 is every
+    second pixel of P5, as in detectron2 and torchvision. Convolutions carry a bias; no norm, no activation.
+    """
+
+    def __init__(self, *, in_channels: tuple[int, int, int, int], out_channels: int) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.laterals = nn.CellList([_convolution(channels, out_channels, 1) for channels in in_channels])
+        self.outputs = nn.CellList([_convolution(out_channels, out_channels, 3) for _ in in_channels])
+        # A pooling, because the gradient of the slice [::2, ::2] fails in PyNative mode on the CPU (MindSpore 2.8:
+        # "StridedSliceGrad: input memory out of bounds").
+        self.every_second = nn.MaxPool2d(kernel_size=1, stride=2)
+
+    def construct(
+        self, features: tuple[Tensor, Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        c2, c3, c4, c5 = features
+        lateral2, lateral3, lateral4, lateral5 = self.laterals
+        output2, output3, output4, output5 = self.outputs
+        m5 = lateral5(c5)
+        m4 = add_upsampled(lateral4(c4), m5)
+        m3 = add_upsampled(lateral3(c3), m4)
+        m2 = add_upsampled(lateral2(c2), m3)
+        p5 = output5(m5)
+        return output2(m2), output3(m3), output4(m4), p5, self.every_second(p5)
+
+
+def add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:
+    """fine [B,C,2H,2W] + coarse [B,C,H,W] enlarged twice by nearest neighbour.
+
+    The addition itself broadcasts each coarse pixel over its four fine ones, so no enlarged map is ever stored: with a
+    coarse map of 1x256x100x168, forward and backward take 0.12 s; with ops.interpolate 0.15 s, with
+    ResizeNearestNeighbor 0.33 s (CPU, two cores).
+    """
+    batch, channels, height, width = coarse.shape
+    blocks = fine.reshape(batch, channels, height, 2, width, 2) + coarse.reshape(batch, channels, height, 1, width, 1)
+    return blocks.reshape(batch, channels, 2 * height, 2 * width)
+
+
+def _convolution(in_channels: int, out_channels: int, kernel_size: int) -> nn.Conv2d:
+    return nn.Conv2d(
+        in_channels,
+        out_channels,
+        kernel_size,
+        pad_mode="pad",
+        padding=kernel_size // 2,
+        has_bias=True,
+        weight_init=xavier_fill(),
+        bias_init="zeros",
+    )

@@ -1,0 +1,77 @@
+"""Fully convolutional mask branch (He et al., Mask R-CNN, 2017)."""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from mindrcnn.models.head_layers import msra_conv, msra_deconv, normal_conv
+from mindrcnn.models.roi_pooling import RoiPooler
+from mindrcnn.ops.losses import bce_with_logits
+from mindrcnn.ops.mask_targets import crop_masks
+
+Samples = tuple[Tensor, Tensor, Tensor, Tensor]
+GroundTruth = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+class MaskHead(nn.Cell):
+    """Convolutions, 2x upsampling by a transposed convolution, one mask per class."""
+
+    def __init__(self, *, in_channels: int, num_convs: int, channels: int, num_classes: int) -> None:
+        super().__init__()
+        widths = [in_channels] + [channels] * num_convs
+        self.convs = nn.CellList([msra_conv(a, b, kernel_size=3) for a, b in zip(widths, widths[1:], strict=False)])
+        self.upsample = msra_deconv(widths[-1], channels)
+        self.mask_logits = normal_conv(channels, num_classes, kernel_size=1, std=0.001)
+
+    def construct(self, pooled: Tensor) -> Tensor:
+        """pooled N,C,r,r. Returns logits N,K,2r,2r."""
+        hidden = pooled
+        for conv in self.convs:
+            hidden = ops.relu(conv(hidden))
+        return self.mask_logits(ops.relu(self.upsample(hidden)))
+
+
+def own_class(logits: Tensor, labels: Tensor) -> Tensor:
+    """Masks N,M,M of each row's own class, from logits N,K,M,M and labels N int32 in 1..K (0 reads class 1)."""
+    rows, num_classes, side = logits.shape[:3]
+    index = ops.arange(rows).astype(ms.int32) * num_classes + ops.clamp(labels - 1, 0)
+    return ops.gather(logits.reshape(rows * num_classes, -1), index, 0).reshape(rows, side, side)
+
+
+class MaskBranch(nn.Cell):
+    """Mask R-CNN's branch: a mask per sample, binary cross entropy at the object's class."""
+
+    loss_names = ("loss_mask",)
+
+    def __init__(self, *, pooler: RoiPooler, head: MaskHead, max_positives: int, weight: float) -> None:
+        super().__init__()
+        self.pooler = pooler
+        self.head = head
+        self.max_positives = max_positives
+        self.weight = weight
+
+    def losses(self, features: tuple[Tensor, ...], samples: Samples, gt: GroundTruth) -> tuple[Tensor]:
+        """features P2..P6; samples as RoiSampler returns them; gt = (boxes, labels, valid, crowd, masks) of the batch."""
+        boxes, labels, _, matched_gt = samples
+        count = min(self.max_positives, boxes.shape[1])
+        boxes, labels, matched_gt = boxes[:, :count], labels[:, :count], matched_gt[:, :count]
+        positive = labels > 0
+        logits = own_class(self.head(self.pooler(features, boxes, positive)), labels.reshape(-1))
+        gt_boxes, _, _, _, gt_masks = gt
+        side = logits.shape[-1]
+        targets = ops.stop_gradient(crop_masks(gt_masks, gt_boxes, matched_gt, boxes, side)).reshape(logits.shape)
+        weight = positive.astype(ms.float32).reshape(-1)
+        errors = bce_with_logits(logits, targets).mean(axis=(1, 2))
+        return ((errors * weight).sum() * (self.weight / ops.clamp(weight.sum(), 1.0)),)
+
+    def predict(
+        self, features: tuple[Tensor, ...], detections: tuple[Tensor, Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """detections (boxes B,D,4, scores B,D, labels B,D, valid B,D).
+
+        Returns mask probabilities B,D,M,M of each detection's class in its own box, and mask scores B,D, here the class
+        scores.
+        """
+        boxes, scores, labels, valid = detections
+        logits = own_class(self.head(self.pooler(features, boxes, valid)), labels.reshape(-1))
+        masks = ops.sigmoid(logits).reshape(labels.shape + logits.shape[1:])
+        return masks, scores

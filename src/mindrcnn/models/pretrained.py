@@ -1,0 +1,121 @@
+"""Loads published ImageNet weights into a backbone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mindspore import Tensor, nn
+
+from mindrcnn.errors import InputError
+from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
+from mindrcnn.models.backbones.resnet import ResNet
+from mindrcnn.models.layers import ConvNorm
+from mindrcnn.models.pretrained_layouts import (
+    MINDCV_MOBILENET_V1,
+    MINDCV_RESNET,
+    TENSORFLOW_MOBILENET_V1,
+    TORCHVISION_RESNET,
+    Layout,
+)
+from mindrcnn.models.weights_file import WeightsFile, read_weights
+
+LAYOUTS: dict[type[nn.Cell], dict[str, Layout]] = {
+    ResNet: {"torch": TORCHVISION_RESNET, "mindspore": MINDCV_RESNET},
+    MobileNetV1: {"npz": TENSORFLOW_MOBILENET_V1, "mindspore": MINDCV_MOBILENET_V1},
+}
+NAMES_SHOWN = 4  # of a list of names in a message
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What load_backbone did.
+
+    Attributes:
+        path: the file.
+        layout: whose naming it follows.
+        loaded: our parameters that were set, all of the backbone's.
+        dropped: the file's entries that a backbone has no place for, such as the classifier.
+    """
+
+    path: Path
+    layout: str
+    loaded: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+    def __str__(self) -> str:
+        left_out = f"; left out: {_shortened(self.dropped)}" if self.dropped else ""
+        return f"{self.path} ({self.layout}): {len(self.loaded)} backbone parameters loaded{left_out}"
+
+
+def load_backbone(backbone: nn.Cell, path: Path) -> LoadReport:
+    """Sets every parameter of `backbone` (ResNet or MobileNetV1) from a file of ImageNet weights.
+
+    ResNet: torchvision's .pth state dicts and mindcv's .ckpt. MobileNetV1: mindcv's .ckpt and an .npz of TensorFlow's
+    weights with the batch norm folded in (Conv2d_0/weight, Conv2d_0/bias, Conv2d_1_depthwise/weight, ...).
+    Raises InputError, and leaves the backbone as it was, unless the file fits exactly: a parameter without an entry, an
+    entry without a parameter (save those known to be of no use), another shape, a value that is not finite.
+    """
+    file = read_weights(path)
+    layout = _layout_of(backbone, file)
+    values, used = _collect(backbone, file, layout)
+    left = sorted(set(file.arrays) - used)
+    dropped = tuple(name for name in left if layout.dropped.fullmatch(name))
+    # names relative to the backbone, also where it is part of a detector
+    parameters = dict(backbone.parameters_and_names())
+    _check(file, layout, parameters, values, unexpected=[name for name in left if name not in dropped])
+    for name, parameter in parameters.items():
+        parameter.set_data(Tensor.from_numpy(values[name]))
+    return LoadReport(path=path, layout=layout.title, loaded=tuple(parameters), dropped=dropped)
+
+
+def _layout_of(backbone: nn.Cell, file: WeightsFile) -> Layout:
+    layouts = LAYOUTS[type(backbone)]
+    if file.kind not in layouts:
+        titles = " or ".join(f"{kind} ({layout.title})" for kind, layout in layouts.items())
+        wanted = f"for a {type(backbone).__name__} wanted a file of kind {titles}"
+        raise InputError(f"{file.path}: {wanted}, got {file.kind}")
+    return layouts[file.kind]
+
+
+def _collect(backbone: nn.Cell, file: WeightsFile, layout: Layout) -> tuple[dict[str, np.ndarray], set[str]]:
+    """Values by our names, as far as the file has them, and the file's names that they came from."""
+    values: dict[str, np.ndarray] = {}
+    used: set[str] = set()
+    for block, cell in backbone.cells_and_names():
+        if not isinstance(cell, ConvNorm):
+            continue
+        sources = layout.sources(block)
+        values |= {ours: file.arrays[theirs] for ours, theirs in sources.items() if theirs in file.arrays}
+        used |= set(sources.values())
+        values |= layout.constants(block, cell.conv.out_channels)
+    return {name: np.ascontiguousarray(value, np.float32) for name, value in values.items()}, used
+
+
+def _check(
+    file: WeightsFile, layout: Layout, parameters: dict, values: dict[str, np.ndarray], *, unexpected: list[str]
+) -> None:
+    missing = [name for name in parameters if name not in values]
+    present = [name for name in parameters if name in values]
+    reshaped = [
+        f"{name} wanted {parameters[name].shape}, got {values[name].shape}"
+        for name in present
+        if parameters[name].shape != values[name].shape
+    ]
+    infinite = [name for name in present if not np.isfinite(values[name]).all()]
+    faults = {
+        "the backbone's parameters without an entry": missing,
+        "entries without a place in the backbone": unexpected,
+        "entries of another shape": reshaped,
+        "entries with values that are not finite": infinite,
+    }
+    lines = [f"  {what}: {_shortened(names)}" for what, names in faults.items() if names]
+    if lines:
+        text = "\n".join([f"{file.path}: not the weights of this backbone ({layout.title})", *lines])
+        raise InputError(text)
+
+
+def _shortened(names: Iterable[str]) -> str:
+    listed = list(names)
+    rest = len(listed) - NAMES_SHOWN
+    return ", ".join(listed[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

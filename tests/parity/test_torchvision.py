@@ -1,0 +1,246 @@
+"""Whole-model parity with torchvision 0.29: same weights, same image, same numbers.
+
+The reference's arrays were made by torchvision itself from weights that `golden/fill.py` rebuilds by name.
+"""
+
+import importlib.util
+import json
+import re
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+
+from mindrcnn.build import build_detector
+from mindrcnn.config import (
+    AnchorConfig,
+    BackboneConfig,
+    BoxConfig,
+    MaskRCNNConfig,
+    ModelConfig,
+    RoiAlignConfig,
+    RPNConfig,
+    TrainTestPair,
+)
+from mindrcnn.data.frame import Frame
+from mindrcnn.data.masks import Polygons
+from mindrcnn.models.detector import Predictor, TrainingLosses, TwoStageDetector
+from mindrcnn.ops.boxes import pairwise_iou
+
+NUM_CLASSES = 90  # torchvision keeps COCO's category ids as labels
+MASK_SIDE = 112
+PAIR = TrainTestPair(train=2000, test=1000)
+
+def block(match: re.Match[str]) -> str:
+    return f"backbone.stage{int(match[1]) + 1}.{match[2]}"
+
+
+# torchvision parameter name -> ours, first match wins
+RENAMES: list[tuple[str, Any]] = [
+    (r"^backbone\.body\.layer(\d)\.(\d+)\.downsample\.0\.", lambda m: f"{block(m)}.shortcut.conv."),
+    (r"^backbone\.body\.layer(\d)\.(\d+)\.downsample\.1\.", lambda m: f"{block(m)}.shortcut.norm."),
+    (r"^backbone\.body\.layer(\d)\.(\d+)\.conv(\d)\.", lambda m: f"{block(m)}.conv{m[3]}.conv."),
+    (r"^backbone\.body\.layer(\d)\.(\d+)\.bn(\d)\.", lambda m: f"{block(m)}.conv{m[3]}.norm."),
+    (r"^backbone\.body\.conv1\.", "backbone.stem.conv1.conv."),
+    (r"^backbone\.body\.bn1\.", "backbone.stem.conv1.norm."),
+    (r"^backbone\.fpn\.inner_blocks\.(\d)\.0\.", r"neck.laterals.\1."),
+    (r"^backbone\.fpn\.layer_blocks\.(\d)\.0\.", r"neck.outputs.\1."),
+    (r"^rpn\.head\.conv\.0\.0\.", "rpn.head.conv."),
+    (r"^rpn\.head\.cls_logits\.", "rpn.head.objectness."),
+    (r"^rpn\.head\.bbox_pred\.", "rpn.head.deltas."),
+    (r"^roi_heads\.box_head\.fc6\.", "box.head.fc1."),
+    (r"^roi_heads\.box_head\.fc7\.", "box.head.fc2."),
+    (r"^roi_heads\.box_predictor\.cls_score\.", "box.head.class_logits."),
+    (r"^roi_heads\.box_predictor\.bbox_pred\.", "box.head.deltas."),
+    (r"^roi_heads\.mask_head\.(\d)\.0\.", r"mask.head.convs.\1."),
+    (r"^roi_heads\.mask_predictor\.conv5_mask\.", "mask.head.upsample."),
+    (r"^roi_heads\.mask_predictor\.mask_fcn_logits\.", "mask.head.mask_logits."),
+]
+NORM_LEAVES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+
+
+@dataclass
+class Reference:
+    """One parity case: what torchvision computed, and the parameters it used, under our names."""
+
+    arrays: dict[str, np.ndarray]
+    parameters: dict[str, np.ndarray]
+    names: dict[str, str]
+    polygons: list
+
+
+def our_name(name: str) -> str:
+    for pattern, replacement in RENAMES:
+        renamed, count = re.subn(pattern, replacement, name)
+        if count:
+            stem, leaf = renamed.rsplit(".", 1)
+            return f"{stem}.{NORM_LEAVES[leaf]}" if stem.endswith("norm") else renamed
+    raise AssertionError(f"no name for {name}")
+
+
+def our_value(name: str, value: np.ndarray) -> np.ndarray:
+    if name.startswith("box.head.deltas"):
+        return value.reshape(NUM_CLASSES + 1, 4, *value.shape[1:])[1:].reshape(-1, *value.shape[1:])
+    return value[1:] if name.startswith("mask.head.mask_logits") else value
+
+
+def load_reference(golden: Path, case: str) -> Reference:
+    spec = importlib.util.spec_from_file_location("fill", golden / "fill.py")
+    fill = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fill)
+    meta = json.loads((golden / f"{case}.json").read_text())
+    names = {name: our_name(name) for name in meta["shapes"]}
+    parameters = {
+        names[name]: our_value(names[name], fill.fill(name, shape, meta["gains"], meta["seed"]))
+        for name, shape in meta["shapes"].items()
+    }
+    with np.load(golden / f"{case}.npz") as arrays:
+        return Reference(dict(arrays), parameters, names, meta["gt_polygons"])
+
+
+def build_torchvision_like() -> TwoStageDetector:
+    model = ModelConfig(
+        backbone=BackboneConfig(name="resnet50", stride_in="3x3", norm="batch", frozen_stages=0),
+        anchors=AnchorConfig(rounded=True),
+        rpn=RPNConfig(
+            pre_nms_topk=PAIR,
+            post_nms_topk=PAIR,
+            min_size=1e-3,
+            normalizer="sampled",
+            smooth_l1_beta=1 / 9,
+        ),
+        roi_align=RoiAlignConfig(aligned=False, sampling_ratio=2),
+        box=BoxConfig(smooth_l1_beta=1 / 9),
+        mask=MaskRCNNConfig(),
+    )
+    return build_detector(model, NUM_CLASSES)
+
+
+@pytest.fixture(scope="module")
+def reference(golden: Path) -> Reference:
+    return load_reference(golden, "tv_mask_rcnn_r50")
+
+
+@pytest.fixture(scope="module")
+def detector(reference: Reference) -> TwoStageDetector:
+    detector = build_torchvision_like()
+    ours = detector.parameters_dict()
+    assert set(ours) == set(reference.parameters)
+    for name, parameter in ours.items():
+        assert parameter.shape == reference.parameters[name].shape, name
+        parameter.set_data(Tensor(reference.parameters[name]))
+    return detector
+
+
+def network_input(reference: Reference) -> tuple[Tensor, Tensor]:
+    rgb = np.ascontiguousarray(reference.arrays["image_bgr"][:, :, ::-1].transpose(2, 0, 1))[None]
+    return Tensor(rgb), Tensor(np.array([rgb.shape[2:]], np.int32))
+
+
+def matched_share(boxes: np.ndarray, scores: np.ndarray, wanted: np.ndarray, wanted_scores: np.ndarray) -> float:
+    """Share of the reference's boxes that have a box of ours at IoU > 0.99 with a score within 1e-3."""
+    iou = pairwise_iou(Tensor(wanted), Tensor(boxes)).asnumpy()
+    near = np.abs(wanted_scores[:, None] - scores[None]) < 1e-3
+    return float(((iou > 0.99) & near).any(axis=1).mean())
+
+
+def test_detections(reference: Reference, detector: TwoStageDetector) -> None:
+    ms.set_context(mode=ms.GRAPH_MODE)
+    outputs = [o.asnumpy()[0] for o in Predictor(detector=detector).set_train(False)(*network_input(reference))]
+    boxes, scores, labels, valid, masks, _ = outputs
+    arrays = reference.arrays
+    assert valid.sum() == len(arrays["det_boxes"])
+    share = matched_share(boxes, scores, arrays["det_boxes"], arrays["det_scores"])
+    assert share >= 0.99
+    same = [
+        (index, np.argmin(np.abs(boxes - box).sum(axis=1)))
+        for index, box in enumerate(arrays["det_boxes"][:20])
+    ]
+    differences = [np.abs(masks[ours] - arrays["det_masks"][theirs].astype(np.float32)).max() for theirs, ours in same]
+    assert np.median(differences) < 2e-3  # the reference is stored as float16
+    assert np.mean([labels[ours] == arrays["det_labels"][theirs] for theirs, ours in same]) >= 0.95
+
+
+def ground_truth(reference: Reference) -> tuple[Tensor, ...]:
+    boxes, labels = reference.arrays["gt_boxes"], reference.arrays["gt_labels"] + 1
+    slots = len(boxes) + 2  # two slots stay empty
+    gt_boxes, gt_labels = np.zeros((1, slots, 4), np.float32), np.zeros((1, slots), np.int32)
+    gt_masks = np.zeros((1, slots, MASK_SIDE, MASK_SIDE), np.uint8)
+    gt_boxes[0, : len(boxes)], gt_labels[0, : len(boxes)] = boxes, labels
+    for slot, polygons in enumerate(reference.polygons):
+        parts = tuple(array("f", part) for part in polygons)
+        gt_masks[0, slot] = Polygons(parts).rasterise(Frame(), boxes[slot], MASK_SIDE)
+    valid = gt_labels > 0
+    return tuple(Tensor(value) for value in (gt_boxes, gt_labels, valid, np.zeros_like(valid), gt_masks))
+
+
+class LossesAndGradients(nn.Cell):
+    def __init__(self, detector: TwoStageDetector) -> None:
+        super().__init__(auto_prefix=False)
+        self.losses = TrainingLosses(detector=detector)
+        self.gradient = ops.value_and_grad(self.total, None, detector.trainable_params(), has_aux=True)
+
+    def total(self, *batch: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        losses = self.losses(*batch)
+        total = losses[0]
+        for loss in losses[1:]:
+            total = total + loss
+        return total, losses
+
+    def construct(self, *batch: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        (_, losses), gradients = self.gradient(*batch)
+        return losses, gradients
+
+
+# torchvision's loss -> ours, largest relative difference; its mask targets are not binarised and come from full-size
+# bitmaps, ours from box-relative ones
+LOSSES = {
+    "loss_objectness": ("loss_rpn_cls", 1e-3),
+    "loss_rpn_box_reg": ("loss_rpn_box", 1e-3),
+    "loss_classifier": ("loss_cls", 1e-3),
+    "loss_box_reg": ("loss_box_reg", 1e-3),
+    "loss_mask": ("loss_mask", 3e-2),
+}
+
+
+@pytest.mark.slow
+def test_training(reference: Reference, detector: TwoStageDetector) -> None:
+    ms.set_context(mode=ms.GRAPH_MODE)
+    images, sizes = network_input(reference)
+    gt = ground_truth(reference)
+    shapes = detector.noise_shapes(1, *images.shape[2:], gt[0].shape[1])
+    # Ascending noise takes candidates in index order, as the reference's samplers were made to.
+    noise = tuple(Tensor((np.arange(n, dtype=np.float32) / n)[None]) for _, n in shapes)
+    step = LossesAndGradients(detector).set_train()
+    optimizer = nn.SGD(detector.trainable_params(), 1e-3, momentum=0.9, weight_decay=1e-4)
+    for number, wanted in enumerate(reference.arrays["losses"]):
+        losses, gradients = step(images, sizes, *gt, *noise)
+        ours = dict(zip(detector.loss_names, (float(loss) for loss in losses), strict=True))
+        for theirs, value in zip(reference.arrays["loss_names"], wanted, strict=True):
+            name, tolerance = LOSSES[str(theirs)]
+            assert ours[name] == pytest.approx(value, rel=tolerance), f"step {number}: {name}"
+        if number == 0:
+            compare_gradient_norms(reference, detector, gradients)
+        optimizer(gradients)
+
+
+def compare_gradient_norms(reference: Reference, detector: TwoStageDetector, gradients: tuple[Tensor, ...]) -> None:
+    norms = {
+        parameter.name: float(np.linalg.norm(gradient.asnumpy().astype(np.float64)))
+        for parameter, gradient in zip(detector.trainable_params(), gradients, strict=True)
+    }
+    compared = 0
+    for theirs, ours in reference.names.items():
+        wanted = reference.arrays.get(f"gradnorm_{theirs}")
+        if wanted is None:
+            continue
+        # the mask loss, whose targets differ, reaches every parameter but the RPN's and the box branch's own layers
+        tolerance = 1e-2 if ours.startswith(("rpn.", "box.")) else 0.2 if ours.startswith("mask.") else 5e-2
+        assert norms[ours] == pytest.approx(float(wanted[0]), rel=tolerance, abs=1e-5), ours
+        compared += 1
+    assert compared == len(norms)
