@@ -1,0 +1,44 @@
+"""Start and end that all programs share."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+import mindspore as ms
+
+from mindrcnn.config import DeviceConfig
+from mindrcnn.engine.signals import StopSignals
+from mindrcnn.errors import InputError
+
+EXIT_OK = 0
+EXIT_INPUT = 2  # bad input; argparse ends with the same status for an unknown option
+EXIT_SKIPPED = 3  # finished, but some images could not be read
+
+
+def run(action: Callable[[], int]) -> int:
+    """Runs a program; bad input becomes one message on stderr and EXIT_INPUT, without a traceback.
+
+    SIGINT and SIGTERM end the program with SystemExit, status 130 and 143; training handles them itself, to save first.
+    """
+    # A log file on a full disk would print a traceback a line; what has to be on disk raises InputError by itself.
+    logging.raiseExceptions = False
+    try:
+        with StopSignals() as signals, signals.immediate():
+            return action()
+    except InputError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"error: {error}\n")
+        return EXIT_INPUT
+
+
+def set_device(device: DeviceConfig, seed: int) -> None:
+    """Selects the back end and execution mode and seeds initialisation. InputError where there is no such device."""
+    try:
+        ms.set_device(device.target, device.id)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"device: wanted an available MindSpore device, got {device.target} {device.id}: {reason}"
+        ) from error
+    ms.set_context(mode=ms.GRAPH_MODE if device.mode == "graph" else ms.PYNATIVE_MODE)
+    ms.set_seed(seed + 1)  # MindSpore takes no 0 everywhere

@@ -1,0 +1,47 @@
+"""Evaluation of a checkpoint, or of a saved results file, on the validation split."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mindrcnn.build import build_dataset
+from mindrcnn.config_loader import load_config
+from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.evaluation.metrics import Metrics
+from mindrcnn.evaluation.report import per_class_text, summary_text
+from mindrcnn.evaluation.results_file import read_results
+from mindrcnn.programs.common import EXIT_OK
+from mindrcnn.programs.evaluation import SplitEvaluator
+from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
+
+
+def evaluate_checkpoint(checkpoint_file: Path, overrides: Sequence[str], out: Path | None) -> int:
+    """Predicts the validation split of the checkpoint's configuration and prints the COCO tables."""
+    setup_logging()
+    checkpoint, config = open_checkpoint(checkpoint_file, overrides)
+    # Results carry the ids of the split at hand, whose numbering may differ from the training data's.
+    dataset = build_dataset(config.data, config.data.val, "data.val")
+    evaluator = SplitEvaluator(config=config, dataset=dataset)
+    folder = out or checkpoint_file.parent / "eval"
+    predict = NumpyPredictor(detector=restore_detector(checkpoint, config))
+    report(evaluator.run(predict, folder), folder)
+    return EXIT_OK
+
+
+def evaluate_results(results: Path, config_file: Path, overrides: Sequence[str], out: Path | None) -> int:
+    """Scores a saved results JSON against the validation split of a configuration and prints the COCO tables."""
+    setup_logging()
+    config = load_config(config_file, overrides)
+    dataset = build_dataset(config.data, config.data.val, "data.val")
+    evaluator = SplitEvaluator(config=config, dataset=dataset)
+    entries = read_results(results, image_sizes=evaluator.truth.image_sizes, category_ids=dataset.category_ids)
+    folder = out or results.parent
+    report(evaluator.score(entries, folder), folder)
+    return EXIT_OK
+
+
+def report(evaluations: Sequence[Metrics], folder: Path) -> None:
+    """The tables, on standard output."""
+    print(summary_text(evaluations))
+    print()
+    print(per_class_text(evaluations))
+    print(f"\nwritten to {folder}")

@@ -1,0 +1,107 @@
+"""Evaluation of a detector on a split: predictions, COCO numbers, files and pictures."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mindrcnn.build import build_eval_loader
+from mindrcnn.config import Config
+from mindrcnn.data.image_io import read_image
+from mindrcnn.data.record import Dataset
+from mindrcnn.errors import InputError
+from mindrcnn.evaluation.coco_eval import evaluate
+from mindrcnn.evaluation.coco_gt import coco_annotations
+from mindrcnn.evaluation.drawing import draw_pair, predicted_objects, true_objects
+from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth
+from mindrcnn.evaluation.json_files import write_json
+from mindrcnn.evaluation.metrics import IouType, Metrics
+from mindrcnn.evaluation.predict import ImageResult, Predict, predict_images, with_progress
+from mindrcnn.evaluation.report import write_metrics
+from mindrcnn.evaluation.results import result_entries
+from mindrcnn.programs.pictures import write_picture
+
+logger = logging.getLogger(__name__)
+
+
+class SplitEvaluator:
+    """Scores a detector, or a saved results list, on one split and writes what it finds into a folder."""
+
+    def __init__(self, *, config: Config, dataset: Dataset) -> None:
+        self.config = config
+        self.dataset = dataset
+        has_masks = config.model.mask is not None
+        if has_masks:
+            dataset.require_masks()
+        self.iou_types: tuple[IouType, ...] = ("bbox", "segm") if has_masks else ("bbox",)
+        self.truth = ground_truth(config, dataset)
+        if has_masks:
+            require_true_masks(self.truth, dataset)
+
+    def run(self, predict: Predict, folder: Path) -> list[Metrics]:
+        """Predicts every image; writes results.json, metrics.json and pictures/ into `folder`."""
+        records = self.dataset.records
+        loader = build_eval_loader(self.config, records)
+        results = with_progress(
+            predict_images(loader, predict, mask_thresh=self.config.eval.mask_thresh), total=len(records)
+        )
+        shown = {record.image_id for record in evenly_spaced(records, self.config.eval.pictures)}
+        entries: list[dict[str, Any]] = []
+        for result in results:
+            image_id = result.record.image_id
+            entries += result_entries(image_id, result.detections, result.rles, self.dataset.category_ids)
+            if image_id in shown:
+                self.draw(result, folder / "pictures")
+        write_json(folder / "results.json", entries)
+        return self.score(entries, folder)
+
+    def score(self, entries: Sequence[dict[str, Any]], folder: Path) -> list[Metrics]:
+        """COCO numbers of result entries; writes metrics.json into `folder`."""
+        evaluations = [
+            evaluate(
+                self.truth,
+                entries,
+                iou_type=iou_type,
+                backend=self.config.eval.backend,
+                category_ids=self.dataset.category_ids,
+            )
+            for iou_type in self.iou_types
+        ]
+        write_metrics(folder / "metrics.json", evaluations)
+        return evaluations
+
+    def draw(self, result: ImageResult, folder: Path) -> None:
+        """Ground truth beside prediction, as one picture."""
+        image = read_image(result.record.path, annotated_size=result.record.size)
+        predictions = predicted_objects(result, score_thresh=self.config.eval.picture_score)
+        picture = draw_pair(image, true_objects(result.record), predictions, self.dataset.classes)
+        write_picture(folder / f"{result.record.path.stem}.jpg", picture)
+
+
+def ground_truth(config: Config, dataset: Dataset) -> GroundTruth:
+    """The split's own COCO file, or the same made from a TXT list."""
+    if config.data.val.format == "coco":
+        return load_ground_truth(dataset.annotation_file)
+    return load_ground_truth(coco_annotations(dataset))
+
+
+def require_true_masks(truth: GroundTruth, dataset: Dataset) -> None:
+    """InputError unless every object can be evaluated as a mask: said here, it does not come after a training."""
+    for index, annotation in enumerate(truth.annotations):
+        if "segmentation" not in annotation and annotation["category_id"] in dataset.category_ids:
+            raise InputError(
+                f"{truth.name}: annotations, entry {index}: wanted a segmentation of at least three corners, got none"
+            )
+
+
+def evenly_spaced(records: Sequence[Any], count: int) -> list[Any]:
+    """Up to `count` of the records, spread over the list."""
+    count = min(count, len(records))
+    return [records[index * len(records) // count] for index in range(count)]
+
+
+def headline(evaluations: Sequence[Metrics]) -> dict[str, float]:
+    """AP, AP50, AP75 of each evaluation under names such as bbox_AP."""
+    return {
+        f"{metrics.iou_type}_{name}": metrics.stats[name] for metrics in evaluations for name in ("AP", "AP50", "AP75")
+    }

@@ -1,0 +1,78 @@
+"""Export of a checkpoint's detector as one file with fixed input shapes."""
+
+import logging
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor
+
+from mindrcnn.atomic import replacing
+from mindrcnn.config import INPUT_STRIDE, Config
+from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.errors import InputError
+from mindrcnn.models.detector import Predictor
+from mindrcnn.programs.common import EXIT_OK
+from mindrcnn.programs.trained_model import open_checkpoint, restore_detector
+
+logger = logging.getLogger(__name__)
+
+Format = Literal["MINDIR", "AIR"]
+
+
+def export(
+    checkpoint_file: Path,
+    overrides: Sequence[str],
+    *,
+    file_format: Format,
+    out: Path | None,
+    size: tuple[int, int] | None,
+    batch: int,
+) -> int:
+    """Writes the detector's predict for `batch` images of `size` (height, width); None is the first bucket."""
+    setup_logging()
+    suffix = f".{file_format.lower()}"
+    target = out or checkpoint_file.with_suffix(suffix)
+    if target.suffix != suffix:
+        raise InputError(f"--out: wanted a file name ending in {suffix}, got {target}")
+    checkpoint, config = open_checkpoint(checkpoint_file, overrides)
+    require_exportable(config, file_format)
+    height, width = input_size(config, size)
+    if batch < 1:
+        raise InputError(f"--batch: wanted at least 1, got {batch}")
+    predictor = Predictor(detector=restore_detector(checkpoint, config))
+    write_model(predictor, target, file_format, (batch, 3, height, width))
+    logger.info("wrote %s: %d images of height %d and width %d a call", target, batch, height, width)
+    return EXIT_OK
+
+
+def require_exportable(config: Config, file_format: Format) -> None:
+    """InputError for AIR on another device than the one that can make it."""
+    if file_format == "AIR" and config.device.target != "Ascend":
+        raise InputError(f"--format AIR: wanted device.target=Ascend, got {config.device.target}")
+
+
+def input_size(config: Config, size: tuple[int, int] | None) -> tuple[int, int]:
+    """The size asked for, or the first bucket. InputError unless the backbone's stride divides both sides."""
+    height, width = size or config.data.buckets[0]
+    if height < INPUT_STRIDE or width < INPUT_STRIDE or height % INPUT_STRIDE or width % INPUT_STRIDE:
+        raise InputError(f"--height, --width: wanted multiples of {INPUT_STRIDE}, got {height} and {width}")
+    return height, width
+
+
+def write_model(predictor: Predictor, target: Path, file_format: Format, shape: tuple[int, int, int, int]) -> None:
+    """Compiles and writes the file whole or not at all. InputError when it cannot be written."""
+    images = Tensor.from_numpy(np.zeros(shape, np.uint8))
+    image_sizes = Tensor.from_numpy(np.full((shape[0], 2), shape[2:], np.int32))
+    predictor.set_train(False)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot create the folder {target.parent}: {error.strerror or error}") from error
+    with replacing(target) as temporary:
+        ms.export(predictor, images, image_sizes, file_name=str(temporary), file_format=file_format)
+        os.chmod(temporary, stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)  # it leaves the file read-only

@@ -1,0 +1,22 @@
+"""Pictures on disk."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mindrcnn.atomic import replacing
+from mindrcnn.errors import InputError
+
+JPEG_QUALITY = 92
+
+
+def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Writes an RGB picture H,W,3 in the format of the suffix, whole or not at all. InputError when it cannot."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    done, encoded = cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        raise InputError(f"{path}: wanted a picture format that can be written, got {path.suffix}")
+    with replacing(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())

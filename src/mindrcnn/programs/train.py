@@ -1,0 +1,182 @@
+"""Training: from a configuration file to a run folder with checkpoints, log, metrics and curves."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from mindspore import nn
+
+from mindrcnn.build import (
+    build_dataset,
+    build_detector,
+    build_learning_rates,
+    build_optimizer,
+    build_plan,
+    build_train_loader,
+    peak_learning_rate,
+)
+from mindrcnn.config import BackboneConfig, Config
+from mindrcnn.config_loader import dump_config, load_config
+from mindrcnn.data.record import Dataset
+from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, load_into, save_checkpoint
+from mindrcnn.engine.feed import BatchFeed
+from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.engine.param_groups import freeze
+from mindrcnn.engine.recorder import Recorder
+from mindrcnn.engine.run_folder import create_run_folder
+from mindrcnn.engine.train_step import TrainStep
+from mindrcnn.engine.trainer import Evaluate, Plan, Progress, Save, Trainer
+from mindrcnn.engine.weights import fetch_weights
+from mindrcnn.errors import InputError
+from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
+from mindrcnn.models.pretrained import load_backbone
+from mindrcnn.programs.common import EXIT_OK, set_device
+from mindrcnn.programs.evaluation import SplitEvaluator, headline
+from mindrcnn.programs.trained_model import NumpyPredictor
+
+logger = logging.getLogger(__name__)
+
+RUNS = Path("runs")  # where run folders are made
+
+
+def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None) -> int:
+    """Trains as the configuration says, into the new or empty folder `run_dir`; None: the next free one in runs/."""
+    setup_logging()
+    config = load_config(config_file, overrides)
+    run_dir = chosen_folder(run_dir, config.name)
+    dataset = build_dataset(config.data, config.data.train, "data.train")
+    config = replace(config, data=replace(config.data, classes=dataset.classes))
+    evaluator = build_evaluator(config)
+    loader = build_train_loader(config, dataset)
+    set_device(config.device, config.train.seed)
+    detector = build_initialised_detector(config, len(dataset.classes))
+
+    plan = build_plan(config.train, loader.steps_per_epoch())
+    learning_rates = build_learning_rates(config.train, plan)
+    optimizer = build_optimizer(config.train, detector, learning_rates)
+    folder = create_run_folder(run_dir.parent, run_dir.name, config_yaml=dump_config(config))
+    setup_logging(folder / "train.log")
+    announce(config, dataset, plan, folder)
+    recorder = Recorder(
+        folder=folder,
+        loss_names=detector.loss_names,
+        learning_rates=learning_rates,
+        steps_per_epoch=plan.steps_per_epoch,
+        log_every=config.train.log_every,
+    )
+    step = TrainStep(
+        network=TrainingLosses(detector=detector),
+        optimizer=optimizer,
+        clip_norm=config.train.optimizer.clip_norm,
+    )
+    trainer = Trainer(
+        step=step,
+        loader=loader,
+        feed=BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed),
+        plan=plan,
+        loss_names=detector.loss_names,
+        recorder=recorder,
+        save=saver(config, dataset, detector, optimizer, folder),
+        evaluate=None if evaluator is None else evaluation(evaluator, detector, step, folder),
+        best_metric=best_metric(config),
+    )
+    trainer.run()
+    logger.info("done: %s", folder)
+    return EXIT_OK
+
+
+def chosen_folder(run_dir: Path | None, name: str) -> Path:
+    """runs/NAME, or the folder asked for; InputError where that one has something in it."""
+    if run_dir is None:
+        return RUNS / name
+    folder = run_dir.resolve()  # its last part is a name then, also for "." and "a/.."
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"--run-dir: wanted a new or empty folder, got {run_dir}, which is not empty")
+    return folder
+
+
+def build_evaluator(config: Config) -> SplitEvaluator | None:
+    """Reads the validation split before training starts, so that its faults cost nothing; None where there is none."""
+    split = config.data.val
+    if not (split.name or split.annotations):
+        return None
+    return SplitEvaluator(config=config, dataset=build_dataset(config.data, split, "data.val"))
+
+
+def build_initialised_detector(config: Config, num_classes: int) -> TwoStageDetector:
+    """The detector with the weights that training starts from, and its frozen parameters frozen."""
+    detector = build_detector(config.model, num_classes)
+    if config.train.init_checkpoint:
+        load_into(detector, load_checkpoint(Path(config.train.init_checkpoint)))
+    else:
+        load_backbone_weights(detector.backbone, config.model.backbone)
+    frozen = freeze(detector, config.train.freeze)
+    if frozen:
+        logger.info("%d parameters are frozen by train.freeze", len(frozen))
+    return detector
+
+
+def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
+    """Loads `model.backbone.weights`, if any."""
+    if not config.weights:
+        logger.info("model.backbone.weights is empty: the backbone starts from random weights")
+        return
+    logger.info("%s", load_backbone(backbone, fetch_weights(config.weights, sha256=config.weights_sha256)))
+
+
+def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path) -> None:
+    """One line each about data, length and learning rate."""
+    schedule = config.train.schedule
+    logger.info("run folder %s", folder)
+    logger.info("%d images, %d classes", len(dataset.records), len(dataset.classes))
+    logger.info(
+        "%d steps of %d images, %d steps an epoch", plan.total_steps, config.train.batch_size, plan.steps_per_epoch
+    )
+    scaled = f"base_lr {schedule.base_lr:g} x {config.train.batch_size} / {schedule.reference_batch} images"
+    logger.info(
+        "learning rate %g after warm-up (%s)",
+        peak_learning_rate(config.train),
+        scaled if schedule.scale_lr else "base_lr, not scaled to the batch",
+    )
+
+
+def best_metric(config: Config) -> str:
+    """Name of the metric that decides which checkpoint is best."""
+    chosen = config.eval.best_metric
+    if chosen == "auto":
+        chosen = "bbox" if config.model.mask is None else "segm"
+    return f"{chosen}_AP"
+
+
+def saver(config: Config, dataset: Dataset, detector: TwoStageDetector, optimizer: nn.Optimizer, folder: Path) -> Save:
+    """Writes last.ckpt or best.ckpt into the run folder."""
+    config_yaml = dump_config(config)
+
+    def save(which: Literal["last", "best"], progress: Progress) -> None:
+        info = CheckpointInfo(
+            config_yaml=config_yaml,
+            classes=dataset.classes,
+            category_ids=dataset.category_ids,
+            epoch=progress.epoch,
+            step=progress.step,
+            metrics=dict(progress.metrics),
+        )
+        save_checkpoint(folder / f"{which}.ckpt", network=detector, info=info, optimizer=optimizer)
+
+    return save
+
+
+def evaluation(evaluator: SplitEvaluator, detector: TwoStageDetector, step: TrainStep, folder: Path) -> Evaluate:
+    """Evaluates the detector as it is now, into the run folder, and goes back to training."""
+    predict = NumpyPredictor(detector=detector)
+
+    def evaluate(epoch: int) -> Mapping[str, float]:
+        logger.info("evaluating after epoch %d", epoch)
+        metrics = headline(evaluator.run(predict, folder / "eval"))
+        step.set_train(True)
+        logger.info("%s", " ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+        return metrics
+
+    return evaluate

@@ -1,0 +1,219 @@
+"""A tiny data set, configuration and checkpoint, and ways to run the programs on them."""
+
+import logging
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mindrcnn.build import build_detector
+from mindrcnn.config_loader import dump_config, load_config
+from mindrcnn.data.demo import CATEGORY_IDS, make_demo
+from mindrcnn.engine.checkpoint import CheckpointInfo, save_checkpoint
+from mindrcnn.programs.common import run
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TRAIN_IMAGES, VAL_IMAGES = 12, 4
+
+LOG_LINE = re.compile(r"\d\d:\d\d:\d\d (INFO|WARNING) ")
+
+TINY = """
+base: {repository}/configs/demo/mask_rcnn_mobilenet_v1.yaml
+name: tiny
+model:
+  fpn: {{out_channels: 16}}
+  anchors: {{sizes: [8, 16, 32, 64, 128]}}
+  rpn:
+    pre_nms_topk: {{train: 32, test: 32}}
+    post_nms_topk: {{train: 32, test: 32}}
+    batch_size_per_image: 32
+  roi_sampling: {{batch_size_per_image: 16}}
+  box: {{fc_channels: 32, detections_per_image: 10, score_thresh: 0.0}}
+  mask: {{type: mask_rcnn, resolution: 7, num_convs: 1, channels: 16}}
+data:
+  root: {root}
+  buckets: [[64, 64]]
+  short_side: 64
+  max_objects: 8
+  mask_side: 28
+  workers: 1
+train:
+  batch_size: 4
+  schedule: {{unit: epoch, length: 2, warmup_iterations: 2}}
+  eval_every: 1
+  log_every: 1
+eval: {{batch_size: 2, pictures: 2}}
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a program left: its exit status and its two streams."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def error(self) -> str:
+        """The one message of a program that refuses its input; anything else on stderr is an ordinary log line."""
+        assert self.status == 2, self.stderr
+        assert "Traceback" not in self.stderr
+        before, *messages = self.stderr.split("error: ")
+        assert len(messages) == 1, self.stderr
+        assert all(LOG_LINE.match(line) for line in before.splitlines()), before
+        return messages[0]
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images of 64 pixels, 8 classes; shared, so only to be read."""
+    root = tmp_path_factory.mktemp("demo")
+    make_demo(root, train_images=TRAIN_IMAGES, val_images=VAL_IMAGES, size=64)
+    return root
+
+
+@pytest.fixture
+def own_demo(demo: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(demo, tmp_path / "own_demo"))
+
+
+@pytest.fixture(scope="session")
+def tiny(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Configuration of a Mask R-CNN that trains in seconds."""
+    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    path.write_text(TINY.format(repository=REPOSITORY, root=demo))
+    return path
+
+
+@pytest.fixture(scope="session")
+def untrained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the tiny model with fresh parameters."""
+    config = load_config(tiny)
+    ms.set_seed(1)
+    path = tmp_path_factory.mktemp("untrained") / "model.ckpt"
+    info = CheckpointInfo(
+        config_yaml=dump_config(config),
+        classes=tuple(CATEGORY_IDS),
+        category_ids=tuple(CATEGORY_IDS.values()),
+        epoch=0,
+        step=0,
+    )
+    save_checkpoint(path, network=build_detector(config.model, len(CATEGORY_IDS)), info=info)
+    return path
+
+
+class EveryClassOnce:
+    """Predicts one object of each label in every image, label k at column 4k with score k / 10."""
+
+    def __init__(self, *, detector: object) -> None:
+        self.labels = np.arange(1, len(CATEGORY_IDS) + 1, dtype=np.int32)
+
+    def __call__(self, images: NDArray[np.uint8], image_sizes: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
+        batch, count = len(images), len(self.labels)
+        left = 4.0 * self.labels
+        boxes = np.stack([left, np.zeros(count), left + 4, np.full(count, 8.0)], axis=1).astype(np.float32)
+        scores = (self.labels / 10).astype(np.float32)
+        outputs = (boxes, scores, self.labels, np.ones(count, bool), np.ones((count, 14, 14), np.float32), scores)
+        return tuple(np.broadcast_to(output, (batch, *output.shape)) for output in outputs)
+
+
+@pytest.fixture
+def every_class_once() -> type[EveryClassOnce]:
+    """A stand-in for NumpyPredictor."""
+    return EveryClassOnce
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[Callable[[], int]], Outcome]]:
+    """Runs a program's action in this process, in an empty working folder."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
+
+    def call_program(action: Callable[[], int]) -> Outcome:
+        capsys.readouterr()
+        status = run(action)
+        streams = capsys.readouterr()
+        return Outcome(status, streams.out, streams.err)
+
+    yield call_program
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    package = logging.getLogger("mindrcnn")
+    for handler in list(package.handlers):
+        package.removeHandler(handler)
+        handler.close()
+
+
+def start(folder: Path, program: str, *arguments: object) -> subprocess.Popen[str]:
+    """Starts a program of the repository as a user does, in `folder`."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    command = [sys.executable, str(REPOSITORY / program), *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[..., Outcome]:
+    """Runs a program of the repository to its end: program("eval.py", "best.ckpt", ...)."""
+
+    def run_program(name: str, *arguments: object, folder: Path = tmp_path) -> Outcome:
+        process = start(folder, name, *arguments)
+        stdout, stderr = process.communicate(timeout=300)
+        return Outcome(process.returncode, stdout, stderr)
+
+    return run_program
+
+
+@pytest.fixture
+def background(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a program that the test stops itself; whatever still runs at the end is killed."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start_program(name: str, *arguments: object) -> subprocess.Popen[str]:
+        processes.append(start(tmp_path, name, *arguments))
+        return processes[-1]
+
+    yield start_program
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def files_under() -> Callable[[Path], set[str]]:
+    """Names of all files in a folder, hidden ones too, relative to it."""
+    return lambda folder: {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def largest_file() -> Callable[[int], AbstractContextManager[None]]:
+    """A context in which no file can grow beyond so many bytes, as on a full disk."""
+    return _largest_file
+
+
+@contextmanager
+def _largest_file(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

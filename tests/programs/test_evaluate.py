@@ -1,0 +1,120 @@
+"""Evaluation with stand-ins for the detector: its tables, and splits that number their categories otherwise."""
+
+import contextlib
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from mindrcnn.data.coco import read_coco
+from mindrcnn.data.demo import CATEGORY_IDS
+from mindrcnn.data.record import Record
+from mindrcnn.programs import evaluate as evaluation_program
+from mindrcnn.programs.evaluate import evaluate_checkpoint, evaluate_results
+
+Call = Callable[[Callable[[], int]], Any]
+
+# Reversed order, with gaps, and none equal to the training data's id of that name.
+OTHER_IDS = {name: 100 - 7 * number for name, number in CATEGORY_IDS.items()}
+
+
+class NearTruth:
+    """Predicts the objects of the demo's validation images, a little shifted and with full masks, best first."""
+
+    def __init__(self, *, records: Sequence[Record], side: int) -> None:
+        self.records = iter(records)
+        self.side = side
+
+    def __call__(self, images: NDArray[np.uint8], image_sizes: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
+        slots = (len(images), 10)
+        boxes, labels = np.zeros((*slots, 4), np.float32), np.zeros(slots, np.int32)
+        for place, (size, record) in enumerate(zip(image_sizes, self.records, strict=False)):
+            count = len(record.labels)
+            scale = np.array([size[1] / record.width, size[0] / record.height] * 2)
+            boxes[place, :count] = np.add(record.boxes, (0, 0, 1, 2)) * scale
+            labels[place, :count] = record.labels
+        scores = np.broadcast_to(np.linspace(0.9, 0.1, slots[1]).astype(np.float32), slots)
+        return boxes, scores, labels, labels > 0, np.ones((*slots, self.side, self.side), np.float32), scores
+
+
+def pycocotools_table(truth: Path, results: Path, iou_type: str) -> str:
+    """The lines that pycocotools itself prints."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(truth))
+        evaluator = COCOeval(coco, coco.loadRes(str(results)), iou_type)
+        evaluator.evaluate()
+        evaluator.accumulate()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        evaluator.summarize()
+    return printed.getvalue()
+
+
+def test_the_tables_are_pycocotools_own_and_saved_results_give_the_same(
+    call: Call, untrained: Path, tiny: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = demo / "annotations/instances_val.json"
+    records = read_coco(annotations=truth, images=demo / "val").records
+    monkeypatch.setattr(evaluation_program, "NumpyPredictor", lambda detector: NearTruth(records=records, side=14))
+    first = call(lambda: evaluate_checkpoint(untrained, [], Path("out")))
+    assert first.status == 0, first.stderr
+    tables = [pycocotools_table(truth, Path("out/results.json"), iou_type) for iou_type in ("bbox", "segm")]
+    for heading, table in zip(("boxes (bbox)", "masks (segm)"), tables, strict=True):
+        assert table.count("\n") == 12
+        assert table in first.stdout.split(heading)[1]
+    metrics = json.loads(Path("out/metrics.json").read_text())
+    assert metrics["bbox"]["AP"] > metrics["segm"]["AP"] > 0
+    for overrides in ([], ["eval.backend=pycocotools"]):
+        again = call(lambda: evaluate_results(Path("out/results.json"), tiny, overrides, Path("again")))  # noqa: B023
+        assert again.status == 0, again.stderr
+        assert again.stdout.replace("again", "out") == first.stdout
+        for iou_type, stats in json.loads(Path("again/metrics.json").read_text()).items():
+            assert stats["AP"] == pytest.approx(metrics[iou_type]["AP"], abs=1e-12)
+
+
+@pytest.fixture
+def renumbered(own_demo: Path) -> Path:
+    """The validation split with other ids, its categories listed in another order."""
+    file = own_demo / "annotations/instances_val.json"
+    content = json.loads(file.read_text())
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    for annotation in content["annotations"]:
+        annotation["category_id"] = OTHER_IDS[names[annotation["category_id"]]]
+    content["categories"] = [{"id": OTHER_IDS[name], "name": name} for name in sorted(OTHER_IDS)]
+    file.write_text(json.dumps(content))
+    return own_demo
+
+
+def test_results_carry_the_ids_of_the_split_at_hand(
+    call: Call, untrained: Path, renumbered: Path, every_class_once: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation_program, "NumpyPredictor", every_class_once)
+    outcome = call(lambda: evaluate_checkpoint(untrained, [f"data.root={renumbered}"], Path("out")))
+    assert outcome.status == 0, outcome.stderr
+    entries = json.loads(Path("out/results.json").read_text())
+    expected = {(OTHER_IDS[name], round(number / 10, 6)) for name, number in CATEGORY_IDS.items()}
+    assert {(entry["category_id"], entry["score"]) for entry in entries} == expected
+    truth = json.loads((renumbered / "annotations/instances_val.json").read_text())
+    objects = Counter(one["category_id"] for one in truth["annotations"] if not one["iscrowd"])
+    per_class = json.loads(Path("out/metrics.json").read_text())["segm"]["per_class"]
+    assert {one["name"]: one["category_id"] for one in per_class} == OTHER_IDS
+    assert {one["category_id"]: one["objects"] for one in per_class if one["objects"]} == objects
+
+
+def test_a_split_without_one_of_the_classes_is_refused(call: Call, untrained: Path, renumbered: Path) -> None:
+    file = renumbered / "annotations/instances_val.json"
+    content = json.loads(file.read_text())
+    for category in content["categories"]:
+        category["name"] = category["name"].replace("ring", "wring")
+    file.write_text(json.dumps(content))
+    outcome = call(lambda: evaluate_checkpoint(untrained, [f"data.root={renumbered}"], Path("out")))
+    assert "'ring' (nearest: wring" in outcome.error
+    assert not Path("out").exists()

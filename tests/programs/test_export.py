@@ -1,0 +1,78 @@
+"""Export: the file predicts what the detector predicts, and bad requests write nothing."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn
+
+from mindrcnn.programs.export import export
+from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
+
+Call = Callable[[Callable[[], int]], Any]
+TARGET = Path("folder/tiny.mindir")
+DEFAULTS: dict[str, Any] = {"file_format": "MINDIR", "out": TARGET, "size": None, "batch": 1}
+
+
+def requested(checkpoint: Path, *overrides: str, **changed: Any) -> Callable[[], int]:
+    return lambda: export(checkpoint, overrides, **(DEFAULTS | changed))
+
+
+@pytest.mark.slow
+def test_the_exported_file_predicts_as_the_checkpoint_does(
+    call: Call, untrained: Path, files_under: Callable[[Path], set[str]]
+) -> None:
+    outcome = call(requested(untrained, batch=2, size=(64, 96)))
+    assert outcome.status == 0, outcome.stderr
+    assert files_under(Path()) == {str(TARGET)}
+    assert TARGET.stat().st_mode & 0o777 == 0o644
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 96), dtype=np.uint8)
+    image_sizes = np.array([[64, 90], [50, 96]], np.int32)
+    images[0, :, :, 90:] = images[1, :, 50:] = 0
+    loaded = nn.GraphCell(ms.load(str(TARGET)))
+    outputs = [output.asnumpy() for output in loaded(Tensor(images), Tensor(image_sizes))]
+    expected = NumpyPredictor(detector=restore_detector(*open_checkpoint(untrained, [])))(images, image_sizes)
+    assert expected[3].any()
+    assert len(outputs) == len(expected) == 6
+    for output, wanted in zip(outputs, expected, strict=True):
+        assert output.dtype == wanted.dtype
+        np.testing.assert_allclose(output, wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"file_format": "AIR", "out": Path("tiny.air")}, "--format AIR: wanted device.target=Ascend, got CPU"),
+        ({"out": Path("tiny.onnx")}, "--out: wanted a file name ending in .mindir, got tiny.onnx"),
+        ({"size": (64, 100)}, "--height, --width: wanted multiples of 32, got 64 and 100"),
+        ({"size": (0, 64)}, "--height, --width: wanted multiples of 32, got 0 and 64"),
+        ({"batch": 0}, "--batch: wanted at least 1, got 0"),
+    ],
+)
+def test_a_request_that_cannot_be_met(call: Call, untrained: Path, changed: dict[str, Any], message: str) -> None:
+    assert call(requested(untrained, **changed)).error.startswith(message)
+    assert not list(Path().iterdir())
+
+
+def test_the_name_comes_from_the_checkpoint(call: Call, untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+    monkeypatch.setattr("mindrcnn.programs.export.write_model", lambda *arguments: written.append(arguments[1:]))
+    assert call(requested(untrained, "data.buckets=[[96, 64], [64, 64]]", out=None)).status == 0
+    assert written == [(untrained.with_suffix(".mindir"), "MINDIR", (1, 3, 96, 64))]
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_no_half_file(
+    call: Call,
+    untrained: Path,
+    largest_file: Callable[[int], AbstractContextManager[None]],
+    files_under: Callable[[Path], set[str]],
+) -> None:
+    with largest_file(1_000_000):
+        outcome = call(requested(untrained))
+    assert outcome.error.startswith(f"cannot write {TARGET}: ")
+    assert files_under(Path()) == set()
