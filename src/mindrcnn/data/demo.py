@@ -30,7 +30,7 @@ MIN_PART_AREA = 6.0  # pixels; smaller visible specks of an object are left out 
 CATEGORY_IDS = {name: index for index, name in enumerate(SHAPES, start=1)}
 
 
-def make_demo(root: Path, *, train_images: int = 600, val_images: int = 100, size: int = 192, seed: int = 0) -> None:
+def make_demo(root: Path, *, train_images: int = 1000, val_images: int = 100, size: int = 192, seed: int = 0) -> None:
     """Writes root/{train,val}/*.jpg and root/annotations/instances_{train,val}.json.
 
     `size`: mean image side, pixels; sides vary by a sixth. The annotation file is written last, so a split that has one
@@ -120,7 +120,7 @@ def _encoded(bitmap: npt.NDArray[np.uint8]) -> dict[str, Any]:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mindrcnn.data.demo", description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write the data set")
-    parser.add_argument("--train-images", type=int, default=600, help="training images (default %(default)s)")
+    parser.add_argument("--train-images", type=int, default=1000, help="training images (default %(default)s)")
     parser.add_argument("--val-images", type=int, default=100, help="validation images (default %(default)s)")
     parser.add_argument("--size", type=int, default=192, help="mean image side, pixels (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed (default %(default)s)")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.demo_shapes import SHAPES, Colour, distinct_colour, draw_shape, random_colour, texture
+from mindrcnn.data.demo_shapes import SHAPES, Colour, draw_shape, muted_colour, texture, vivid_colour
 from mindrcnn.data.image_io import RGBImage
 from mindrcnn.data.masks import Bitmap
 
@@ -16,11 +16,11 @@ SIDE_SPREAD = 1 / 6  # image sides vary by this share either way
 EMPTY_SHARE = 0.06  # images without objects
 CROWD_SHARE = 0.08  # images with a crowd region
 OBJECTS = (2, 7)  # least and most tries to place one
-DIAMETERS = (20.0, 100.0)  # pixels, in an image of REFERENCE_SIZE
+DIAMETERS = (26.0, 110.0)  # pixels, in an image of REFERENCE_SIZE
 REFERENCE_SIZE = 192.0
 MIN_VISIBLE = 0.3  # share of an object's own area that must stay visible, inside the image and not hidden
 MIN_PIXELS = 60  # visible, of an object; fewer cannot be recognised
-CONTRAST = 90.0  # least distance of an object's colours from its background's, RGB
+SHADE = (0.55, 0.85)  # brightness of the second colour of an object's texture over the first's
 CROWD_DIAMETER = (7.0, 11.0)
 CROWD_MEMBERS = (14, 24)
 
@@ -47,20 +47,20 @@ def draw_scene(rng: np.random.Generator, *, size: int) -> Scene:
     """A random scene with sides of about `size` pixels."""
     low, high = round(size * (1 - SIDE_SPREAD)), round(size * (1 + SIDE_SPREAD))
     height, width = (int(side) for side in rng.integers(low, high + 1, size=2))
-    base = random_colour(rng)
+    base = muted_colour(rng)
     image = texture((height, width), rng, first=base, second=_near(base, rng), noise=6.0)
     if rng.random() < EMPTY_SHARE:
         return Scene(image, ())
     objects: list[SceneObject] = []
     if rng.random() < CROWD_SHARE:
-        objects.append(_draw_crowd(image, base, rng))
+        objects.append(_draw_crowd(image, rng))
     for _ in range(rng.integers(OBJECTS[0], OBJECTS[1] + 1)):
-        objects = _add_object(image, objects, base, size / REFERENCE_SIZE, rng)
+        objects = _add_object(image, objects, size / REFERENCE_SIZE, rng)
     return Scene(image, tuple(objects))
 
 
 def _add_object(
-    image: RGBImage, objects: list[SceneObject], base: Colour, scale: float, rng: np.random.Generator
+    image: RGBImage, objects: list[SceneObject], scale: float, rng: np.random.Generator
 ) -> list[SceneObject]:
     """Paints one more shape over the others, unless it would lie too far outside or hide another too much."""
     height, width = image.shape[:2]
@@ -79,11 +79,11 @@ def _add_object(
     new = SceneObject(name, visible, area, crowd=False)
     if not all(_recognisable(item) for item in [*hidden, new]):
         return objects
-    _paint(image, coverage, base, rng)
+    _paint(image, coverage, rng)
     return [*hidden, new]
 
 
-def _draw_crowd(image: RGBImage, base: Colour, rng: np.random.Generator) -> SceneObject:
+def _draw_crowd(image: RGBImage, rng: np.random.Generator) -> SceneObject:
     """A cluster of tiny shapes of one class that nobody would outline one by one."""
     height, width = canvas = (image.shape[0], image.shape[1])
     name = str(rng.choice(list(SHAPES)))
@@ -93,13 +93,13 @@ def _draw_crowd(image: RGBImage, base: Colour, rng: np.random.Generator) -> Scen
         centre = middle + rng.normal(scale=0.09 * min(canvas), size=2)
         tiny = draw_shape(name, centre=centre, diameter=rng.uniform(*CROWD_DIAMETER), canvas=canvas, rng=rng)
         coverage = np.maximum(coverage, tiny)
-    _paint(image, coverage, base, rng)
+    _paint(image, coverage, rng)
     visible = coverage >= 128
     return SceneObject(name, visible, float(visible.sum()), crowd=True)
 
 
 def _near(colour: Colour, rng: np.random.Generator) -> Colour:
-    return np.clip(colour + rng.uniform(-45, 45, size=3), 0, 255)
+    return np.clip(colour + rng.uniform(-30, 30, size=3), 0, 255)
 
 
 def _behind(item: SceneObject, cover: npt.NDArray[np.bool_]) -> SceneObject:
@@ -111,12 +111,11 @@ def _recognisable(item: SceneObject) -> bool:
     return pixels >= MIN_PIXELS and pixels >= MIN_VISIBLE * item.area
 
 
-def _paint(image: RGBImage, coverage: Bitmap, base: Colour, rng: np.random.Generator) -> None:
-    """Fills what is covered with a texture that differs from the background's colour."""
+def _paint(image: RGBImage, coverage: Bitmap, rng: np.random.Generator) -> None:
+    """Fills what is covered with a vivid texture, which no background has."""
     left, top, width, height = cv2.boundingRect(coverage)
     part = np.s_[top : top + height, left : left + width]
-    first = distinct_colour(base, rng, distance=CONTRAST)
-    second = distinct_colour(base, rng, distance=CONTRAST)
-    fill = texture((height, width), rng, first=first, second=second, noise=8.0)
+    first = vivid_colour(rng)
+    fill = texture((height, width), rng, first=first, second=first * rng.uniform(*SHADE), noise=6.0)
     alpha = coverage[part][:, :, None].astype(np.uint16)
     image[part] = (image[part] * (255 - alpha) + fill * alpha + 127) // 255

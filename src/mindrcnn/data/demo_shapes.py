@@ -76,17 +76,16 @@ def draw_shape(
     return coverage
 
 
-def random_colour(rng: np.random.Generator) -> Colour:
-    """(3,) RGB, 0..255."""
-    return rng.uniform(20, 235, size=3)
+def muted_colour(rng: np.random.Generator) -> Colour:
+    """(3,) RGB, 0..255: dark to medium and nearly grey, as backgrounds are."""
+    return rng.uniform(40, 120) + rng.uniform(-20, 20, size=3)
 
 
-def distinct_colour(other: Colour, rng: np.random.Generator, *, distance: float) -> Colour:
-    """A random colour at least `distance` from `other` (Euclidean)."""
-    while True:
-        colour = random_colour(rng)
-        if np.linalg.norm(colour - other) >= distance:
-            return colour
+def vivid_colour(rng: np.random.Generator) -> Colour:
+    """(3,) RGB, 0..255: saturated and bright, as objects are."""
+    hue, saturation, value = rng.uniform(0, 180), rng.uniform(130, 255), rng.uniform(190, 255)
+    pixel = np.array([[[hue, saturation, value]]], dtype=np.uint8)
+    return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float64)
 
 
 def _stripes(x: Doubles, y: Doubles, rng: np.random.Generator) -> Doubles:
