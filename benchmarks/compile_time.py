@@ -1,6 +1,8 @@
-"""Compile time (processor seconds) of the training step for growing batch, classes and object slots: none of them should matter.
+"""Compile time (processor seconds) of the training step for growing batch, classes and object slots.
 
-    python benchmarks/compile_time.py configs/mask_rcnn_r50_fpn_1x_coco.yaml
+None of them should matter.
+
+python benchmarks/compile_time.py configs/mask_rcnn_r50_fpn_1x_coco.yaml
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Images per second of the data loader alone, with the default augmentation (flip).
 
-    python benchmarks/loader.py DATA_ROOT SPLIT [--bucket 800 1344] [--bucket 1344 800] [--workers 2]
+python benchmarks/loader.py DATA_ROOT SPLIT [--bucket 800 1344] [--bucket 1344 800] [--workers 2]
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from mindrcnn.errors import InputError
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary name in the folder of `path`; when the block ends well, that file takes the place of `path`.
 
-    The folder is made if it is missing. On any exception the temporary is removed and what was at `path` stays. OSError (disk full, no permission) becomes
-    InputError. The temporary's name is always the same for one path, so what a killed process left is overwritten.
+    The folder is made if it is missing. On any exception the temporary is removed and what was at `path` stays.
+    OSError (disk full, no permission) becomes InputError. The temporary's name is always the same for one path, so what
+    a killed process left is overwritten.
     """
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:

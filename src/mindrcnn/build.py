@@ -91,9 +91,7 @@ def build_rpn(config: ModelConfig) -> RegionProposalNetwork:
     )
     return RegionProposalNetwork(
         head=RPNHead(channels=config.fpn.out_channels, anchors_per_cell=len(anchors.aspect_ratios)),
-        anchors=AnchorGenerator(
-            sizes=anchors.sizes, aspect_ratios=anchors.aspect_ratios, rounded=anchors.rounded
-        ),
+        anchors=AnchorGenerator(sizes=anchors.sizes, aspect_ratios=anchors.aspect_ratios, rounded=anchors.rounded),
         loss=RPNLoss(
             sampler=sampler,
             normalizer=rpn.normalizer,
@@ -244,9 +242,7 @@ def build_eval_loader(config: Config, records: Sequence[Record]) -> EvalLoader:
 def build_plan(train: TrainConfig, steps_per_epoch: int) -> Plan:
     """Length of the training and its events."""
     return Plan(
-        total_steps=rates.in_steps(
-            train.schedule.length, unit=train.schedule.unit, steps_per_epoch=steps_per_epoch
-        ),
+        total_steps=rates.in_steps(train.schedule.length, unit=train.schedule.unit, steps_per_epoch=steps_per_epoch),
         steps_per_epoch=steps_per_epoch,
         eval_every=train.eval_every,
         save_every=train.save_every,
@@ -258,9 +254,7 @@ def peak_learning_rate(train: TrainConfig) -> float:
     schedule = train.schedule
     if not schedule.scale_lr:
         return schedule.base_lr
-    return rates.scale_lr(
-        schedule.base_lr, global_batch=train.batch_size, reference_batch=schedule.reference_batch
-    )
+    return rates.scale_lr(schedule.base_lr, global_batch=train.batch_size, reference_batch=schedule.reference_batch)
 
 
 def build_learning_rates(train: TrainConfig, plan: Plan) -> np.ndarray:

@@ -69,9 +69,7 @@ def test_invalid_boxes_neither_stay_nor_suppress(run) -> None:
 def test_scores_that_are_not_finite_make_a_box_invalid(run) -> None:
     boxes = np.tile(np.array([0, 0, 10, 10], np.float32), (1, 4, 1))
     scores = np.array([[np.nan, np.inf, 0.5, -np.inf]], np.float32)
-    np.testing.assert_array_equal(
-        run(suppress, boxes, scores, np.ones((1, 4), bool)), [[False, False, True, False]]
-    )
+    np.testing.assert_array_equal(run(suppress, boxes, scores, np.ones((1, 4), bool)), [[False, False, True, False]])
 
 
 def test_random_rows_with_tied_scores(run) -> None:

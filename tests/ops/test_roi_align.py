@@ -120,9 +120,7 @@ def test_boxes_without_area(run, pyramid, function, aligned) -> None:
 
 
 def ramp(aligned: bool, image: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
-    return roi_align(
-        (image,) * 4, (1, 1, 1, 1), boxes, valid, resolution=4, sampling_ratio=1, aligned=aligned
-    )
+    return roi_align((image,) * 4, (1, 1, 1, 1), boxes, valid, resolution=4, sampling_ratio=1, aligned=aligned)
 
 
 def both_ramps(image: Tensor, boxes: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:

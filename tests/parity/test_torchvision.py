@@ -36,6 +36,7 @@ NUM_CLASSES = 90  # torchvision keeps COCO's category ids as labels
 MASK_SIDE = 112
 PAIR = TrainTestPair(train=2000, test=1000)
 
+
 def block(match: re.Match[str]) -> str:
     return f"backbone.stage{int(match[1]) + 1}.{match[2]}"
 
@@ -157,10 +158,7 @@ def test_detections(reference: Reference, detector: TwoStageDetector) -> None:
     assert valid.sum() == len(arrays["det_boxes"])
     share = matched_share(boxes, scores, arrays["det_boxes"], arrays["det_scores"])
     assert share >= 0.99
-    same = [
-        (index, np.argmin(np.abs(boxes - box).sum(axis=1)))
-        for index, box in enumerate(arrays["det_boxes"][:20])
-    ]
+    same = [(index, np.argmin(np.abs(boxes - box).sum(axis=1))) for index, box in enumerate(arrays["det_boxes"][:20])]
     differences = [np.abs(masks[ours] - arrays["det_masks"][theirs].astype(np.float32)).max() for theirs, ours in same]
     assert np.median(differences) < 2e-3  # the reference is stored as float16
     assert np.mean([labels[ours] == arrays["det_labels"][theirs] for theirs, ours in same]) >= 0.95

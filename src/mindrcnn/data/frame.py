@@ -26,9 +26,7 @@ class Frame:
 
     def scaled(self, factor_x: float, factor_y: float) -> Frame:
         """The frame after the image was resized by these factors."""
-        return Frame(
-            self.scale_x * factor_x, self.scale_y * factor_y, self.shift_x * factor_x, self.shift_y * factor_y
-        )
+        return Frame(self.scale_x * factor_x, self.scale_y * factor_y, self.shift_x * factor_x, self.shift_y * factor_y)
 
     def shifted(self, x: float, y: float) -> Frame:
         """The frame after the image content moved right by x and down by y pixels."""

@@ -1,6 +1,6 @@
 """Cuts a COCO file in two by images: a small set to overfit, or training and validation parts of one's own data.
 
-    python -m mindrcnn.data.subset all.json --images 12 --out train.json --rest val.json
+python -m mindrcnn.data.subset all.json --images 12 --out train.json --rest val.json
 """
 
 from __future__ import annotations
@@ -75,9 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse_arguments(argv)
     try:
         content = read_coco_content(options.annotations)
-        chosen = choose_images(
-            content, count=options.images, min_objects=options.min_objects, seed=options.seed
-        )
+        chosen = choose_images(content, count=options.images, min_objects=options.min_objects, seed=options.seed)
         write_text(options.out, json.dumps(subset(content, chosen)))
         if options.rest is not None:
             others = {image["id"] for image in content["images"]} - chosen

@@ -5,8 +5,10 @@ Girshick, Fast R-CNN, 2015; two-layer head of Lin et al., FPN, 2017; detectron2 
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
+from mindspore.common.initializer import Normal
 
-from mindrcnn.models.head_layers import kaiming_dense, normal_dense
+from mindrcnn.models.head_layers import dense
+from mindrcnn.models.initializers import xavier_fill
 from mindrcnn.models.proposals import SUPPRESSED
 from mindrcnn.models.roi_pooling import RoiPooler
 from mindrcnn.ops import boxes as box_ops
@@ -22,10 +24,10 @@ class BoxHead(nn.Cell):
     def __init__(self, *, in_channels: int, resolution: int, fc_channels: int, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.fc1 = kaiming_dense(in_channels * resolution * resolution, fc_channels)
-        self.fc2 = kaiming_dense(fc_channels, fc_channels)
-        self.class_logits = normal_dense(fc_channels, num_classes + 1, std=0.01)
-        self.deltas = normal_dense(fc_channels, 4 * num_classes, std=0.001)
+        self.fc1 = dense(in_channels * resolution * resolution, fc_channels, weight_init=xavier_fill())
+        self.fc2 = dense(fc_channels, fc_channels, weight_init=xavier_fill())
+        self.class_logits = dense(fc_channels, num_classes + 1, weight_init=Normal(0.01))
+        self.deltas = dense(fc_channels, 4 * num_classes, weight_init=Normal(0.001))
 
     def construct(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """pooled N,C,r,r. Returns logits N,K+1 and deltas N,K,4."""

@@ -1,9 +1,13 @@
 """Fully convolutional mask branch (He et al., Mask R-CNN, 2017)."""
 
+from itertools import pairwise
+
 import mindspore as ms
 from mindspore import Tensor, nn, ops
+from mindspore.common.initializer import Normal
 
-from mindrcnn.models.head_layers import msra_conv, msra_deconv, normal_conv
+from mindrcnn.models.head_layers import conv, doubling_deconv
+from mindrcnn.models.initializers import msra_normal
 from mindrcnn.models.roi_pooling import RoiPooler
 from mindrcnn.ops.losses import bce_with_logits
 from mindrcnn.ops.mask_targets import crop_masks
@@ -18,15 +22,15 @@ class MaskHead(nn.Cell):
     def __init__(self, *, in_channels: int, num_convs: int, channels: int, num_classes: int) -> None:
         super().__init__()
         widths = [in_channels] + [channels] * num_convs
-        self.convs = nn.CellList([msra_conv(a, b, kernel_size=3) for a, b in zip(widths, widths[1:], strict=False)])
-        self.upsample = msra_deconv(widths[-1], channels)
-        self.mask_logits = normal_conv(channels, num_classes, kernel_size=1, std=0.001)
+        self.convs = nn.CellList([conv(a, b, kernel_size=3, weight_init=msra_normal()) for a, b in pairwise(widths)])
+        self.upsample = doubling_deconv(widths[-1], channels)
+        self.mask_logits = conv(channels, num_classes, kernel_size=1, weight_init=Normal(0.001))
 
     def construct(self, pooled: Tensor) -> Tensor:
         """pooled N,C,r,r. Returns logits N,K,2r,2r."""
         hidden = pooled
-        for conv in self.convs:
-            hidden = ops.relu(conv(hidden))
+        for layer in self.convs:
+            hidden = ops.relu(layer(hidden))
         return self.mask_logits(ops.relu(self.upsample(hidden)))
 
 
@@ -50,7 +54,7 @@ class MaskBranch(nn.Cell):
         self.weight = weight
 
     def losses(self, features: tuple[Tensor, ...], samples: Samples, gt: GroundTruth) -> tuple[Tensor]:
-        """features P2..P6; samples as RoiSampler returns them; gt = (boxes, labels, valid, crowd, masks) of the batch."""
+        """features P2..P6; samples as RoiSampler returns them; gt: boxes, labels, valid, crowd, masks of the batch."""
         boxes, labels, _, matched_gt = samples
         count = min(self.max_positives, boxes.shape[1])
         boxes, labels, matched_gt = boxes[:, :count], labels[:, :count], matched_gt[:, :count]

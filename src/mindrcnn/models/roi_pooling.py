@@ -1,4 +1,4 @@
-"""Fixed-size features of boxes from the pyramid (He et al., Mask R-CNN, 2017, RoIAlign; Lin et al., FPN, 2017, eq. 1)."""
+"""Fixed-size features of boxes (He et al., Mask R-CNN, 2017, RoIAlign; Lin et al., FPN, 2017, equation 1)."""
 
 from mindspore import Tensor, nn
 

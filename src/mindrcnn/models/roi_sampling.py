@@ -46,8 +46,8 @@ class RoiSampler(nn.Cell):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """proposals B,P,4; proposal_valid B,P; gt as in the batch; noise B,P+G in [0, 1).
 
-        Returns samples: boxes B,S,4; labels B,S int32, 0 for background; valid B,S; matched_gt B,S int32. Positives come
-        first and never lie beyond slot max_positives, so a mask branch reads only those slots.
+        Returns samples: boxes B,S,4; labels B,S int32, 0 for background; valid B,S; matched_gt B,S int32. Positives
+        come first and never lie beyond slot max_positives, so a mask branch reads only those slots.
         """
         # Ground truth joins the proposals, so that the second stage has positives while the RPN is still poor.
         boxes = ops.cat((proposals, gt_boxes), axis=1)

@@ -4,8 +4,9 @@ import math
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
+from mindspore.common.initializer import Normal
 
-from mindrcnn.models.head_layers import normal_conv
+from mindrcnn.models.head_layers import conv
 from mindrcnn.models.proposals import ProposalSelector
 from mindrcnn.models.rpn_loss import RPNLoss
 from mindrcnn.ops.anchors import grid_anchors
@@ -18,9 +19,9 @@ class RPNHead(nn.Cell):
 
     def __init__(self, *, channels: int, anchors_per_cell: int) -> None:
         super().__init__()
-        self.conv = normal_conv(channels, channels, kernel_size=3, std=0.01)
-        self.objectness = normal_conv(channels, anchors_per_cell, kernel_size=1, std=0.01)
-        self.deltas = normal_conv(channels, 4 * anchors_per_cell, kernel_size=1, std=0.01)
+        self.conv = conv(channels, channels, kernel_size=3, weight_init=Normal(0.01))
+        self.objectness = conv(channels, anchors_per_cell, kernel_size=1, weight_init=Normal(0.01))
+        self.deltas = conv(channels, 4 * anchors_per_cell, kernel_size=1, weight_init=Normal(0.01))
 
     def construct(self, features: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Per level: logits B,A_l and deltas B,A_l,4 in the order of ops.anchors.grid_anchors."""
