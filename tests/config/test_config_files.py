@@ -11,7 +11,7 @@ from mindrcnn.config_loader import dump_config, load_config, parse_config
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "configs"
 FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
-RECIPES = [name for name in FILES if "_base_" not in name and not name.startswith("demo/")]
+RECIPES = [name for name in FILES if not name.startswith(("_base_/", "demo/", "examples/"))]
 BACKBONES = {"r50": "resnet50", "r101": "resnet101", "mobilenet_v1": "mobilenet_v1"}
 ONE_X = [f"{kind}_rcnn_{backbone}_fpn_1x_coco" for kind in ("faster", "mask") for backbone in BACKBONES]
 ZOO = ["zoo/faster_rcnn_r50", "zoo/mask_rcnn_mobilenet_v1", "zoo/mask_rcnn_r101", "zoo/mask_rcnn_r50"]

@@ -36,7 +36,7 @@ def test_what_it_holds(folder):
     crowd = np.concatenate([record.crowd for record in dataset.records])
     labels = np.concatenate([record.labels for record in dataset.records])
     sizes = np.array([record.size for record in dataset.records])
-    assert set(labels[~crowd]) == set(range(1, 9))
+    assert set(labels[~crowd]) == set(range(1, len(SHAPES) + 1))
     assert 1 <= crowd.sum() <= 20
     assert 1 <= sum(len(record.labels) == 0 for record in dataset.records) <= 16
     assert sizes.min() >= 160

@@ -24,24 +24,8 @@ def _wheel(radii: npt.ArrayLike, start_degrees: float = -90.0) -> Doubles:
     return np.stack([lengths * np.cos(angles), lengths * np.sin(angles)], axis=1)
 
 
-def _crescent() -> Doubles:
-    """Between a circle and a smaller one to its right, which meet at the tips."""
-    tip = np.deg2rad(50)
-    middle = 0.55
-    radius = np.hypot(np.cos(tip) - middle, np.sin(tip))
-    inner_tip = np.arctan2(np.sin(tip), np.cos(tip) - middle)
-    outer = np.linspace(tip, 2 * np.pi - tip, 25)
-    inner = np.linspace(2 * np.pi - inner_tip, inner_tip, 21)[1:-1]
-    back = np.stack([np.cos(outer), np.sin(outer)], axis=1)
-    front = np.stack([middle + radius * np.cos(inner), radius * np.sin(inner)], axis=1)
-    points = np.concatenate([back, front])
-    points[:, 0] += 0.2  # the thick side is on the left, so the middle of the shape is not the circle's
-    return points
-
-
 _CROSS = [(-0.33, -1), (0.33, -1), (0.33, -0.33), (1, -0.33), (1, 0.33), (0.33, 0.33)]
 _CROSS += [(-x, -y) for x, y in _CROSS]
-_ARROW = [(1, 0), (0.1, -0.8), (0.1, -0.32), (-1, -0.32), (-1, 0.32), (0.1, 0.32), (0.1, 0.8)]
 
 # Class name -> closed outlines within the unit circle's square (inner ones are holes), and the largest rotation either
 # way in degrees at which the class cannot be taken for another.
@@ -52,8 +36,6 @@ SHAPES: dict[str, tuple[tuple[Doubles, ...], float]] = {
     "star": ((_wheel(np.tile([1.1, 0.45], 5)),), 36.0),
     "ring": ((_wheel(np.ones(48)), _wheel(np.full(48, 0.52))), 0.0),
     "cross": ((np.array(_CROSS, dtype=np.float64),), 20.0),
-    "crescent": ((_crescent(),), 50.0),
-    "arrow": ((np.array(_ARROW, dtype=np.float64),), 60.0),
 }
 
 MAX_ASPECT = 1.2  # a shape's width over its height, or the other way round
