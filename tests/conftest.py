@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import mindrcnn  # noqa: F401 (sets what MindSpore's CPU kernels need before any test imports MindSpore)
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

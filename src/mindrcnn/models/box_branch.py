@@ -99,7 +99,7 @@ class DetectionSelector(nn.Cell):
         """logits B*P,K+1; deltas B*P,K,4; proposals B,P,4; valid B,P; image_sizes B,2.
 
         Returns boxes B,D,4 clipped to the image, scores B,D descending, labels B,D int32 in 1..K, valid B,D. In unused
-        slots the score is 0 and the label 0.
+        slots the score is 0 and the label 0. D is detections_per_image, or less where pre_nms_topk or P*K is.
         """
         batch, slots = valid.shape
         num_classes = deltas.shape[1]
