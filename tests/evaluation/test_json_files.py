@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import stat
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,15 @@ from mindrcnn.errors import InputError
 from mindrcnn.evaluation.json_files import read_json, write_json
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """No file may grow beyond 10,000 bytes while the test runs."""
+    """No file may grow beyond 10,000 bytes inside the block; not a fixture, for pytest's own output is a file too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_round_trip_keeps_unicode(tmp_path):
@@ -28,11 +31,10 @@ def test_round_trip_keeps_unicode(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ["a.json"]
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_keeps_the_old_file_and_leaves_no_other(tmp_path):
     path = tmp_path / "results.json"
     write_json(path, ["old"])
-    with pytest.raises(InputError, match=r"cannot write .*results\.json"):
+    with full_disk(), pytest.raises(InputError, match=r"cannot write .*results\.json"):
         write_json(path, ["x" * 20_000])
     assert json.loads(path.read_text()) == ["old"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
