@@ -72,7 +72,9 @@ def test_eval_of_the_checkpoint_alone(program: Program, work: Path) -> None:
         )
     assert len(list((work / "by_eval/pictures").iterdir())) == 1
     assert outcome.stdout.count(" Average ") == 24
-    assert {line.split()[0] for line in outcome.stdout.split("class  ")[1].splitlines()[2:10]} == set(CATEGORY_IDS)
+    assert {
+        line.split()[0] for line in outcome.stdout.split("class  ")[1].splitlines()[2:][: len(CATEGORY_IDS)]
+    } == set(CATEGORY_IDS)
     metrics = read_json(work / "by_eval/metrics.json")
     rows = [json.loads(line) for line in (work / "run/metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["metrics"]["segm_AP"] == metrics["segm"]["AP"]
@@ -90,7 +92,7 @@ def test_infer_on_a_folder_with_a_broken_file(program: Program, work: Path, demo
     photos = work / "photos"
     shutil.copytree(demo / "val", photos)
     (photos / "000002.jpg").write_bytes((photos / "000002.jpg").read_bytes()[:600])
-    names = ("ring", "arrow", "square")
+    names = ("ring", "star", "square")
     outcome = program(
         "infer.py", "run/best.ckpt", "photos", "--score", "0", "--out", "found", "--classes", ",".join(names),
         "eval.mask_thresh=0.3", folder=work,

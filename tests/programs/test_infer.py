@@ -30,7 +30,7 @@ def found_names(out: Path) -> list[list[str]]:
     [
         (0.0, [], list(CATEGORY_IDS)),
         (0.55, [], list(CATEGORY_IDS)[5:]),
-        (0.15, ["ring", "circle", "arrow"], ["ring", "arrow"]),
+        (0.15, ["ring", "circle", "star"], ["ring", "star"]),
         (0.9, [], []),
     ],
 )

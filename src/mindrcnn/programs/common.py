@@ -34,7 +34,9 @@ def run(action: Callable[[], int]) -> int:
 def set_device(device: DeviceConfig, seed: int) -> None:
     """Selects the back end and execution mode and seeds initialisation. InputError where there is no such device."""
     try:
-        ms.set_device(device.target, device.id)
+        # MindSpore refuses the call once anything has run, even for the device that is in use.
+        if (ms.get_context("device_target"), ms.get_context("device_id")) != (device.target, device.id):
+            ms.set_device(device.target, device.id)
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
