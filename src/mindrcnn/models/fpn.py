@@ -2,6 +2,7 @@
 
 from mindspore import Tensor, nn
 
+from mindrcnn.models.head_layers import conv
 from mindrcnn.models.initializers import xavier_fill
 
 
@@ -15,8 +16,12 @@ class FPN(nn.Cell):
     def __init__(self, *, in_channels: tuple[int, int, int, int], out_channels: int) -> None:
         super().__init__()
         self.out_channels = out_channels
-        self.laterals = nn.CellList([_convolution(channels, out_channels, 1) for channels in in_channels])
-        self.outputs = nn.CellList([_convolution(out_channels, out_channels, 3) for _ in in_channels])
+        self.laterals = nn.CellList(
+            [conv(channels, out_channels, kernel_size=1, weight_init=xavier_fill()) for channels in in_channels]
+        )
+        self.outputs = nn.CellList(
+            [conv(out_channels, out_channels, kernel_size=3, weight_init=xavier_fill()) for _ in in_channels]
+        )
         # A pooling, because the gradient of the slice [::2, ::2] fails in PyNative mode on the CPU (MindSpore 2.8:
         # "StridedSliceGrad: input memory out of bounds").
         self.every_second = nn.MaxPool2d(kernel_size=1, stride=2)
@@ -45,16 +50,3 @@ def add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:
     batch, channels, height, width = coarse.shape
     blocks = fine.reshape(batch, channels, height, 2, width, 2) + coarse.reshape(batch, channels, height, 1, width, 1)
     return blocks.reshape(batch, channels, 2 * height, 2 * width)
-
-
-def _convolution(in_channels: int, out_channels: int, kernel_size: int) -> nn.Conv2d:
-    return nn.Conv2d(
-        in_channels,
-        out_channels,
-        kernel_size,
-        pad_mode="pad",
-        padding=kernel_size // 2,
-        has_bias=True,
-        weight_init=xavier_fill(),
-        bias_init="zeros",
-    )

@@ -1,4 +1,4 @@
-"""Layers of the heads, all with a bias that starts at 0."""
+"""Layers of the pyramid and the heads, all with a bias that starts at 0."""
 
 import math
 
