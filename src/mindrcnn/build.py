@@ -6,16 +6,15 @@ from pathlib import Path
 import numpy as np
 from mindspore import nn
 
-from mindrcnn.config import (
+from mindrcnn.config import Config, ScheduleConfig, TrainConfig
+from mindrcnn.config_data import DataConfig, SplitConfig
+from mindrcnn.config_model import (
     BackboneConfig,
-    Config,
-    DataConfig,
     MaskRCNNConfig,
     ModelConfig,
     RoiAlignConfig,
-    ScheduleConfig,
-    SplitConfig,
-    TrainConfig,
+    RoiSamplingConfig,
+    RPNConfig,
 )
 from mindrcnn.data.augment import Augment
 from mindrcnn.data.batch import InputFormat, ObjectFormat
@@ -32,6 +31,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
 from mindrcnn.models.box_branch import BoxBranch, BoxHead, BoxLoss, DetectionSelector
+from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.models.fpn import FPN
 from mindrcnn.models.mask_branch import MaskBranch, MaskHead
@@ -46,15 +46,7 @@ from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
 def build_detector(config: ModelConfig, num_classes: int) -> TwoStageDetector:
     """The detector with fresh parameters; backbone weights are loaded separately."""
     backbone = build_backbone(config.backbone)
-    sampling = config.roi_sampling
-    roi_sampler = RoiSampler(
-        fg_iou_thresh=sampling.fg_iou_thresh,
-        bg_iou_thresh=sampling.bg_iou_thresh,
-        low_quality=sampling.low_quality,
-        low_quality_min_iou=sampling.low_quality_min_iou,
-        batch_size_per_image=sampling.batch_size_per_image,
-        positive_fraction=sampling.positive_fraction,
-    )
+    roi_sampler = RoiSampler(candidates=build_candidate_sampler(config.roi_sampling))
     return TwoStageDetector(
         pixels=PixelNormalizer(mean=config.pixel.mean, std=config.pixel.std),
         backbone=backbone,
@@ -78,22 +70,26 @@ def build_backbone(config: BackboneConfig) -> nn.Cell:
     )
 
 
+def build_candidate_sampler(config: RPNConfig | RoiSamplingConfig) -> CandidateSampler:
+    """Assignment and sampling of either stage."""
+    return CandidateSampler(
+        fg_iou_thresh=config.fg_iou_thresh,
+        bg_iou_thresh=config.bg_iou_thresh,
+        low_quality=config.low_quality,
+        low_quality_min_iou=config.low_quality_min_iou,
+        batch_size_per_image=config.batch_size_per_image,
+        positive_fraction=config.positive_fraction,
+    )
+
+
 def build_rpn(config: ModelConfig) -> RegionProposalNetwork:
     """RPN head, anchors, loss and proposal selection."""
     rpn, anchors = config.rpn, config.anchors
-    sampler = AnchorSampler(
-        fg_iou_thresh=rpn.fg_iou_thresh,
-        bg_iou_thresh=rpn.bg_iou_thresh,
-        low_quality=rpn.low_quality,
-        low_quality_min_iou=rpn.low_quality_min_iou,
-        batch_size_per_image=rpn.batch_size_per_image,
-        positive_fraction=rpn.positive_fraction,
-    )
     return RegionProposalNetwork(
         head=RPNHead(channels=config.fpn.out_channels, anchors_per_cell=len(anchors.aspect_ratios)),
         anchors=AnchorGenerator(sizes=anchors.sizes, aspect_ratios=anchors.aspect_ratios, rounded=anchors.rounded),
         loss=RPNLoss(
-            sampler=sampler,
+            sampler=AnchorSampler(candidates=build_candidate_sampler(rpn)),
             normalizer=rpn.normalizer,
             smooth_l1_beta=rpn.smooth_l1_beta,
             class_weight=rpn.class_weight,

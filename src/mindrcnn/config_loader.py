@@ -139,6 +139,8 @@ def _tuple(hint: Any, node: Node, place: _Place) -> tuple[Any, ...]:
 
 def _scalar(hint: Any, node: Node, place: _Place) -> Any:
     value = node.value
+    if hint is str and value is None:  # `a.b=` on a command line
+        value = ""
     if hint is float and type(value) is int:
         value = float(value) if abs(value) < 2**1023 else math.inf
     if type(value) is not hint:

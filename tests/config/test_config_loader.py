@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mindrcnn.config import Config, MaskRCNNConfig, TrainTestPair
+from mindrcnn.config import Config
 from mindrcnn.config_loader import dump_config, load_config, parse_config
+from mindrcnn.config_model import MaskRCNNConfig, TrainTestPair
 from mindrcnn.errors import InputError
 
 
@@ -53,6 +54,12 @@ train:
 def test_part_of_a_section_keeps_the_rest_of_that_keys_own_default() -> None:
     config = parse_config("model: {rpn: {pre_nms_topk: {test: 500}}}", "x.yaml")
     assert config.model.rpn.pre_nms_topk == TrainTestPair(train=2000, test=500)  # TrainTestPair's own train is 1000
+
+
+def test_nothing_empties_a_text_and_only_a_text() -> None:
+    config = parse_config("model: {backbone: {weights: a.npz}}", "x.yaml", ["model.backbone.weights="])
+    assert config.model.backbone.weights == ""
+    assert "wanted" in error_of("{}", "train.batch_size=")
 
 
 def test_overrides_win_over_the_file(tmp_path: Path) -> None:

@@ -7,15 +7,14 @@ import pytest
 
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.detections import Detections
-from mindrcnn.evaluation.inference_json import Classes, inference_document, keep, labels_of
+from mindrcnn.evaluation.inference_json import Classes, image_document, keep, labels_of
 from mindrcnn.evaluation.predict import ImageResult
 
 CLASSES = Classes(names=("hazelnut", "fig"), category_ids=(5, 90))
 
 
 def test_the_document(image_result):
-    document = json.loads(json.dumps(inference_document([image_result], CLASSES)))
-    (image,) = document["images"]
+    image = json.loads(json.dumps(image_document(image_result, CLASSES)))
     assert (image["file"], image["height"], image["width"]) == ("a.jpg", 60, 80)
     first, second = image["predictions"]
     assert first["bbox"] == {"x_min": 10, "y_min": 5, "width": 20, "height": 20}
@@ -31,15 +30,14 @@ def test_iou_score_where_the_model_gives_it(image_result):
     found = image_result.detections
     rescored = Detections(found.boxes, found.scores, found.labels, mask_scores=found.scores / 4)
     result = ImageResult(image_result.record, 60, 80, rescored, None)
-    first, second = inference_document([result], CLASSES)["images"][0]["predictions"]
+    first, second = image_document(result, CLASSES)["predictions"]
     assert (first["iou_score"], second["iou_score"]) == pytest.approx((0.25, 0.25))
     assert "mask" not in first
 
 
 def test_an_image_without_detections(image_result):
     nothing = keep(image_result, score_thresh=1.0)
-    (image,) = inference_document([nothing], CLASSES)["images"]
-    assert image["predictions"] == []
+    assert image_document(nothing, CLASSES)["predictions"] == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from mindrcnn.data.batch import EvalBatch
 from mindrcnn.evaluation import predict as module
-from mindrcnn.evaluation.predict import collect_entries, duration, predict_images, with_progress
+from mindrcnn.evaluation.predict import duration, predict_images, with_progress
 from mindrcnn.evaluation.rle import decode
 
 
@@ -50,18 +50,17 @@ def test_results_in_order_without_fillers(make_batch):
         assert bitmap.sum() == bitmap[10:20, 10:30].sum()
 
 
-def test_entries_carry_the_data_sets_category_ids(make_batch):
-    entries = collect_entries(predict_images([make_batch([3, 1])], one_object_each), category_ids=(7, 90))
-    assert [(one["image_id"], one["category_id"]) for one in entries] == [(3, 90), (1, 90)]
-    assert entries[0]["bbox"] == [10, 10, 20, 10]
-    assert entries[0]["score"] == 0.75
-    assert "iou_score" not in entries[0]
+def test_the_resize_is_undone(make_batch):
+    first, second = predict_images([make_batch([3, 1])], one_object_each)
+    assert [one.record.image_id for one in (first, second)] == [3, 1]
+    assert first.detections.boxes.tolist() == [[10, 10, 30, 20]]
+    assert first.detections.scores.tolist() == [0.75]
+    assert first.detections.labels.tolist() == [2]
 
 
 def test_a_box_only_detector(make_batch):
     (result,) = predict_images([make_batch([1])], lambda *batch: one_object_each(*batch)[:4])
     assert result.rles is None
-    assert "segmentation" not in collect_entries([result], (7, 90))[0]
 
 
 def test_the_threshold_is_used(make_batch):

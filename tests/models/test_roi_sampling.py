@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.models.crowds import CROWD_OVERLAP
 from mindrcnn.models.roi_sampling import RoiSampler
 
@@ -22,7 +23,7 @@ def build_sampler(**changes: Any) -> RoiSampler:
         "batch_size_per_image": SAMPLES,
         "positive_fraction": 0.25,
     }
-    return RoiSampler(**(settings | changes))
+    return RoiSampler(candidates=CandidateSampler(**(settings | changes)))
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.models.proposals import ProposalSelector
 from mindrcnn.models.rpn import STRIDES, AnchorGenerator, RegionProposalNetwork, RPNHead
 from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
@@ -36,12 +37,14 @@ def make_anchors(rounded: bool = False) -> AnchorGenerator:
 
 def make_rpn() -> RegionProposalNetwork:
     sampler = AnchorSampler(
-        fg_iou_thresh=0.7,
-        bg_iou_thresh=0.3,
-        low_quality="keep",
-        low_quality_min_iou=0.0,
-        batch_size_per_image=16,
-        positive_fraction=0.5,
+        candidates=CandidateSampler(
+            fg_iou_thresh=0.7,
+            bg_iou_thresh=0.3,
+            low_quality="keep",
+            low_quality_min_iou=0.0,
+            batch_size_per_image=16,
+            positive_fraction=0.5,
+        )
     )
     loss = RPNLoss(sampler=sampler, normalizer="sampled", smooth_l1_beta=0.0, class_weight=1.0, box_weight=1.0)
     selector = ProposalSelector(pre_nms_topk=(9, 7), post_nms_topk=(30, 20), nms_thresh=0.7, min_size=0.0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
+from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.models.crowds import CROWD_OVERLAP
 from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
 
@@ -19,12 +20,14 @@ Arrays = dict[str, np.ndarray]
 
 def build_loss(normalizer: str = "sampled", beta: float = BETA) -> RPNLoss:
     sampler = AnchorSampler(
-        fg_iou_thresh=FG_IOU,
-        bg_iou_thresh=BG_IOU,
-        low_quality="off",
-        low_quality_min_iou=0.0,
-        batch_size_per_image=COUNT,
-        positive_fraction=0.5,
+        candidates=CandidateSampler(
+            fg_iou_thresh=FG_IOU,
+            bg_iou_thresh=BG_IOU,
+            low_quality="off",
+            low_quality_min_iou=0.0,
+            batch_size_per_image=COUNT,
+            positive_fraction=0.5,
+        )
     )
     settings: dict[str, Any] = {"class_weight": CLASS_WEIGHT, "box_weight": BOX_WEIGHT, "smooth_l1_beta": beta}
     return RPNLoss(sampler=sampler, normalizer=normalizer, **settings)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from mindrcnn.build import build_detector
-from mindrcnn.config import (
+from mindrcnn.config_model import (
     AnchorConfig,
     BackboneConfig,
     BoxConfig,

@@ -80,8 +80,3 @@ def image_document(result: ImageResult, classes: Classes) -> dict[str, Any]:
         "width": result.width,
         "predictions": predictions,
     }
-
-
-def inference_document(results: Sequence[ImageResult], classes: Classes) -> dict[str, Any]:
-    """The whole JSON, images in the order given."""
-    return {"images": [image_document(result, classes) for result in results]}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from mindrcnn.data.record import Record
 from mindrcnn.evaluation.detections import Detections
 from mindrcnn.evaluation.paste import encode_masks
 from mindrcnn.evaluation.postprocess import image_detections
-from mindrcnn.evaluation.results import result_entries
 from mindrcnn.evaluation.rle import Rle
 
 logger = logging.getLogger(__name__)
@@ -95,11 +93,3 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def collect_entries(results: Iterable[ImageResult], category_ids: Sequence[int]) -> list[dict[str, Any]]:
-    """COCO result entries of all images, best first within each image."""
-    entries: list[dict[str, Any]] = []
-    for result in results:
-        entries += result_entries(result.record.image_id, result.detections, result.rles, category_ids)
-    return entries

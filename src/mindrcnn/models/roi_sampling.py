@@ -1,38 +1,21 @@
 """Which proposals train the second stage (Girshick, Fast R-CNN, 2015, section 2.3; detectron2 modeling/roi_heads)."""
 
-from typing import Literal
-
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from mindrcnn.models.crowds import ignore_crowds
+from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.ops import boxes as box_ops
 from mindrcnn.ops.gather import take_rows
-from mindrcnn.ops.matcher import match
-from mindrcnn.ops.sampler import sample_balanced
 
 
 class RoiSampler(nn.Cell):
     """Matches proposals and ground-truth boxes with objects and samples a fixed number of slots per image."""
 
-    def __init__(
-        self,
-        *,
-        fg_iou_thresh: float,
-        bg_iou_thresh: float,
-        low_quality: Literal["keep", "overwrite", "off"],
-        low_quality_min_iou: float,
-        batch_size_per_image: int,
-        positive_fraction: float,
-    ) -> None:
+    def __init__(self, *, candidates: CandidateSampler) -> None:
         super().__init__()
-        self.fg_iou_thresh = fg_iou_thresh
-        self.bg_iou_thresh = bg_iou_thresh
-        self.low_quality = low_quality
-        self.low_quality_min_iou = low_quality_min_iou
-        self.batch_size_per_image = batch_size_per_image
-        self.positive_fraction = positive_fraction
-        self.max_positives = max(int(batch_size_per_image * positive_fraction), 1)
+        self.candidates = candidates
+        self.batch_size_per_image = candidates.batch_size_per_image
+        self.max_positives = candidates.max_positives
 
     def construct(
         self,
@@ -52,28 +35,21 @@ class RoiSampler(nn.Cell):
         # Ground truth joins the proposals, so that the second stage has positives while the RPN is still poor.
         boxes = ops.cat((proposals, gt_boxes), axis=1)
         valid = ops.cat((proposal_valid, gt_valid), axis=1)
-        matched_gt, state = match(
-            box_ops.pairwise_iou_batched(gt_boxes, boxes),
-            gt_valid,
-            fg_thresh=self.fg_iou_thresh,
-            bg_thresh=self.bg_iou_thresh,
-            low_quality=self.low_quality,
-            low_quality_min_iou=self.low_quality_min_iou,
+        iou = box_ops.pairwise_iou_batched(gt_boxes, boxes)
+        pos_index, pos_valid, neg_index, neg_valid, matched_gt = self.candidates(
+            iou, boxes, valid, gt_boxes, gt_valid, gt_crowd, noise
         )
-        state = ignore_crowds(state, boxes, gt_boxes, gt_crowd)
-        state = ops.select(valid, state, ops.full_like(state, -1))
-        index, sample_valid, positive = self.choose(state, noise)
+        index, sample_valid, positive = self.pack(pos_index, pos_valid, neg_index, neg_valid)
         sample_gt = take_rows(matched_gt, index)
         labels = take_rows(gt_labels, sample_gt) * positive.astype(ms.int32)
         return take_rows(boxes, index), labels, sample_valid, sample_gt
 
-    def choose(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Positives, then negatives, packed without gaps into S slots: index, valid, positive, each B,S."""
-        pos_index, pos_valid, neg_index, neg_valid = sample_balanced(
-            state, noise, count=self.batch_size_per_image, positive_fraction=self.positive_fraction
-        )
+    def pack(
+        self, pos_index: Tensor, pos_valid: Tensor, neg_index: Tensor, neg_valid: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Positives, then negatives, without gaps in S slots: index, valid, positive, each B,S."""
         positives = pos_valid.astype(ms.int32).sum(axis=1).expand_dims(1)
-        slot = ops.tile(ops.arange(self.batch_size_per_image).astype(ms.int32).expand_dims(0), (state.shape[0], 1))
+        slot = ops.tile(ops.arange(self.batch_size_per_image).astype(ms.int32).expand_dims(0), (pos_index.shape[0], 1))
         is_positive = slot < positives
         source = ops.select(is_positive, slot, slot - positives + self.max_positives)
         index = take_rows(ops.cat((pos_index, neg_index), axis=1), source)

@@ -5,60 +5,31 @@ from typing import Literal
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from mindrcnn.models.crowds import ignore_crowds
+from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.models.proposals import RPN_CODER_WEIGHTS
 from mindrcnn.ops import boxes as box_ops
 from mindrcnn.ops.coder import encode
 from mindrcnn.ops.gather import take_rows
 from mindrcnn.ops.losses import bce_with_logits, smooth_l1
-from mindrcnn.ops.matcher import match
-from mindrcnn.ops.sampler import sample_balanced
 
 
 class AnchorSampler(nn.Cell):
     """Matches anchors with objects and samples those that train the RPN."""
 
-    def __init__(
-        self,
-        *,
-        fg_iou_thresh: float,
-        bg_iou_thresh: float,
-        low_quality: Literal["keep", "overwrite", "off"],
-        low_quality_min_iou: float,
-        batch_size_per_image: int,
-        positive_fraction: float,
-    ) -> None:
+    def __init__(self, *, candidates: CandidateSampler) -> None:
         super().__init__()
-        self.fg_iou_thresh = fg_iou_thresh
-        self.bg_iou_thresh = bg_iou_thresh
-        self.low_quality = low_quality
-        self.low_quality_min_iou = low_quality_min_iou
-        self.batch_size_per_image = batch_size_per_image
-        self.positive_fraction = positive_fraction
+        self.candidates = candidates
+        self.batch_size_per_image = candidates.batch_size_per_image
 
     def construct(
         self, anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """anchors A,4; gt as in the batch; noise B,A in [0, 1).
-
-        Returns pos_index B,P; pos_valid B,P; neg_index B,N; neg_valid B,N; matched_gt B,A.
-        """
+        """anchors A,4; gt as in the batch; noise B,A in [0, 1). Returns what CandidateSampler does."""
         batch, slots = gt_valid.shape
         # Anchors are the same for all images, so the objects of a whole batch form one matrix.
         iou = box_ops.pairwise_iou(gt_boxes.reshape(-1, 4), anchors).reshape(batch, slots, -1)
-        matched_gt, state = match(
-            iou,
-            gt_valid,
-            fg_thresh=self.fg_iou_thresh,
-            bg_thresh=self.bg_iou_thresh,
-            low_quality=self.low_quality,
-            low_quality_min_iou=self.low_quality_min_iou,
-        )
-        state = ignore_crowds(state, ops.tile(anchors.expand_dims(0), (batch, 1, 1)), gt_boxes, gt_crowd)
-        pos_index, pos_valid, neg_index, neg_valid = sample_balanced(
-            state, noise, count=self.batch_size_per_image, positive_fraction=self.positive_fraction
-        )
-        return pos_index, pos_valid, neg_index, neg_valid, matched_gt
+        boxes = ops.tile(anchors.expand_dims(0), (batch, 1, 1))
+        return self.candidates(iou, boxes, ops.ones(noise.shape, ms.bool_), gt_boxes, gt_valid, gt_crowd, noise)
 
 
 class RPNLoss(nn.Cell):

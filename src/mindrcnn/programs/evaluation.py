@@ -19,7 +19,7 @@ from mindrcnn.evaluation.metrics import IouType, Metrics
 from mindrcnn.evaluation.predict import ImageResult, Predict, predict_images, with_progress
 from mindrcnn.evaluation.report import write_metrics
 from mindrcnn.evaluation.results import result_entries
-from mindrcnn.programs.pictures import write_picture
+from mindrcnn.programs.pictures import picture_names, write_picture
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +45,13 @@ class SplitEvaluator:
         results = with_progress(
             predict_images(loader, predict, mask_thresh=self.config.eval.mask_thresh), total=len(records)
         )
-        shown = {record.image_id for record in evenly_spaced(records, self.config.eval.pictures)}
+        pictures = picture_names(record.path for record in evenly_spaced(records, self.config.eval.pictures))
         entries: list[dict[str, Any]] = []
         for result in results:
-            image_id = result.record.image_id
-            entries += result_entries(image_id, result.detections, result.rles, self.dataset.category_ids)
-            if image_id in shown:
-                self.draw(result, folder / "pictures")
+            record = result.record
+            entries += result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
+            if record.path in pictures:
+                self.draw(result, folder / "pictures" / pictures[record.path])
         write_json(folder / "results.json", entries)
         return self.score(entries, folder)
 
@@ -70,12 +70,12 @@ class SplitEvaluator:
         write_metrics(folder / "metrics.json", evaluations)
         return evaluations
 
-    def draw(self, result: ImageResult, folder: Path) -> None:
+    def draw(self, result: ImageResult, path: Path) -> None:
         """Ground truth beside prediction, as one picture."""
         image = read_image(result.record.path, annotated_size=result.record.size)
         predictions = predicted_objects(result, score_thresh=self.config.eval.picture_score)
         picture = draw_pair(image, true_objects(result.record), predictions, self.dataset.classes)
-        write_picture(folder / f"{result.record.path.stem}.jpg", picture)
+        write_picture(path, picture)
 
 
 def ground_truth(config: Config, dataset: Dataset) -> GroundTruth:

@@ -12,7 +12,8 @@ import numpy as np
 from mindspore import Tensor
 
 from mindrcnn.atomic import replacing
-from mindrcnn.config import INPUT_STRIDE, Config
+from mindrcnn.config import Config
+from mindrcnn.config_data import INPUT_STRIDE
 from mindrcnn.engine.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import Predictor

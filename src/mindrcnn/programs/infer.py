@@ -22,7 +22,7 @@ from mindrcnn.evaluation.input_images import ReadableImages, find_images
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.evaluation.predict import predict_images, with_progress
 from mindrcnn.programs.common import EXIT_OK, EXIT_SKIPPED
-from mindrcnn.programs.pictures import write_picture
+from mindrcnn.programs.pictures import picture_names, write_picture
 from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
 
 logger = logging.getLogger(__name__)
@@ -107,17 +107,3 @@ def bare_record(number: int, path: Path, image: NDArray[np.uint8]) -> Record:
         crowd=np.zeros(0, bool),
         segmentations=(),
     )
-
-
-def picture_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A file name for each drawn image; files of one name in several folders get a number."""
-    names: dict[Path, str] = {}
-    taken: set[str] = set()
-    for path in paths:
-        name, number = f"{path.stem}.jpg", 1
-        while name in taken:
-            number += 1
-            name = f"{path.stem}_{number}.jpg"
-        taken.add(name)
-        names[path] = name
-    return names

@@ -1,5 +1,6 @@
 """Pictures on disk."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -20,3 +21,17 @@ def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
         raise InputError(f"{path}: wanted a picture format that can be written, got {path.suffix}")
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.tobytes())
+
+
+def picture_names(paths: Iterable[Path]) -> dict[Path, str]:
+    """A file name for each drawn image; files of one name in several folders get a number."""
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path in paths:
+        name, number = f"{path.stem}.jpg", 1
+        while name in taken:
+            number += 1
+            name = f"{path.stem}_{number}.jpg"
+        taken.add(name)
+        names[path] = name
+    return names

@@ -17,8 +17,9 @@ from mindrcnn.build import (
     build_train_loader,
     peak_learning_rate,
 )
-from mindrcnn.config import BackboneConfig, Config
+from mindrcnn.config import Config
 from mindrcnn.config_loader import dump_config, load_config
+from mindrcnn.config_model import BackboneConfig
 from mindrcnn.data.record import Dataset
 from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, load_into, save_checkpoint
 from mindrcnn.engine.feed import BatchFeed

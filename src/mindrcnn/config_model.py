@@ -1,0 +1,190 @@
+"""The keys under `model`: the two-stage detector, one dataclass for each of its parts."""
+
+# ruff: noqa: RUF009 - key() is dataclasses.field with a meaning and limits
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from mindrcnn.config_key import key, require
+
+
+@dataclass(frozen=True)
+class PixelConfig:
+    """How pixel values enter the network; published weights each need their own."""
+
+    channel_order: Literal["rgb", "bgr"] = key("rgb", "Order of the colour channels the backbone was trained on.")
+    mean: tuple[float, float, float] = key((123.675, 116.28, 103.53), "Subtracted, in channel_order, 0..255 scale.")
+    std: tuple[float, float, float] = key(
+        (58.395, 57.12, 57.375), "Divisor after the mean, in channel_order.", low=1e-6
+    )
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """The convolutional trunk."""
+
+    name: Literal["resnet50", "resnet101", "mobilenet_v1"] = key("resnet50", "Architecture.")
+    stride_in: Literal["3x3", "1x1"] = key(
+        "3x3", "ResNet only: which convolution of a bottleneck has the stride; 3x3 is pytorch style, 1x1 caffe style."
+    )
+    norm: Literal["frozen", "batch"] = key(
+        "frozen", "frozen: stored statistics and affine, never trained; batch: ordinary trainable batch norm."
+    )
+    frozen_stages: int = key(
+        2,
+        "Stages that do not train, counted from the stem: 0 none, 1 the stem, 2 stem and first stage, ...",
+        low=0,
+        high=5,
+    )
+    weights: str = key(
+        "", "ImageNet weights: local file or https URL (torchvision .pth, mindcv .ckpt, .npz); empty: none."
+    )
+    weights_sha256: str = key(
+        "", "Expected SHA-256 of the weights file (at least 8 leading hex digits); empty: not checked."
+    )
+
+    def __post_init__(self) -> None:
+        digest = self.weights_sha256
+        readable = not digest or re.fullmatch("[0-9a-f]{8,64}", digest) is not None
+        require(readable, "model.backbone.weights_sha256", "8 to 64 lower-case hex digits, or nothing", digest)
+
+
+@dataclass(frozen=True)
+class FPNConfig:
+    """Feature pyramid P2..P5 plus P6 by stride-2 subsampling of P5."""
+
+    out_channels: int = key(256, "Channels of every pyramid level.", low=1)
+
+
+@dataclass(frozen=True)
+class AnchorConfig:
+    """RPN anchors."""
+
+    sizes: tuple[float, ...] = key((32.0, 64.0, 128.0, 256.0, 512.0), "Square root of the area, P2..P6, pixels.", low=1)
+    aspect_ratios: tuple[float, ...] = key((0.5, 1.0, 2.0), "Height divided by width.", low=0.01)
+    rounded: bool = key(False, "Round anchor corners to whole pixels as torchvision does.")
+
+
+@dataclass(frozen=True)
+class TrainTestPair:
+    """One number for training and one for inference."""
+
+    train: int = key(1000, "Value while training.", low=1)
+    test: int = key(1000, "Value at inference.", low=1)
+
+
+@dataclass(frozen=True)
+class RPNConfig:
+    """Region proposal network: assignment, sampling, losses and proposal selection."""
+
+    pre_nms_topk: TrainTestPair = key(
+        lambda: TrainTestPair(train=2000, test=1000), "Proposals kept per level before NMS."
+    )
+    post_nms_topk: TrainTestPair = key(
+        lambda: TrainTestPair(train=1000, test=1000), "Proposals kept per image after NMS."
+    )
+    nms_thresh: float = key(0.7, "IoU above which the weaker proposal of a level is dropped.", low=0, high=1)
+    min_size: float = key(0.0, "Proposals with a side not above this many pixels are dropped.", low=0)
+    fg_iou_thresh: float = key(0.7, "Anchors at or above this IoU with an object are positive.", low=0, high=1)
+    bg_iou_thresh: float = key(0.3, "Anchors below this IoU with every object are negative.", low=0, high=1)
+    low_quality: Literal["keep", "overwrite", "off"] = key(
+        "keep",
+        "An object's best anchors below fg_iou_thresh: keep makes them positive for their own best object (detectron2, "
+        "torchvision), overwrite gives them to the object whose best they are (mmdetection), off leaves them.",
+    )
+    low_quality_min_iou: float = key(0.0, "Least IoU for a low-quality match (mmdetection 0.3).", low=0, high=1)
+    batch_size_per_image: int = key(256, "Anchors sampled per image for the loss.", low=1)
+    positive_fraction: float = key(0.5, "Largest share of positives among the sampled anchors.", low=0, high=1)
+    normalizer: Literal["batch_size", "sampled"] = key(
+        "batch_size",
+        "Both losses are divided by batch_size_per_image x images (detectron2) or by the number really sampled "
+        "(torchvision, mmdetection).",
+    )
+    smooth_l1_beta: float = key(0.0, "Where smooth L1 turns linear; 0 is plain L1.", low=0)
+    class_weight: float = key(1.0, "Weight of the objectness loss.", low=0)
+    box_weight: float = key(1.0, "Weight of the box loss.", low=0)
+
+
+@dataclass(frozen=True)
+class RoiSamplingConfig:
+    """Choice of the proposals that train the box and mask branches; ground truth boxes join the proposals."""
+
+    fg_iou_thresh: float = key(0.5, "Proposals at or above this IoU with an object are positive.", low=0, high=1)
+    bg_iou_thresh: float = key(0.5, "Proposals below this IoU with every object are negative.", low=0, high=1)
+    low_quality: Literal["keep", "overwrite", "off"] = key("off", "As model.rpn.low_quality.")
+    low_quality_min_iou: float = key(0.5, "As model.rpn.low_quality_min_iou.", low=0, high=1)
+    batch_size_per_image: int = key(512, "Samples per image.", low=1)
+    positive_fraction: float = key(0.25, "Largest share of positives among them.", low=0, high=1)
+
+
+@dataclass(frozen=True)
+class RoiAlignConfig:
+    """Pooling of box features from the pyramid."""
+
+    aligned: bool = key(True, "Half-pixel corrected sampling (detectron2 v2); false is the legacy form (torchvision).")
+    sampling_ratio: int = key(2, "Sample points per bin and axis.", low=1, high=8)
+
+
+@dataclass(frozen=True)
+class BoxConfig:
+    """Second-stage classifier and box regressor, and the choice of detections."""
+
+    resolution: int = key(7, "Side of the pooled feature.", low=1)
+    fc_channels: int = key(1024, "Width of the two fully connected layers.", low=1)
+    coder_weights: tuple[float, float, float, float] = key((10.0, 10.0, 5.0, 5.0), "Scale of dx, dy, dw, dh.", low=1e-6)
+    smooth_l1_beta: float = key(0.0, "Where smooth L1 turns linear; 0 is plain L1.", low=0)
+    class_weight: float = key(1.0, "Weight of the classification loss.", low=0)
+    box_weight: float = key(1.0, "Weight of the box loss.", low=0)
+    score_thresh: float = key(0.05, "Detections at or below this score are dropped.", low=0, high=1)
+    nms_thresh: float = key(0.5, "IoU above which the weaker of two detections of one class is dropped.", low=0, high=1)
+    detections_per_image: int = key(100, "Detections kept per image over all classes.", low=1)
+    pre_nms_topk: int = key(1000, "Best class-box pairs of an image that enter NMS.", low=1)
+
+
+@dataclass(frozen=True)
+class MaskRCNNConfig:
+    """Mask R-CNN's fully convolutional mask branch."""
+
+    type: Literal["mask_rcnn"] = key("mask_rcnn", "Which mask branch this is.")
+    resolution: int = key(14, "Side of the pooled feature; masks come out at twice that.", low=1)
+    num_convs: int = key(4, "3x3 convolutions before the upsampling.", low=0)
+    channels: int = key(256, "Width of those convolutions.", low=1)
+    weight: float = key(1.0, "Weight of the mask loss.", low=0)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The two-stage detector."""
+
+    pixel: PixelConfig = key(PixelConfig, "Input normalisation.")
+    backbone: BackboneConfig = key(BackboneConfig, "Trunk.")
+    fpn: FPNConfig = key(FPNConfig, "Pyramid.")
+    anchors: AnchorConfig = key(AnchorConfig, "Anchors.")
+    rpn: RPNConfig = key(RPNConfig, "Region proposals.")
+    roi_sampling: RoiSamplingConfig = key(RoiSamplingConfig, "Stage-two sampling.")
+    roi_align: RoiAlignConfig = key(RoiAlignConfig, "Pooling.")
+    box: BoxConfig = key(BoxConfig, "Box branch.")
+    mask: MaskRCNNConfig | None = key(None, "Mask branch by its type; null for Faster R-CNN.")
+
+    def __post_init__(self) -> None:
+        require(len(self.anchors.sizes) == 5, "model.anchors.sizes", "5 sizes, one each for P2..P6", self.anchors.sizes)
+        require(bool(self.anchors.aspect_ratios), "model.anchors.aspect_ratios", "at least one ratio", ())
+        for name, part in (("rpn", self.rpn), ("roi_sampling", self.roi_sampling)):
+            require(
+                part.bg_iou_thresh <= part.fg_iou_thresh,
+                f"model.{name}.bg_iou_thresh",
+                f"at most fg_iou_thresh ({part.fg_iou_thresh})",
+                part.bg_iou_thresh,
+            )
+            require(
+                int(part.batch_size_per_image * part.positive_fraction) >= 1,
+                f"model.{name}.positive_fraction",
+                f"room for one positive in batch_size_per_image ({part.batch_size_per_image})",
+                part.positive_fraction,
+            )
+        if self.backbone.name == "mobilenet_v1":
+            stride_in = self.backbone.stride_in
+            require(stride_in == "3x3", "model.backbone.stride_in", "3x3 with mobilenet_v1", stride_in)
