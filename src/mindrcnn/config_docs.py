@@ -22,7 +22,7 @@ from mindrcnn.config_types import Key, describe_limits, describe_type, keys_of, 
 _INTRODUCTION = """\
 # Configuration
 
-This page is generated from `src/mindrcnn/config.py` and its parts by `python -m mindrcnn.config_docs > docs/configuration.md`.
+This page is generated from `src/mindrcnn/config*.py` by `python -m mindrcnn.config_docs > docs/configuration.md`.
 
 A run is described by one YAML file. Every key has a default, so a file holds only what differs from it:
 
