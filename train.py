@@ -1,6 +1,7 @@
 """Train a detector.
 
 python train.py configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco train.batch_size=4
+python train.py configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco train.batch_size=4 --resume
 """
 
 import argparse
@@ -13,6 +14,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, help="configuration file (YAML)")
     parser.add_argument("overrides", nargs="*", metavar="a.b=c", help="configuration keys to change")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in its folder, or start it")
     parser.add_argument("--run-dir", type=Path, help="folder of this run, new or empty (runs/NAME, NAME_2, ...)")
     return parser.parse_intermixed_args()
 
@@ -24,7 +26,7 @@ def main() -> int:
     from mindrcnn.programs.common import run
     from mindrcnn.programs.train import train
 
-    return run(lambda: train(arguments.config, arguments.overrides, arguments.run_dir))
+    return run(lambda: train(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume))
 
 
 if __name__ == "__main__":

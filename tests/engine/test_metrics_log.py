@@ -20,6 +20,18 @@ def test_each_row_is_on_disk_at_once(tmp_path: Path) -> None:
     assert rows[1] == {"kind": "eval", "step": 2, "metrics": {"AP": None, "AP50": None}}
 
 
+def test_rows_beyond_a_step_are_forgotten(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    log.forget_after(3)
+    for step in (1, 3, 4):
+        log.write("train", step=step, losses={"a": 0.1 * step})
+        log.write("eval", step=step, metrics={})
+    before = log.path.read_text().splitlines()
+    log.forget_after(3)
+    assert log.path.read_text().splitlines() == before[:4]
+    assert [log.has_evaluation(step) for step in (1, 2, 3, 4)] == [True, False, True, False]
+
+
 def test_no_file_is_no_rows(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "metrics.jsonl") == []
 

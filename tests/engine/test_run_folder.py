@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mindrcnn.engine.run_folder import create_run_folder
+from mindrcnn.engine.run_folder import create_run_folder, latest_run_folder
 from mindrcnn.errors import InputError
 
 
@@ -14,6 +14,16 @@ def test_taken_names_are_counted_up(tmp_path: Path) -> None:
     assert names == ["demo", "demo_2", "demo_3"]
     assert (root / "demo" / "config.yaml").read_text() == "number: 0\n"
     assert (root / "demo_3" / "config.yaml").read_text() == "number: 2\n"
+
+
+def test_the_latest_has_the_highest_number(tmp_path: Path) -> None:
+    assert latest_run_folder(tmp_path / "none", "demo") is None
+    for name in ("demo", "demo_2", "demo_10", "demo_x", "demo_b_11", "other_12"):
+        create_run_folder(tmp_path, name, config_yaml="")
+    (tmp_path / "demo_13").mkdir()  # with nothing in it
+    assert latest_run_folder(tmp_path, "demo") == tmp_path / "demo_10"
+    assert latest_run_folder(tmp_path, "demo_b") == tmp_path / "demo_b_11"
+    assert latest_run_folder(tmp_path, "d*") is None
 
 
 def test_an_empty_folder_is_used_and_a_file_is_not(tmp_path: Path) -> None:

@@ -39,7 +39,16 @@ class CountingLoader:
 class Harness:
     """A trainer whose collaborators write down what happened."""
 
-    def __init__(self, folder: Path, plan: Plan, *, aps: tuple[float, ...] = (), bad: dict[int, Any] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        plan: Plan,
+        *,
+        aps: tuple[float, ...] = (),
+        bad: dict[int, Any] | None = None,
+        progress: Progress | None = None,
+        best: float = -math.inf,
+    ):
         self.events: list[str] = []
         self.aps = iter(aps)
         self.bad = bad or {}
@@ -60,6 +69,8 @@ class Harness:
             save=self.save,
             evaluate=self.evaluate if aps else None,
             best_metric="bbox_AP",
+            progress=progress,
+            best=best,
         )
 
     def step(self, batch: Any, step: int) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -93,6 +104,26 @@ def test_last_every_epoch_best_only_when_better(tmp_path: Path) -> None:
         ("train", 1), ("eval", 2), ("eval", 4), ("train", 6), ("eval", 6)
     ]  # fmt: skip
     assert (tmp_path / "curves.png").is_file()
+
+
+def test_a_resumed_training_does_what_was_left_and_nothing_twice(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, plan(6), aps=(0.2, 0.4), progress=Progress(1, 3, {"bbox_AP": 0.3}), best=0.3)
+    assert harness.trainer.run() == Progress(3, 6, {"bbox_AP": 0.4})
+    assert harness.events == [
+        "step 3", "last 2 4 {'bbox_AP': 0.3}", "eval 2",
+        "step 4", "step 5", "last 3 6 {'bbox_AP': 0.2}", "eval 3", "best 3 6 {'bbox_AP': 0.4}",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", [4, 6])
+def test_an_evaluation_that_was_killed_is_made_up_for_once(tmp_path: Path, steps: int) -> None:
+    epoch = steps // 2
+    harness = Harness(tmp_path, plan(6, eval_every=2), aps=(0.5, 0.5), progress=Progress(epoch, steps, {}))
+    harness.trainer.run()
+    assert harness.events[:2] == [f"eval {epoch}", f"best {epoch} {steps} {{'bbox_AP': 0.5}}"]
+    again = Harness(tmp_path, plan(6, eval_every=2), aps=(0.5, 0.5), progress=Progress(epoch, steps, {}), best=0.5)
+    again.trainer.run()
+    assert again.events == ([] if steps == 6 else ["step 4", "step 5", "last 3 6 {}", "eval 3"])
 
 
 def test_rare_evaluation_and_saving_still_happen_at_the_end(tmp_path: Path) -> None:

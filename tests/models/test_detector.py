@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
 from mindrcnn.build import build_detector
 from mindrcnn.config_model import (
@@ -21,6 +21,7 @@ from mindrcnn.config_model import (
     TrainTestPair,
 )
 from mindrcnn.models.detector import Predictor, TrainingLosses, TwoStageDetector
+from mindrcnn.parity.training import LossesAndGradients
 
 CLASSES = 3
 BATCH, HEIGHT, WIDTH, SLOTS, STORED = 2, 64, 96, 3, 8
@@ -85,24 +86,6 @@ def values(detector: nn.Cell) -> Arrays:
     return {name: parameter.asnumpy().copy() for name, parameter in detector.parameters_dict().items()}
 
 
-class LossesAndGradients(nn.Cell):
-    def __init__(self, detector: TwoStageDetector) -> None:
-        super().__init__(auto_prefix=False)
-        self.losses = TrainingLosses(detector=detector)
-        self.gradient = ops.value_and_grad(self.total, None, detector.trainable_params(), has_aux=True)
-
-    def total(self, *batch: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        losses = self.losses(*batch)
-        total = losses[0]
-        for loss in losses[1:]:
-            total = total + loss
-        return total, losses
-
-    def construct(self, *batch: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        (_, losses), gradients = self.gradient(*batch)
-        return losses, gradients
-
-
 @dataclass
 class Run:
     """What one mode computes: a training step on the batch, one without objects, and a prediction."""
@@ -124,7 +107,7 @@ def run_everything(mode: int) -> Run:
     before = values(detector)
     detections = Predictor(detector=detector).set_train(False)(*inputs(detector, make_batch())[:2])
     after_prediction = values(detector)
-    step = LossesAndGradients(detector).set_train()
+    step = LossesAndGradients(detector=detector).set_train()
     losses, gradients = step(*inputs(detector, make_batch()))
     after_step = values(detector)
     empty = make_batch()
@@ -267,7 +250,7 @@ def test_frozen_parameters_and_no_others_stay(backbone: BackboneConfig, frozen_p
     detector = make_detector(replace(MODEL, backbone=backbone))
     before = values(detector)
     optimizer = nn.SGD(detector.trainable_params(), 0.5, momentum=0.9, weight_decay=0.1)
-    _, gradients = LossesAndGradients(detector).set_train()(*inputs(detector, make_batch()))
+    _, gradients = LossesAndGradients(detector=detector).set_train()(*inputs(detector, make_batch()))
     optimizer(gradients)
     after = values(detector)
     same = {name for name in before if np.array_equal(before[name], after[name])}

@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
 from mindrcnn.build import build_detector
 from mindrcnn.config_loader import dump_config, load_config
 from mindrcnn.data.demo import CATEGORY_IDS, make_demo
 from mindrcnn.engine.checkpoint import CheckpointInfo, save_checkpoint
+from mindrcnn.programs import train as training
 from mindrcnn.programs.common import run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -137,6 +139,28 @@ def every_class_once() -> type[EveryClassOnce]:
     return EveryClassOnce
 
 
+class StandInStep:
+    """Takes a TrainStep's place; `actions` maps a step, from 1, to what happens in it."""
+
+    actions: ClassVar[dict[int, Callable[[], object]]] = {}
+
+    def __init__(self, *, network: nn.Cell, optimizer: nn.Optimizer, clip_norm: float) -> None:
+        self.losses = len(network.detector.loss_names)
+        self.steps = 0
+
+    def __call__(self, *batch: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        self.steps += 1
+        self.actions.get(self.steps, lambda: None)()
+        return tuple(Tensor(np.float32(1)) for _ in range(self.losses)), Tensor(np.float32(1))
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandInStep]:
+    monkeypatch.setattr(training, "TrainStep", StandInStep)
+    monkeypatch.setattr(StandInStep, "actions", {})
+    return StandInStep
+
+
 @pytest.fixture
 def call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -161,8 +185,8 @@ def call(
         handler.close()
 
 
-def start(folder: Path, program: str, *arguments: object) -> subprocess.Popen[str]:
-    """Starts a program of the repository as a user does, in `folder`."""
+def start(folder: Path, program: str | Path, *arguments: object) -> subprocess.Popen[str]:
+    """Starts a program, named relative to the repository, as a user does, in `folder`."""
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     command = [sys.executable, str(REPOSITORY / program), *map(str, arguments)]
     return subprocess.Popen(
@@ -187,7 +211,7 @@ def background(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]
     """Starts a program that the test stops itself; whatever still runs at the end is killed."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start_program(name: str, *arguments: object) -> subprocess.Popen[str]:
+    def start_program(name: str | Path, *arguments: object) -> subprocess.Popen[str]:
         processes.append(start(tmp_path, name, *arguments))
         return processes[-1]
 

@@ -21,6 +21,7 @@ RUN_FILES = {
     "metrics.jsonl",
     "curves.png",
     "last.ckpt",
+    "previous.ckpt",
     "best.ckpt",
     "eval/results.json",
     "eval/metrics.json",

@@ -36,7 +36,7 @@ class CheckpointInfo:
     """What a checkpoint says about itself.
 
     config_yaml: the resolved configuration. classes[i] has label i+1 and the data set's category_ids[i]. epoch, step:
-    completed ones. metrics: the last evaluation, empty before the first.
+    completed ones; steps_per_epoch 0: not from a training. metrics: the last evaluation, empty before the first.
     """
 
     config_yaml: str
@@ -44,6 +44,7 @@ class CheckpointInfo:
     category_ids: tuple[int, ...]
     epoch: int
     step: int
+    steps_per_epoch: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
 
 

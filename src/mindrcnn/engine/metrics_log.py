@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mindrcnn.atomic import write_text
 from mindrcnn.errors import InputError
 
 
@@ -28,6 +29,15 @@ class MetricsLog:
                 file.write(line + "\n")
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+    def forget_after(self, step: int) -> None:
+        """Drops the rows beyond `step`, which a resumed training writes again."""
+        kept = [row for row in read_rows(self.path) if row["step"] <= step]
+        write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def has_evaluation(self, step: int) -> bool:
+        """Whether the evaluation after `step` steps is among the rows."""
+        return any(row["kind"] == "eval" and row["step"] == step for row in read_rows(self.path))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The folder that a training run writes into."""
 
+from glob import escape
 from itertools import count
 from pathlib import Path
 
@@ -21,6 +22,17 @@ def create_run_folder(root: Path, name: str, *, config_yaml: str) -> Path:
         raise InputError(f"cannot create a run folder in {root}: {error.strerror or error}") from error
     write_text(folder / "config.yaml", config_yaml)
     return folder
+
+
+def latest_run_folder(root: Path, name: str) -> Path | None:
+    """The highest-numbered of `root`/`name`, `name`_2, ... that holds something; None where there is none."""
+    numbered = {1: root / name}
+    for folder in root.glob(f"{escape(name)}_*"):
+        suffix = folder.name.removeprefix(f"{name}_")
+        if suffix.isdecimal():
+            numbered[int(suffix)] = folder
+    present = [number for number, folder in numbered.items() if folder.is_dir() and any(folder.iterdir())]
+    return numbered[max(present)] if present else None
 
 
 def _first_free(root: Path, name: str) -> Path:

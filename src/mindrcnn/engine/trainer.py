@@ -54,7 +54,8 @@ class Trainer:
     """Runs a plan: steps, reports, evaluations, checkpoints.
 
     step: a TrainStep. loss_names: names of its losses. evaluate: None where there is nothing to evaluate on.
-    best_metric: the metric, larger is better, that decides when `best` is saved.
+    best_metric: the metric, larger is better, that decides when `best` is saved. progress, best: how far the training
+    that is resumed came, and the best metric of its evaluations.
     """
 
     def __init__(
@@ -69,6 +70,8 @@ class Trainer:
         save: Save,
         evaluate: Evaluate | None,
         best_metric: str,
+        progress: Progress | None = None,
+        best: float = -math.inf,
     ) -> None:
         self.step = step
         self.loader = loader
@@ -79,8 +82,8 @@ class Trainer:
         self.save = save
         self.evaluate = evaluate
         self.best_metric = best_metric
-        self.progress = Progress()
-        self.best = -math.inf
+        self.progress = progress or Progress()
+        self.best = best
 
     def run(self) -> Progress:
         """Trains to the end of the plan; must be called from the main thread, as it handles signals.
@@ -89,10 +92,19 @@ class Trainer:
         evaluation, which follows a save, at once. Raises InputError at a loss that is not finite, and saves nothing.
         """
         with StopSignals() as signals:
+            self._missed_evaluation(signals)
             while self.progress.step < self.plan.total_steps:
                 self._epoch(signals)
                 self._end_of_epoch(signals)
         return self.progress
+
+    def _missed_evaluation(self, signals: StopSignals) -> None:
+        """The one that a resumed training was stopped before: a save comes first."""
+        progress = self.progress
+        at_end_of_epoch = progress.step > 0 and self._epoch_is_over()
+        if at_end_of_epoch and self._evaluation_is_due() and not self.recorder.log.has_evaluation(progress.step):
+            with signals.immediate():
+                self._evaluate()
 
     def _epoch(self, signals: StopSignals) -> None:
         epoch, first = divmod(self.progress.step, self.plan.steps_per_epoch)
@@ -143,25 +155,32 @@ class Trainer:
             )
 
     def _end_of_epoch(self, signals: StopSignals) -> None:
-        progress, plan = self.progress, self.plan
-        ended = progress.step >= plan.total_steps
-        evaluates = self.evaluate is not None and (
-            ended or (plan.eval_every > 0 and progress.epoch % plan.eval_every == 0)
-        )
-        if ended or evaluates or progress.epoch % plan.save_every == 0:
+        evaluates = self._evaluation_is_due()
+        if self._ended() or evaluates or self.progress.epoch % self.plan.save_every == 0:
             self.save("last", self.progress)
         with signals.immediate():
             self.recorder.curves()
             if evaluates:
                 self._evaluate()
 
+    def _ended(self) -> bool:
+        return self.progress.step >= self.plan.total_steps
+
+    def _epoch_is_over(self) -> bool:
+        return self._ended() or self.progress.step % self.plan.steps_per_epoch == 0
+
+    def _evaluation_is_due(self) -> bool:
+        every = self.plan.eval_every
+        return self.evaluate is not None and (self._ended() or (every > 0 and self.progress.epoch % every == 0))
+
     def _evaluate(self) -> None:
         assert self.evaluate is not None
         epoch, step = self.progress.epoch, self.progress.step
         metrics = self.evaluate(epoch)
         self.progress = Progress(epoch, step, metrics)
-        self.recorder.evaluation(epoch=epoch, step=step, metrics=metrics)
         if metrics[self.best_metric] > self.best:
             self.best = metrics[self.best_metric]
             logger.info("epoch %d: %s %.4f is the best so far", epoch, self.best_metric, self.best)
             self.save("best", self.progress)
+        # Last: a resumed training takes the row as a sign that all of this was done.
+        self.recorder.evaluation(epoch=epoch, step=step, metrics=metrics)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from mindspore import nn
 
+from mindrcnn.atomic import write_text
 from mindrcnn.build import (
     build_dataset,
     build_detector,
@@ -21,11 +22,12 @@ from mindrcnn.config import Config
 from mindrcnn.config_loader import dump_config, load_config
 from mindrcnn.config_model import BackboneConfig
 from mindrcnn.data.record import Dataset
-from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, load_into, save_checkpoint
+from mindrcnn.engine.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, load_into, save_checkpoint
 from mindrcnn.engine.feed import BatchFeed
 from mindrcnn.engine.logging_setup import setup_logging
 from mindrcnn.engine.param_groups import freeze
 from mindrcnn.engine.recorder import Recorder
+from mindrcnn.engine.resume import best_so_far, keep_previous, load_optimizer, newest_checkpoint
 from mindrcnn.engine.run_folder import create_run_folder
 from mindrcnn.engine.train_step import TrainStep
 from mindrcnn.engine.trainer import Evaluate, Plan, Progress, Save, Trainer
@@ -35,6 +37,7 @@ from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.models.pretrained import load_backbone
 from mindrcnn.programs.common import EXIT_OK, set_device
 from mindrcnn.programs.evaluation import SplitEvaluator, headline
+from mindrcnn.programs.resumed_run import begun_run, resumed_progress
 from mindrcnn.programs.trained_model import NumpyPredictor
 
 logger = logging.getLogger(__name__)
@@ -42,22 +45,31 @@ logger = logging.getLogger(__name__)
 RUNS = Path("runs")  # where run folders are made
 
 
-def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None) -> int:
-    """Trains as the configuration says, into the new or empty folder `run_dir`; None: the next free one in runs/."""
+def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None, *, resume: bool = False) -> int:
+    """Trains as the configuration says, into the new or empty folder `run_dir`; None: the next free one in runs/.
+
+    resume: goes on with the run in `run_dir`, or in the latest folder of that name; starts it where there is none.
+    """
     setup_logging()
     config = load_config(config_file, overrides)
-    run_dir = chosen_folder(run_dir, config.name)
+    begun = begun_run(RUNS, run_dir, config.name) if resume else None
+    checkpoint = None if begun is None else newest_checkpoint(begun)
+    run_dir = chosen_folder(run_dir, config.name) if begun is None else begun
     dataset = build_dataset(config.data, config.data.train, "data.train")
     config = replace(config, data=replace(config.data, classes=dataset.classes))
     evaluator = build_evaluator(config)
     loader = build_train_loader(config, dataset)
     set_device(config.device, config.train.seed)
-    detector = build_initialised_detector(config, len(dataset.classes))
+    detector = build_initialised_detector(config, len(dataset.classes), checkpoint)
 
     plan = build_plan(config.train, loader.steps_per_epoch())
     learning_rates = build_learning_rates(config.train, plan)
     optimizer = build_optimizer(config.train, detector, learning_rates)
-    folder = create_run_folder(run_dir.parent, run_dir.name, config_yaml=dump_config(config))
+    progress = Progress()
+    if checkpoint is not None:
+        progress = resumed_progress(checkpoint, config, plan)
+        load_optimizer(optimizer, checkpoint)
+    folder = begun or create_run_folder(run_dir.parent, run_dir.name, config_yaml=dump_config(config))
     setup_logging(folder / "train.log")
     announce(config, dataset, plan, folder)
     recorder = Recorder(
@@ -67,6 +79,10 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
         steps_per_epoch=plan.steps_per_epoch,
         log_every=config.train.log_every,
     )
+    if begun is not None:
+        logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
+        write_text(folder / "config.yaml", dump_config(config))
+        recorder.log.forget_after(progress.step)
     step = TrainStep(
         network=TrainingLosses(detector=detector),
         optimizer=optimizer,
@@ -79,9 +95,11 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
         plan=plan,
         loss_names=detector.loss_names,
         recorder=recorder,
-        save=saver(config, dataset, detector, optimizer, folder),
+        save=saver(config, dataset, detector, optimizer, folder, plan.steps_per_epoch),
         evaluate=None if evaluator is None else evaluation(evaluator, detector, step, folder),
         best_metric=best_metric(config),
+        progress=progress,
+        best=best_so_far(folder, best_metric(config)),
     )
     trainer.run()
     logger.info("done: %s", folder)
@@ -106,10 +124,12 @@ def build_evaluator(config: Config) -> SplitEvaluator | None:
     return SplitEvaluator(config=config, dataset=build_dataset(config.data, split, "data.val"))
 
 
-def build_initialised_detector(config: Config, num_classes: int) -> TwoStageDetector:
-    """The detector with the weights that training starts from, and its frozen parameters frozen."""
+def build_initialised_detector(config: Config, num_classes: int, resumed: Checkpoint | None) -> TwoStageDetector:
+    """The detector with the weights that training starts or goes on from, and its frozen parameters frozen."""
     detector = build_detector(config.model, num_classes)
-    if config.train.init_checkpoint:
+    if resumed is not None:
+        load_into(detector, resumed)
+    elif config.train.init_checkpoint:
         load_into(detector, load_checkpoint(Path(config.train.init_checkpoint)))
     else:
         load_backbone_weights(detector.backbone, config.model.backbone)
@@ -151,8 +171,15 @@ def best_metric(config: Config) -> str:
     return f"{chosen}_AP"
 
 
-def saver(config: Config, dataset: Dataset, detector: TwoStageDetector, optimizer: nn.Optimizer, folder: Path) -> Save:
-    """Writes last.ckpt or best.ckpt into the run folder."""
+def saver(
+    config: Config,
+    dataset: Dataset,
+    detector: TwoStageDetector,
+    optimizer: nn.Optimizer,
+    folder: Path,
+    steps_per_epoch: int,
+) -> Save:
+    """Writes last.ckpt or best.ckpt into the run folder; the last.ckpt before becomes previous.ckpt."""
     config_yaml = dump_config(config)
 
     def save(which: Literal["last", "best"], progress: Progress) -> None:
@@ -162,8 +189,11 @@ def saver(config: Config, dataset: Dataset, detector: TwoStageDetector, optimize
             category_ids=dataset.category_ids,
             epoch=progress.epoch,
             step=progress.step,
+            steps_per_epoch=steps_per_epoch,
             metrics=dict(progress.metrics),
         )
+        if which == "last":
+            keep_previous(folder)
         save_checkpoint(folder / f"{which}.ckpt", network=detector, info=info, optimizer=optimizer)
 
     return save

@@ -1,0 +1,1 @@
+"""Our numbers beside the references': the same weights, image and sampling order, compared stage by stage."""

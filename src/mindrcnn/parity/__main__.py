@@ -1,0 +1,47 @@
+"""Compares with every case in a folder and writes the tables.
+
+python -m mindrcnn.parity GOLDEN [CASE ...] --out docs/parity.md
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from mindrcnn.atomic import write_text
+from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.parity.case import case_names, load_case
+from mindrcnn.parity.run import compare_inference, compare_steps, import_case
+from mindrcnn.parity.table import parity_page
+from mindrcnn.programs.common import EXIT_OK, run
+
+logger = logging.getLogger(__name__)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m mindrcnn.parity", description=__doc__)
+    parser.add_argument("golden", type=Path, help="folder of the cases")
+    parser.add_argument("cases", nargs="*", help="cases to compare (all)")
+    parser.add_argument("--out", type=Path, required=True, help="page to write")
+    return parser.parse_args()
+
+
+def main(golden: Path, names: list[str], out: Path) -> int:
+    """Returns the exit status."""
+    setup_logging()
+    results, sources = {}, {}
+    for name in names or case_names(golden):
+        case = load_case(golden, name)
+        imported = import_case(case)
+        results[name] = [*compare_inference(case, imported), *compare_steps(case, imported)]
+        sources[name] = case.source
+        for one in results[name]:
+            logger.log(logging.INFO if one.holds else logging.WARNING, "%s: %s", name, one)
+    write_text(out, parity_page(results, sources))
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()
+    sys.exit(run(lambda: main(arguments.golden, arguments.cases, arguments.out)))

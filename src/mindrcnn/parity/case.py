@@ -1,0 +1,87 @@
+"""One parity case: what a reference implementation computed on one image from weights that can be rebuilt.
+
+A case is NAME.json (source, parameter names and shapes, polygons of the objects) and NAME.npz (arrays), with fill.py
+beside them, whose fill(name, shape, gains, seed) gives every parameter.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor
+from numpy.typing import NDArray
+
+from mindrcnn.data.frame import Frame
+from mindrcnn.data.masks import Polygons
+from mindrcnn.errors import InputError
+
+MIN_EMPTY_SLOTS = 2  # ground-truth slots left unused, so that padding is part of the comparison
+
+
+@dataclass(frozen=True)
+class Case:
+    """arrays: of NAME.npz; state: the reference's own state dict; polygons: for each object a list of flat corners."""
+
+    name: str
+    source: str
+    arrays: dict[str, NDArray]
+    state: dict[str, NDArray]
+    polygons: list[list[list[float]]]
+
+    def image(self, channel_order: str) -> tuple[Tensor, Tensor]:
+        """Network input: images 1,3,H,W uint8 and image_sizes 1,2 int32."""
+        bgr = self.arrays["image_bgr"]
+        pixels = bgr if channel_order == "bgr" else bgr[:, :, ::-1]
+        images = np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]
+        return Tensor(images), Tensor(np.array([images.shape[2:]], np.int32))
+
+    def ground_truth(self, mask_side: int) -> tuple[Tensor, ...]:
+        """gt_boxes, gt_labels, gt_valid, gt_crowd, gt_masks of a batch of one image."""
+        boxes, labels = self.arrays["gt_boxes"], self.arrays["gt_labels"] + 1
+        slots = len(boxes) + MIN_EMPTY_SLOTS
+        gt_boxes, gt_labels = np.zeros((1, slots, 4), np.float32), np.zeros((1, slots), np.int32)
+        gt_masks = np.zeros((1, slots, mask_side, mask_side), np.uint8)
+        gt_boxes[0, : len(boxes)], gt_labels[0, : len(boxes)] = boxes, labels
+        for slot, polygons in enumerate(self.polygons):
+            parts = tuple(array("f", part) for part in polygons)
+            gt_masks[0, slot] = Polygons(parts).rasterise(Frame(), boxes[slot], mask_side)
+        valid = gt_labels > 0
+        return tuple(Tensor(value) for value in (gt_boxes, gt_labels, valid, np.zeros_like(valid), gt_masks))
+
+
+def case_names(folder: Path) -> list[str]:
+    """Cases in a folder, by name; InputError where there is none."""
+    names = sorted(path.stem for path in folder.glob("*.npz"))
+    if not names:
+        raise InputError(f"{folder}: wanted parity cases (NAME.json with NAME.npz), got none")
+    return names
+
+
+def load_case(folder: Path, name: str) -> Case:
+    """Reads a case and rebuilds its weights. InputError where a file is missing."""
+    files = [folder / f"{name}.json", folder / f"{name}.npz", folder / "fill.py"]
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"{file}: no such file of parity case {name}")
+    meta = json.loads(files[0].read_text(encoding="utf-8"))
+    fill = _fill_function(files[2])
+    state = {key: fill(key, shape, meta["gains"], meta["seed"]) for key, shape in meta["shapes"].items()}
+    with np.load(files[1]) as arrays:
+        return Case(name=name, source=meta["source"], arrays=dict(arrays), state=state, polygons=meta["gt_polygons"])
+
+
+def _fill_function(path: Path) -> Callable[..., Any]:
+    spec = importlib.util.spec_from_file_location("fill", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path}: cannot be loaded as a Python module")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    function: Callable[..., Any] = module.fill
+    return function

@@ -1,0 +1,52 @@
+"""All comparisons of one case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mindspore as ms
+
+from mindrcnn.convert.importer import Imported, Options, import_detector
+from mindrcnn.models.weights_file import WeightsFile
+from mindrcnn.parity.case import Case
+from mindrcnn.parity.comparison import Comparison
+from mindrcnn.parity.stages import compare_box_head, compare_detections, compare_features, compare_proposals
+from mindrcnn.parity.training import compare_training
+
+# How the reference was built where that is not how its published weights are used: without weights torchvision trains
+# every layer, and its norms on the batch.
+BUILT_WITH = {"torchvision": ("model.backbone.norm=batch", "model.backbone.frozen_stages=0")}
+
+
+def import_case(case: Case) -> Imported:
+    """The reference's state dict through the importer, with all its outputs."""
+    overrides = BUILT_WITH.get(case.source.split()[0], ())
+    file = WeightsFile(path=Path(case.name), kind="npz", arrays=case.state)
+    return import_detector(file, None, Options(all_outputs=True, overrides=overrides))
+
+
+def compare_inference(case: Case, imported: Imported) -> list[Comparison]:
+    """From features to pasted masks, in PyNative mode."""
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    detector = imported.detector.set_train(False)
+    images, sizes = case.image(imported.config.model.pixel.channel_order)
+    features = detector.features(images, sizes)
+    return [
+        *compare_features(case, features),
+        compare_proposals(case, detector, features, sizes),
+        *compare_box_head(case, detector, features),
+        *compare_detections(case, detector.predict(images, sizes)),
+    ]
+
+
+def compare_steps(case: Case, imported: Imported) -> list[Comparison]:
+    """Losses and gradient norms, in graph mode; trains the detector."""
+    ms.set_context(mode=ms.GRAPH_MODE)
+    names = {source: use.ours for source, use in imported.report.used.items()}
+    return compare_training(
+        case,
+        imported.detector,
+        names,
+        channel_order=imported.config.model.pixel.channel_order,
+        mask_side=imported.config.data.mask_side,
+    )

@@ -1,0 +1,122 @@
+"""Inference, stage by stage. Each stage takes our own output of the stage before, pooling the reference's proposals."""
+
+from __future__ import annotations
+
+import numpy as np
+from mindspore import Tensor
+from numpy.typing import NDArray
+
+from mindrcnn.evaluation.paste import encode_masks
+from mindrcnn.evaluation.rle import decode
+from mindrcnn.models.detector import TwoStageDetector
+from mindrcnn.parity.case import Case
+from mindrcnn.parity.comparison import Comparison, matched_share, pairwise_iou, relative_difference
+
+# As the golden arrays were thinned out.
+FEATURE_CHANNELS, FEATURE_CELLS, POOLED_BOXES = 16, 3, 64
+
+FEATURE_LIMIT = 1e-3
+MATCHED_LIMIT = 0.99
+MASK_LIMIT = 5e-3  # the reference's probabilities are stored as float16
+PASTED_LIMIT = 0.99
+
+
+def compare_features(case: Case, features: tuple[Tensor, ...]) -> list[Comparison]:
+    """Pyramid levels, largest difference over the level's standard deviation."""
+    keys = [key for key in case.arrays if key.startswith("feat_")]
+    step = FEATURE_CELLS
+    found = []
+    for level, (key, feature) in enumerate(zip(keys, features, strict=True), start=2):
+        ours = feature.asnumpy()[:, ::FEATURE_CHANNELS, ::step, ::step]
+        deviation = float(case.arrays[f"featstat_{key[5:]}"][1])
+        difference = float(np.abs(ours - case.arrays[key]).max()) / deviation
+        found.append(Comparison(f"P{level}", "difference / deviation", difference, FEATURE_LIMIT))
+    return found
+
+
+def compare_proposals(
+    case: Case, detector: TwoStageDetector, features: tuple[Tensor, ...], sizes: Tensor
+) -> Comparison:
+    """Share of the reference's proposals that we have."""
+    boxes, logits, valid = (output.asnumpy()[0] for output in detector.rpn.proposals(features, sizes))
+    boxes, logits = boxes[valid], logits[valid].astype(np.float64)
+    arrays = case.arrays
+    scores = their_scores = None
+    if "proposal_logits" in arrays:
+        scores, their_scores = logits, arrays["proposal_logits"]
+    elif "proposal_scores" in arrays:
+        scores, their_scores = 1 / (1 + np.exp(-logits)), arrays["proposal_scores"]
+    share = matched_share(boxes, arrays["proposals"], scores, their_scores)
+    return Comparison("proposals", "share matched", share, MATCHED_LIMIT, share=True)
+
+
+def compare_box_head(case: Case, detector: TwoStageDetector, features: tuple[Tensor, ...]) -> list[Comparison]:
+    """Pooled features, class logits and box deltas of the reference's first proposals."""
+    arrays = case.arrays
+    boxes = Tensor(arrays["proposals"][None, :POOLED_BOXES])
+    valid = Tensor(np.ones((1, POOLED_BOXES), bool))
+    pooled = detector.box.pooler(features, boxes, valid)
+    logits, deltas = detector.box.head(pooled)
+    pairs = {
+        "pooled features": (pooled.asnumpy()[:, ::FEATURE_CHANNELS], arrays["roi7_first64"]),
+        "class logits": (logits.asnumpy(), background_first(case, arrays["class_logits_first64"])),
+        "box deltas": (deltas.asnumpy(), foreground_deltas(case, arrays["deltas_first64"])),
+    }
+    return [
+        Comparison(stage, "difference / deviation", relative_difference(ours, theirs), FEATURE_LIMIT)
+        for stage, (ours, theirs) in pairs.items()
+    ]
+
+
+def compare_detections(case: Case, outputs: tuple[Tensor, ...]) -> list[Comparison]:
+    """Detections, the masks of the first ones, these pasted into the image, and mask IoU scores where there are any."""
+    boxes, scores, labels, valid = (output.asnumpy()[0] for output in outputs[:4])
+    boxes, scores, labels = boxes[valid], scores[valid], labels[valid]
+    arrays = case.arrays
+    share = matched_share(boxes, arrays["det_boxes"], scores, arrays["det_scores"])
+    found = [Comparison("detections", "share matched", share, MATCHED_LIMIT, share=True)]
+    if "det_masks" not in arrays:
+        return found
+    masks, mask_scores = (output.asnumpy()[0][valid] for output in outputs[4:6])
+    count = len(arrays["det_masks"])
+    same = np.array([_same_detection(case, index, boxes, labels) for index in range(count)])
+    matched = np.flatnonzero(same >= 0)
+    ours = masks[same[matched]]
+    differences = np.abs(ours - arrays["det_masks"][matched].astype(np.float32)).mean(axis=(1, 2))
+    found.append(
+        Comparison("masks", "median over masks of the mean difference", float(np.median(differences)), MASK_LIMIT)
+    )
+    height, width = arrays["image_bgr"].shape[:2]
+    pasted = [decode(rle) for rle in encode_masks(ours, boxes[same[matched]], height=height, width=width)]
+    bits = np.unpackbits(arrays["pasted_bits"], axis=1)[:, : height * width].reshape(-1, height, width)[matched]
+    overlap = [_bitmap_iou(ours, theirs) for ours, theirs in zip(pasted, bits.astype(bool), strict=True)]
+    found.append(Comparison("pasted masks", "median IoU", float(np.median(overlap)), PASTED_LIMIT, share=True))
+    if "mask_scores" in arrays:
+        difference = np.abs(mask_scores[same[matched]] - arrays["mask_scores"][matched]).max()
+        found.append(Comparison("mask scores", "largest difference", float(difference), 1e-3))
+    return found
+
+
+def background_first(case: Case, logits: NDArray) -> NDArray:
+    """Class logits with the background in column 0."""
+    return logits if case.source.startswith("torchvision") else np.roll(logits, 1, axis=1)
+
+
+def foreground_deltas(case: Case, deltas: NDArray) -> NDArray:
+    """Deltas N,K,4 without those of a background class."""
+    deltas = deltas.reshape(len(deltas), -1, 4)
+    return deltas[:, 1:] if case.source.startswith("torchvision") else deltas
+
+
+def _same_detection(case: Case, index: int, boxes: NDArray, labels: NDArray) -> int:
+    """Ours with the same box and class as the reference's detection `index`; -1 for none."""
+    first_class = 0 if case.source.startswith("torchvision") else 1
+    wanted = case.arrays["det_labels"][index] + first_class
+    iou = pairwise_iou(case.arrays["det_boxes"][index : index + 1], boxes)[0] * (labels == wanted)
+    best = int(iou.argmax())
+    return best if iou[best] > 0.9 else -1
+
+
+def _bitmap_iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    union = (first | second).sum()
+    return float((first & second).sum() / union) if union else 1.0

@@ -1,0 +1,118 @@
+"""Three training steps with the reference's sampling order: losses, and the first step's gradient norms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
+from mindrcnn.parity.case import Case
+from mindrcnn.parity.comparison import Comparison
+
+LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4  # of the golden runs
+
+OUR_LOSS = {
+    "loss_objectness": "loss_rpn_cls",
+    "loss_rpn_box_reg": "loss_rpn_box",
+    "loss_rpn_loc": "loss_rpn_box",
+    "loss_rpn_bbox": "loss_rpn_box",
+    "loss_classifier": "loss_cls",
+    "loss_bbox": "loss_box_reg",
+}
+LOSS_LIMIT, MASK_LOSS_LIMIT = 1e-3, 3e-2
+MIN_NORM = 1e-5  # a norm below this is rounding
+GRADIENT_LIMIT, MASK_GRADIENT_LIMIT = 1e-2, 5e-2
+
+
+class LossesAndGradients(nn.Cell):
+    """Losses of a detector and the gradients of their sum to its trainable parameters, in one compiled step."""
+
+    def __init__(self, *, detector: TwoStageDetector) -> None:
+        super().__init__(auto_prefix=False)
+        self.losses = TrainingLosses(detector=detector)
+        self.gradient = ops.value_and_grad(self.total, None, detector.trainable_params(), has_aux=True)
+
+    def total(self, *batch: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        losses = self.losses(*batch)
+        total = losses[0]
+        for loss in losses[1:]:
+            total = total + loss
+        return total, losses
+
+    def construct(self, *batch: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Arguments of TwoStageDetector.losses. Returns losses and gradients."""
+        (_, losses), gradients = self.gradient(*batch)
+        return losses, gradients
+
+
+def sampling_order(case: Case, shapes: tuple[tuple[int, int], ...], objects: int) -> tuple[Tensor, ...]:
+    """Noise that makes samplers take candidates in index order; mmdetection counts objects before proposals."""
+    noise = [np.arange(count, dtype=np.float32) / count for _, count in shapes[:2]]
+    if case.source.startswith("mmdetection"):
+        noise[1] = np.roll(noise[1], -objects)
+    return tuple(Tensor(values[None]) for values in noise)
+
+
+def compare_training(
+    case: Case, detector: TwoStageDetector, names: Mapping[str, str], *, channel_order: str, mask_side: int
+) -> list[Comparison]:
+    """Trains `detector` for as many steps as the case has losses of. names: the reference's parameter -> ours."""
+    images, sizes = case.image(channel_order)
+    truth = case.ground_truth(mask_side)
+    height, width = images.shape[2:]
+    shapes = detector.noise_shapes(1, height, width, truth[0].shape[1])
+    noise = sampling_order(case, shapes, truth[0].shape[1])
+    step = LossesAndGradients(detector=detector).set_train()
+    optimizer = nn.SGD(detector.trainable_params(), LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    found = []
+    for number, wanted in enumerate(case.arrays["losses"]):
+        losses, gradients = step(images, sizes, *truth, *noise)
+        ours = dict(zip(detector.loss_names, (float(loss) for loss in losses), strict=True))
+        if number == 0:
+            found += compare_gradient_norms(case, detector, names, gradients)
+        for theirs, value in zip(case.arrays["loss_names"], wanted, strict=True):
+            name = OUR_LOSS.get(str(theirs), str(theirs))
+            difference = abs(ours[name] - value) / value
+            limit = MASK_LOSS_LIMIT if "mask" in name else LOSS_LIMIT
+            found.append(
+                Comparison(f"step {number + 1}", f"{name} ({value:.4g}), relative difference", difference, limit)
+            )
+        optimizer(gradients)
+    return found
+
+
+def compare_gradient_norms(
+    case: Case, detector: TwoStageDetector, names: Mapping[str, str], gradients: tuple[Tensor, ...]
+) -> list[Comparison]:
+    """Largest relative difference of gradient norms, of parameters that the mask loss reaches and of the others."""
+    norms = {
+        parameter.name: float(np.linalg.norm(gradient.asnumpy().astype(np.float64)))
+        for parameter, gradient in zip(detector.trainable_params(), gradients, strict=True)
+    }
+    theirs = {
+        names[key.removeprefix("gradnorm_")]: float(value[0])
+        for key, value in case.arrays.items()
+        if key.startswith("gradnorm_")
+    }
+    found = []
+    masks = detector.mask is not None
+    for part, limit in ((("rpn.", "box."), GRADIENT_LIMIT), (("backbone.", "neck.", "mask."), MASK_GRADIENT_LIMIT)):
+        differences = {
+            name: abs(norms[name] - wanted) / max(wanted, MIN_NORM)
+            for name, wanted in theirs.items()
+            if name.startswith(part)
+        }
+        worst = max(differences, key=lambda name: differences[name])
+        found.append(
+            Comparison(
+                "gradient norms",
+                f"largest relative difference of {len(differences)} ({worst})",
+                differences[worst],
+                limit if masks else GRADIENT_LIMIT,
+            )
+        )
+    missing = sorted(set(norms) ^ set(theirs))
+    found.append(Comparison("gradient norms", f"parameters that only one side trains ({missing[:3]})", len(missing), 0))
+    return found

@@ -1,0 +1,44 @@
+"""The run that train.py --resume goes on with."""
+
+import logging
+from pathlib import Path
+
+from mindrcnn.config import Config
+from mindrcnn.config_loader import dump_config, parse_config
+from mindrcnn.engine.checkpoint import Checkpoint
+from mindrcnn.engine.run_folder import latest_run_folder
+from mindrcnn.engine.trainer import Plan, Progress
+from mindrcnn.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def begun_run(runs: Path, run_dir: Path | None, name: str) -> Path | None:
+    """The folder of the run to resume, `run_dir` or the latest of that name in `runs`; None where it has not begun.
+
+    InputError for a folder of something else.
+    """
+    folder = latest_run_folder(runs, name) if run_dir is None else run_dir.resolve()
+    if folder is None or not (folder.is_dir() and any(folder.iterdir())):
+        return None
+    if not (folder / "config.yaml").is_file():
+        raise InputError(f"--resume: wanted the folder of a training run, got {folder}, which has no config.yaml")
+    return folder
+
+
+def resumed_progress(checkpoint: Checkpoint, config: Config, plan: Plan) -> Progress:
+    """How far the run came. InputError where the data would come in another order from here on."""
+    info = checkpoint.info
+    before = parse_config(info.config_yaml, str(checkpoint.path))
+    for key, was, now in (
+        ("train.batch_size", before.train.batch_size, config.train.batch_size),
+        ("train.seed", before.train.seed, config.train.seed),
+        ("steps of an epoch", info.steps_per_epoch, plan.steps_per_epoch),
+    ):
+        if was != now:
+            raise InputError(f"--resume: {checkpoint.path}: {key}: wanted {was}, as the run began, got {now}")
+    said = info.config_yaml.splitlines()
+    changed = [line.strip() for line in dump_config(config).splitlines() if line not in said]
+    if changed:
+        logger.warning("resuming with other settings than before: %s", "; ".join(changed))
+    return Progress(epoch=info.epoch, step=info.step, metrics=info.metrics)
