@@ -58,9 +58,8 @@ def test_examples_in_the_introduction_are_valid_yaml() -> None:
         assert (REPOSITORY / path).is_file()
 
 
-@pytest.mark.parametrize("name", KEYS)
-def test_every_key_has_a_meaning_and_a_valid_default(name: str) -> None:
-    key = KEYS[name]
+@pytest.mark.parametrize(("name", "key"), all_keys(Config))
+def test_every_key_has_a_meaning_and_a_valid_default(name: str, key: Key) -> None:
     assert re.match(r"^[A-Za-z0-9].*\.$", key.doc.strip(), re.DOTALL), f"{name} wants a sentence, got {key.doc!r}"
     for number in numbers_of(key):
         assert key.low is None or number >= key.low
@@ -80,7 +79,7 @@ def numbers_of(key: Key) -> list[float]:
 
 
 def test_every_section_says_what_it_is() -> None:
-    sections = {member for key in KEYS.values() for member in sections_of(key.hint)}
+    sections = {member for _, key in all_keys(Config) for member in sections_of(key.hint)}
     assert len(sections) > 15
     for section in sections:
         assert section.__doc__
