@@ -58,7 +58,7 @@ def test_examples_in_the_introduction_are_valid_yaml() -> None:
         assert (REPOSITORY / path).is_file()
 
 
-@pytest.mark.parametrize(("name", "key"), all_keys(Config))
+@pytest.mark.parametrize(("name", "key"), list(all_keys(Config)))
 def test_every_key_has_a_meaning_and_a_valid_default(name: str, key: Key) -> None:
     assert re.match(r"^[A-Za-z0-9].*\.$", key.doc.strip(), re.DOTALL), f"{name} wants a sentence, got {key.doc!r}"
     for number in numbers_of(key):
