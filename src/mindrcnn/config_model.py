@@ -164,6 +164,29 @@ class MaskRCNNConfig:
 
 
 @dataclass(frozen=True)
+class MaskScoringConfig:
+    """Mask Scoring R-CNN: Mask R-CNN's branch and a head that predicts the IoU of its masks."""
+
+    type: Literal["ms_rcnn"] = key("ms_rcnn", "Which mask branch this is.")
+    resolution: int = key(14, "As in mask_rcnn.", low=1)
+    num_convs: int = key(4, "As in mask_rcnn.", low=0)
+    channels: int = key(256, "As in mask_rcnn.", low=1)
+    weight: float = key(1.0, "As in mask_rcnn.", low=0)
+    iou_num_convs: int = key(4, "3x3 convolutions of the IoU head; the last has stride 2.", low=1)
+    iou_channels: int = key(256, "Width of those convolutions.", low=1)
+    iou_fc_channels: int = key(1024, "Width of the IoU head's two fully connected layers.", low=1)
+    iou_weight: float = key(1.0, "Weight of the IoU loss, 0.5 (predicted - true)^2.", low=0)
+    iou_mask_logit_thresh: float = key(
+        0.0,
+        "Logit above which a mask's pixel counts for its true IoU: 0 is probability 0.5, as masks are evaluated; "
+        "mmdetection takes logits above 0.5.",
+    )
+    iou_area_eps: float = key(
+        0.0, "Added to the share of an object inside a sample before dividing by it (mmdetection 1e-7).", low=0
+    )
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """The two-stage detector."""
 
@@ -175,7 +198,7 @@ class ModelConfig:
     roi_sampling: RoiSamplingConfig = key(RoiSamplingConfig, "Stage-two sampling.")
     roi_align: RoiAlignConfig = key(RoiAlignConfig, "Pooling.")
     box: BoxConfig = key(BoxConfig, "Box branch.")
-    mask: MaskRCNNConfig | None = key(None, "Mask branch by its type; null for Faster R-CNN.")
+    mask: MaskRCNNConfig | MaskScoringConfig | None = key(None, "Mask branch by its type; null for Faster R-CNN.")
 
     def __post_init__(self) -> None:
         require(len(self.anchors.sizes) == 5, "model.anchors.sizes", "5 sizes, one each for P2..P6", self.anchors.sizes)

@@ -14,7 +14,9 @@ FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"
 RECIPES = [name for name in FILES if not name.startswith(("_base_/", "demo/", "examples/"))]
 BACKBONES = {"r50": "resnet50", "r101": "resnet101", "mobilenet_v1": "mobilenet_v1"}
 ONE_X = [f"{kind}_rcnn_{backbone}_fpn_1x_coco" for kind in ("faster", "mask") for backbone in BACKBONES]
+ONE_X += [f"ms_rcnn_{backbone}_fpn_1x_coco" for backbone in ("r50_caffe", "r101_caffe", "mobilenet_v1")]
 ZOO = ["zoo/faster_rcnn_r50", "zoo/mask_rcnn_mobilenet_v1", "zoo/mask_rcnn_r101", "zoo/mask_rcnn_r50"]
+ZOO += ["zoo/ms_rcnn_r50"]
 
 
 def config_of(name: str) -> Config:
@@ -46,9 +48,9 @@ def test_header_names_paper_result_and_command(name: str) -> None:
 @pytest.mark.parametrize("name", [*ONE_X, *ZOO])
 def test_name_says_backbone_and_branch(name: str) -> None:
     config = config_of(name)
-    kind, backbone = re.match(r"(?:zoo/)?(faster|mask)_rcnn_(r50|r101|mobilenet_v1)", name).groups()  # type: ignore[union-attr]
+    kind, backbone = re.match(r"(?:zoo/)?(\w+?)_(r50|r101|mobilenet_v1)", name).groups()  # type: ignore[union-attr]
     assert config.model.backbone.name == BACKBONES[backbone]
-    assert (config.model.mask is not None) == (kind == "mask")
+    assert (config.model.mask.type if config.model.mask is not None else "faster_rcnn") == kind
     assert config.name == name.replace("/", "_")
 
 
@@ -73,8 +75,12 @@ def test_one_x_recipe(name: str) -> None:
 @pytest.mark.parametrize("name", ONE_X)
 def test_one_x_backbone_matches_its_weights(name: str) -> None:
     backbone, pixel = config_of(name).model.backbone, config_of(name).model.pixel
-    assert (backbone.stride_in, pixel.channel_order) == ("3x3", "rgb")
-    if backbone.name == "mobilenet_v1":
+    caffe = "caffe" in name
+    assert (backbone.stride_in, pixel.channel_order) == (("1x1", "bgr") if caffe else ("3x3", "rgb"))
+    if caffe:
+        assert (backbone.norm, backbone.frozen_stages, backbone.weights) == ("frozen", 2, "")
+        assert (pixel.mean, pixel.std) == ((103.53, 116.28, 123.675), (1.0, 1.0, 1.0))
+    elif backbone.name == "mobilenet_v1":
         assert (backbone.norm, backbone.frozen_stages, backbone.weights) == ("batch", 0, "")
         assert (pixel.mean, pixel.std) == ((128.0,) * 3, (128.0,) * 3)
     else:
@@ -83,7 +89,7 @@ def test_one_x_backbone_matches_its_weights(name: str) -> None:
         assert pixel.mean == (123.675, 116.28, 103.53)
 
 
-@pytest.mark.parametrize("name", [name for name in ZOO if "r101" not in name])
+@pytest.mark.parametrize("name", [name for name in ZOO if "r101" not in name and "ms_rcnn" not in name])
 def test_zoo_recipe(name: str) -> None:
     config = config_of(name)
     model, schedule, data = config.model, config.train.schedule, config.data
@@ -122,3 +128,18 @@ def test_zoo_mask_rcnn_r101_is_caffe_style() -> None:
     schedule = config.train.schedule
     assert (schedule.unit, schedule.length, schedule.milestones) == ("iteration", 90000, (60000, 80000))
     assert config.data.augment.short_sides == ()
+
+
+def test_zoo_ms_rcnn_recipe() -> None:
+    config = config_of("zoo/ms_rcnn_r50")
+    model, schedule, data = config.model, config.train.schedule, config.data
+    assert (data.buckets, data.short_side, data.max_objects) == (((1024, 1024),), 1024, 100)
+    assert (model.backbone.stride_in, model.pixel.channel_order, model.pixel.std) == ("1x1", "bgr", (1.0, 1.0, 1.0))
+    assert (schedule.kind, schedule.length, schedule.milestones) == ("multistep", 12, (8, 11))
+    assert (schedule.base_lr, schedule.reference_batch, schedule.warmup_iterations) == (0.02, 8, 500)
+    assert (model.rpn.low_quality, model.roi_sampling.low_quality, model.rpn.normalizer) == (
+        "overwrite",
+        "overwrite",
+        "sampled",
+    )
+    assert (model.mask.iou_weight, model.mask.iou_area_eps) == (1.0, 1e-7)  # type: ignore[union-attr]

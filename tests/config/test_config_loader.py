@@ -145,13 +145,13 @@ def test_mask_branch_can_be_switched_off_and_on() -> None:
         ("data: {buckets: [[64, 16]]}", 1, "data.buckets[0][1]: wanted whole number at least 32, got 16 "),
         ("data: {classes: [a, 3]}", 1, "data.classes[1]: wanted string (quotes make a string), got 3 "),
         # tagged sections
-        ("model: {mask: {type: mask_rcn}}", 1, "model.mask.type: wanted one of mask_rcnn, got 'mask_rcn' "),
-        ("model: {mask: {type: 1}}", 1, "model.mask.type: wanted one of mask_rcnn, got 1 (whole number)"),
-        ("model:\n  mask: {weight: 2}\n", 2, "model.mask.type: wanted one of mask_rcnn, got no such key"),
+        ("model: {mask: {type: mask_rcn}}", 1, "model.mask.type: wanted one of mask_rcnn, ms_rcnn, got 'mask_rcn' "),
+        ("model: {mask: {type: 1}}", 1, "model.mask.type: wanted one of mask_rcnn, ms_rcnn, got 1 (whole number)"),
+        ("model:\n  mask: {weight: 2}\n", 2, "model.mask.type: wanted one of mask_rcnn, ms_rcnn, got no such key"),
         (
             "model: {mask: mask_rcnn}",
             1,
-            "model.mask: wanted null or mapping with type: mask_rcnn, got 'mask_rcnn' (string)",
+            "model.mask: wanted null or mapping with type: mask_rcnn or ms_rcnn, got 'mask_rcnn' (string)",
         ),
         ("- 1\n", 1, "wanted keys and values, got a list of 1"),
     ],

@@ -12,13 +12,14 @@ from mindspore.nn.utils import no_init_parameters
 
 from mindrcnn.build import build_detector
 from mindrcnn.config_loader import load_config
-from mindrcnn.config_model import ModelConfig
+from mindrcnn.config_model import MaskRCNNConfig, MaskScoringConfig, ModelConfig
 from mindrcnn.models.detector import TwoStageDetector
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "configs"
 GOLDEN = Path(__file__).with_name("parameter_names")
-LISTED = ("faster_rcnn_r50", "mask_rcnn_r50", "mask_rcnn_mobilenet_v1")
+LISTED = ("faster_rcnn_r50", "mask_rcnn_r50", "mask_rcnn_mobilenet_v1", "ms_rcnn_r50_caffe")
+MASK_LOSSES = {MaskRCNNConfig: ("loss_mask",), MaskScoringConfig: ("loss_mask", "loss_mask_iou")}
 FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
 NUM_CLASSES = 80
 
@@ -49,7 +50,7 @@ def test_names_and_shapes(name: str) -> None:
 def test_every_configuration_builds(file: str) -> None:
     config = load_config(CONFIGS / file)
     detector = detector_of(file)
-    masks = ("loss_mask",) if config.model.mask is not None else ()
+    masks = MASK_LOSSES[type(config.model.mask)] if config.model.mask is not None else ()
     assert detector.loss_names == ("loss_rpn_cls", "loss_rpn_box", "loss_cls", "loss_box_reg", *masks)
     assert (detector.mask is None) == (config.model.mask is None)
     shapes = {name: parameter.shape for name, parameter in detector.parameters_dict().items()}

@@ -6,8 +6,8 @@ The first comparison that an assertion names is the first stage that departs.
 from pathlib import Path
 
 import pytest
-
 from mindrcnn.convert.importer import Imported
+
 from mindrcnn.parity.case import Case, load_case
 from mindrcnn.parity.run import compare_inference, compare_steps, import_case
 

@@ -80,6 +80,29 @@ def test_the_tables_are_pycocotools_own_and_saved_results_give_the_same(
             assert stats["AP"] == pytest.approx(metrics[iou_type]["AP"], abs=1e-12)
 
 
+def test_predicted_mask_ious_are_compared_with_true_ones(
+    call: Call, untrained: Path, tiny: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = read_coco(annotations=demo / "annotations/instances_val.json", images=demo / "val").records
+    monkeypatch.setattr(evaluation_program, "NumpyPredictor", lambda detector: NearTruth(records=records, side=14))
+    assert call(lambda: evaluate_checkpoint(untrained, [], Path("plain"))).status == 0
+    assert not list(Path("plain").glob("mask_calibration*"))
+    entries = json.loads(Path("plain/results.json").read_text())
+    for number, entry in enumerate(entries):
+        entry["iou_score"] = 1 / (2 + number)
+    Path("scored.json").write_text(json.dumps(entries))
+    outcome = call(lambda: evaluate_results(Path("scored.json"), tiny, ["model.mask.type=ms_rcnn"], Path("out")))
+    assert outcome.status == 0, outcome.stderr
+    report = json.loads(Path("out/mask_calibration.json").read_text())
+    plain, rescored = (json.loads(Path(folder, "metrics.json").read_text()) for folder in ("plain", "out"))
+    assert report["detections"] == report["matched"] == len(entries)
+    assert report["mask_ap_without_rescoring"]["AP"] == pytest.approx(plain["segm"]["AP"], abs=1e-12)
+    assert report["mask_ap"]["AP"] == pytest.approx(rescored["segm"]["AP"], abs=1e-12) != plain["segm"]["AP"]
+    assert rescored["bbox"] == plain["bbox"]
+    assert Path("out/mask_calibration.png").read_bytes().startswith(b"\x89PNG")
+    assert "mask IoU: " in outcome.stderr
+
+
 @pytest.fixture
 def renumbered(own_demo: Path) -> Path:
     """The validation split with other ids, its categories listed in another order."""

@@ -6,12 +6,15 @@ from mindspore import nn
 from mindspore.common.initializer import Initializer, Normal
 
 
-def conv(in_channels: int, out_channels: int, *, kernel_size: int, weight_init: Initializer) -> nn.Conv2d:
-    """Convolution that keeps the size of its input."""
+def conv(
+    in_channels: int, out_channels: int, *, kernel_size: int, weight_init: Initializer, stride: int = 1
+) -> nn.Conv2d:
+    """Convolution that keeps the size of its input, or divides it by the stride and rounds up."""
     return nn.Conv2d(
         in_channels,
         out_channels,
         kernel_size,
+        stride,
         pad_mode="pad",
         padding=kernel_size // 2,
         has_bias=True,

@@ -55,17 +55,33 @@ class MaskBranch(nn.Cell):
 
     def losses(self, features: tuple[Tensor, ...], samples: Samples, gt: GroundTruth) -> tuple[Tensor]:
         """features P2..P6; samples as RoiSampler returns them; gt: boxes, labels, valid, crowd, masks of the batch."""
+        boxes, labels, matched_gt = self.mask_samples(samples)
+        _, logits = self.own_masks(features, boxes, labels, labels > 0)
+        return (self.loss(logits, self.targets(boxes, matched_gt, gt, logits.shape[-1]), labels),)
+
+    def mask_samples(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
+        """The slots that can hold positives: boxes B,S,4, labels B,S, matched_gt B,S with S up to max_positives."""
         boxes, labels, _, matched_gt = samples
         count = min(self.max_positives, boxes.shape[1])
-        boxes, labels, matched_gt = boxes[:, :count], labels[:, :count], matched_gt[:, :count]
-        positive = labels > 0
-        logits = own_class(self.head(self.pooler(features, boxes, positive)), labels.reshape(-1))
+        return boxes[:, :count], labels[:, :count], matched_gt[:, :count]
+
+    def own_masks(
+        self, features: tuple[Tensor, ...], boxes: Tensor, labels: Tensor, valid: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Pooled features B*S,C,r,r of boxes B,S,4 and their logits B*S,M,M at each box's own label."""
+        pooled = self.pooler(features, boxes, valid)
+        return pooled, own_class(self.head(pooled), labels.reshape(-1))
+
+    def targets(self, boxes: Tensor, matched_gt: Tensor, gt: GroundTruth, side: int) -> Tensor:
+        """Binary masks B*S,side,side of the matched objects in the frame of each sample's box."""
         gt_boxes, _, _, _, gt_masks = gt
-        side = logits.shape[-1]
-        targets = ops.stop_gradient(crop_masks(gt_masks, gt_boxes, matched_gt, boxes, side)).reshape(logits.shape)
-        weight = positive.astype(ms.float32).reshape(-1)
+        return ops.stop_gradient(crop_masks(gt_masks, gt_boxes, matched_gt, boxes, side)).reshape(-1, side, side)
+
+    def loss(self, logits: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
+        """Mean over the samples with a label, times `weight`; logits and targets B*S,M,M; labels B,S."""
+        positive = (labels > 0).astype(ms.float32).reshape(-1)
         errors = bce_with_logits(logits, targets).mean(axis=(1, 2))
-        return ((errors * weight).sum() * (self.weight / ops.clamp(weight.sum(), 1.0)),)
+        return (errors * positive).sum() * (self.weight / ops.clamp(positive.sum(), 1.0))
 
     def predict(
         self, features: tuple[Tensor, ...], detections: tuple[Tensor, Tensor, Tensor, Tensor]
@@ -76,6 +92,5 @@ class MaskBranch(nn.Cell):
         scores.
         """
         boxes, scores, labels, valid = detections
-        logits = own_class(self.head(self.pooler(features, boxes, valid)), labels.reshape(-1))
-        masks = ops.sigmoid(logits).reshape(labels.shape + logits.shape[1:])
-        return masks, scores
+        _, logits = self.own_masks(features, boxes, labels, valid)
+        return ops.sigmoid(logits).reshape(labels.shape + logits.shape[1:]), scores

@@ -7,6 +7,7 @@ from typing import Any
 
 from mindrcnn.build import build_eval_loader
 from mindrcnn.config import Config
+from mindrcnn.config_model import MaskScoringConfig
 from mindrcnn.data.image_io import read_image
 from mindrcnn.data.record import Dataset
 from mindrcnn.errors import InputError
@@ -15,6 +16,7 @@ from mindrcnn.evaluation.coco_gt import coco_annotations
 from mindrcnn.evaluation.drawing import draw_pair, predicted_objects, true_objects
 from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth
 from mindrcnn.evaluation.json_files import write_json
+from mindrcnn.evaluation.mask_calibration import calibrate, summary_line, without_iou_scores, write_calibration
 from mindrcnn.evaluation.metrics import IouType, Metrics
 from mindrcnn.evaluation.predict import ImageResult, Predict, predict_images, with_progress
 from mindrcnn.evaluation.report import write_metrics
@@ -56,19 +58,27 @@ class SplitEvaluator:
         return self.score(entries, folder)
 
     def score(self, entries: Sequence[dict[str, Any]], folder: Path) -> list[Metrics]:
-        """COCO numbers of result entries; writes metrics.json into `folder`."""
-        evaluations = [
-            evaluate(
-                self.truth,
-                entries,
-                iou_type=iou_type,
-                backend=self.config.eval.backend,
-                category_ids=self.dataset.category_ids,
-            )
-            for iou_type in self.iou_types
-        ]
+        """COCO numbers of result entries; writes metrics.json, and of a model that predicts its masks' IoU
+        mask_calibration.json and .png, into `folder`."""
+        evaluations = [self.metrics(entries, iou_type) for iou_type in self.iou_types]
         write_metrics(folder / "metrics.json", evaluations)
+        if isinstance(self.config.model.mask, MaskScoringConfig):
+            plain = self.metrics(without_iou_scores(entries), "segm")
+            (rescored,) = (metrics for metrics in evaluations if metrics.iou_type == "segm")
+            report = calibrate(self.truth, entries, rescored=rescored, plain=plain)
+            write_calibration(folder, report)
+            logger.info("%s", summary_line(report))
         return evaluations
+
+    def metrics(self, entries: Sequence[dict[str, Any]], iou_type: IouType) -> Metrics:
+        """COCO numbers of one kind over the data set's classes."""
+        return evaluate(
+            self.truth,
+            entries,
+            iou_type=iou_type,
+            backend=self.config.eval.backend,
+            category_ids=self.dataset.category_ids,
+        )
 
     def draw(self, result: ImageResult, path: Path) -> None:
         """Ground truth beside prediction, as one picture."""

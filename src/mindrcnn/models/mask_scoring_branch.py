@@ -1,0 +1,108 @@
+"""Mask scoring: a head that predicts the IoU of each mask with its object (Huang et al., Mask Scoring R-CNN, 2019)."""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+from mindspore.common.initializer import Normal
+
+from mindrcnn.models.head_layers import conv, dense
+from mindrcnn.models.initializers import msra_normal, xavier_fill
+from mindrcnn.models.mask_branch import GroundTruth, MaskBranch, Samples, own_class
+from mindrcnn.ops.mask_iou import iou_with_whole, share_inside
+
+
+class MaskIoUHead(nn.Cell):
+    """Convolutions over the features and the mask, the last of stride 2, two fully connected layers, one IoU per class.
+
+    Initial values as in maskscoring_rcnn and mmdetection.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        resolution: int,
+        num_convs: int,
+        channels: int,
+        fc_channels: int,
+        num_classes: int,
+    ) -> None:
+        super().__init__()
+        inputs = [in_channels + 1] + [channels] * (num_convs - 1)  # one more channel: the mask
+        strides = [1] * (num_convs - 1) + [2]
+        self.convs = nn.CellList(
+            [
+                conv(width, channels, kernel_size=3, stride=stride, weight_init=msra_normal())
+                for width, stride in zip(inputs, strides, strict=True)
+            ]
+        )
+        halved = (resolution + 1) // 2
+        self.pool = nn.MaxPool2d(kernel_size=2, stride=2)
+        self.fc1 = dense(channels * halved * halved, fc_channels, weight_init=xavier_fill())
+        self.fc2 = dense(fc_channels, fc_channels, weight_init=xavier_fill())
+        self.iou = dense(fc_channels, num_classes, weight_init=Normal(0.01))
+
+    def construct(self, pooled: Tensor, masks: Tensor) -> Tensor:
+        """pooled N,C,r,r, the features of the mask head; masks N,2r,2r probabilities. Returns IoUs N,K, not limited."""
+        hidden = ops.cat((pooled, self.pool(masks.expand_dims(1))), axis=1)
+        for layer in self.convs:
+            hidden = ops.relu(layer(hidden))
+        hidden = ops.relu(self.fc1(hidden.reshape(hidden.shape[0], -1)))
+        return self.iou(ops.relu(self.fc2(hidden)))
+
+
+class MaskScoringBranch(nn.Cell):
+    """Mask R-CNN's branch and the IoU of its masks, both from the same pooled features.
+
+    The loss of the IoU also trains the mask head, through the mask that the IoU head reads: neither maskscoring_rcnn
+    nor mmdetection cuts that gradient.
+    """
+
+    loss_names = (*MaskBranch.loss_names, "loss_mask_iou")
+
+    def __init__(
+        self, *, mask: MaskBranch, iou_head: MaskIoUHead, mask_logit_thresh: float, area_eps: float, weight: float
+    ) -> None:
+        super().__init__()
+        self.mask = mask
+        self.iou_head = iou_head
+        self.mask_logit_thresh = mask_logit_thresh
+        self.area_eps = area_eps
+        self.weight = weight
+
+    def losses(self, features: tuple[Tensor, ...], samples: Samples, gt: GroundTruth) -> tuple[Tensor, Tensor]:
+        """features P2..P6; samples as RoiSampler returns them; gt: boxes, labels, valid, crowd, masks of the batch."""
+        boxes, labels, matched_gt = self.mask.mask_samples(samples)
+        pooled, logits = self.mask.own_masks(features, boxes, labels, labels > 0)
+        targets = self.mask.targets(boxes, matched_gt, gt, logits.shape[-1])
+        gt_boxes, _, _, _, gt_masks = gt
+        share = share_inside(gt_masks, gt_boxes, matched_gt, boxes).reshape(-1)
+        binary = (logits > self.mask_logit_thresh).astype(ms.float32)
+        true_ious = iou_with_whole(binary, targets, share, self.area_eps)
+        ious = self.own_ious(pooled, ops.sigmoid(logits), labels)
+        return self.mask.loss(logits, targets, labels), self.iou_loss(ious, true_ious, labels)
+
+    def own_ious(self, pooled: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
+        """Predicted IoU N of masks N,M,M at each one's own label; labels B,S with N = B*S."""
+        ious = self.iou_head(pooled, masks)
+        return own_class(ious.reshape((*ious.shape, 1, 1)), labels.reshape(-1)).reshape(-1)
+
+    def iou_loss(self, ious: Tensor, true_ious: Tensor, labels: Tensor) -> Tensor:
+        """Mean of 0.5 (p - t)^2 over the samples with a label and a true IoU above 0, times `weight`."""
+        counted = ops.logical_and(labels.reshape(-1) > 0, true_ious > 0).astype(ms.float32)
+        difference = ious - true_ious
+        errors = 0.5 * difference * difference
+        return (errors * counted).sum() * (self.weight / ops.clamp(counted.sum(), 1.0))
+
+    def predict(
+        self, features: tuple[Tensor, ...], detections: tuple[Tensor, Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """detections (boxes B,D,4, scores B,D, labels B,D, valid B,D).
+
+        Returns mask probabilities B,D,M,M of each detection's class in its own box, and mask scores B,D, the class
+        scores times the predicted IoUs.
+        """
+        boxes, scores, labels, valid = detections
+        pooled, logits = self.mask.own_masks(features, boxes, labels, valid)
+        masks = ops.sigmoid(logits)
+        ious = self.own_ious(pooled, masks, labels)
+        return masks.reshape(labels.shape + masks.shape[1:]), scores * ious.reshape(scores.shape)
