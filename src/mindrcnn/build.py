@@ -1,18 +1,17 @@
-"""From configuration to objects: the only place where the two meet."""
+"""From configuration to objects: with build_masks.py the only place where the two meet."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from mindspore import nn
 
+from mindrcnn.build_masks import build_mask_branch, build_pooler
 from mindrcnn.config import Config, ScheduleConfig, TrainConfig
 from mindrcnn.config_data import DataConfig, SplitConfig
 from mindrcnn.config_model import (
     BackboneConfig,
-    MaskRCNNConfig,
     ModelConfig,
-    RoiAlignConfig,
     RoiSamplingConfig,
     RPNConfig,
 )
@@ -34,10 +33,8 @@ from mindrcnn.models.box_branch import BoxBranch, BoxHead, BoxLoss, DetectionSel
 from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.models.fpn import FPN
-from mindrcnn.models.mask_branch import MaskBranch, MaskHead
 from mindrcnn.models.pixels import PixelNormalizer
 from mindrcnn.models.proposals import ProposalSelector
-from mindrcnn.models.roi_pooling import RoiPooler
 from mindrcnn.models.roi_sampling import RoiSampler
 from mindrcnn.models.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
 from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
@@ -104,11 +101,6 @@ def build_rpn(config: ModelConfig) -> RegionProposalNetwork:
     )
 
 
-def build_pooler(config: RoiAlignConfig, resolution: int) -> RoiPooler:
-    """ROIAlign of one output size."""
-    return RoiPooler(resolution=resolution, sampling_ratio=config.sampling_ratio, aligned=config.aligned)
-
-
 def build_box_branch(config: ModelConfig, num_classes: int) -> BoxBranch:
     """Second-stage classification and regression."""
     box = config.box
@@ -133,32 +125,8 @@ def build_box_branch(config: ModelConfig, num_classes: int) -> BoxBranch:
             detections_per_image=box.detections_per_image,
             pre_nms_topk=box.pre_nms_topk,
         ),
+        train_on_pred_boxes=box.train_on_pred_boxes,
     )
-
-
-def build_mask_rcnn(config: ModelConfig, mask: MaskRCNNConfig, num_classes: int, max_positives: int) -> MaskBranch:
-    """Mask R-CNN's branch."""
-    return MaskBranch(
-        pooler=build_pooler(config.roi_align, mask.resolution),
-        head=MaskHead(
-            in_channels=config.fpn.out_channels,
-            num_convs=mask.num_convs,
-            channels=mask.channels,
-            num_classes=num_classes,
-        ),
-        max_positives=max_positives,
-        weight=mask.weight,
-    )
-
-
-MASK_BRANCHES: dict[type, Callable[..., nn.Cell]] = {MaskRCNNConfig: build_mask_rcnn}
-
-
-def build_mask_branch(config: ModelConfig, num_classes: int, max_positives: int) -> nn.Cell | None:
-    """The mask branch that the type of `model.mask` names; None for Faster R-CNN."""
-    if config.mask is None:
-        return None
-    return MASK_BRANCHES[type(config.mask)](config, config.mask, num_classes, max_positives)
 
 
 # ----------------------------------------------------------------------------------------------------------------- data

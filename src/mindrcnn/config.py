@@ -14,7 +14,7 @@ from typing import Literal
 
 from mindrcnn.config_data import DataConfig
 from mindrcnn.config_key import key, require
-from mindrcnn.config_model import ModelConfig
+from mindrcnn.config_model import ModelConfig, PointRendConfig
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class EvalConfig:
     backend: Literal["faster_coco_eval", "pycocotools"] = key(
         "faster_coco_eval", "COCO evaluator; both give equal numbers."
     )
+    boundary: bool = key(False, "Evaluate masks by boundary IoU too; with faster_coco_eval only.")
     best_metric: Literal["auto", "bbox", "segm"] = key(
         "auto", "AP that decides `best`; auto is segm where masks exist."
     )
@@ -108,7 +109,24 @@ class Config:
         require(usable, "name", "a folder name without slashes", self.name)
         if self.model.mask is None:
             require(self.eval.best_metric != "segm", "eval.best_metric", "auto or bbox without model.mask", "segm")
+            require(not self.eval.boundary, "eval.boundary", "false without model.mask", True)
+            require(
+                not self.model.box.train_on_pred_boxes,
+                "model.box.train_on_pred_boxes",
+                "false without model.mask",
+                True,
+            )
         else:
             require(
                 self.data.train.format != "txt", "data.train.format", "coco with model.mask: txt has no masks", "txt"
             )
+        if self.eval.boundary:
+            require(
+                self.eval.backend == "faster_coco_eval",
+                "eval.backend",
+                "faster_coco_eval with eval.boundary",
+                self.eval.backend,
+            )
+        if isinstance(self.model.mask, PointRendConfig) and self.model.mask.dynamic:
+            mode = self.device.mode
+            require(mode == "pynative", "device.mode", "pynative with model.mask.dynamic", mode)

@@ -1,0 +1,74 @@
+"""From configuration to mask branches; with build.py the only place where the two meet."""
+
+from collections.abc import Callable
+
+from mindspore import nn
+
+from mindrcnn.config_model import MaskRCNNConfig, ModelConfig, PointRendConfig, RoiAlignConfig
+from mindrcnn.models.mask_branch import MaskBranch, MaskHead
+from mindrcnn.models.point_rend_branch import PointRendBranch, TrainingPoints
+from mindrcnn.models.point_rend_heads import CoarseHead, PointHead
+from mindrcnn.models.roi_pooling import RoiPooler
+from mindrcnn.models.row_choice import all_rows, valid_rows
+
+
+def build_pooler(config: RoiAlignConfig, resolution: int) -> RoiPooler:
+    """ROIAlign of one output size."""
+    return RoiPooler(resolution=resolution, sampling_ratio=config.sampling_ratio, aligned=config.aligned)
+
+
+def build_mask_rcnn(config: ModelConfig, mask: MaskRCNNConfig, num_classes: int, max_positives: int) -> MaskBranch:
+    """Mask R-CNN's branch."""
+    return MaskBranch(
+        pooler=build_pooler(config.roi_align, mask.resolution),
+        head=MaskHead(
+            in_channels=config.fpn.out_channels,
+            num_convs=mask.num_convs,
+            channels=mask.channels,
+            num_classes=num_classes,
+        ),
+        max_positives=max_positives,
+        weight=mask.weight,
+    )
+
+
+def build_point_rend(
+    config: ModelConfig, mask: PointRendConfig, num_classes: int, max_positives: int
+) -> PointRendBranch:
+    """PointRend's branch."""
+    return PointRendBranch(
+        coarse_head=CoarseHead(
+            in_channels=config.fpn.out_channels,
+            resolution=mask.resolution,
+            fc_channels=mask.fc_channels,
+            num_classes=num_classes,
+        ),
+        point_head=PointHead(
+            in_channels=config.fpn.out_channels,
+            num_layers=mask.point_layers,
+            channels=mask.point_channels,
+            num_classes=num_classes,
+        ),
+        training_points=TrainingPoints(
+            count=mask.train_points, oversampling=mask.oversampling, importance=mask.importance
+        ),
+        subdivision_steps=mask.subdivision_steps,
+        subdivision_points=mask.subdivision_points,
+        choose_rows=valid_rows if mask.dynamic else all_rows,
+        max_positives=max_positives,
+        coarse_weight=mask.coarse_weight,
+        point_weight=mask.point_weight,
+    )
+
+
+MASK_BRANCHES: dict[type, Callable[..., nn.Cell]] = {
+    MaskRCNNConfig: build_mask_rcnn,
+    PointRendConfig: build_point_rend,
+}
+
+
+def build_mask_branch(config: ModelConfig, num_classes: int, max_positives: int) -> nn.Cell | None:
+    """The mask branch that the type of `model.mask` names; None for Faster R-CNN."""
+    if config.mask is None:
+        return None
+    return MASK_BRANCHES[type(config.mask)](config, config.mask, num_classes, max_positives)
