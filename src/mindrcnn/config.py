@@ -61,7 +61,11 @@ class TrainConfig:
     freeze: tuple[str, ...] = key(
         (), "Parameters whose names start with one of these do not train; each must match one."
     )
-    init_checkpoint: str = key("", "Checkpoint whose parameters are loaded before training.")
+    init_checkpoint: str = key(
+        "",
+        "Checkpoint whose parameters are loaded before training; where it has a mask branch of "
+        "another type, or none, the mask branch starts anew.",
+    )
     eval_every: int = key(1, "Evaluate after every so many epochs; 0 only at the end.", low=0)
     save_every: int = key(1, "Save `last` after every so many epochs.", low=1)
     log_every: int = key(20, "Progress line and metrics row after every so many steps.", low=1)

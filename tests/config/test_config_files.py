@@ -7,6 +7,7 @@ import pytest
 
 from mindrcnn.config import Config
 from mindrcnn.config_loader import dump_config, load_config, parse_config
+from mindrcnn.config_model import PointRendConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "configs"
@@ -14,7 +15,9 @@ FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"
 RECIPES = [name for name in FILES if not name.startswith(("_base_/", "demo/", "examples/"))]
 BACKBONES = {"r50": "resnet50", "r101": "resnet101", "mobilenet_v1": "mobilenet_v1"}
 ONE_X = [f"{kind}_rcnn_{backbone}_fpn_1x_coco" for kind in ("faster", "mask") for backbone in BACKBONES]
+ONE_X += [f"point_rend_{backbone}_fpn_1x_coco" for backbone in BACKBONES]
 ZOO = ["zoo/faster_rcnn_r50", "zoo/mask_rcnn_mobilenet_v1", "zoo/mask_rcnn_r101", "zoo/mask_rcnn_r50"]
+ZOO += ["zoo/point_rend_r50"]
 
 
 def config_of(name: str) -> Config:
@@ -46,9 +49,9 @@ def test_header_names_paper_result_and_command(name: str) -> None:
 @pytest.mark.parametrize("name", [*ONE_X, *ZOO])
 def test_name_says_backbone_and_branch(name: str) -> None:
     config = config_of(name)
-    kind, backbone = re.match(r"(?:zoo/)?(faster|mask)_rcnn_(r50|r101|mobilenet_v1)", name).groups()  # type: ignore[union-attr]
+    kind, backbone = re.match(r"(?:zoo/)?(\w+?)_(r50|r101|mobilenet_v1)", name).groups()  # type: ignore[union-attr]
     assert config.model.backbone.name == BACKBONES[backbone]
-    assert (config.model.mask is not None) == (kind == "mask")
+    assert (config.model.mask.type if config.model.mask is not None else "faster_rcnn") == kind
     assert config.name == name.replace("/", "_")
 
 
@@ -89,7 +92,7 @@ def test_zoo_recipe(name: str) -> None:
     model, schedule, data = config.model, config.train.schedule, config.data
     assert data.buckets == ((768, 1280),)
     assert (data.short_side, data.augment.short_sides, data.augment.flip_prob) == (768, (), 0.5)
-    assert (schedule.kind, schedule.warmup_iterations) == ("cosine", 500)
+    assert (schedule.kind, schedule.warmup_iterations) == ("cosine", 10000 if "point_rend" in name else 500)
     assert config.train.optimizer.momentum == 0.91
     rpn, sampling = model.rpn, model.roi_sampling
     assert (rpn.low_quality, rpn.low_quality_min_iou, rpn.normalizer) == ("overwrite", 0.3, "batch_size")
@@ -107,7 +110,7 @@ def test_zoo_faster_rcnn_schedule() -> None:
     assert train.optimizer.weight_decay == 1e-5
 
 
-@pytest.mark.parametrize("name", ["zoo/mask_rcnn_r50", "zoo/mask_rcnn_mobilenet_v1"])
+@pytest.mark.parametrize("name", ["zoo/mask_rcnn_r50", "zoo/mask_rcnn_mobilenet_v1", "zoo/point_rend_r50"])
 def test_zoo_mask_rcnn_schedule(name: str) -> None:
     train = config_of(name).train
     assert (train.schedule.base_lr, train.schedule.length, train.schedule.warmup_ratio) == (0.02, 12, 1 / 3)
@@ -122,3 +125,25 @@ def test_zoo_mask_rcnn_r101_is_caffe_style() -> None:
     schedule = config.train.schedule
     assert (schedule.unit, schedule.length, schedule.milestones) == ("iteration", 90000, (60000, 80000))
     assert config.data.augment.short_sides == ()
+
+
+POINT_REND = [name for name in (*ONE_X, *ZOO) if "point_rend" in name]
+
+
+@pytest.mark.parametrize("name", POINT_REND)
+def test_point_rend_recipe(name: str) -> None:
+    config = config_of(name)
+    mask = config.model.mask
+    assert isinstance(mask, PointRendConfig)
+    assert (mask.resolution, mask.fc_channels, mask.point_layers, mask.point_channels) == (14, 1024, 3, 256)
+    assert (mask.train_points, mask.oversampling, mask.importance) == (14**2, 3, 0.75)
+    assert (mask.subdivision_steps, mask.subdivision_points) == (5, 28**2)
+    assert (mask.coarse_weight, mask.point_weight, mask.dynamic) == (1, 1, False)
+    assert config.model.box.train_on_pred_boxes == (not name.startswith("zoo/"))
+    assert (config.data.mask_side, config.eval.boundary) == (224, True)
+
+
+def test_zoo_point_rend_trains_the_mask_branch_alone() -> None:
+    train = config_of("zoo/point_rend_r50").train
+    assert train.freeze == ("backbone.", "neck.", "rpn.", "box.")
+    assert (train.batch_size, train.schedule.reference_batch) == (4, 4 * 8)

@@ -21,7 +21,7 @@ from mindrcnn.config import Config
 from mindrcnn.config_loader import dump_config, load_config
 from mindrcnn.config_model import BackboneConfig
 from mindrcnn.data.record import Dataset
-from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, load_into, save_checkpoint
+from mindrcnn.engine.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, load_into, save_checkpoint
 from mindrcnn.engine.feed import BatchFeed
 from mindrcnn.engine.logging_setup import setup_logging
 from mindrcnn.engine.param_groups import freeze
@@ -40,6 +40,7 @@ from mindrcnn.programs.trained_model import NumpyPredictor
 logger = logging.getLogger(__name__)
 
 RUNS = Path("runs")  # where run folders are made
+MASK_BRANCH = "mask."  # what the names of a mask branch's parameters begin with
 
 
 def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None) -> int:
@@ -110,13 +111,23 @@ def build_initialised_detector(config: Config, num_classes: int) -> TwoStageDete
     """The detector with the weights that training starts from, and its frozen parameters frozen."""
     detector = build_detector(config.model, num_classes)
     if config.train.init_checkpoint:
-        load_into(detector, load_checkpoint(Path(config.train.init_checkpoint)))
+        load_initial(detector, load_checkpoint(Path(config.train.init_checkpoint)))
     else:
         load_backbone_weights(detector.backbone, config.model.backbone)
     frozen = freeze(detector, config.train.freeze)
     if frozen:
         logger.info("%d parameters are frozen by train.freeze", len(frozen))
     return detector
+
+
+def load_initial(detector: TwoStageDetector, checkpoint: Checkpoint) -> None:
+    """Loads a checkpoint, but for the mask branch where the checkpoint's is of another type, or missing."""
+    ours = {parameter.name for parameter in detector.get_parameters() if parameter.name.startswith(MASK_BRANCH)}
+    if not ours or ours & checkpoint.parameters.keys():
+        load_into(detector, checkpoint)
+        return
+    load_into(detector, checkpoint, except_part=MASK_BRANCH)
+    logger.info("%s has no mask branch of this type: it starts anew", checkpoint.path)
 
 
 def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
