@@ -125,6 +125,7 @@ def build_box_branch(config: ModelConfig, num_classes: int) -> BoxBranch:
             detections_per_image=box.detections_per_image,
             pre_nms_topk=box.pre_nms_topk,
         ),
+        train_on_pred_boxes=box.train_on_pred_boxes,
     )
 
 

@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 from mindspore import nn
 
-from mindrcnn.config_model import MaskRCNNConfig, MaskScoringConfig, ModelConfig, RoiAlignConfig
+from mindrcnn.config_model import MaskRCNNConfig, MaskScoringConfig, ModelConfig, PointRendConfig, RoiAlignConfig
 from mindrcnn.models.mask_branch import MaskBranch, MaskHead
 from mindrcnn.models.mask_scoring_branch import MaskIoUHead, MaskScoringBranch
+from mindrcnn.models.point_rend_branch import PointRendBranch, TrainingPoints
+from mindrcnn.models.point_rend_heads import CoarseHead, PointHead
 from mindrcnn.models.roi_pooling import AdaptiveRoiPooler, RoiPooler
+from mindrcnn.models.row_choice import all_rows, valid_rows
 
 
 def build_pooler(config: RoiAlignConfig, resolution: int) -> nn.Cell:
@@ -54,9 +57,39 @@ def build_mask_scoring(
     )
 
 
+def build_point_rend(
+    config: ModelConfig, mask: PointRendConfig, num_classes: int, max_positives: int
+) -> PointRendBranch:
+    """PointRend's branch."""
+    return PointRendBranch(
+        coarse_head=CoarseHead(
+            in_channels=config.fpn.out_channels,
+            resolution=mask.resolution,
+            fc_channels=mask.fc_channels,
+            num_classes=num_classes,
+        ),
+        point_head=PointHead(
+            in_channels=config.fpn.out_channels,
+            num_layers=mask.point_layers,
+            channels=mask.point_channels,
+            num_classes=num_classes,
+        ),
+        training_points=TrainingPoints(
+            count=mask.train_points, oversampling=mask.oversampling, importance=mask.importance
+        ),
+        subdivision_steps=mask.subdivision_steps,
+        subdivision_points=mask.subdivision_points,
+        choose_rows=valid_rows if mask.dynamic else all_rows,
+        max_positives=max_positives,
+        coarse_weight=mask.coarse_weight,
+        point_weight=mask.point_weight,
+    )
+
+
 MASK_BRANCHES: dict[type, Callable[..., nn.Cell]] = {
     MaskRCNNConfig: build_mask_rcnn,
     MaskScoringConfig: build_mask_scoring,
+    PointRendConfig: build_point_rend,
 }
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from mindrcnn.config_data import DataConfig
 from mindrcnn.config_key import key, require
-from mindrcnn.config_model import ModelConfig
+from mindrcnn.config_model import ModelConfig, PointRendConfig
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,11 @@ class TrainConfig:
     freeze: tuple[str, ...] = key(
         (), "Parameters whose names start with one of these do not train; each must match one."
     )
-    init_checkpoint: str = key("", "Checkpoint whose parameters are loaded before training.")
+    init_checkpoint: str = key(
+        "",
+        "Checkpoint whose parameters are loaded before training; where it has a mask branch of "
+        "another type, or none, the mask branch starts anew.",
+    )
     eval_every: int = key(1, "Evaluate after every so many epochs; 0 only at the end.", low=0)
     save_every: int = key(1, "Save `last` after every so many epochs.", low=1)
     log_every: int = key(20, "Progress line and metrics row after every so many steps.", low=1)
@@ -76,6 +80,7 @@ class EvalConfig:
     backend: Literal["faster_coco_eval", "pycocotools"] = key(
         "faster_coco_eval", "COCO evaluator; both give equal numbers."
     )
+    boundary: bool = key(False, "Evaluate masks by boundary IoU too; with faster_coco_eval only.")
     best_metric: Literal["auto", "bbox", "segm"] = key(
         "auto", "AP that decides `best`; auto is segm where masks exist."
     )
@@ -108,7 +113,24 @@ class Config:
         require(usable, "name", "a folder name without slashes", self.name)
         if self.model.mask is None:
             require(self.eval.best_metric != "segm", "eval.best_metric", "auto or bbox without model.mask", "segm")
+            require(not self.eval.boundary, "eval.boundary", "false without model.mask", True)
+            require(
+                not self.model.box.train_on_pred_boxes,
+                "model.box.train_on_pred_boxes",
+                "false without model.mask",
+                True,
+            )
         else:
             require(
                 self.data.train.format != "txt", "data.train.format", "coco with model.mask: txt has no masks", "txt"
             )
+        if self.eval.boundary:
+            require(
+                self.eval.backend == "faster_coco_eval",
+                "eval.backend",
+                "faster_coco_eval with eval.boundary",
+                self.eval.backend,
+            )
+        if isinstance(self.model.mask, PointRendConfig) and self.model.mask.dynamic:
+            mode = self.device.mode
+            require(mode == "pynative", "device.mode", "pynative with model.mask.dynamic", mode)

@@ -150,6 +150,9 @@ class BoxConfig:
     nms_thresh: float = key(0.5, "IoU above which the weaker of two detections of one class is dropped.", low=0, high=1)
     detections_per_image: int = key(100, "Detections kept per image over all classes.", low=1)
     pre_nms_topk: int = key(1000, "Best class-box pairs of an image that enter NMS.", low=1)
+    train_on_pred_boxes: bool = key(
+        False, "The mask branch trains on the boxes predicted for the samples, not on the samples' own."
+    )
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,32 @@ class MaskScoringConfig:
 
 
 @dataclass(frozen=True)
+class PointRendConfig:
+    """PointRend's mask branch: a coarse mask, refined at uncertain points."""
+
+    type: Literal["point_rend"] = key("point_rend", "Which mask branch this is.")
+    resolution: int = key(
+        14, "Side of the regular grid of points that the coarse head sees; its masks have half of it.", low=2
+    )
+    fc_channels: int = key(1024, "Width of the coarse head's two fully connected layers.", low=1)
+    point_layers: int = key(3, "Layers of the point head before its last.", low=1)
+    point_channels: int = key(256, "Width of those layers.", low=1)
+    train_points: int = key(196, "Points of a sample that train the point head.", low=1)
+    oversampling: float = key(3.0, "Random candidates for uncertain points, as a multiple of train_points.", low=1)
+    importance: float = key(0.75, "Share of train_points chosen by uncertainty; the rest is random.", low=0, high=1)
+    subdivision_steps: int = key(5, "Times that the coarse mask doubles its side at test time.", low=0, high=8)
+    subdivision_points: int = key(784, "Most uncertain points predicted anew after each doubling.", low=1)
+    coarse_weight: float = key(1.0, "Weight of the coarse mask's loss.", low=0)
+    point_weight: float = key(1.0, "Weight of the point loss.", low=0)
+    dynamic: bool = key(
+        False, "Compute only the boxes in use, chosen by boolean selection; with device.mode pynative only."
+    )
+
+    def __post_init__(self) -> None:
+        require(self.resolution % 2 == 0, "model.mask.resolution", "an even number with point_rend", self.resolution)
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """The two-stage detector."""
 
@@ -198,7 +227,9 @@ class ModelConfig:
     roi_sampling: RoiSamplingConfig = key(RoiSamplingConfig, "Stage-two sampling.")
     roi_align: RoiAlignConfig = key(RoiAlignConfig, "Pooling.")
     box: BoxConfig = key(BoxConfig, "Box branch.")
-    mask: MaskRCNNConfig | MaskScoringConfig | None = key(None, "Mask branch by its type; null for Faster R-CNN.")
+    mask: MaskRCNNConfig | MaskScoringConfig | PointRendConfig | None = key(
+        None, "Mask branch by its type; null for Faster R-CNN."
+    )
 
     def __post_init__(self) -> None:
         require(len(self.anchors.sizes) == 5, "model.anchors.sizes", "5 sizes, one each for P2..P6", self.anchors.sizes)

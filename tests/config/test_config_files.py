@@ -7,6 +7,7 @@ import pytest
 
 from mindrcnn.config import Config
 from mindrcnn.config_loader import dump_config, load_config, parse_config
+from mindrcnn.config_model import PointRendConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "configs"
@@ -17,6 +18,8 @@ ONE_X = [f"{kind}_rcnn_{backbone}_fpn_1x_coco" for kind in ("faster", "mask") fo
 ONE_X += [f"ms_rcnn_{backbone}_fpn_1x_coco" for backbone in ("r50_caffe", "r101_caffe", "mobilenet_v1")]
 ZOO = ["zoo/faster_rcnn_r50", "zoo/mask_rcnn_mobilenet_v1", "zoo/mask_rcnn_r101", "zoo/mask_rcnn_r50"]
 ZOO += ["zoo/ms_rcnn_r50"]
+ONE_X += [f"point_rend_{backbone}_fpn_1x_coco" for backbone in BACKBONES]
+ZOO += ["zoo/point_rend_r50"]
 
 
 def config_of(name: str) -> Config:
@@ -95,7 +98,7 @@ def test_zoo_recipe(name: str) -> None:
     model, schedule, data = config.model, config.train.schedule, config.data
     assert data.buckets == ((768, 1280),)
     assert (data.short_side, data.augment.short_sides, data.augment.flip_prob) == (768, (), 0.5)
-    assert (schedule.kind, schedule.warmup_iterations) == ("cosine", 500)
+    assert (schedule.kind, schedule.warmup_iterations) == ("cosine", 10000 if "point_rend" in name else 500)
     assert config.train.optimizer.momentum == 0.91
     rpn, sampling = model.rpn, model.roi_sampling
     assert (rpn.low_quality, rpn.low_quality_min_iou, rpn.normalizer) == ("overwrite", 0.3, "batch_size")
@@ -113,7 +116,7 @@ def test_zoo_faster_rcnn_schedule() -> None:
     assert train.optimizer.weight_decay == 1e-5
 
 
-@pytest.mark.parametrize("name", ["zoo/mask_rcnn_r50", "zoo/mask_rcnn_mobilenet_v1"])
+@pytest.mark.parametrize("name", ["zoo/mask_rcnn_r50", "zoo/mask_rcnn_mobilenet_v1", "zoo/point_rend_r50"])
 def test_zoo_mask_rcnn_schedule(name: str) -> None:
     train = config_of(name).train
     assert (train.schedule.base_lr, train.schedule.length, train.schedule.warmup_ratio) == (0.02, 12, 1 / 3)
@@ -143,3 +146,25 @@ def test_zoo_ms_rcnn_recipe() -> None:
         "sampled",
     )
     assert (model.mask.iou_weight, model.mask.iou_area_eps) == (1.0, 1e-7)  # type: ignore[union-attr]
+
+
+POINT_REND = [name for name in (*ONE_X, *ZOO) if "point_rend" in name]
+
+
+@pytest.mark.parametrize("name", POINT_REND)
+def test_point_rend_recipe(name: str) -> None:
+    config = config_of(name)
+    mask = config.model.mask
+    assert isinstance(mask, PointRendConfig)
+    assert (mask.resolution, mask.fc_channels, mask.point_layers, mask.point_channels) == (14, 1024, 3, 256)
+    assert (mask.train_points, mask.oversampling, mask.importance) == (14**2, 3, 0.75)
+    assert (mask.subdivision_steps, mask.subdivision_points) == (5, 28**2)
+    assert (mask.coarse_weight, mask.point_weight, mask.dynamic) == (1, 1, False)
+    assert config.model.box.train_on_pred_boxes == (not name.startswith("zoo/"))
+    assert (config.data.mask_side, config.eval.boundary) == (224, True)
+
+
+def test_zoo_point_rend_trains_the_mask_branch_alone() -> None:
+    train = config_of("zoo/point_rend_r50").train
+    assert train.freeze == ("backbone.", "neck.", "rpn.", "box.")
+    assert (train.batch_size, train.schedule.reference_batch) == (4, 4 * 8)

@@ -10,6 +10,8 @@ from mindrcnn.config_loader import dump_config, load_config, parse_config
 from mindrcnn.config_model import MaskRCNNConfig, TrainTestPair
 from mindrcnn.errors import InputError
 
+TYPES = "mask_rcnn, ms_rcnn, point_rend"
+
 
 def error_of(text: str, *overrides: str) -> str:
     with pytest.raises(InputError) as caught:
@@ -145,13 +147,25 @@ def test_mask_branch_can_be_switched_off_and_on() -> None:
         ("data: {buckets: [[64, 16]]}", 1, "data.buckets[0][1]: wanted whole number at least 32, got 16 "),
         ("data: {classes: [a, 3]}", 1, "data.classes[1]: wanted string (quotes make a string), got 3 "),
         # tagged sections
-        ("model: {mask: {type: mask_rcn}}", 1, "model.mask.type: wanted one of mask_rcnn, ms_rcnn, got 'mask_rcn' "),
-        ("model: {mask: {type: 1}}", 1, "model.mask.type: wanted one of mask_rcnn, ms_rcnn, got 1 (whole number)"),
-        ("model:\n  mask: {weight: 2}\n", 2, "model.mask.type: wanted one of mask_rcnn, ms_rcnn, got no such key"),
+        (
+            "model: {mask: {type: mask_rcn}}",
+            1,
+            f"model.mask.type: wanted one of {TYPES}, got 'mask_rcn' ",
+        ),
+        (
+            "model: {mask: {type: 1}}",
+            1,
+            f"model.mask.type: wanted one of {TYPES}, got 1 (whole number)",
+        ),
+        (
+            "model:\n  mask: {weight: 2}\n",
+            2,
+            f"model.mask.type: wanted one of {TYPES}, got no such key",
+        ),
         (
             "model: {mask: mask_rcnn}",
             1,
-            "model.mask: wanted null or mapping with type: mask_rcnn or ms_rcnn, got 'mask_rcnn' (string)",
+            "model.mask: wanted null or mapping with type: mask_rcnn, ms_rcnn or point_rend, got 'mask_rcnn' (string)",
         ),
         ("- 1\n", 1, "wanted keys and values, got a list of 1"),
     ],
@@ -222,6 +236,27 @@ def test_errors_name_the_base_file_that_is_wrong(tmp_path: Path) -> None:
         ("name: a/b", 1, "name: wanted a folder name without slashes, got 'a/b'"),
         ("name: ''", 1, "name: wanted a folder name without slashes, got ''"),
         ("eval: {best_metric: segm}", 1, "eval.best_metric: wanted auto or bbox without model.mask, got 'segm'"),
+        ("eval: {boundary: true}", 1, "eval.boundary: wanted false without model.mask, got True"),
+        (
+            "model: {box: {train_on_pred_boxes: true}}",
+            1,
+            "model.box.train_on_pred_boxes: wanted false without model.mask, got True",
+        ),
+        (
+            "model: {mask: {type: mask_rcnn}}\neval: {boundary: true, backend: pycocotools}",
+            2,
+            "eval.backend: wanted faster_coco_eval with eval.boundary, got 'pycocotools'",
+        ),
+        (
+            "model: {mask: {type: point_rend, dynamic: true}}\ndevice: {mode: graph}",
+            2,
+            "device.mode: wanted pynative with model.mask.dynamic, got 'graph'",
+        ),
+        (
+            "model: {mask: {type: point_rend, resolution: 7}}",
+            1,
+            "model.mask.resolution: wanted an even number with point_rend, got 7",
+        ),
         (
             "data: {train: {format: txt, annotations: a.txt}}\nmodel: {mask: {type: mask_rcnn}}",
             1,
@@ -237,6 +272,8 @@ def test_impossible_combinations(text: str, line: int, message: str) -> None:
     "text",
     [
         "model: {mask: {type: mask_rcnn}}\neval: {best_metric: segm}",
+        "model: {mask: {type: mask_rcnn}, box: {train_on_pred_boxes: true}}\neval: {boundary: true}",
+        "model: {mask: {type: point_rend, dynamic: true}}\ndevice: {mode: pynative}",
         "data: {train: {format: txt, annotations: a.txt}, val: {format: txt, annotations: b.txt}}",
         "train: {schedule: {kind: cosine, milestones: [9, 3]}}",
         "model: {backbone: {weights_sha256: 0676ba61}}",

@@ -61,6 +61,21 @@ def test_reproduces_the_published_evaluation(oracle, oracle_truth, backend, iou_
     assert capfd.readouterr() == ("", "")
 
 
+def test_boundary_of_the_published_results(oracle, oracle_truth, capfd):
+    """Of masks that are good inside and coarse at the border."""
+    results = json.loads((oracle / "instances_val2014_fakesegm100_results.json").read_text())
+    metrics = evaluate(oracle_truth, results, iou_type="boundary")
+    assert metrics.stats["AP"] == pytest.approx(0.226, abs=5e-4)
+    assert metrics.stats["AP"] < evaluate(oracle_truth, results, iou_type="segm").stats["AP"]
+    assert (metrics.iou_type, metrics.images) == ("boundary", 100)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_boundary_of_perfect_masks_and_of_nothing(mini_truth):
+    assert evaluate(mini_truth, perfect_results(mini_truth), iou_type="boundary").stats["AP"] == pytest.approx(1)
+    assert evaluate(mini_truth, [], iou_type="boundary").stats["AP"] == 0
+
+
 @pytest.mark.parametrize("iou_type", ["bbox", "segm"])
 def test_the_table_is_what_pycocotools_prints(oracle, oracle_truth, iou_type, capsys):
     path = oracle / f"instances_val2014_fake{iou_type}100_results.json"
@@ -309,6 +324,14 @@ class TestBadInput:
     def test_ground_truth_without_masks(self):
         with pytest.raises(InputError, match="annotations, entry 0: wanted a segmentation"):
             evaluate(made_up([(1, square(0, 0))]), [], iou_type="segm")
+
+    def test_boundary_by_pycocotools(self):
+        with pytest.raises(InputError, match="boundary evaluation: wanted the backend faster_coco_eval, got pycocoto"):
+            evaluate(made_up([]), [], iou_type="boundary", backend="pycocotools")
+
+    def test_boundary_without_masks(self):
+        with pytest.raises(InputError, match="entry 0: wanted a segmentation for boundary evaluation"):
+            evaluate(made_up([(1, square(0, 0))]), [], iou_type="boundary")
 
     def test_a_subset_that_does_not_exist(self):
         with pytest.raises(InputError, match=r"image ids .*\[99\]"):

@@ -329,9 +329,36 @@ def test_branch_joins_its_parts() -> None:
     head = PreparedOutputs(samples["logits"], samples["deltas"])
     branch = BoxBranch(pooler=RowNumbers(), head=head, loss=loss, selector=selector)
     *sample, gt_boxes = tensors(samples)[2:]
-    losses = branch.losses((), tuple(sample), gt_boxes)
+    losses, passed_on = branch.losses_and_samples((), tuple(sample), gt_boxes)
+    for array, other in zip(passed_on, sample, strict=True):
+        np.testing.assert_array_equal(array.asnumpy(), other.asnumpy())
     np.testing.assert_allclose([float(value) for value in losses], reference_loss(samples, BETA)[0], rtol=1e-5)
     branch.head = PreparedOutputs(outputs["logits"], outputs["deltas"])
     found = branch.predict((), *tensors(outputs)[2:])
     compare(outputs, tuple(output.asnumpy() for output in found), 6)
     assert branch.loss_names == ("loss_cls", "loss_box_reg")
+
+
+def test_samples_on_predicted_boxes() -> None:
+    samples = make_samples()
+    head = PreparedOutputs(samples["logits"], samples["deltas"])
+    parts = {"pooler": RowNumbers(), "head": head, "loss": build_loss(), "selector": build_selector()}
+    branch = BoxBranch(**parts, train_on_pred_boxes=True)
+    *sample, gt_boxes = tensors(samples)[2:]
+
+    def total(head_deltas: Tensor, *sample: Tensor) -> Tensor:
+        branch.head.deltas = head_deltas
+        return branch.losses_and_samples((), sample, gt_boxes)[1][0].sum()
+
+    _, (boxes, *rest) = branch.losses_and_samples((), tuple(sample), gt_boxes)
+    for array, other in zip(rest, sample[1:], strict=True):
+        np.testing.assert_array_equal(array.asnumpy(), other.asnumpy())
+    deltas = samples["deltas"].reshape(*samples["labels"].shape, -1, 4)
+    positives = 0
+    for image, slot in np.argwhere(samples["labels"] > 0):
+        found = reference_deltas(boxes.asnumpy()[image, slot], samples["boxes"][image, slot])
+        own = deltas[image, slot, samples["labels"][image, slot] - 1]
+        np.testing.assert_allclose(found, own, rtol=1e-3, atol=1e-4)
+        positives += 1
+    assert positives == 3
+    assert not ms.grad(total)(Tensor(samples["deltas"]), *sample).asnumpy().any()

@@ -12,14 +12,18 @@ from mindspore.nn.utils import no_init_parameters
 
 from mindrcnn.build import build_detector
 from mindrcnn.config_loader import load_config
-from mindrcnn.config_model import MaskRCNNConfig, MaskScoringConfig, ModelConfig
+from mindrcnn.config_model import MaskRCNNConfig, MaskScoringConfig, ModelConfig, PointRendConfig
 from mindrcnn.models.detector import TwoStageDetector
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "configs"
 GOLDEN = Path(__file__).with_name("parameter_names")
-LISTED = ("faster_rcnn_r50", "mask_rcnn_r50", "mask_rcnn_mobilenet_v1", "ms_rcnn_r50_caffe")
-MASK_LOSSES = {MaskRCNNConfig: ("loss_mask",), MaskScoringConfig: ("loss_mask", "loss_mask_iou")}
+LISTED = ("faster_rcnn_r50", "mask_rcnn_r50", "mask_rcnn_mobilenet_v1", "ms_rcnn_r50_caffe", "point_rend_r50")
+MASK_LOSSES = {
+    MaskRCNNConfig: ("loss_mask",),
+    MaskScoringConfig: ("loss_mask", "loss_mask_iou"),
+    PointRendConfig: ("loss_mask", "loss_mask_point"),
+}
 FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml"))
 NUM_CLASSES = 80
 
@@ -59,7 +63,7 @@ def test_every_configuration_builds(file: str) -> None:
     third_stage = {"resnet50": 6, "resnet101": 23, "mobilenet_v1": 6}[config.model.backbone.name]
     blocks = {name.split(".")[2] for name in shapes if name.startswith("backbone.stage4.")}
     assert len(blocks) == third_stage
-    (batch, anchors), (_, candidates) = detector.noise_shapes(2, 768, 1280, 10)
+    (batch, anchors), (_, candidates), *_ = detector.noise_shapes(2, 768, 1280, 10)
     assert (batch, anchors) == (2, 245520)
     rpn = config.model.rpn
     assert candidates == min(rpn.post_nms_topk.train, 4 * rpn.pre_nms_topk.train + 720) + 10

@@ -24,6 +24,7 @@ Call = Callable[[Callable[[], int]], Any]
 
 # Reversed order, with gaps, and none equal to the training data's id of that name.
 OTHER_IDS = {name: 100 - 7 * number for name, number in CATEGORY_IDS.items()}
+PYCOCOTOOLS = "eval.backend=pycocotools"
 
 
 class NearTruth:
@@ -72,7 +73,7 @@ def test_the_tables_are_pycocotools_own_and_saved_results_give_the_same(
         assert table in first.stdout.split(heading)[1]
     metrics = json.loads(Path("out/metrics.json").read_text())
     assert metrics["bbox"]["AP"] > metrics["segm"]["AP"] > 0
-    for overrides in ([], ["eval.backend=pycocotools"]):
+    for overrides in ([], [PYCOCOTOOLS]):
         again = call(lambda: evaluate_results(Path("out/results.json"), tiny, overrides, Path("again")))  # noqa: B023
         assert again.status == 0, again.stderr
         assert again.stdout.replace("again", "out") == first.stdout
@@ -101,6 +102,21 @@ def test_predicted_mask_ious_are_compared_with_true_ones(
     assert rescored["bbox"] == plain["bbox"]
     assert Path("out/mask_calibration.png").read_bytes().startswith(b"\x89PNG")
     assert "mask IoU: " in outcome.stderr
+
+
+def test_boundary_gives_a_third_table(
+    call: Call, untrained: Path, tiny: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = read_coco(annotations=demo / "annotations/instances_val.json", images=demo / "val").records
+    monkeypatch.setattr(evaluation_program, "NumpyPredictor", lambda detector: NearTruth(records=records, side=14))
+    outcome = call(lambda: evaluate_checkpoint(untrained, ["eval.boundary=true"], Path("out")))
+    assert outcome.status == 0, outcome.stderr
+    assert "mask boundaries (boundary)" in outcome.stdout
+    assert "boundary AP50" in outcome.stdout
+    metrics = json.loads(Path("out/metrics.json").read_text())
+    assert metrics["segm"]["AP"] > metrics["boundary"]["AP"] > 0
+    refused = call(lambda: evaluate_results(Path("out/results.json"), tiny, ["eval.boundary=true", PYCOCOTOOLS], None))
+    assert "eval.backend: wanted faster_coco_eval with eval.boundary" in refused.error
 
 
 @pytest.fixture

@@ -98,13 +98,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(path=path, parameters=entries, optimizer=optimizer, info=info)
 
 
-def load_into(network: nn.Cell, checkpoint: Checkpoint) -> None:
+def load_into(network: nn.Cell, checkpoint: Checkpoint, *, except_part: str | None = None) -> None:
     """Copies the checkpoint's parameters into the network.
 
+    except_part: names that begin with this are left out on both sides.
     Raises InputError, with the network untouched, when names or shapes differ, listing what differs.
     """
-    wanted = {parameter.name: parameter for parameter in network.get_parameters()}
-    differences = list(_differences(wanted, checkpoint.parameters))
+    wanted = _without({parameter.name: parameter for parameter in network.get_parameters()}, except_part)
+    differences = list(_differences(wanted, _without(checkpoint.parameters, except_part)))
     if differences:
         listed = "\n".join(f"  {line}" for line in differences[:_LISTED])
         more = f"\n  and {len(differences) - _LISTED} more" if len(differences) > _LISTED else ""
@@ -114,6 +115,12 @@ def load_into(network: nn.Cell, checkpoint: Checkpoint) -> None:
         )
     for name, parameter in wanted.items():
         parameter.set_data(checkpoint.parameters[name])
+
+
+def _without(parameters: Mapping[str, Parameter], part: str | None) -> Mapping[str, Parameter]:
+    if part is None:
+        return parameters
+    return {name: parameter for name, parameter in parameters.items() if not name.startswith(part)}
 
 
 def _differences(wanted: Mapping[str, Parameter], got: Mapping[str, Parameter]) -> Iterator[str]:

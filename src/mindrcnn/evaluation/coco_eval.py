@@ -1,4 +1,7 @@
-"""COCO average precision of boxes and masks, by faster-coco-eval or by pycocotools, with equal numbers."""
+"""COCO average precision of boxes and masks, by faster-coco-eval or by pycocotools, with equal numbers.
+
+Boundary AP of masks (Cheng et al., Boundary IoU, 2021, arXiv:2103.16562) by faster-coco-eval alone.
+"""
 
 from __future__ import annotations
 
@@ -50,17 +53,21 @@ def evaluate(
 
     Every image of the ground truth counts, also one without results; `image_ids` and `category_ids` restrict both
     sides. Masks rank by score x iou_score where entries have one, boxes by score; the size classes of masks go by mask
-    area. Raises InputError for an unknown image, and for masks asked for where ground truth or results have none.
+    area. For "boundary" a pair's IoU is the lesser of the masks' and of their boundaries', which are 2 % of the image's
+    diagonal wide. Raises InputError for an unknown image, for masks asked for where ground truth or results have none,
+    and for boundaries asked of pycocotools.
     """
     truth = ground_truth if isinstance(ground_truth, GroundTruth) else load_ground_truth(ground_truth)
     known_images = {image["id"] for image in truth.images}
     truth = truth.subset(image_ids, category_ids)
     if not truth.categories:
         raise InputError(f"{truth.name}: wanted at least one category, got none")
-    if iou_type == "segm" and not truth.has_masks:
+    if iou_type == "boundary" and backend != "faster_coco_eval":
+        raise InputError(f"boundary evaluation: wanted the backend faster_coco_eval, got {backend}")
+    if iou_type != "bbox" and not truth.has_masks:
         lacking = next(annotation for annotation in truth.annotations if "segmentation" not in annotation)
         where = f"{truth.name}: annotations, entry {lacking['id'] - 1}"
-        raise InputError(f"{where}: wanted a segmentation for segm evaluation, got none")
+        raise InputError(f"{where}: wanted a segmentation for {iou_type} evaluation, got none")
     detections = _detections(results, truth, known_images, iou_type)
     curves = _BACKENDS[backend](truth, detections, iou_type)
     return _metrics(truth, curves, iou_type)
@@ -85,9 +92,9 @@ def _detections(
             "iscrowd": 0,
         }
         rle = to_rle(entry["segmentation"], *sizes[image_id]) if "segmentation" in entry else None
-        if iou_type == "segm":
+        if iou_type != "bbox":
             if rle is None:
-                raise InputError(f"results, entry {index}: wanted a segmentation for segm evaluation, got none")
+                raise InputError(f"results, entry {index}: wanted a segmentation for {iou_type} evaluation, got none")
             detection |= {"segmentation": rle, "area": float(mask_api.area(rle))}
             detection["score"] = entry["score"] * entry.get("iou_score", 1.0)
         else:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-IouType = Literal["bbox", "segm"]
+IouType = Literal["bbox", "segm", "boundary"]
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = ("all", "small", "medium", "large")  # order of the evaluators' area axis
 MAX_DETECTIONS = (1, 10, 100)  # order of their detections axis

@@ -10,8 +10,8 @@ from typing import Any
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.evaluation.metrics import NOTHING_TO_FIND, IouType, Metrics
 
-TITLES: dict[IouType, str] = {"bbox": "boxes (bbox)", "segm": "masks (segm)"}
-SHORT_TITLES: dict[IouType, str] = {"bbox": "box", "segm": "mask"}
+TITLES: dict[IouType, str] = {"bbox": "boxes (bbox)", "segm": "masks (segm)", "boundary": "mask boundaries (boundary)"}
+SHORT_TITLES: dict[IouType, str] = {"bbox": "box", "segm": "mask", "boundary": "boundary"}
 
 
 def summary_text(evaluations: Sequence[Metrics]) -> str:
@@ -36,7 +36,8 @@ def per_class_text(evaluations: Sequence[Metrics]) -> str:
 
 
 def metrics_document(evaluations: Sequence[Metrics]) -> dict[str, Any]:
-    """What metrics.json holds: by evaluation (bbox, segm) the twelve numbers, 0..1 or -1 for none, and the classes."""
+    """What metrics.json holds: by evaluation (bbox, segm, boundary) the twelve numbers, 0..1 or -1 for none, and the
+    classes."""
     return {
         metrics.iou_type: {
             **metrics.stats,

@@ -17,6 +17,8 @@ from mindrcnn.ops.gather import take_rows
 from mindrcnn.ops.losses import smooth_l1, softmax_cross_entropy
 from mindrcnn.ops.nms import nms_per_class
 
+Samples = tuple[Tensor, Tensor, Tensor, Tensor]
+
 
 class BoxHead(nn.Cell):
     """Two fully connected layers, then class logits (background first) and deltas per foreground class."""
@@ -36,6 +38,13 @@ class BoxHead(nn.Cell):
         return self.class_logits(hidden), self.deltas(hidden).reshape(-1, self.num_classes, 4)
 
 
+def own_class_deltas(deltas: Tensor, labels: Tensor) -> Tensor:
+    """Deltas N,4 of each row's own class, from deltas N,K,4 and labels N int32 in 1..K (0 reads class 1)."""
+    rows, num_classes = deltas.shape[:2]
+    index = ops.arange(rows).astype(ms.int32) * num_classes + ops.clamp(labels - 1, 0)
+    return ops.gather(deltas.reshape(-1, 4), index, 0)
+
+
 class BoxLoss(nn.Cell):
     """Cross entropy over all samples, smooth L1 over the positive ones; both divided by the number of samples."""
 
@@ -53,9 +62,7 @@ class BoxLoss(nn.Cell):
         self.class_weight = class_weight
         self.box_weight = box_weight
 
-    def construct(
-        self, logits: Tensor, deltas: Tensor, samples: tuple[Tensor, Tensor, Tensor, Tensor], gt_boxes: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def construct(self, logits: Tensor, deltas: Tensor, samples: Samples, gt_boxes: Tensor) -> tuple[Tensor, Tensor]:
         """logits B*S,K+1; deltas B*S,K,4; samples as RoiSampler returns them. Returns two scalars."""
         boxes, labels, valid, matched_gt = samples
         flat_labels = labels.reshape(-1)
@@ -63,10 +70,7 @@ class BoxLoss(nn.Cell):
         count = ops.clamp(weight.sum(), 1.0)
         class_loss = (softmax_cross_entropy(logits, flat_labels) * weight).sum()
 
-        num_classes = deltas.shape[1]
-        class_index = ops.clamp(flat_labels - 1, 0)  # background rows point at class 1 and weigh nothing
-        rows = ops.arange(flat_labels.shape[0]).astype(ms.int32) * num_classes + class_index
-        own_deltas = ops.gather(deltas.reshape(-1, 4), rows, 0)
+        own_deltas = own_class_deltas(deltas, flat_labels)  # background rows weigh nothing
         targets = encode(take_rows(gt_boxes, matched_gt), boxes, self.coder_weights).reshape(-1, 4)
         errors = smooth_l1(own_deltas, ops.stop_gradient(targets), self.smooth_l1_beta)
         positive = (flat_labels > 0).astype(ms.float32)
@@ -127,23 +131,44 @@ class DetectionSelector(nn.Cell):
 
 
 class BoxBranch(nn.Cell):
-    """Pooling, head, losses and selection of the second stage."""
+    """Pooling, head, losses and selection of the second stage.
+
+    train_on_pred_boxes: the mask branch trains on the boxes predicted here for the samples, not on the samples' own
+    (detectron2 TRAIN_ON_PRED_BOXES); at test time it sees predicted ones too.
+    """
 
     loss_names = ("loss_cls", "loss_box_reg")
 
-    def __init__(self, *, pooler: RoiPooler, head: BoxHead, loss: BoxLoss, selector: DetectionSelector) -> None:
+    def __init__(
+        self,
+        *,
+        pooler: RoiPooler,
+        head: BoxHead,
+        loss: BoxLoss,
+        selector: DetectionSelector,
+        train_on_pred_boxes: bool = False,
+    ) -> None:
         super().__init__()
         self.pooler = pooler
         self.head = head
         self.loss = loss
         self.selector = selector
+        self.train_on_pred_boxes = train_on_pred_boxes
 
-    def losses(
-        self, features: tuple[Tensor, ...], samples: tuple[Tensor, Tensor, Tensor, Tensor], gt_boxes: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """features P2..P6; samples as RoiSampler returns them; gt_boxes B,G,4. Returns the two losses."""
-        logits, deltas = self.head(self.pooler(features, samples[0], samples[2]))
-        return self.loss(logits, deltas, samples, gt_boxes)
+    def losses_and_samples(
+        self, features: tuple[Tensor, ...], samples: Samples, gt_boxes: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], Samples]:
+        """features P2..P6; samples as RoiSampler returns them; gt_boxes B,G,4.
+
+        Returns the two losses, and the samples as a mask branch trains on them.
+        """
+        boxes, labels, valid, matched_gt = samples
+        logits, deltas = self.head(self.pooler(features, boxes, valid))
+        losses = self.loss(logits, deltas, samples, gt_boxes)
+        if self.train_on_pred_boxes:
+            own_deltas = own_class_deltas(deltas, labels.reshape(-1)).reshape(boxes.shape)
+            boxes = ops.stop_gradient(decode(own_deltas, boxes, self.selector.coder_weights))
+        return losses, (boxes, labels, valid, matched_gt)
 
     def predict(
         self, features: tuple[Tensor, ...], proposals: Tensor, valid: Tensor, image_sizes: Tensor

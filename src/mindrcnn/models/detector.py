@@ -14,7 +14,8 @@ class TwoStageDetector(nn.Cell):
     Shape letters: B images, G ground-truth slots, A anchors, P proposals, S samples, D detections, K classes, M mask
     side, R stored mask side. Boxes are xyxy float32 in pixels of the padded network input.
 
-    A mask branch is any cell with `loss_names`, `losses(features, samples, gt)` and `predict(features, detections)`.
+    A mask branch is any cell with `loss_names`, `noise_shapes(batch)`, `losses(features, samples, gt, *noise)` and
+    `predict(features, detections)`.
     """
 
     def __init__(
@@ -38,13 +39,13 @@ class TwoStageDetector(nn.Cell):
         self.mask = mask
         self.loss_names = rpn.loss_names + box.loss_names + (mask.loss_names if mask is not None else ())
 
-    def noise_shapes(
-        self, batch: int, height: int, width: int, max_objects: int
-    ) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Shapes of rpn_noise (B,A) and roi_noise (B,P+G) for an input of height x width pixels and G object slots."""
+    def noise_shapes(self, batch: int, height: int, width: int, max_objects: int) -> tuple[tuple[int, ...], ...]:
+        """Shapes of rpn_noise (B,A), roi_noise (B,P+G) and the mask branch's own noise, if it takes any, for an input
+        of height x width pixels and G object slots."""
         anchors = self.rpn.anchors.counts(height, width)
         proposals = self.rpn.selector.count(anchors, training=True)
-        return (batch, sum(anchors)), (batch, proposals + max_objects)
+        mask_noise = self.mask.noise_shapes(batch) if self.mask is not None else ()
+        return (batch, sum(anchors)), (batch, proposals + max_objects), *mask_noise
 
     def features(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
         """Pyramid P2..P6 of images B,3,H,W (0..255)."""
@@ -61,6 +62,7 @@ class TwoStageDetector(nn.Cell):
         gt_masks: Tensor,
         rpn_noise: Tensor,
         roi_noise: Tensor,
+        *mask_noise: Tensor,
     ) -> tuple[Tensor, ...]:
         """Training losses, scalars in the order of `loss_names`.
 
@@ -72,10 +74,11 @@ class TwoStageDetector(nn.Cell):
             features, image_sizes, gt_boxes, gt_valid, gt_crowd, rpn_noise
         )
         samples = self.roi_sampler(proposals, proposal_valid, gt_boxes, gt_labels, gt_valid, gt_crowd, roi_noise)
-        losses = rpn_losses + self.box.losses(features, samples, gt_boxes)
+        box_losses, samples = self.box.losses_and_samples(features, samples, gt_boxes)
+        losses = rpn_losses + box_losses
         if self.mask is not None:
             gt = (gt_boxes, gt_labels, gt_valid, gt_crowd, gt_masks)
-            losses += self.mask.losses(features, samples, gt)
+            losses += self.mask.losses(features, samples, gt, *mask_noise)
         return losses
 
     def predict(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:

@@ -53,6 +53,10 @@ class MaskBranch(nn.Cell):
         self.max_positives = max_positives
         self.weight = weight
 
+    def noise_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
+        """None: these losses are not random."""
+        return ()
+
     def losses(self, features: tuple[Tensor, ...], samples: Samples, gt: GroundTruth) -> tuple[Tensor]:
         """features P2..P6; samples as RoiSampler returns them; gt: boxes, labels, valid, crowd, masks of the batch."""
         boxes, labels, matched_gt = self.mask_samples(samples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mindspore import Tensor, nn, ops
@@ -47,9 +47,9 @@ class LossesAndGradients(nn.Cell):
         return losses, gradients
 
 
-def sampling_order(case: Case, shapes: tuple[tuple[int, int], ...], objects: int) -> tuple[Tensor, ...]:
+def sampling_order(case: Case, shapes: Sequence[tuple[int, ...]], objects: int) -> tuple[Tensor, ...]:
     """Noise that makes samplers take candidates in index order; mmdetection counts objects before proposals."""
-    noise = [np.arange(count, dtype=np.float32) / count for _, count in shapes[:2]]
+    noise = [np.arange(shape[1], dtype=np.float32) / shape[1] for shape in shapes[:2]]
     if case.source.startswith("mmdetection"):
         noise[1] = np.roll(noise[1], -objects)
     return tuple(Tensor(values[None]) for values in noise)

@@ -36,6 +36,8 @@ class SplitEvaluator:
         if has_masks:
             dataset.require_masks()
         self.iou_types: tuple[IouType, ...] = ("bbox", "segm") if has_masks else ("bbox",)
+        if config.eval.boundary:
+            self.iou_types += ("boundary",)
         self.truth = ground_truth(config, dataset)
         if has_masks:
             require_true_masks(self.truth, dataset)

@@ -14,6 +14,7 @@ from mindspore import Tensor
 from mindrcnn.atomic import replacing
 from mindrcnn.config import Config
 from mindrcnn.config_data import INPUT_STRIDE
+from mindrcnn.config_model import PointRendConfig
 from mindrcnn.engine.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import Predictor
@@ -52,9 +53,11 @@ def export(
 
 
 def require_exportable(config: Config, file_format: Format) -> None:
-    """InputError for AIR on another device than the one that can make it."""
+    """InputError for AIR on another device than the one that can make it, and for what has no fixed shapes."""
     if file_format == "AIR" and config.device.target != "Ascend":
         raise InputError(f"--format AIR: wanted device.target=Ascend, got {config.device.target}")
+    if isinstance(config.model.mask, PointRendConfig) and config.model.mask.dynamic:
+        raise InputError("model.mask.dynamic: wanted false for an export, which has fixed shapes, got true")
 
 
 def input_size(config: Config, size: tuple[int, int] | None) -> tuple[int, int]:

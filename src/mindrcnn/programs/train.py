@@ -43,6 +43,7 @@ from mindrcnn.programs.trained_model import NumpyPredictor
 logger = logging.getLogger(__name__)
 
 RUNS = Path("runs")  # where run folders are made
+MASK_BRANCH = "mask."  # what the names of a mask branch's parameters begin with
 
 
 def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None, *, resume: bool = False) -> int:
@@ -130,13 +131,23 @@ def build_initialised_detector(config: Config, num_classes: int, resumed: Checkp
     if resumed is not None:
         load_into(detector, resumed)
     elif config.train.init_checkpoint:
-        load_into(detector, load_checkpoint(Path(config.train.init_checkpoint)))
+        load_initial(detector, load_checkpoint(Path(config.train.init_checkpoint)))
     else:
         load_backbone_weights(detector.backbone, config.model.backbone)
     frozen = freeze(detector, config.train.freeze)
     if frozen:
         logger.info("%d parameters are frozen by train.freeze", len(frozen))
     return detector
+
+
+def load_initial(detector: TwoStageDetector, checkpoint: Checkpoint) -> None:
+    """Loads a checkpoint, but for the mask branch where the checkpoint's is of another type, or missing."""
+    ours = {parameter.name for parameter in detector.get_parameters() if parameter.name.startswith(MASK_BRANCH)}
+    if not ours or ours & checkpoint.parameters.keys():
+        load_into(detector, checkpoint)
+        return
+    load_into(detector, checkpoint, except_part=MASK_BRANCH)
+    logger.info("%s has no mask branch of this type: it starts anew", checkpoint.path)
 
 
 def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:

@@ -1,0 +1,176 @@
+"""PointRend: masks predicted point by point where they are uncertain (Kirillov et al., 2020, arXiv:1912.08193).
+
+Semantics of detectron2 projects/PointRend. Letters in shapes: B images, S samples or D detections of an image, N boxes
+of all images, K classes, P points of a box, R side of the stored masks. Points are (x, y) in shares of their box.
+"""
+
+import mindspore as ms
+from mindspore import Tensor, nn, ops
+
+from mindrcnn.models.mask_branch import GroundTruth, Samples, own_class
+from mindrcnn.models.point_rend_heads import CoarseHead, PointHead
+from mindrcnn.models.roi_pooling import POOLED_STRIDES
+from mindrcnn.models.row_choice import RowChoice, put_back, take
+from mindrcnn.ops.losses import bce_with_logits
+from mindrcnn.ops.mask_targets import crop_masks
+from mindrcnn.ops.point_sample import cell_table, point_sample, points_in_boxes, points_in_image, sample_cells
+from mindrcnn.ops.subdivision import cell_centres, doubled, grid_points, uncertain_cells, uncertain_points, write_cells
+
+# Samples along each axis of one cell of the coarse target. A cell is a seventh of the object: the one sample that does
+# for Mask R-CNN's 28 would decide about too much.
+TARGET_SAMPLES = 4
+
+Rows = tuple[Tensor, Tensor, Tensor]  # boxes N,4; labels N int32; image N int32
+
+
+class TrainingPoints(nn.Cell):
+    """Points that train the point head: the uncertain ones of many random candidates, and some at random.
+
+    count: points a box. oversampling: candidates as a multiple of it. importance: share of uncertain ones.
+    """
+
+    def __init__(self, *, count: int, oversampling: float, importance: float) -> None:
+        super().__init__()
+        self.candidates = int(count * oversampling)
+        self.uncertain = int(count * importance)
+        self.noise_count = self.candidates + count - self.uncertain
+
+    def construct(self, logits: Tensor, noise: Tensor) -> Tensor:
+        """logits N,M,M; noise N,noise_count,2 uniform in [0, 1): candidates, then the random points. Returns N,P,2."""
+        if self.uncertain == 0:
+            return noise[:, self.candidates :]
+        chosen = uncertain_points(logits, noise[:, : self.candidates], self.uncertain)
+        return ops.concat((chosen, noise[:, self.candidates :]), axis=1)
+
+
+class PointRendBranch(nn.Cell):
+    """A coarse mask of each box from a regular grid of points, refined at points by a second head.
+
+    subdivision_steps: times that the coarse mask doubles its side; subdivision_points: the most uncertain cells that
+    are predicted anew after each. Doublings after which these would be all cells are skipped: the first grid that has
+    more is where prediction begins.
+    """
+
+    loss_names = ("loss_mask", "loss_mask_point")
+
+    def __init__(
+        self,
+        *,
+        coarse_head: CoarseHead,
+        point_head: PointHead,
+        training_points: TrainingPoints,
+        subdivision_steps: int,
+        subdivision_points: int,
+        choose_rows: RowChoice,
+        max_positives: int,
+        coarse_weight: float,
+        point_weight: float,
+    ) -> None:
+        super().__init__()
+        self.coarse_head = coarse_head
+        self.point_head = point_head
+        self.training_points = training_points
+        self.choose_rows = choose_rows
+        self.max_positives = max_positives
+        self.coarse_weight = coarse_weight
+        self.point_weight = point_weight
+        self.subdivision_points = subdivision_points
+        self.first_side, self.steps = coarse_head.side, subdivision_steps
+        while self.steps > 0 and (2 * self.first_side) ** 2 <= subdivision_points:
+            self.first_side, self.steps = 2 * self.first_side, self.steps - 1
+
+    def noise_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
+        """Shape of the noise that `losses` takes for a batch of images."""
+        return ((batch, self.max_positives, self.training_points.noise_count, 2),)
+
+    def losses(
+        self, features: tuple[Tensor, ...], samples: Samples, gt: GroundTruth, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """features P2..P6; samples as RoiSampler returns them; gt: boxes, labels, valid, crowd, masks of the batch;
+        noise B,max_positives,noise_count,2 uniform in [0, 1)."""
+        boxes, labels, _, matched_gt = samples
+        count = min(self.max_positives, boxes.shape[1])
+        positive = labels[:, :count] > 0
+        slots = self.choose_rows(positive)
+        rows = self.rows(boxes[:, :count], labels[:, :count], slots)
+        weight = take(positive, slots).astype(ms.float32)
+        objects = rows[2] * gt[0].shape[1] + take(matched_gt[:, :count], slots)
+
+        table = cell_table(features[0])
+        coarse = self.coarse(features[0], table, rows)
+        coarse_logits = own_class(coarse, rows[1])
+        points = self.training_points(ops.stop_gradient(coarse_logits), take(noise[:, :count], slots))
+        point_logits = self.refine(features[0], table, rows, coarse, points)
+        coarse_errors = bce_with_logits(coarse_logits, self.coarse_targets(rows, objects, gt)).mean(axis=(1, 2))
+        point_errors = bce_with_logits(point_logits, self.point_targets(rows, objects, gt, points)).mean(axis=1)
+        scale = 1 / ops.clamp(weight.sum(), 1.0)
+        return (
+            (coarse_errors * weight).sum() * scale * self.coarse_weight,
+            (point_errors * weight).sum() * scale * self.point_weight,
+        )
+
+    def predict(
+        self, features: tuple[Tensor, ...], detections: tuple[Tensor, Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """detections (boxes B,D,4, scores B,D, labels B,D, valid B,D).
+
+        Returns mask probabilities B,D,M,M of each detection's class in its own box, zeros in unused slots, and mask
+        scores B,D, here the class scores. M is the coarse side after all doublings.
+        """
+        boxes, scores, labels, valid = detections
+        slots = self.choose_rows(valid)
+        rows = self.rows(boxes, labels, slots)
+        table = cell_table(features[0])
+        coarse = self.coarse(features[0], table, rows)
+        side = self.first_side
+        masks = self.refine(features[0], table, rows, coarse, grid_points(slots.shape[0], side))
+        masks = masks.reshape((-1, side, side))
+        for _ in range(self.steps):
+            masks, side = doubled(masks), 2 * side
+            cells = uncertain_cells(masks, self.subdivision_points)
+            refined = self.refine(features[0], table, rows, coarse, cell_centres(cells, side))
+            masks = write_cells(masks, cells, refined)
+        return put_back(ops.sigmoid(masks), slots, valid), scores
+
+    def rows(self, boxes: Tensor, labels: Tensor, slots: Tensor) -> Rows:
+        """The chosen slots of boxes B,S,4 and labels B,S."""
+        return ops.stop_gradient(take(boxes, slots)), take(labels, slots), slots // boxes.shape[1]
+
+    def fine(self, feature: Tensor, table: Tensor, rows: Rows, points: Tensor) -> Tensor:
+        """Features N,P,C at points N,P,2, from P2 (B,C,H,W) given also as a table of cells."""
+        boxes, _, image = rows
+        cells = points_in_image(boxes, points) / POOLED_STRIDES[0]
+        return sample_cells(table, image, feature.shape[2], feature.shape[3], cells)
+
+    def coarse(self, feature: Tensor, table: Tensor, rows: Rows) -> Tensor:
+        """Coarse logits N,K,M,M from a regular grid of points."""
+        resolution = self.coarse_head.resolution
+        grid = self.fine(feature, table, rows, grid_points(rows[1].shape[0], resolution))
+        return self.coarse_head(grid.transpose(0, 2, 1).reshape((-1, feature.shape[1], resolution, resolution)))
+
+    def refine(self, feature: Tensor, table: Tensor, rows: Rows, coarse: Tensor, points: Tensor) -> Tensor:
+        """Logits N,P of the rows' own classes at points N,P,2."""
+        return self.point_head(self.fine(feature, table, rows, points), point_sample(coarse, points), rows[1])
+
+    def coarse_targets(self, rows: Rows, objects: Tensor, gt: GroundTruth) -> Tensor:
+        """N,M,M float32: 1 where the object, numbered through the batch, covers at least half of the cell."""
+        gt_boxes, _, _, _, gt_masks = gt
+        side, stored = self.coarse_head.side, gt_masks.shape[-1]
+        bits = crop_masks(
+            gt_masks.reshape((1, -1, stored, stored)),
+            gt_boxes.reshape((1, -1, 4)),
+            objects.expand_dims(0),
+            rows[0].expand_dims(0),
+            side * TARGET_SAMPLES,
+        )
+        cells = bits.reshape((-1, side, TARGET_SAMPLES, side, TARGET_SAMPLES)).mean(axis=(2, 4))
+        return ops.stop_gradient((cells >= 0.5).astype(ms.float32))
+
+    def point_targets(self, rows: Rows, objects: Tensor, gt: GroundTruth, points: Tensor) -> Tensor:
+        """N,P float32 in 0..1: the object's stored mask read bilinearly at points N,P,2 of the rows' boxes."""
+        gt_boxes, _, _, _, gt_masks = gt
+        stored = gt_masks.shape[-1]
+        own_boxes = ops.gather(gt_boxes.reshape((-1, 4)), objects, 0)
+        cells = points_in_boxes(own_boxes, points_in_image(rows[0], points)) * stored
+        labels = sample_cells(gt_masks.reshape((-1, 1)), objects, stored, stored, cells)
+        return ops.stop_gradient(labels[..., 0])
