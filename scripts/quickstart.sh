@@ -1,27 +1,37 @@
 #!/usr/bin/env bash
-# From a fresh clone to a trained, evaluated and drawn Mask R-CNN on the demo data.
+# From a fresh clone to a trained, evaluated and drawn detector on the demo data.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: bash scripts/quickstart.sh
+usage: bash scripts/quickstart.sh [--model faster_rcnn|mask_rcnn|ms_rcnn|point_rend]
 
-Sets up the environment, makes the demo data, trains Mask R-CNN MobileNetV1-FPN on it, evaluates the best checkpoint and
-draws its predictions on the validation images. A second call trains again, into a new folder under runs/.
+Sets up the environment, makes the demo data, trains a detector (Mask R-CNN unless --model says otherwise) on
+MobileNetV1-FPN, evaluates the best checkpoint and draws its predictions on the validation images. A second call trains
+again, into a new folder under runs/.
 TEXT
 }
 
-case "${1:-}" in
-    "") ;;
-    -h | --help) usage; exit 0 ;;
-    *) usage >&2; echo "quickstart.sh: unknown argument: $1" >&2; exit 2 ;;
+refuse() { usage >&2; echo "quickstart.sh: $*" >&2; exit 2; }
+
+model=mask_rcnn
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -h | --help) usage; exit 0 ;;
+        --model) [ $# -ge 2 ] || refuse "--model: wanted a model, got nothing"; model="$2"; shift 2 ;;
+        *) refuse "unknown argument: $1" ;;
+    esac
+done
+case "$model" in
+    faster_rcnn | mask_rcnn | ms_rcnn | point_rend) ;;
+    *) refuse "--model: wanted faster_rcnn, mask_rcnn, ms_rcnn or point_rend, got $model" ;;
 esac
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
 step() { printf '\n== %s (%d s so far)\n' "$*" "$SECONDS"; }
 
-config=configs/demo/mask_rcnn_mobilenet_v1.yaml
+config="configs/demo/${model}_mobilenet_v1.yaml"
 data=demo_data
 run="runs/quickstart-$(date +%Y%m%d-%H%M%S)"
 

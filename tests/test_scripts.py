@@ -200,6 +200,24 @@ def test_quickstart_runs_every_step_in_order_and_says_where_things_lie(sandbox: 
         assert f"{sandbox.root}/{run}/{name}" in closing
 
 
+def test_quickstart_trains_the_model_asked_for(sandbox: Sandbox) -> None:
+    assert sandbox.run("scripts/quickstart.sh", "--model", "faster_rcnn").returncode == 0
+    assert sandbox.calls("train.py")[0].startswith("train.py configs/demo/faster_rcnn_mobilenet_v1.yaml ")
+
+
+@pytest.mark.parametrize(("arguments", "got"), [(("--model", "yolo"), "got yolo"), (("--model",), "got nothing")])
+def test_quickstart_names_a_model_that_it_does_not_know(sandbox: Sandbox, arguments: tuple[str, ...], got: str) -> None:
+    process = sandbox.run("scripts/quickstart.sh", *arguments)
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].endswith(got)
+    assert sandbox.calls("") == []
+
+
+@pytest.mark.parametrize("model", ["faster_rcnn", "mask_rcnn"])
+def test_quickstart_has_a_configuration_for_each_model(model: str) -> None:
+    assert (REPOSITORY / "configs" / "demo" / f"{model}_mobilenet_v1.yaml").is_file()
+
+
 def test_quickstart_again_keeps_the_demo_data_and_starts_a_new_run(sandbox: Sandbox) -> None:
     sandbox.run("scripts/quickstart.sh")
     first = sandbox.calls("train.py")

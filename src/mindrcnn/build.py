@@ -37,7 +37,7 @@ from mindrcnn.models.fpn import FPN
 from mindrcnn.models.mask_branch import MaskBranch, MaskHead
 from mindrcnn.models.pixels import PixelNormalizer
 from mindrcnn.models.proposals import ProposalSelector
-from mindrcnn.models.roi_pooling import RoiPooler
+from mindrcnn.models.roi_pooling import AdaptiveRoiPooler, RoiPooler
 from mindrcnn.models.roi_sampling import RoiSampler
 from mindrcnn.models.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
 from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
@@ -104,8 +104,10 @@ def build_rpn(config: ModelConfig) -> RegionProposalNetwork:
     )
 
 
-def build_pooler(config: RoiAlignConfig, resolution: int) -> RoiPooler:
+def build_pooler(config: RoiAlignConfig, resolution: int) -> nn.Cell:
     """ROIAlign of one output size."""
+    if config.sampling_ratio == 0:
+        return AdaptiveRoiPooler(resolution=resolution, aligned=config.aligned)
     return RoiPooler(resolution=resolution, sampling_ratio=config.sampling_ratio, aligned=config.aligned)
 
 

@@ -30,8 +30,10 @@ class BackboneConfig:
     stride_in: Literal["3x3", "1x1"] = key(
         "3x3", "ResNet only: which convolution of a bottleneck has the stride; 3x3 is pytorch style, 1x1 caffe style."
     )
-    norm: Literal["frozen", "batch"] = key(
-        "frozen", "frozen: stored statistics and affine, never trained; batch: ordinary trainable batch norm."
+    norm: Literal["frozen", "frozen_statistics", "batch"] = key(
+        "frozen",
+        "frozen: stored statistics and affine, never trained (detectron2); frozen_statistics: the affine trains "
+        "(mmdetection's norm_eval); batch: ordinary batch norm.",
     )
     frozen_stages: int = key(
         2,
@@ -125,7 +127,13 @@ class RoiAlignConfig:
     """Pooling of box features from the pyramid."""
 
     aligned: bool = key(True, "Half-pixel corrected sampling (detectron2 v2); false is the legacy form (torchvision).")
-    sampling_ratio: int = key(2, "Sample points per bin and axis.", low=1, high=8)
+    sampling_ratio: int = key(
+        2,
+        "Sample points per bin and axis (2: torchvision, maskrcnn-benchmark); 0: as many as the bin has feature cells "
+        "(detectron2, mmdetection), exact for their weights and slower.",
+        low=0,
+        high=8,
+    )
 
 
 @dataclass(frozen=True)

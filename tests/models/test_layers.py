@@ -55,7 +55,7 @@ def randomise(layer: ConvNorm, rng: np.random.Generator) -> dict[str, np.ndarray
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("norm", ["frozen", "batch"])
+@pytest.mark.parametrize("norm", ["frozen", "frozen_statistics", "batch"])
 def test_forward(case, norm, mode):
     setting = CASES[case]
     rng = np.random.default_rng(3)
@@ -76,38 +76,44 @@ def test_forward(case, norm, mode):
     np.testing.assert_allclose(layer(Tensor(x)).asnumpy(), wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_frozen_gradient_is_the_one_through_stored_statistics(mode):
-    """Finite differences with respect to the weight; nothing else takes a gradient."""
+TRAINED = {"frozen": ["conv.weight"], "frozen_statistics": ["conv.weight", "norm.gamma", "norm.beta"]}
+
+
+@pytest.mark.parametrize("norm", TRAINED)
+def test_gradient_is_the_one_through_stored_statistics(norm, mode):
+    """Finite differences with respect to what trains, and nothing else does."""
     rng = np.random.default_rng(5)
-    layer = ConvNorm(in_channels=3, out_channels=4, kernel_size=3, norm="frozen", activation="none")
+    layer = ConvNorm(in_channels=3, out_channels=4, kernel_size=3, norm=norm, activation="none")
     randomise(layer, rng)
     x = Tensor(rng.normal(size=(2, 3, 6, 6)).astype(np.float32))
     towards = Tensor(rng.normal(size=(2, 4, 6, 6)).astype(np.float32))
-    assert [parameter.name for parameter in layer.trainable_params()] == ["conv.weight"]
+    trained = layer.trainable_params()
+    assert [parameter.name for parameter in trained] == TRAINED[norm]
 
     def loss(x):
         return (layer(x) * towards).sum()
 
-    _, (weight_gradient,) = ms.value_and_grad(loss, None, layer.trainable_params())(x)
-    gradient = weight_gradient.asnumpy()
-    weight = layer.conv.weight.asnumpy()
-    for index in [(0, 0, 0, 0), (1, 2, 1, 1), (3, 1, 2, 0)]:
-        values = []
-        for step in (0.5, -0.5):  # the output is linear in the weight, so a large step is exact and drowns rounding
-            moved = weight.copy()
-            moved[index] += step
-            layer.conv.weight.set_data(Tensor(moved))
-            values.append(float(loss(x).asnumpy()))
-        layer.conv.weight.set_data(Tensor(weight))
-        assert gradient[index] == pytest.approx(values[0] - values[1], rel=1e-3, abs=1e-3)
+    _, gradients = ms.value_and_grad(loss, None, trained)(x)
+    for parameter, gradient in zip(trained, gradients, strict=True):
+        value = parameter.asnumpy()
+        for index in ((0, 0, 0, 0), (1, 2, 1, 1), (3, 1, 2, 0)):
+            place = index[: value.ndim]
+            losses = []
+            for step in (0.5, -0.5):  # the output is linear in each of them: a large step is exact and drowns rounding
+                moved = value.copy()
+                moved[place] += step
+                parameter.set_data(Tensor(moved))
+                losses.append(float(loss(x).asnumpy()))
+            parameter.set_data(Tensor(value))
+            assert gradient.asnumpy()[place] == pytest.approx(losses[0] - losses[1], rel=1e-3, abs=1e-3)
 
 
-def test_both_norms_hold_the_same_parameters():
+def test_all_norms_hold_the_same_parameters():
     shapes = [
         {name: tuple(p.shape) for name, p in ConvNorm(norm=norm, **CASES["3x3"]).parameters_dict().items()}
-        for norm in ("frozen", "batch")
+        for norm in ("frozen", "frozen_statistics", "batch")
     ]
-    assert shapes[0] == shapes[1]
+    assert shapes[0] == shapes[1] == shapes[2]
     assert set(shapes[0]) == {"conv.weight", *(f"norm.{part}" for part in NORM_PARTS)}
 
 

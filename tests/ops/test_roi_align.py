@@ -1,10 +1,13 @@
 """Region pooling against written values, loops over samples, and differences."""
 
+import math
+
 import numpy as np
 import pytest
 from mindspore import Tensor
 
 from mindrcnn.ops.roi_align import fpn_level, roi_align
+from mindrcnn.ops.roi_align_adaptive import roi_align_adaptive
 
 STRIDES = (4, 8, 16, 32)
 RESOLUTION = 3
@@ -25,29 +28,33 @@ def bilinear(feature: np.ndarray, y: float, x: float) -> np.ndarray:
     return (1 - ly) * upper + ly * lower
 
 
-def pool_loop(feature: np.ndarray, box: np.ndarray, stride: float, aligned: bool) -> np.ndarray:
-    x1, y1, x2, y2 = box.astype(np.float64) / stride - (0.5 if aligned else 0)
+def pool_loop(feature: np.ndarray, box: np.ndarray, stride: float, aligned: bool, ratio: int) -> np.ndarray:
+    # in float32, as all implementations do: it decides which side of a whole number a bin of 5 cells lies
+    x1, y1, x2, y2 = box / np.float32(stride) - np.float32(0.5 if aligned else 0)
     width, height = x2 - x1, y2 - y1
     if not aligned:
         width, height = max(width, 1), max(height, 1)
+    down, across = (ratio or math.ceil(side / RESOLUTION) for side in (height, width))
     result = np.zeros((len(feature), RESOLUTION, RESOLUTION))
     for row in range(RESOLUTION):
         for column in range(RESOLUTION):
-            for i in range(RATIO):
-                for j in range(RATIO):
-                    y = y1 + (row + (i + 0.5) / RATIO) * height / RESOLUTION
-                    x = x1 + (column + (j + 0.5) / RATIO) * width / RESOLUTION
-                    result[:, row, column] += bilinear(feature, y, x) / RATIO**2
+            for i in range(down):
+                for j in range(across):
+                    y = y1 + (row + (i + 0.5) / down) * height / RESOLUTION
+                    x = x1 + (column + (j + 0.5) / across) * width / RESOLUTION
+                    result[:, row, column] += bilinear(feature, y, x) / (down * across)
     return result
 
 
-def roi_align_loop(features: list[np.ndarray], boxes: np.ndarray, valid: np.ndarray, aligned: bool) -> np.ndarray:
+def roi_align_loop(
+    features: list[np.ndarray], boxes: np.ndarray, valid: np.ndarray, aligned: bool, ratio: int
+) -> np.ndarray:
     results = []
     for image in range(len(boxes)):
         for box, is_valid in zip(boxes[image], valid[image], strict=True):
             side = np.sqrt(max(box[2] - box[0], 0) * max(box[3] - box[1], 0))
             level = 0 if side < 112 else 1 if side < 224 else 2 if side < 448 else 3
-            pooled = pool_loop(features[level][image], box, STRIDES[level], aligned)
+            pooled = pool_loop(features[level][image], box, STRIDES[level], aligned, ratio)
             results.append(pooled if is_valid else np.zeros_like(pooled))
     return np.stack(results)
 
@@ -70,6 +77,22 @@ def pool_aligned(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, 
 
 def pool_legacy(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
     return pool(False, p2, p3, p4, p5, boxes, valid)
+
+
+def pool_adaptive(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
+    return roi_align_adaptive((p2, p3, p4, p5), STRIDES, boxes, valid, resolution=RESOLUTION, aligned=True)
+
+
+def pool_adaptive_legacy(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
+    return roi_align_adaptive((p2, p3, p4, p5), STRIDES, boxes, valid, resolution=RESOLUTION, aligned=False)
+
+
+FORMS = [
+    (pool_aligned, True, RATIO),
+    (pool_legacy, False, RATIO),
+    (pool_adaptive, True, 0),
+    (pool_adaptive_legacy, False, 0),
+]
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +119,12 @@ def boxes_of_all_kinds() -> np.ndarray:
     return np.stack([first, np.roll(first, 4, axis=0) + np.float32(1.37)])
 
 
-@pytest.mark.parametrize(("function", "aligned"), [(pool_aligned, True), (pool_legacy, False)])
-def test_boxes_of_all_kinds_against_loops(run, pyramid, function, aligned) -> None:
+@pytest.mark.parametrize(("function", "aligned", "ratio"), FORMS)
+def test_boxes_of_all_kinds_against_loops(run, pyramid, function, aligned, ratio) -> None:
     boxes = boxes_of_all_kinds()
     valid = np.ones(boxes.shape[:2], bool)
     valid[0, 2] = valid[1, 0] = False
-    expected = roi_align_loop(pyramid, boxes, valid, aligned)
+    expected = roi_align_loop(pyramid, boxes, valid, aligned, ratio)
     boxes[1, 0] = np.nan  # invalid: whatever is there must not matter
     pooled = run(function, *pyramid, boxes, valid)
     assert pooled.shape == (18, 3, RESOLUTION, RESOLUTION)
@@ -109,13 +132,13 @@ def test_boxes_of_all_kinds_against_loops(run, pyramid, function, aligned) -> No
     assert (pooled[[2, 9]] == 0).all()
 
 
-@pytest.mark.parametrize(("function", "aligned"), [(pool_aligned, True), (pool_legacy, False)])
-def test_boxes_without_area(run, pyramid, function, aligned) -> None:
+@pytest.mark.parametrize(("function", "aligned", "ratio"), FORMS)
+def test_boxes_without_area(run, pyramid, function, aligned, ratio) -> None:
     boxes = np.zeros((2, 9, 4), np.float32)
     boxes[0, 1:4] = (50, 60, 50, 60), (50, 60, 50, 90), (0, 0, 100, 0)
     boxes[1] = 33
     valid = np.ones((2, 9), bool)
-    expected = roi_align_loop(pyramid, boxes, valid, aligned)
+    expected = roi_align_loop(pyramid, boxes, valid, aligned, ratio)
     np.testing.assert_allclose(run(function, *pyramid, boxes, valid), expected, atol=1e-5)
 
 
@@ -140,21 +163,21 @@ def test_ramp_of_detectron2(run) -> None:
     )
 
 
-@pytest.mark.parametrize(("function", "aligned"), [(pool_aligned, True), (pool_legacy, False)])
-def test_gradient_against_differences(gradients, pyramid, function, aligned) -> None:
+@pytest.mark.parametrize(("function", "aligned", "ratio"), FORMS)
+def test_gradient_against_differences(gradients, pyramid, function, aligned, ratio) -> None:
     boxes = boxes_of_all_kinds()
     valid = np.ones(boxes.shape[:2], bool)
     valid[0, 1] = False
     sens = np.random.default_rng(2).standard_normal((18, 3, RESOLUTION, RESOLUTION)).astype(np.float32)
     results = gradients(function, sens, *pyramid, boxes, valid)
-    base = roi_align_loop(pyramid, boxes, valid, aligned)
+    base = roi_align_loop(pyramid, boxes, valid, aligned, ratio)
     for level, result in enumerate(results[:4]):
         touched = np.argwhere(result != 0)
         assert len(touched) > 9
         for cell in [tuple(touched[place]) for place in (0, 1, len(touched) // 2, -2, -1)] + [(1, 2, 0, 0)]:
             changed = [feature.astype(np.float64) for feature in pyramid]
             changed[level][cell] += 1  # the op is linear in the features, so a step of 1 is exact
-            change = roi_align_loop(changed, boxes, valid, aligned) - base
+            change = roi_align_loop(changed, boxes, valid, aligned, ratio) - base
             np.testing.assert_allclose(result[cell], (change * sens).sum(), atol=1e-4)
     assert (results[4] == 0).all()  # none to the boxes
 

@@ -79,7 +79,7 @@ def _add_object(
     new = SceneObject(name, visible, area, crowd=False)
     if not all(_recognisable(item) for item in [*hidden, new]):
         return objects
-    _paint(image, coverage, rng)
+    _paint(image, coverage, name, rng)
     return [*hidden, new]
 
 
@@ -93,7 +93,7 @@ def _draw_crowd(image: RGBImage, rng: np.random.Generator) -> SceneObject:
         centre = middle + rng.normal(scale=0.09 * min(canvas), size=2)
         tiny = draw_shape(name, centre=centre, diameter=rng.uniform(*CROWD_DIAMETER), canvas=canvas, rng=rng)
         coverage = np.maximum(coverage, tiny)
-    _paint(image, coverage, rng)
+    _paint(image, coverage, name, rng)
     visible = coverage >= 128
     return SceneObject(name, visible, float(visible.sum()), crowd=True)
 
@@ -111,11 +111,11 @@ def _recognisable(item: SceneObject) -> bool:
     return pixels >= MIN_PIXELS and pixels >= MIN_VISIBLE * item.area
 
 
-def _paint(image: RGBImage, coverage: Bitmap, rng: np.random.Generator) -> None:
-    """Fills what is covered with a vivid texture, which no background has."""
+def _paint(image: RGBImage, coverage: Bitmap, name: str, rng: np.random.Generator) -> None:
+    """Fills what is covered with a vivid texture of the class's colours; no background is vivid."""
     left, top, width, height = cv2.boundingRect(coverage)
     part = np.s_[top : top + height, left : left + width]
-    first = vivid_colour(rng)
+    first = vivid_colour(name, rng)
     fill = texture((height, width), rng, first=first, second=first * rng.uniform(*SHADE), noise=6.0)
     alpha = coverage[part][:, :, None].astype(np.uint16)
     image[part] = (image[part] * (255 - alpha) + fill * alpha + 127) // 255

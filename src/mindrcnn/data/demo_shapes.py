@@ -38,6 +38,11 @@ SHAPES: dict[str, tuple[tuple[Doubles, ...], float]] = {
     "cross": ((np.array(_CROSS, dtype=np.float64),), 20.0),
 }
 
+HUES = 180  # OpenCV's colour circle in 8 bits
+# Classes have colours as things in nature do: a help, but neighbours share half of theirs, so that only the outline
+# tells them apart for certain.
+HUE_SPREAD = 22.5
+
 MAX_ASPECT = 1.2  # a shape's width over its height, or the other way round
 
 
@@ -63,9 +68,11 @@ def muted_colour(rng: np.random.Generator) -> Colour:
     return rng.uniform(40, 120) + rng.uniform(-20, 20, size=3)
 
 
-def vivid_colour(rng: np.random.Generator) -> Colour:
-    """(3,) RGB, 0..255: saturated and bright, as objects are."""
-    hue, saturation, value = rng.uniform(0, 180), rng.uniform(130, 255), rng.uniform(190, 255)
+def vivid_colour(name: str, rng: np.random.Generator) -> Colour:
+    """(3,) RGB, 0..255: saturated and bright, as objects are, and of the hues that shapes of this name have."""
+    middle = HUES / len(SHAPES) * list(SHAPES).index(name)
+    hue = (middle + rng.uniform(-HUE_SPREAD, HUE_SPREAD)) % HUES
+    saturation, value = rng.uniform(130, 255), rng.uniform(190, 255)
     pixel = np.array([[[hue, saturation, value]]], dtype=np.uint8)
     return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float64)
 

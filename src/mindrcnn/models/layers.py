@@ -13,27 +13,31 @@ from mindrcnn.models.initializers import msra_normal
 
 NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
-Norm = Literal["frozen", "batch"]
+Norm = Literal["frozen", "frozen_statistics", "batch"]
 Activation = Literal["relu", "relu6", "none"]
 
 
 class FrozenBatchNorm(nn.Cell):
-    """Batch norm whose statistics and affine never change (detectron2 FrozenBatchNorm2d), as a scale and a shift.
+    """Batch norm whose statistics never change, as a scale and a shift.
 
-    Its parameters have the names and shapes of `nn.BatchNorm2d`, so checkpoints serve both.
+    Without `affine_trains` nothing of it trains (detectron2's FrozenBatchNorm2d), with it gamma and beta do
+    (mmdetection's norm_eval). Its parameters have the names and shapes of `nn.BatchNorm2d`, so checkpoints serve both.
     """
 
-    def __init__(self, *, channels: int) -> None:
+    def __init__(self, *, channels: int, affine_trains: bool) -> None:
         super().__init__()
-        self.gamma = Parameter(ops.ones(channels), name="gamma", requires_grad=False)
-        self.beta = Parameter(ops.zeros(channels), name="beta", requires_grad=False)
+        self.affine_trains = affine_trains
+        self.gamma = Parameter(ops.ones(channels), name="gamma", requires_grad=affine_trains)
+        self.beta = Parameter(ops.zeros(channels), name="beta", requires_grad=affine_trains)
         self.moving_mean = Parameter(ops.zeros(channels), name="moving_mean", requires_grad=False)
         self.moving_variance = Parameter(ops.ones(channels), name="moving_variance", requires_grad=False)
 
     def construct(self) -> tuple[Tensor, Tensor]:
-        """Scale [C] and shift [C], constants to the gradient."""
+        """Scale [C] and shift [C]; constants to the gradient unless the affine trains."""
         scale = self.gamma * ops.rsqrt(self.moving_variance + NORM_EPS)
         shift = self.beta - self.moving_mean * scale
+        if self.affine_trains:
+            return scale, shift
         return ops.stop_gradient(scale), ops.stop_gradient(shift)
 
 
@@ -73,8 +77,8 @@ class ConvNorm(nn.Cell):
             has_bias=False,
             weight_init=weight_init or msra_normal(),
         )
-        self.frozen = norm == "frozen"
-        self.norm = FrozenBatchNorm(channels=out_channels) if self.frozen else nn.BatchNorm2d(out_channels, NORM_EPS)
+        self.frozen = norm != "batch"
+        self.norm = _batch_norm(norm, out_channels)
         self.convolve = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=pad, stride=stride, group=groups)
         self.bias_add = ops.BiasAdd()
         self.activation = _activation(activation)
@@ -86,6 +90,12 @@ class ConvNorm(nn.Cell):
         else:
             x = self.norm(self.conv(x))
         return self.activation(x)
+
+
+def _batch_norm(norm: Norm, channels: int) -> nn.Cell:
+    if norm == "batch":
+        return nn.BatchNorm2d(channels, NORM_EPS)
+    return FrozenBatchNorm(channels=channels, affine_trains=norm == "frozen_statistics")
 
 
 def _activation(name: Activation) -> nn.Cell:

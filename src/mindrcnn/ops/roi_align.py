@@ -17,14 +17,14 @@ from mindrcnn.ops.boxes import area
 
 # FPN (https://arxiv.org/abs/1612.03144, equation 1): boxes from 224 x 224 up, the ImageNet input size, are pooled from
 # P4, and each level serves sides twice as long as the one before. Compared as areas, the edges are exact.
-_LEVEL_EDGES = (112.0**2, 224.0**2, 448.0**2)
+LEVEL_EDGES = (112.0**2, 224.0**2, 448.0**2)
 
 
 def fpn_level(boxes: Tensor) -> Tensor:
     """Level of boxes [..., 4] (input pixels) as an index [...] int32 into (P2, P3, P4, P5)."""
     box_area = area(boxes)
     level = ops.zeros_like(box_area).astype(ms.int32)
-    for edge in _LEVEL_EDGES:
+    for edge in LEVEL_EDGES:
         level = level + (box_area >= edge).astype(ms.int32)
     return level
 
@@ -53,8 +53,8 @@ def roi_align(
     points = resolution * sampling_ratio
     valid = valid.reshape((count, 1)).astype(ms.float32)
     boxes = ops.stop_gradient(ops.where(valid > 0, boxes.reshape((count, 4)), 0.0))
-    height, width, stride, first_cell = _level_geometry(features, strides, fpn_level(boxes), slots)
-    low, high = _feature_box(boxes, stride, aligned)
+    height, width, stride, first_cell = level_geometry(features, strides, fpn_level(boxes), slots)
+    low, high = feature_box(boxes, stride, aligned)
     x_first, x_second, x_weight, x_inside = _axis_points(low[:, 0], high[:, 0], width, points)
     y_first, y_second, y_weight, y_inside = _axis_points(low[:, 1], high[:, 1], height, points)
 
@@ -86,7 +86,7 @@ def _pool_rows(table: Tensor, row_starts: Tensor, columns: Tensor, weights: Tens
     return ops.bmm(ops.stop_gradient(weights.expand_dims(1) * bins), values)
 
 
-def _level_geometry(
+def level_geometry(
     features: tuple[Tensor, ...], strides: tuple[int, ...], level: Tensor, slots: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """For each box [N, 1]: its level's height, width and stride (float32), and in the table of all cells of all levels
@@ -110,7 +110,7 @@ def _pick(values: Sequence[int], level: Tensor) -> Tensor:
     return ops.gather(Tensor(values, ms.int32), level, 0).expand_dims(1)
 
 
-def _feature_box(boxes: Tensor, stride: Tensor, aligned: bool) -> tuple[Tensor, Tensor]:
+def feature_box(boxes: Tensor, stride: Tensor, aligned: bool) -> tuple[Tensor, Tensor]:
     """Corners [N, 2] each of boxes [N, 4] in coordinates where feature cell j has its centre at j."""
     low, high = boxes[:, :2] / stride, boxes[:, 2:] / stride
     if aligned:

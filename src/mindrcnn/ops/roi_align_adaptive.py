@@ -1,0 +1,113 @@
+"""Pooling with as many sample points as a bin has feature cells: sampling_ratio 0 of detectron2 and mmdetection.
+
+How many points a box takes differs from box to box, so here the shapes follow cells instead of points: a box covers a
+bounded number of cells of its level, a bin's mean over its points is a weighted sum of these cells, and a cell lies
+near at most five points of a bin along an axis, whatever their number. Slower than roi_align's two points an axis, by
+about the ratio of cells to points, and exact.
+
+Letters in shapes as in roi_align.py; T the most cells that a box may cover.
+"""
+
+import mindspore as ms
+from mindspore import Tensor, ops
+
+from mindrcnn.ops.roi_align import LEVEL_EDGES, feature_box, fpn_level, level_geometry
+
+# Points are more than half a cell apart, and those that count for a cell lie less than one cell from it, or at that
+# distance where the border continues.
+_POINTS_NEAR_A_CELL = 5
+_LEAST_STEP = 1e-6  # cells between points; keeps the division finite on boxes without extent
+_CHUNKS = 4  # gathered cells exist for a quarter of T at a time
+
+
+def roi_align_adaptive(
+    features: tuple[Tensor, ...],
+    strides: tuple[int, ...],
+    boxes: Tensor,
+    valid: Tensor,
+    *,
+    resolution: int,
+    aligned: bool,
+) -> Tensor:
+    """ROIAlign as roi_align.py describes it, with ceil(bin side in cells) sample points of each bin along each axis.
+
+    Arguments and result as of roi_align(). Boxes lie inside the image.
+    """
+    images, slots = valid.shape
+    count, channels = images * slots, features[0].shape[1]
+    valid = valid.reshape((count, 1)).astype(ms.float32)
+    boxes = ops.stop_gradient(ops.where(valid > 0, boxes.reshape((count, 4)), 0.0))
+    height, width, stride, first_cell = level_geometry(features, strides, fpn_level(boxes), slots)
+    low, high = feature_box(boxes, stride, aligned)
+    x_start, x_count = _covered(low[:, :1], high[:, :1], width)
+    y_start, y_count = _covered(low[:, 1:], high[:, 1:], height)
+
+    table = ops.concat([feature.transpose(0, 2, 3, 1).reshape((-1, channels)) for feature in features])
+    chunk = -(-_most_cells(features, strides) // _CHUNKS)
+    pooled = ops.zeros((count, resolution * resolution, channels), ms.float32)
+    for number in range(_CHUNKS):
+        place = ops.tile((ops.arange(chunk) + number * chunk).astype(ms.float32).expand_dims(0), (count, 1))
+        row = ops.floor((place + 0.5) / x_count)
+        x, y = x_start + place - row * x_count, y_start + row
+        covered = (row < y_count).astype(ms.float32) * valid
+        x_weights = _cell_weights(x, low[:, :1], high[:, :1], width, resolution)
+        y_weights = _cell_weights(y, low[:, 1:], high[:, 1:], height, resolution) * covered.expand_dims(1)
+        weights = y_weights.expand_dims(2) * x_weights.expand_dims(1)
+        weights = ops.stop_gradient(weights.reshape((count, resolution * resolution, chunk)))
+        cells = first_cell + (covered * (y * width + x)).astype(ms.int32)
+        values = ops.gather(table, cells.reshape(-1), 0).reshape((count, chunk, channels))
+        pooled = pooled + ops.bmm(weights, values)
+    return pooled.reshape((count, resolution, resolution, channels)).transpose(0, 3, 1, 2)
+
+
+def _most_cells(features: tuple[Tensor, ...], strides: tuple[int, ...]) -> int:
+    """Cells that a box of the largest area of its level may touch, in the worst shape, on any level."""
+    most = 0
+    for index in range(len(features)):
+        rows, columns = features[index].shape[2:]
+        cells = rows * columns
+        if index < len(LEVEL_EDGES):
+            area = LEVEL_EDGES[index] / strides[index] ** 2
+            longest = max(rows, columns) + 2.0
+            # a box of w x h cells touches at most w + 3 by h + 3; for a fixed area that is most where it is longest
+            cells = min(cells, int(area + 3 * (longest + area / longest) + 9))
+        most = max(most, cells)
+    return most
+
+
+def _covered(low: Tensor, high: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    """First cell and number of cells, [N, 1] float32 each, that points between low and high [N, 1] may touch."""
+    zero = ops.zeros_like(length)
+    first = ops.minimum(ops.maximum(ops.floor(low), zero), length - 1)
+    last = ops.minimum(ops.maximum(ops.floor(high) + 1, zero), length - 1)
+    return first, ops.relu(last - first) + 1
+
+
+def _cell_weights(cell: Tensor, low: Tensor, high: Tensor, length: Tensor, resolution: int) -> Tensor:
+    """Weight of cells [N, T] in the mean over each bin's points along one axis: [N, resolution, T].
+
+    low, high [N, 1] in cells; length [N, 1], the number of cells.
+    """
+    count, cells = cell.shape
+    shape = (count, resolution, cells)
+    side = (high - low) / resolution
+    points = ops.ceil(side)
+    used = ops.relu(points - 1) + 1  # at least 1, so that a box without extent divides by it
+    step = side / used
+    bins = ops.arange(resolution).astype(ms.float32).reshape((1, resolution))
+    start = ops.tile((low + bins * side).expand_dims(2), (1, 1, cells))
+    cell = ops.tile(cell.expand_dims(1), (1, resolution, 1))
+    step = ops.tile(step.expand_dims(2), (1, resolution, cells))
+    points = ops.tile(points.expand_dims(2), (1, resolution, cells))
+    last = ops.tile((length - 1).expand_dims(2), (1, resolution, cells))
+    # the first point that is less than a cell before this one; with a step near 0 there is but one point
+    first = ops.relu(ops.ceil((cell - 1 - start) / (ops.relu(step - _LEAST_STEP) + _LEAST_STEP) - 0.5))
+    weight = ops.zeros(shape, ms.float32)
+    for near in range(_POINTS_NEAR_A_CELL):
+        index = first + near
+        point = start + (index + 0.5) * step
+        inside = ops.logical_and(point >= -1, point <= last + 1)
+        inside = ops.logical_and(inside, index < points)
+        distance = ops.abs(ops.minimum(ops.relu(point), last) - cell)
+        weight = weight + ops.relu(1 - distance) * inside.astype(ms.float32)
+    return weight / ops.tile(used.expand_dims(2), (1, resolution, cells))
