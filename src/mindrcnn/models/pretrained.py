@@ -59,7 +59,11 @@ def load_backbone(backbone: nn.Cell, path: Path) -> LoadReport:
     Raises InputError, and leaves the backbone as it was, unless the file fits exactly: a parameter without an entry, an
     entry without a parameter (save those known to be of no use), another shape, a value that is not finite.
     """
-    file = read_weights(path)
+    return fill_backbone(backbone, read_weights(path))
+
+
+def fill_backbone(backbone: nn.Cell, file: WeightsFile) -> LoadReport:
+    """The same with a file that has been read."""
     layout = _layout_of(backbone, file)
     values, used = _collect(backbone, file, layout)
     left = sorted(set(file.arrays) - used)
@@ -69,7 +73,7 @@ def load_backbone(backbone: nn.Cell, path: Path) -> LoadReport:
     _check(file, layout, parameters, values, unexpected=[name for name in left if name not in dropped])
     for name, parameter in parameters.items():
         parameter.set_data(Tensor.from_numpy(values[name]))
-    return LoadReport(path=path, layout=layout.title, loaded=tuple(parameters), dropped=dropped)
+    return LoadReport(path=file.path, layout=layout.title, loaded=tuple(parameters), dropped=dropped)
 
 
 def _layout_of(backbone: nn.Cell, file: WeightsFile) -> Layout:

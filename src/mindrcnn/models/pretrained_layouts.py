@@ -169,5 +169,5 @@ OUR_BACKBONE = Layout(
     block=_our_block,
     norm=MINDSPORE_NORM,
     separator=".",
-    dropped=re.compile(r"(?!)"),
+    dropped=re.compile(r"mindrcnn\..*"),  # configuration and checksum
 )

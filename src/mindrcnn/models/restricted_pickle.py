@@ -63,8 +63,8 @@ class _Dtype:
         self.dtype = np.dtype(str(name))
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        order = str(state[1])
-        self.dtype = self.dtype.newbyteorder(order if order in "<>" else "=")
+        if str(state[1]) == ">":
+            self.dtype = self.dtype.newbyteorder(">")
 
 
 class _Array:
