@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import maskrcnn_benchmark, zoo_faster_rcnn, zoo_mask_rcnn_mobilenet
 
 from mindrcnn.convert.coco_classes import COCO_CLASSES, COCO_IDS
 from mindrcnn.convert.families import FAMILIES
@@ -35,7 +34,7 @@ def parameters(result: Imported) -> dict[str, np.ndarray]:
 def assert_complete(result: Imported, state) -> None:
     report = result.report
     assert set(report.used) | set(report.ignored) == set(state)
-    assert not (report.leftover or report.missing or report.partly or report.constants)
+    assert [report.leftover, report.missing, report.partly, report.constants] == [[], {}, {}, []]
     assert set(report.filled) == set(result.detector.parameters_dict())
     assert len({use.ours for use in report.used.values()}) == len(report.used)
 
@@ -130,15 +129,15 @@ def test_older_names_of_torchvision(reference_state):
 
 
 @pytest.mark.parametrize(
-    ("make", "family", "mask"),
+    ("library", "family", "mask"),
     [
-        (maskrcnn_benchmark, "maskrcnn-benchmark", True),
-        (zoo_faster_rcnn, "mindspore-zoo", False),
-        (zoo_mask_rcnn_mobilenet, "mindspore-zoo", True),
+        ("maskrcnn_benchmark", "maskrcnn-benchmark", True),
+        ("zoo_faster_rcnn", "mindspore-zoo", False),
+        ("zoo_mask_rcnn_mobilenet", "mindspore-zoo", True),
     ],
 )
-def test_libraries_with_legacy_conventions(make, family, mask):
-    state = make()
+def test_libraries_with_legacy_conventions(library, family, mask, made_up_state):
+    state = made_up_state(library)
     result = imported(state)
     assert_complete(result, state)
     assert f": {family}, " in result.report.title
@@ -147,18 +146,18 @@ def test_libraries_with_legacy_conventions(make, family, mask):
     ours = parameters(result)
     bias = next(value for name, value in state.items() if re.search(r"(cls_score|cls_scores)\.bias$", name))
     np.testing.assert_array_equal(ours["box.head.class_logits.bias"], bias)
-    deltas = next(value for name, value in state.items() if re.search(r"predictor.bbox_pred\.bias|reg_scores\.bias", name))
+    deltas = next(
+        value for name, value in state.items() if re.search(r"predictor.bbox_pred\.bias|reg_scores\.bias", name)
+    )
     np.testing.assert_array_equal(ours["box.head.deltas.bias"], deltas[4:])
     assert ours["box.head.fc1.weight"].shape == (1024, 12544)
 
 
-def test_dense_layers_of_the_zoo_are_transposed():
-    state = zoo_faster_rcnn()
+def test_dense_layers_of_the_zoo_are_transposed(made_up_state):
+    state = made_up_state("zoo_faster_rcnn")
     state["rcnn.cls_scores.weight"] = np.random.default_rng(0).normal(size=(1024, 81)).astype(np.float32)
     result = imported(state)
-    np.testing.assert_array_equal(
-        parameters(result)["box.head.class_logits.weight"], state["rcnn.cls_scores.weight"].T
-    )
+    np.testing.assert_array_equal(parameters(result)["box.head.class_logits.weight"], state["rcnn.cls_scores.weight"].T)
     assert result.report.used["rcnn.cls_scores.weight"].change == "transposed"
 
 
@@ -204,21 +203,27 @@ def test_style_of_mmdetection(reference_state):
 
 
 def test_overrides_win(reference_state):
-    result = imported(reference_state("d2_faster_rcnn_r50"), overrides=("model.roi_align.sampling_ratio=2", "name=mine"))
+    result = imported(
+        reference_state("d2_faster_rcnn_r50"), overrides=("model.roi_align.sampling_ratio=2", "name=mine")
+    )
     assert result.config.model.roi_align.sampling_ratio == 2
     assert result.config.name == "mine"
 
 
 def test_a_missing_pyramid_level(reference_state):
     state = {k: v for k, v in reference_state("d2_mask_rcnn_r50").items() if "fpn_lateral3" not in k}
-    with pytest.raises(InputError, match=r"lacks 2 parameters: neck.laterals.1.weight \(backbone.fpn_lateral3.weight\)"):
+    with pytest.raises(
+        InputError, match=r"lacks 2 parameters: neck.laterals.1.weight \(backbone.fpn_lateral3.weight\)"
+    ):
         imported(state)
 
 
 def test_something_left_over(reference_state):
     state = dict(reference_state("tv_faster_rcnn_r50"))
     state["roi_heads.keypoint_head.0.weight"] = np.zeros((8, 8, 3, 3), np.float32)
-    with pytest.raises(InputError, match=r"1 parameters without a place in this model: roi_heads.keypoint_head.0.weight"):
+    with pytest.raises(
+        InputError, match=r"1 parameters without a place in this model: roi_heads.keypoint_head.0.weight"
+    ):
         imported(state)
     assert imported(state, allow_leftover=True).report.leftover == ["roi_heads.keypoint_head.0.weight"]
 
@@ -256,3 +261,23 @@ def test_a_file_of_another_model(change, family, message, reference_state):
     with pytest.raises(InputError, match=message) as error:
         imported(change(reference_state("d2_faster_rcnn_r50")), family)
     assert str(error.value).startswith("weights.pth")
+
+
+def test_shared_parameters_of_the_zoo(made_up_state):
+    state = made_up_state("zoo_faster_rcnn")
+    first, copy = ("rpn_with_loss.rpn_convs_list.0.rpn_cls.bias", "rpn_with_loss.rpn_convs_list.3.rpn_cls.bias")
+    state[copy] = state[first].copy()
+    used = imported(state).report.used
+    assert used[first].ours == used[copy].ours == "rpn.head.objectness.bias"
+    state[copy] = state[first] + 1
+    with pytest.raises(InputError, match=rf"weights.pth: {copy}: wanted the values of {first}"):
+        imported(state)
+
+
+def test_half_precision_becomes_single(reference_state):
+    state = dict(reference_state("d2_faster_rcnn_r50"))
+    name = "roi_heads.box_head.fc2.bias"
+    state[name] = state[name].astype(np.float16)
+    result = imported(state)
+    assert result.report.used[name].change == "float16 -> float32"
+    np.testing.assert_array_equal(parameters(result)["box.head.fc2.bias"], state[name].astype(np.float32))

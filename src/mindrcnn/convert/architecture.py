@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
-from mindrcnn.convert.families import Family
+from mindrcnn.convert.families import Entry, Family
 from mindrcnn.convert.names import MAX_CONVS
 from mindrcnn.errors import InputError
 
@@ -43,7 +41,7 @@ class Architecture:
 class Probe:
     """Shapes of a file's parameters under our names."""
 
-    def __init__(self, *, path: Path, family: Family, entries: Mapping[str, tuple[str, NDArray]]) -> None:
+    def __init__(self, *, path: Path, family: Family, entries: Mapping[str, Entry]) -> None:
         self.path = path
         self.family = family
         self.entries = entries
@@ -53,7 +51,7 @@ class Probe:
         source = self.family.table.source(ours)
         if source is None or source not in self.entries:
             return None
-        shape = tuple(self.entries[source][1].shape)
+        shape = tuple(self.entries[source].value.shape)
         return shape[::-1] if self.family.transposed.fullmatch(ours) else shape
 
     def required(self, ours: str, part: str) -> tuple[int, ...]:

@@ -86,13 +86,10 @@ MMDET_STYLE = {"ms_rcnn": "caffe", "point_rend": "caffe"}
 ZOO_MOBILENET = {"backbone": {"norm": "batch", "frozen_stages": 0}}
 
 LEGACY = "boxes there count pixels with +1 and anchors are centred on (w - 1) / 2: shifts of up to half a pixel remain"
-NOT_REPRESENTED: Mapping[str, tuple[str, ...]] = {
-    "maskrcnn-benchmark": (LEGACY,),
-    "mindspore-zoo": (
-        LEGACY,
-        "the ResNet's stem there pads its pooling behind the map only: its features are shifted by a pixel",
-    ),
-}
+NOT_REPRESENTED: Mapping[str, tuple[str, ...]] = {"maskrcnn-benchmark": (LEGACY,), "mindspore-zoo": (LEGACY,)}
+ZOO_RESNET = (
+    "the zoo's ResNet pads its first pooling behind the map, where here it is padded in front: a shift by a pixel"
+)
 ZOO_MASKS = "the pyramid of the zoo's Mask R-CNN upsamples bilinearly; nearest neighbour here"
 
 # Pixels of backbones that are imported alone, by the title of their layout.

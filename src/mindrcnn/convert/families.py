@@ -57,14 +57,23 @@ _COMMON = (
 )
 
 
-def normalised(arrays: Mapping[str, NDArray], family: Family) -> dict[str, tuple[str, NDArray]]:
-    """The table's name -> name in the file and value. InputError where two different values get one name."""
-    result: dict[str, tuple[str, NDArray]] = {}
+@dataclass(frozen=True)
+class Entry:
+    """A value and the file's names of it, several where the library shares it."""
+
+    names: tuple[str, ...]
+    value: NDArray
+
+
+def normalised(arrays: Mapping[str, NDArray], family: Family) -> dict[str, Entry]:
+    """Entries by the table's names. InputError where two different values get one name."""
+    result: dict[str, Entry] = {}
     for name, value in arrays.items():
         normal = family.table.normal(name)
-        if normal in result and not np.array_equal(result[normal][1], value):
-            raise InputError(f"{name} and {result[normal][0]}: wanted equal values, as they are shared there")
-        result.setdefault(normal, (name, value))
+        shared = result.get(normal)
+        if shared is not None and not np.array_equal(shared.value, value):
+            raise InputError(f"{name}: wanted the values of {shared.names[0]}, as they are one parameter there")
+        result[normal] = Entry((*(shared.names if shared else ()), name), value)
     return result
 
 

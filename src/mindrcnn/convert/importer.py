@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ def import_detector(file: WeightsFile, family: Family | None, options: Options) 
             f"{file.path}: wanted a detector named as in {', '.join(FAMILIES)}; got names like "
             f"{shortened(sorted(file.arrays)[:4])}"
         )
-    entries = normalised(file.arrays, family)
+    with naming(file.path):
+        entries = normalised(file.arrays, family)
     architecture = describe(Probe(path=file.path, family=family, entries=entries))
     classes = choose_classes(
         architecture.classes,
@@ -87,17 +89,24 @@ def import_detector(file: WeightsFile, family: Family | None, options: Options) 
     detector = build_detector(config.model, len(classes.names))
     parameters = detector.parameters_dict()
     fresh = {name: parameter.asnumpy() for name, parameter in parameters.items()}
-    try:
+    with naming(file.path):
         values = map_parameters(entries, fresh, family=family, classes=classes, report=report)
-    except InputError as error:
-        raise InputError(f"{file.path}: {error}") from error
-    check(file.path, report, allow_leftover=options.allow_leftover)
+    check(report, allow_leftover=options.allow_leftover)
     for name, value in values.items():
         parameters[name].set_data(Tensor.from_numpy(value))
     return Imported(detector=detector, config=config, classes=classes, report=report)
 
 
-def check(path: Path, report: Report, *, allow_leftover: bool) -> None:
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Puts the file in front of the message of an InputError."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def check(report: Report, *, allow_leftover: bool) -> None:
     """InputError where something of either side is left."""
     faults = []
     if report.missing:
@@ -174,8 +183,9 @@ def style_of(file: WeightsFile, family: Family, architecture: Architecture, give
 def notes_on(family: Family, architecture: Architecture) -> tuple[str, ...]:
     """What of the source's conventions the configuration cannot express."""
     notes = conventions.NOT_REPRESENTED.get(family.name, ())
-    if family.name == "mindspore-zoo" and architecture.mask_type:
-        notes += (conventions.ZOO_MASKS,)
+    if family.name == "mindspore-zoo":
+        notes += (conventions.ZOO_MASKS,) if architecture.mask_type else ()
+        notes += () if architecture.backbone == "mobilenet_v1" else (conventions.ZOO_RESNET,)
     return tuple(f"not represented: {note}" for note in notes)
 
 

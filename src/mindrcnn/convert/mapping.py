@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mindrcnn.convert.class_axes import NEW, axes_of, fill_new, to_ours
 from mindrcnn.convert.classes import ClassChoice
-from mindrcnn.convert.families import Family
+from mindrcnn.convert.families import Entry, Family
 from mindrcnn.convert.report import Report, Use
 from mindrcnn.errors import InputError
 from mindrcnn.models.pretrained_layouts import LEFT_OUT
@@ -18,7 +18,7 @@ Arrays = Mapping[str, NDArray]
 
 
 def map_parameters(
-    entries: Mapping[str, tuple[str, NDArray]], fresh: Arrays, *, family: Family, classes: ClassChoice, report: Report
+    entries: Mapping[str, Entry], fresh: Arrays, *, family: Family, classes: ClassChoice, report: Report
 ) -> dict[str, NDArray]:
     """Values of our parameters, as far as the file has them; the report is filled in.
 
@@ -31,9 +31,9 @@ def map_parameters(
         if source is None or source not in entries:
             _without_source(ours, initial, source, values, report)
             continue
-        name, value = entries[source]
-        values[ours], change = convert(ours, value, initial, family=family, classes=classes, name=name)
-        report.used[name] = Use(ours, change)
+        entry = entries[source]
+        values[ours], change = convert(ours, entry.value, initial, family=family, classes=classes, name=entry.names[0])
+        report.used |= {name: Use(ours, change) for name in entry.names}
         if axes_of(ours) and NEW in classes.pick:
             report.partly[ours] = f"{classes.pick.count(NEW)} of {len(classes.pick)} classes start from initial values"
         else:
@@ -48,7 +48,7 @@ def convert(
     """Our parameter from the source's, and what was done to it in words, empty for a plain copy."""
     if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
         raise InputError(f"{name}: wanted finite numbers")
-    changes = []
+    changes = [] if value.dtype == np.float32 else [f"{value.dtype} -> float32"]
     result = value
     if family.transposed.fullmatch(ours):
         result = result.T
@@ -93,8 +93,8 @@ def _without_source(
         report.missing[ours] = source or "name for it"
 
 
-def _sort_out_the_rest(entries: Mapping[str, tuple[str, NDArray]], family: Family, report: Report) -> None:
-    for normal, (name, _) in entries.items():
-        if name not in report.used:
+def _sort_out_the_rest(entries: Mapping[str, Entry], family: Family, report: Report) -> None:
+    for normal, entry in entries.items():
+        if entry.names[0] not in report.used:
             rest = report.ignored if family.table.ignored.fullmatch(normal) else report.leftover
-            rest.append(name)
+            rest.extend(entry.names)
