@@ -193,6 +193,7 @@ def test_style_of_mmdetection(reference_state):
     assert any("--style" in note for note in guessed.report.notes)
     given = imported(state, style="caffe").config.model
     assert (given.pixel.channel_order, given.pixel.std, given.backbone.stride_in) == ("bgr", (1.0, 1.0, 1.0), "1x1")
+    assert (guessed.config.model.backbone.norm, given.backbone.norm) == ("frozen_statistics", "frozen")
     config = "backbone=dict(type='ResNet', style='caffe')"
     names = tuple(f"thing {i}" for i in range(80))
     file = WeightsFile(Path("a.pth"), "torch", state, {"meta": {"config": config, "CLASSES": names}})

@@ -8,6 +8,7 @@ import pytest
 from mindrcnn.build import build_detector
 from mindrcnn.config_model import MaskRCNNConfig, ModelConfig
 from mindrcnn.convert.classes import choose_classes
+from mindrcnn.convert.export import export_state
 from mindrcnn.convert.families import FAMILIES, detect_family, normalised
 from mindrcnn.convert.mapping import map_parameters
 from mindrcnn.convert.report import Report
@@ -71,6 +72,10 @@ def test_other_mask_branches(case, kind, spelling, mask_rcnn_shapes, reference_s
     if kind == "point_rend":
         head = "roi_heads.mask_point_head" if spelling == "older" else "roi_heads.mask_head.point_head"
         np.testing.assert_array_equal(values["mask.point_head.fcs.1.weight"], state[f"{head}.fc2.weight"][:, :, 0])
+        back = export_state(values, family)
+        for name, value in reference_state(case).items():
+            np.testing.assert_array_equal(back.pop(name), value, err_msg=name)
+        assert back == {}
     else:
         source = state["roi_head.mask_iou_head.convs.0.weight"]
         np.testing.assert_array_equal(values["mask.iou_head.convs.0.weight"], source)

@@ -39,7 +39,7 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = {
         "roi_align": {"aligned": True, "sampling_ratio": 0},
     },
     "mmdet": {
-        "backbone": {"norm": "frozen_statistics", "frozen_stages": 2},
+        "backbone": {"frozen_stages": 2},
         "rpn": {"normalizer": "sampled", "low_quality": "overwrite", "low_quality_min_iou": 0.3},
         "roi_align": {"aligned": True, "sampling_ratio": 0},
     },
@@ -82,6 +82,11 @@ MASK_SWITCHES: Mapping[tuple[str, str], Mapping[str, Any]] = {
 }
 # The ImageNet weights of the published mmdetection configurations, by the type of the mask branch; others: pytorch.
 MMDET_STYLE = {"ms_rcnn": "caffe", "point_rend": "caffe"}
+# Its published configurations train the scale and shift of the norms in pytorch style only.
+MMDET_NORM: Mapping[str, Mapping[str, Any]] = {
+    "pytorch": {"backbone": {"norm": "frozen_statistics"}},
+    "caffe": {"backbone": {"norm": "frozen"}},
+}
 # MobileNetV1 of the zoo trains its norms, on the same pixels.
 ZOO_MOBILENET = {"backbone": {"norm": "batch", "frozen_stages": 0}}
 

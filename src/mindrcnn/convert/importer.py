@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import mindspore as ms
 from mindspore import Tensor
 
 from mindrcnn.build import build_detector
@@ -86,6 +87,7 @@ def import_detector(file: WeightsFile, family: Family | None, options: Options) 
     config = configuration(family, architecture, classes, style, options)
     report = Report(title=f"{file.path}: {family.name}, {architecture}")
     report.notes += [*style_note, *notes_on(family, architecture), *classes.notes]
+    ms.set_seed(config.train.seed + 1)  # of new classes' values; MindSpore takes no 0
     detector = build_detector(config.model, len(classes.names))
     parameters = detector.parameters_dict()
     fresh = {name: parameter.asnumpy() for name, parameter in parameters.items()}
@@ -127,6 +129,7 @@ def configuration(
     model = conventions.merged(
         conventions.SWITCHES[family.name],
         conventions.STYLES.get(style, {}),
+        conventions.MMDET_NORM.get(style, {}) if family.name == "mmdet" else {},
         conventions.ZOO_MOBILENET if architecture.backbone == "mobilenet_v1" else {},
         conventions.MASK_SWITCHES.get((family.name, architecture.mask_type), {}) if architecture.mask_type else {},
     )
