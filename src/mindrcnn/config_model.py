@@ -42,7 +42,9 @@ class BackboneConfig:
         high=5,
     )
     weights: str = key(
-        "", "ImageNet weights: local file or https URL (torchvision .pth, mindcv .ckpt, .npz); empty: none."
+        "",
+        "ImageNet weights: local file or https URL (torchvision .pth, detectron2 .pkl, mindcv .ckpt, .npz); empty: "
+        "none.",
     )
     weights_sha256: str = key(
         "", "Expected SHA-256 of the weights file (at least 8 leading hex digits); empty: not checked."

@@ -1,5 +1,6 @@
 """Reading weights files: what is written comes back, anything else is an error and never runs."""
 
+import json
 import pickle
 import re
 import zipfile
@@ -135,4 +136,112 @@ def test_other_files_are_an_error(tmp_path):
     ]
     for path, wanted in faults:
         with pytest.raises(InputError, match=wanted):
+            read_weights(path)
+
+
+class CallsPrint:
+    """Pickles as a call of print."""
+
+    def __reduce__(self):
+        return (print, ("the file ran code",))
+
+
+def test_pickle_of_arrays_reads_back(tmp_path):
+    path = tmp_path / "model.pkl"
+    for protocol in (2, 3, 4):
+        path.write_bytes(pickle.dumps({"model": SMALL, "__author__": "someone", "epoch": np.float64(3)}, protocol))
+        file = read_weights(path)
+        assert file.kind == "pickle"
+        assert file.meta == {"__author__": "someone", "epoch": 3.0}
+        assert set(file.arrays) == set(SMALL)
+        for name, value in SMALL.items():
+            np.testing.assert_array_equal(file.arrays[name], value)
+            assert file.arrays[name].dtype == value.dtype
+
+
+def test_arrays_in_other_orders(tmp_path):
+    values = {"big": np.arange(3, dtype=">f4"), "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3))}
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(values, protocol=2))
+    arrays = read_weights(path).arrays
+    for name, value in values.items():
+        np.testing.assert_array_equal(arrays[name], value)
+
+
+def test_pickle_of_python_2(tmp_path):
+    """There raw bytes were texts: numpy's state of an array holds them as a str."""
+    path = tmp_path / "R-50.pkl"
+    data = np.array([1.5, -2.0], np.float32).tobytes()
+    text = b"U" + bytes([len(data)]) + data
+    path.write_bytes(
+        b"\x80\x02}U\x05conv1cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01K\x02\x85cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+        b"\x89" + text + b"tbs."
+    )
+    np.testing.assert_array_equal(read_weights(path).arrays["conv1"], np.array([1.5, -2.0], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("tree", "wanted"),
+    [
+        ({"model": {"a": CallsPrint()}}, "print"),
+        ({"model": {"a": np.array([{}], object)}}, "'O8' is not plain numbers"),
+        ({"model": {"a": "text"}}, "got str as 'a'"),
+        ([1], "got list"),
+        (zipfile.ZipInfo("a"), "zipfile.ZipInfo is not part of a state dict"),
+    ],
+)
+def test_disallowed_pickle_of_arrays_is_an_error_and_is_not_run(tree, wanted, tmp_path, capfd):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(tree, protocol=2))
+    with pytest.raises(InputError, match=re.escape(wanted)) as error:
+        read_weights(path)
+    assert str(path) in str(error.value)
+    assert "ran code" not in capfd.readouterr().out
+
+
+def test_truncated_pickle_is_an_error(tmp_path):
+    path = tmp_path / "model.pkl"
+    whole = pickle.dumps({"model": SMALL}, protocol=2)
+    for length in np.linspace(0, len(whole) - 1, 20).astype(int):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=re.escape(str(path))):
+            read_weights(path)
+
+
+def test_state_dict_inside_a_dict(honest_pickle, tmp_path):
+    """As training scripts save it, beside an optimizer, numbers and their command line."""
+    inner = honest_pickle({"a": np.zeros((2, 2), np.float32)})[2:-1]
+    for wrapper in (b"model", b"state_dict"):
+        key = b"X" + len(wrapper).to_bytes(4, "little") + wrapper
+        arguments = b"X\x04\x00\x00\x00argscargparse\nNamespace\n)R}X\x01\x00\x00\x00kK\x01sb"
+        pickled = b"\x80\x02}(" + key + inner + b"X\x05\x00\x00\x00epochK\x07" + arguments + b"u."
+        file = read_weights(hostile_zip(tmp_path / "whole.pth", pickled))
+        assert list(file.arrays) == ["a"]
+        assert file.meta["epoch"] == 7
+
+
+def safetensors_bytes(header: dict, body: bytes) -> bytes:
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + body
+
+
+def test_safetensors(tmp_path):
+    path = tmp_path / "a.safetensors"
+    body = np.arange(6, dtype=np.float32).tobytes()
+    header = {"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}
+    path.write_bytes(safetensors_bytes(header, body))
+    np.testing.assert_array_equal(read_weights(path).arrays["w"], np.arange(6, dtype=np.float32).reshape(2, 3))
+    faults = [
+        path.read_bytes()[:-1],
+        path.read_bytes()[:20],
+        b"",
+        safetensors_bytes({"w": {"dtype": "F32", "shape": [2, 4], "data_offsets": [0, 24]}}, body),
+        safetensors_bytes({"w": {"dtype": "BF16", "shape": [12], "data_offsets": [0, 24]}}, body),
+        safetensors_bytes({"w": 3}, body),
+        safetensors_bytes([], body),
+    ]
+    for content in faults:
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=re.escape(str(path))):
             read_weights(path)

@@ -5,89 +5,32 @@ The reference's arrays were made by torchvision itself from weights that `golden
 
 import importlib.util
 import json
-import re
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
-from mindrcnn.build import build_detector
-from mindrcnn.config_model import (
-    AnchorConfig,
-    BackboneConfig,
-    BoxConfig,
-    MaskRCNNConfig,
-    ModelConfig,
-    RoiAlignConfig,
-    RPNConfig,
-    TrainTestPair,
-)
+from mindrcnn.convert.importer import Imported, Options, import_detector
 from mindrcnn.data.frame import Frame
 from mindrcnn.data.masks import Polygons
 from mindrcnn.models.detector import Predictor, TrainingLosses, TwoStageDetector
+from mindrcnn.models.weights_file import WeightsFile
 from mindrcnn.ops.boxes import pairwise_iou
 
-NUM_CLASSES = 90  # torchvision keeps COCO's category ids as labels
 MASK_SIDE = 112
-PAIR = TrainTestPair(train=2000, test=1000)
-
-
-def block(match: re.Match[str]) -> str:
-    return f"backbone.stage{int(match[1]) + 1}.{match[2]}"
-
-
-# torchvision parameter name -> ours, first match wins
-RENAMES: list[tuple[str, Any]] = [
-    (r"^backbone\.body\.layer(\d)\.(\d+)\.downsample\.0\.", lambda m: f"{block(m)}.shortcut.conv."),
-    (r"^backbone\.body\.layer(\d)\.(\d+)\.downsample\.1\.", lambda m: f"{block(m)}.shortcut.norm."),
-    (r"^backbone\.body\.layer(\d)\.(\d+)\.conv(\d)\.", lambda m: f"{block(m)}.conv{m[3]}.conv."),
-    (r"^backbone\.body\.layer(\d)\.(\d+)\.bn(\d)\.", lambda m: f"{block(m)}.conv{m[3]}.norm."),
-    (r"^backbone\.body\.conv1\.", "backbone.stem.conv1.conv."),
-    (r"^backbone\.body\.bn1\.", "backbone.stem.conv1.norm."),
-    (r"^backbone\.fpn\.inner_blocks\.(\d)\.0\.", r"neck.laterals.\1."),
-    (r"^backbone\.fpn\.layer_blocks\.(\d)\.0\.", r"neck.outputs.\1."),
-    (r"^rpn\.head\.conv\.0\.0\.", "rpn.head.conv."),
-    (r"^rpn\.head\.cls_logits\.", "rpn.head.objectness."),
-    (r"^rpn\.head\.bbox_pred\.", "rpn.head.deltas."),
-    (r"^roi_heads\.box_head\.fc6\.", "box.head.fc1."),
-    (r"^roi_heads\.box_head\.fc7\.", "box.head.fc2."),
-    (r"^roi_heads\.box_predictor\.cls_score\.", "box.head.class_logits."),
-    (r"^roi_heads\.box_predictor\.bbox_pred\.", "box.head.deltas."),
-    (r"^roi_heads\.mask_head\.(\d)\.0\.", r"mask.head.convs.\1."),
-    (r"^roi_heads\.mask_predictor\.conv5_mask\.", "mask.head.upsample."),
-    (r"^roi_heads\.mask_predictor\.mask_fcn_logits\.", "mask.head.mask_logits."),
-]
-NORM_LEAVES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
 @dataclass
 class Reference:
-    """One parity case: what torchvision computed, and the parameters it used, under our names."""
+    """One parity case: what torchvision computed, and the state dict it used."""
 
     arrays: dict[str, np.ndarray]
-    parameters: dict[str, np.ndarray]
-    names: dict[str, str]
+    state: dict[str, np.ndarray]
     polygons: list
-
-
-def our_name(name: str) -> str:
-    for pattern, replacement in RENAMES:
-        renamed, count = re.subn(pattern, replacement, name)
-        if count:
-            stem, leaf = renamed.rsplit(".", 1)
-            return f"{stem}.{NORM_LEAVES[leaf]}" if stem.endswith("norm") else renamed
-    raise AssertionError(f"no name for {name}")
-
-
-def our_value(name: str, value: np.ndarray) -> np.ndarray:
-    if name.startswith("box.head.deltas"):
-        return value.reshape(NUM_CLASSES + 1, 4, *value.shape[1:])[1:].reshape(-1, *value.shape[1:])
-    return value[1:] if name.startswith("mask.head.mask_logits") else value
 
 
 def load_reference(golden: Path, case: str) -> Reference:
@@ -95,31 +38,9 @@ def load_reference(golden: Path, case: str) -> Reference:
     fill = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fill)
     meta = json.loads((golden / f"{case}.json").read_text())
-    names = {name: our_name(name) for name in meta["shapes"]}
-    parameters = {
-        names[name]: our_value(names[name], fill.fill(name, shape, meta["gains"], meta["seed"]))
-        for name, shape in meta["shapes"].items()
-    }
+    state = {name: fill.fill(name, shape, meta["gains"], meta["seed"]) for name, shape in meta["shapes"].items()}
     with np.load(golden / f"{case}.npz") as arrays:
-        return Reference(dict(arrays), parameters, names, meta["gt_polygons"])
-
-
-def build_torchvision_like() -> TwoStageDetector:
-    model = ModelConfig(
-        backbone=BackboneConfig(name="resnet50", stride_in="3x3", norm="batch", frozen_stages=0),
-        anchors=AnchorConfig(rounded=True),
-        rpn=RPNConfig(
-            pre_nms_topk=PAIR,
-            post_nms_topk=PAIR,
-            min_size=1e-3,
-            normalizer="sampled",
-            smooth_l1_beta=1 / 9,
-        ),
-        roi_align=RoiAlignConfig(aligned=False, sampling_ratio=2),
-        box=BoxConfig(smooth_l1_beta=1 / 9),
-        mask=MaskRCNNConfig(),
-    )
-    return build_detector(model, NUM_CLASSES)
+        return Reference(dict(arrays), state, meta["gt_polygons"])
 
 
 @pytest.fixture(scope="module")
@@ -128,14 +49,16 @@ def reference(golden: Path) -> Reference:
 
 
 @pytest.fixture(scope="module")
-def detector(reference: Reference) -> TwoStageDetector:
-    detector = build_torchvision_like()
-    ours = detector.parameters_dict()
-    assert set(ours) == set(reference.parameters)
-    for name, parameter in ours.items():
-        assert parameter.shape == reference.parameters[name].shape, name
-        parameter.set_data(Tensor(reference.parameters[name]))
-    return detector
+def imported(reference: Reference) -> Imported:
+    """The reference was built without pretrained weights: its batch norm trains, and no stage is frozen."""
+    file = WeightsFile(path=Path("tv_mask_rcnn_r50"), kind="torch", arrays=reference.state)
+    overrides = ("model.backbone.norm=batch", "model.backbone.frozen_stages=0")
+    return import_detector(file, None, Options(all_outputs=True, overrides=overrides))
+
+
+@pytest.fixture(scope="module")
+def detector(imported: Imported) -> TwoStageDetector:
+    return imported.detector
 
 
 def network_input(reference: Reference) -> tuple[Tensor, Tensor]:
@@ -208,7 +131,7 @@ LATER_STEPS = 2e-2
 
 
 @pytest.mark.slow
-def test_training(reference: Reference, detector: TwoStageDetector) -> None:
+def test_training(reference: Reference, imported: Imported, detector: TwoStageDetector) -> None:
     ms.set_context(mode=ms.GRAPH_MODE)
     images, sizes = network_input(reference)
     gt = ground_truth(reference)
@@ -226,17 +149,18 @@ def test_training(reference: Reference, detector: TwoStageDetector) -> None:
             allowed = tolerance if number == 0 else max(tolerance, LATER_STEPS)
             assert ours[name] == pytest.approx(value, rel=allowed), f"step {number}: {name}"
         if number == 0:
-            compare_gradient_norms(reference, detector, gradients)
+            compare_gradient_norms(reference, imported, gradients)
         optimizer(gradients)
 
 
-def compare_gradient_norms(reference: Reference, detector: TwoStageDetector, gradients: tuple[Tensor, ...]) -> None:
+def compare_gradient_norms(reference: Reference, imported: Imported, gradients: tuple[Tensor, ...]) -> None:
     norms = {
         parameter.name: float(np.linalg.norm(gradient.asnumpy().astype(np.float64)))
-        for parameter, gradient in zip(detector.trainable_params(), gradients, strict=True)
+        for parameter, gradient in zip(imported.detector.trainable_params(), gradients, strict=True)
     }
     compared = 0
-    for theirs, ours in reference.names.items():
+    for theirs, use in imported.report.used.items():
+        ours = use.ours
         wanted = reference.arrays.get(f"gradnorm_{theirs}")
         if wanted is None:
             continue

@@ -14,15 +14,17 @@ from mindrcnn.models.layers import ConvNorm
 from mindrcnn.models.pretrained_layouts import (
     MINDCV_MOBILENET_V1,
     MINDCV_RESNET,
+    MSRA_RESNET,
+    OUR_BACKBONE,
     TENSORFLOW_MOBILENET_V1,
     TORCHVISION_RESNET,
     Layout,
 )
 from mindrcnn.models.weights_file import WeightsFile, read_weights
 
-LAYOUTS: dict[type[nn.Cell], dict[str, Layout]] = {
-    ResNet: {"torch": TORCHVISION_RESNET, "mindspore": MINDCV_RESNET},
-    MobileNetV1: {"npz": TENSORFLOW_MOBILENET_V1, "mindspore": MINDCV_MOBILENET_V1},
+LAYOUTS: dict[type[nn.Cell], tuple[Layout, ...]] = {
+    ResNet: (TORCHVISION_RESNET, MINDCV_RESNET, MSRA_RESNET, OUR_BACKBONE),
+    MobileNetV1: (TENSORFLOW_MOBILENET_V1, MINDCV_MOBILENET_V1, OUR_BACKBONE),
 }
 NAMES_SHOWN = 4  # of a list of names in a message
 
@@ -51,12 +53,17 @@ class LoadReport:
 def load_backbone(backbone: nn.Cell, path: Path) -> LoadReport:
     """Sets every parameter of `backbone` (ResNet or MobileNetV1) from a file of ImageNet weights.
 
-    ResNet: torchvision's .pth state dicts and mindcv's .ckpt. MobileNetV1: mindcv's .ckpt and an .npz of TensorFlow's
-    weights with the batch norm folded in (Conv2d_0/weight, Conv2d_0/bias, Conv2d_1_depthwise/weight, ...).
+    ResNet: torchvision's state dicts, mindcv's .ckpt, detectron2's MSRA pickles. MobileNetV1: mindcv's .ckpt and
+    TensorFlow's weights with the batch norm folded in (Conv2d_0/weight, Conv2d_0/bias, Conv2d_1_depthwise/weight, ...).
+    Both: what `mindrcnn.convert` writes for a backbone. The names in the file tell which it is.
     Raises InputError, and leaves the backbone as it was, unless the file fits exactly: a parameter without an entry, an
     entry without a parameter (save those known to be of no use), another shape, a value that is not finite.
     """
-    file = read_weights(path)
+    return fill_backbone(backbone, read_weights(path))
+
+
+def fill_backbone(backbone: nn.Cell, file: WeightsFile) -> LoadReport:
+    """The same with a file that has been read."""
     layout = _layout_of(backbone, file)
     values, used = _collect(backbone, file, layout)
     left = sorted(set(file.arrays) - used)
@@ -66,16 +73,25 @@ def load_backbone(backbone: nn.Cell, path: Path) -> LoadReport:
     _check(file, layout, parameters, values, unexpected=[name for name in left if name not in dropped])
     for name, parameter in parameters.items():
         parameter.set_data(Tensor.from_numpy(values[name]))
-    return LoadReport(path=path, layout=layout.title, loaded=tuple(parameters), dropped=dropped)
+    return LoadReport(path=file.path, layout=layout.title, loaded=tuple(parameters), dropped=dropped)
 
 
 def _layout_of(backbone: nn.Cell, file: WeightsFile) -> Layout:
+    """The layout that explains the most of the file's names."""
     layouts = LAYOUTS[type(backbone)]
-    if file.kind not in layouts:
-        titles = " or ".join(f"{kind} ({layout.title})" for kind, layout in layouts.items())
-        wanted = f"for a {type(backbone).__name__} wanted a file of kind {titles}"
-        raise InputError(f"{file.path}: {wanted}, got {file.kind}")
-    return layouts[file.kind]
+    blocks = [name for name, cell in backbone.cells_and_names() if isinstance(cell, ConvNorm)]
+
+    def known(layout: Layout) -> int:
+        return sum(source in file.arrays for block in blocks for source in layout.sources(block).values())
+
+    best = max(layouts, key=known)
+    if known(best) == 0:
+        titles = ", ".join(layout.title for layout in layouts)
+        raise InputError(
+            f"{file.path}: for a {type(backbone).__name__} wanted weights named as in one of: {titles}; got "
+            f"{_shortened(sorted(file.arrays))}"
+        )
+    return best
 
 
 def _collect(backbone: nn.Cell, file: WeightsFile, layout: Layout) -> tuple[dict[str, np.ndarray], set[str]]:

@@ -15,16 +15,18 @@ from mindrcnn.models.layers import NORM_EPS
 
 @dataclass(frozen=True)
 class NormNames:
-    """How a library names the parts of a batch norm."""
+    """How a library names the parts of a batch norm; None where it leaves a part out, folded into the others."""
 
-    gamma: str
+    gamma: str | None
     beta: str
-    moving_mean: str
-    moving_variance: str
+    moving_mean: str | None
+    moving_variance: str | None
 
 
 TORCH_NORM = NormNames(gamma="weight", beta="bias", moving_mean="running_mean", moving_variance="running_var")
 MINDSPORE_NORM = NormNames(gamma="gamma", beta="beta", moving_mean="moving_mean", moving_variance="moving_variance")
+# Values that make a part do nothing: the variance with the norm's epsilon is 1.
+LEFT_OUT = {"gamma": 1.0, "moving_mean": 0.0, "moving_variance": 1.0 - NORM_EPS}
 
 
 @dataclass(frozen=True)
@@ -34,39 +36,39 @@ class Layout:
     Attributes:
         title: for messages.
         block: our ConvNorm's name -> names of the file's convolution and norm.
-        norm: the norm's parts; None where the norm is folded into the convolution's weight and bias.
+        norm: the norm's parts.
         separator: between a layer's name and its parts.
         dropped: pattern of names that a backbone has no place for.
+        weight: the convolution's part.
     """
 
     title: str
     block: Callable[[str], tuple[str, str]]
-    norm: NormNames | None
+    norm: NormNames
     separator: str
     dropped: re.Pattern[str]
+    weight: str = "weight"
 
     def sources(self, block: str) -> dict[str, str]:
-        """Our parameter name -> the file's name, of one ConvNorm."""
+        """Our parameter name -> the file's name, of one ConvNorm, for the parts that the file has."""
         convolution, norm = self.block(block)
-        names = {f"{block}.conv.weight": f"{convolution}{self.separator}weight"}
-        if self.norm is None:
-            return names | {f"{block}.norm.beta": f"{convolution}{self.separator}bias"}
+        names = {f"{block}.conv.weight": f"{convolution}{self.separator}{self.weight}"}
         for ours, theirs in vars(self.norm).items():
-            names[f"{block}.norm.{ours}"] = f"{norm}{self.separator}{theirs}"
+            if theirs is not None:
+                names[f"{block}.norm.{ours}"] = f"{norm}{self.separator}{theirs}"
         return names
 
     def constants(self, block: str, channels: int) -> dict[str, np.ndarray]:
-        """Parameters that the file leaves out: with a folded norm, those that make ours do nothing but add beta."""
-        if self.norm is not None:
-            return {}
+        """Values of the parts that the file leaves out."""
+        parts = vars(self.norm)
         return {
-            f"{block}.norm.gamma": np.full(channels, np.sqrt(1.0 + NORM_EPS), np.float32),
-            f"{block}.norm.moving_mean": np.zeros(channels, np.float32),
-            f"{block}.norm.moving_variance": np.ones(channels, np.float32),
+            f"{block}.norm.{part}": np.full(channels, value, np.float32)
+            for part, value in LEFT_OUT.items()
+            if parts[part] is None
         }
 
 
-def _resnet_block(block: str, *, shortcut: str) -> tuple[str, str]:
+def resnet_block(block: str, *, shortcut: str) -> tuple[str, str]:
     """stem.conv1 -> conv1, bn1; stage3.0.conv2 -> layer2.0.conv2, layer2.0.bn2; stage3.0.shortcut -> ..., ...."""
     if block == "stem.conv1":
         return "conv1", "bn1"
@@ -78,17 +80,31 @@ def _resnet_block(block: str, *, shortcut: str) -> tuple[str, str]:
 
 
 def _torchvision_resnet_block(block: str) -> tuple[str, str]:
-    return _resnet_block(block, shortcut="downsample")
+    return resnet_block(block, shortcut="downsample")
 
 
 def _mindcv_resnet_block(block: str) -> tuple[str, str]:
-    return _resnet_block(block, shortcut="down_sample")
+    return resnet_block(block, shortcut="down_sample")
+
+
+def _msra_resnet_block(block: str) -> tuple[str, str]:
+    """stem.conv1 -> conv1, res_conv1_bn; stage3.0.conv2 -> res3_0_branch2b, ..._bn; shortcut -> res3_0_branch1."""
+    if block == "stem.conv1":
+        return "conv1", "res_conv1_bn"
+    stage, index, layer = block.split(".")
+    branch = {"conv1": "branch2a", "conv2": "branch2b", "conv3": "branch2c", "shortcut": "branch1"}[layer]
+    name = f"res{stage.removeprefix('stage')}_{index}_{branch}"
+    return name, f"{name}_bn"
+
+
+def _our_block(block: str) -> tuple[str, str]:
+    return f"{block}.conv", f"{block}.norm"
 
 
 FIRST_MOBILENET_BLOCK = {"stage2": 1, "stage3": 4, "stage4": 6, "stage5": 12}  # counted 1..13 over the network
 
 
-def _mobilenet_block(block: str) -> tuple[int, str]:
+def mobilenet_block(block: str) -> tuple[int, str]:
     """stage3.1.depthwise -> 5, depthwise; the stem is block 0."""
     if block == "stem":
         return 0, ""
@@ -97,13 +113,13 @@ def _mobilenet_block(block: str) -> tuple[int, str]:
 
 
 def _tensorflow_mobilenet_block(block: str) -> tuple[str, str]:
-    number, layer = _mobilenet_block(block)
+    number, layer = mobilenet_block(block)
     name = f"Conv2d_{number}_{layer}" if number else "Conv2d_0"
     return name, name
 
 
 def _mindcv_mobilenet_block(block: str) -> tuple[str, str]:
-    number, layer = _mobilenet_block(block)
+    number, layer = mobilenet_block(block)
     if number == 0:
         return "features.0", "features.1"
     # features: convolution, norm, activation, then the blocks, each (convolution, norm, activation) twice
@@ -135,7 +151,23 @@ MINDCV_MOBILENET_V1 = Layout(
 TENSORFLOW_MOBILENET_V1 = Layout(
     title="TensorFlow MobileNetV1 with folded batch norm",
     block=_tensorflow_mobilenet_block,
-    norm=None,
+    norm=NormNames(gamma=None, beta="bias", moving_mean=None, moving_variance=None),
     separator="/",
     dropped=re.compile(r"head/(weight|bias)"),
+)
+MSRA_RESNET = Layout(
+    title="detectron2's MSRA ResNet",
+    block=_msra_resnet_block,
+    norm=NormNames(gamma="s", beta="b", moving_mean=None, moving_variance=None),
+    separator="_",
+    # conv1_b: detectron2 has no place for it either
+    dropped=re.compile(r"(fc1000|pred)_[wb]|conv1_b|.*_momentum"),
+    weight="w",
+)
+OUR_BACKBONE = Layout(
+    title="MindRCNN backbone",
+    block=_our_block,
+    norm=MINDSPORE_NORM,
+    separator=".",
+    dropped=re.compile(r"mindrcnn\..*"),  # configuration and checksum
 )

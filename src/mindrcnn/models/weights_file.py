@@ -1,16 +1,18 @@
 """Reads a file of named weights, whichever library wrote it."""
 
+import json
+import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import mindspore as ms
 import numpy as np
 
 from mindrcnn.errors import InputError
-from mindrcnn.models.torch_file import LEGACY_START, read_legacy_state_dict, read_zip_state_dict
+from mindrcnn.models.torch_file import LEGACY_START, read_pickle, read_torch_legacy, read_torch_zip
 
 ZIP_START = b"PK\x03\x04"
 # What zipfile and numpy raise on an archive that is cut short, altered or of an unknown make.
@@ -25,22 +27,38 @@ ARCHIVE_ERRORS = (
     ValueError,
 )
 
-Kind = Literal["torch", "mindspore", "npz"]
+Kind = Literal["torch", "pickle", "mindspore", "npz", "safetensors"]
+
+SAFETENSORS_DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "?",
+}
+WRAPPERS = ("state_dict", "model", "blobs")  # mmdetection; detectron2, maskrcnn-benchmark, torchvision; Detectron
+PICKLE_START = b"\x80"
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Named arrays and the library whose naming they follow."""
+    """Named arrays and how they were stored; `meta` is what stands beside them in a pickle, as plain values."""
 
     path: Path
     kind: Kind
     arrays: dict[str, np.ndarray]
+    meta: dict[str, Any] = field(default_factory=dict)
 
 
 def read_weights(path: Path) -> WeightsFile:
-    """Reads a torch state dict (.pth), a MindSpore checkpoint (.ckpt) or a numpy archive (.npz).
+    """Reads a torch file (.pth), a pickle of arrays (.pkl), a MindSpore checkpoint, .npz or .safetensors.
 
-    The kind is told by the content, except that MindSpore checkpoints have no mark of their own and must end in .ckpt.
+    The kind is told by the content, except that MindSpore checkpoints have no mark of their own and must end in .ckpt,
+    and safetensors in .safetensors. A dict of weights inside a dict is found (`model`, `state_dict`).
     Raises InputError for a file that is missing, damaged or of another kind; no code in the file is ever run.
     """
     try:
@@ -51,10 +69,54 @@ def read_weights(path: Path) -> WeightsFile:
     if start.startswith(ZIP_START):
         return _read_zip(path)
     if start == LEGACY_START:
-        return WeightsFile(path, "torch", read_legacy_state_dict(path))
+        return _unwrapped(path, "torch", read_torch_legacy(path))
+    if path.suffix == ".safetensors":
+        return WeightsFile(path, "safetensors", _read_safetensors(path))
     if path.suffix == ".ckpt":
         return WeightsFile(path, "mindspore", _read_checkpoint(path))
-    raise InputError(f"{path}: wanted a torch .pth, MindSpore .ckpt or numpy .npz file, got none of these")
+    if start.startswith(PICKLE_START) or path.suffix == ".pkl":
+        return _unwrapped(path, "pickle", read_pickle(path))
+    raise InputError(
+        f"{path}: wanted a torch .pth, .pkl, MindSpore .ckpt, .npz or .safetensors file, got none of these"
+    )
+
+
+def _unwrapped(path: Path, kind: Kind, tree: Any) -> WeightsFile:
+    """The dict of arrays, which may stand under one of the usual names in another dict."""
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: wanted a state dict, got {type(tree).__name__}")
+    meta: dict[str, Any] = {}
+    for wrapper in WRAPPERS:
+        if isinstance(tree.get(wrapper), dict):
+            meta = {str(key): value for key, value in tree.items() if key != wrapper}
+            tree = tree[wrapper]
+            break
+    arrays = {name: value for name, value in tree.items() if name != "__author__"}
+    for name, value in arrays.items():
+        if not (isinstance(name, str) and isinstance(value, np.ndarray)):
+            raise InputError(f"{path}: wanted a state dict of tensors, got {type(value).__name__} as {name!r}")
+    return WeightsFile(path, kind, {name: value.copy() for name, value in arrays.items()}, meta)
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """8 bytes: length of the header; JSON header: dtype, shape and place of each tensor; values."""
+    try:
+        content = path.read_bytes()
+        (length,) = struct.unpack("<Q", content[:8])
+        header = json.loads(content[8 : 8 + length])
+        body = memoryview(content)[8 + length :]
+        arrays = {}
+        for name, entry in header.items():
+            if name == "__metadata__":
+                continue
+            begin, end = entry["data_offsets"]
+            dtype = np.dtype(SAFETENSORS_DTYPES[entry["dtype"]])
+            if not 0 <= begin <= end <= len(body):
+                raise EOFError(f"{name} ends at byte {end} of {len(body)}")
+            arrays[name] = np.frombuffer(body[begin:end], dtype).reshape(entry["shape"]).copy()
+        return arrays
+    except (struct.error, AttributeError, TypeError, RecursionError, *ARCHIVE_ERRORS) as error:
+        raise InputError(f"{path}: wanted a .safetensors file; it is damaged or other ({error})") from error
 
 
 def _read_zip(path: Path) -> WeightsFile:
@@ -64,7 +126,7 @@ def _read_zip(path: Path) -> WeightsFile:
     except ARCHIVE_ERRORS as error:
         raise InputError(f"{path}: the weights file is damaged or incomplete ({error})") from error
     if any(name.endswith("/data.pkl") for name in names):
-        return WeightsFile(path, "torch", read_zip_state_dict(path))
+        return _unwrapped(path, "torch", read_torch_zip(path))
     if names and all(name.endswith(".npy") for name in names):
         return WeightsFile(path, "npz", _read_npz(path))
     raise InputError(f"{path}: wanted weights, got a zip archive of other files ({', '.join(names[:3])})")

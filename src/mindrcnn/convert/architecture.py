@@ -1,0 +1,121 @@
+"""Which of our models a file's names and shapes describe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mindrcnn.convert.families import Entry, Family
+from mindrcnn.convert.names import MAX_CONVS
+from mindrcnn.errors import InputError
+
+# Blocks of C4's stage -> backbone; the other stages are alike in both.
+RESNETS = {6: "resnet50", 23: "resnet101"}
+MOST_BLOCKS = 64
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """model: keys below `model` in a configuration; classes: without the background."""
+
+    model: dict[str, Any]
+    classes: int
+
+    @property
+    def backbone(self) -> str:
+        return str(self.model["backbone"]["name"])
+
+    @property
+    def mask_type(self) -> str:
+        """Type of the mask branch, empty without one."""
+        mask = self.model["mask"]
+        return str(mask["type"]) if mask else ""
+
+    def __str__(self) -> str:
+        kind = {"": "Faster R-CNN", "mask_rcnn": "Mask R-CNN", "ms_rcnn": "Mask Scoring R-CNN"}
+        return f"{kind.get(self.mask_type, 'PointRend')}, {self.backbone}, {self.classes} classes"
+
+
+class Probe:
+    """Shapes of a file's parameters under our names."""
+
+    def __init__(self, *, path: Path, family: Family, entries: Mapping[str, Entry]) -> None:
+        self.path = path
+        self.family = family
+        self.entries = entries
+
+    def shape(self, ours: str) -> tuple[int, ...] | None:
+        """The file's shape of our parameter; dense layers as (outputs, inputs)."""
+        source = self.family.table.source(ours)
+        if source is None or source not in self.entries:
+            return None
+        shape = tuple(self.entries[source].value.shape)
+        return shape[::-1] if self.family.transposed.fullmatch(ours) else shape
+
+    def required(self, ours: str, part: str) -> tuple[int, ...]:
+        """The shape; InputError where the file has no such parameter."""
+        shape = self.shape(ours)
+        if not shape:
+            raise InputError(
+                f"{self.path}: wanted a Faster or Mask R-CNN with a feature pyramid, named as in {self.family.name}; "
+                f"it has no {part} ({self.family.table.source(ours)})"
+            )
+        return shape
+
+    def count(self, ours: str, limit: int) -> int:
+        """How many of `ours` there are, with 0, 1, 2, ... in place of #."""
+        return next((i for i in range(limit) if self.shape(ours.replace("#", str(i))) is None), limit)
+
+
+def describe(probe: Probe) -> Architecture:
+    """The model that the file holds. InputError for one that this package has not."""
+    classes = probe.required("box.head.class_logits.bias", "box head")[0] - 1
+    fc_channels, _ = probe.required("box.head.fc1.weight", "box head")
+    anchors = probe.required("rpn.head.objectness.bias", "region proposal network")[0]
+    if anchors != 3:
+        raise InputError(f"{probe.path}: wanted 3 anchor shapes in each cell, got {anchors}")
+    channels = next((s[0] for s in (probe.shape(f"neck.laterals.{i}.bias") for i in range(4)) if s), 256)
+    model: dict[str, Any] = {
+        "backbone": {"name": _backbone(probe)},
+        "fpn": {"out_channels": channels},
+        "box": {"fc_channels": fc_channels},
+        "mask": _mask(probe),
+    }
+    return Architecture(model=model, classes=classes)
+
+
+def _backbone(probe: Probe) -> str:
+    if probe.family.table.mobilenet is not None and probe.shape("backbone.stem.conv.weight"):
+        return "mobilenet_v1"
+    blocks = probe.count("backbone.stage4.#.conv3.conv.weight", MOST_BLOCKS)
+    if blocks not in RESNETS:
+        wanted = " or ".join(f"{count} ({name})" for count, name in RESNETS.items())
+        raise InputError(f"{probe.path}: wanted a ResNet with {wanted} bottlenecks at stride 16, got {blocks}")
+    return RESNETS[blocks]
+
+
+def _mask(probe: Probe) -> dict[str, Any] | None:
+    if probe.shape("mask.point_head.predictor.weight"):
+        coarse = probe.required("mask.coarse_head.fc1.weight", "coarse mask head")
+        point_layers = probe.count("mask.point_head.fcs.#.weight", MAX_CONVS)
+        return {
+            "type": "point_rend",
+            "fc_channels": coarse[0],
+            "point_layers": point_layers,
+            "point_channels": probe.required("mask.point_head.fcs.0.weight", "point head")[0],
+        }
+    if not probe.shape("mask.head.mask_logits.bias"):
+        return None
+    mask = {
+        "type": "mask_rcnn",
+        "num_convs": probe.count("mask.head.convs.#.weight", MAX_CONVS),
+        "channels": probe.required("mask.head.upsample.bias", "mask upsampling")[0],
+    }
+    if probe.shape("mask.iou_head.iou.bias"):
+        mask["type"] = "ms_rcnn"
+        mask["iou_num_convs"] = probe.count("mask.iou_head.convs.#.weight", MAX_CONVS)
+        mask["iou_channels"] = probe.required("mask.iou_head.convs.0.bias", "IoU head")[0]
+        mask["iou_fc_channels"] = probe.required("mask.iou_head.fc1.bias", "IoU head")[0]
+    return mask

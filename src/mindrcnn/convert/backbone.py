@@ -1,0 +1,66 @@
+"""ImageNet backbones alone: which one a file holds, and what its weights need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
+
+from mindrcnn.build import build_backbone
+from mindrcnn.config import Config
+from mindrcnn.config_loader import parse_config
+from mindrcnn.config_model import BackboneConfig
+from mindrcnn.config_yaml import dump_yaml
+from mindrcnn.convert.architecture import MOST_BLOCKS, RESNETS
+from mindrcnn.convert.conventions import BACKBONE_SWITCHES, merged
+from mindrcnn.convert.families import FAMILIES
+from mindrcnn.convert.report import shortened
+from mindrcnn.errors import InputError
+from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
+from mindrcnn.models.backbones.resnet import ResNet
+from mindrcnn.models.pretrained import LAYOUTS, LoadReport, fill_backbone
+from mindrcnn.models.weights_file import WeightsFile
+
+
+@dataclass(frozen=True)
+class ImportedBackbone:
+    """A filled backbone, and its keys below `model` in a configuration."""
+
+    backbone: nn.Cell
+    model: dict[str, Any]
+    report: LoadReport
+
+    def config(self, weights: Path) -> Config:
+        """A configuration whose training starts from the file that the backbone is saved as."""
+        model = merged(self.model, {"backbone": {"weights": str(weights)}})
+        return parse_config(dump_yaml({"model": model}), "imported configuration")
+
+
+def import_backbone(file: WeightsFile) -> ImportedBackbone:
+    """The backbone that the file holds. InputError where it is none, or does not fit exactly."""
+    name = _backbone_name(file)
+    backbone = build_backbone(BackboneConfig(name=name, norm="frozen", frozen_stages=0))
+    report = fill_backbone(backbone, file)
+    model = merged({"backbone": {"name": name}}, BACKBONE_SWITCHES.get(report.layout, {}))
+    return ImportedBackbone(backbone=backbone, model=model, report=report)
+
+
+def _backbone_name(file: WeightsFile) -> Any:
+    for layout in LAYOUTS[MobileNetV1]:
+        if layout.sources("stem")["stem.conv.weight"] in file.arrays:
+            return "mobilenet_v1"
+    for layout in LAYOUTS[ResNet]:
+        names = (layout.sources(f"stage4.{i}.conv3")[f"stage4.{i}.conv3.conv.weight"] for i in range(MOST_BLOCKS))
+        blocks = sum(name in file.arrays for name in names)
+        if blocks in RESNETS:
+            return RESNETS[blocks]
+        if blocks:
+            wanted = " or ".join(f"{count} ({name})" for count, name in RESNETS.items())
+            raise InputError(f"{file.path}: wanted a ResNet with {wanted} bottlenecks at stride 16, got {blocks}")
+    titles = sorted({layout.title for layouts in LAYOUTS.values() for layout in layouts})
+    raise InputError(
+        f"{file.path}: wanted a detector of {', '.join(FAMILIES)} or a backbone ({', '.join(titles)}); got names like "
+        f"{shortened(sorted(file.arrays)[:4])}"
+    )

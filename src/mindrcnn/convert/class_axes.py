@@ -1,0 +1,95 @@
+"""Where parameters have a class axis, and how libraries order it.
+
+Ours: background first in the class logits, and nowhere else. Others put it last, or give box regressors and masks a row
+for it that is never used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mindrcnn.convert.names import Order
+
+NEW = -1  # in place of a source class: this class has no row in the source
+
+
+@dataclass(frozen=True)
+class ClassAxis:
+    """Of our parameters whose name matches: the axis, whether the background is on it, how many values a class has.
+
+    per_class 0: as many as the size says. trailing: the classes are the last part of the axis, behind others.
+    """
+
+    pattern: str
+    axis: int = 0
+    per_class: int = 1
+    background: bool = False
+    trailing: bool = False
+
+
+CLASS_AXES = (
+    ClassAxis(r"box\.head\.class_logits\.(weight|bias)", background=True),
+    ClassAxis(r"box\.head\.deltas\.(weight|bias)", per_class=4),
+    ClassAxis(r"mask\.(mask\.)?head\.mask_logits\.(weight|bias)"),
+    ClassAxis(r"mask\.iou_head\.iou\.(weight|bias)"),
+    ClassAxis(r"mask\.coarse_head\.prediction\.(weight|bias)", per_class=0),
+    ClassAxis(r"mask\.point_head\.predictor\.(weight|bias)"),
+    # coarse class logits join the fine features at the input of every layer
+    ClassAxis(r"mask\.point_head\.(fcs\.\d+|predictor)\.weight", axis=1, trailing=True),
+)
+
+
+def axes_of(name: str) -> list[ClassAxis]:
+    """The class axes of our parameter, none for most."""
+    return [axis for axis in CLASS_AXES if re.fullmatch(axis.pattern, name)]
+
+
+def to_ours(value: NDArray, axis: ClassAxis, *, classes: int, background: Order, pick: Sequence[int]) -> NDArray:
+    """A source parameter along one class axis: the rows of the picked classes in our order, zeros for NEW ones.
+
+    classes: of the source, without the background. pick: for each of our classes the source's index, or NEW. Raises
+    ValueError where the axis fits neither with the background nor without.
+    """
+    value = np.moveaxis(value, axis.axis, 0)
+    others = len(value) - classes if axis.trailing else 0
+    head, rows = value[:others], value[others:]
+    per_class = axis.per_class or len(rows) // classes
+    groups = rows.reshape(-1, per_class, *rows.shape[1:])
+    extra = len(groups) - classes
+    if extra not in (0, 1) or (axis.background and extra == 0):
+        raise ValueError(f"{len(groups)} rows for {classes} classes")
+    start = 1 if extra and background == "first" else 0
+    own = groups[start : start + classes]
+    zeros = np.zeros_like(groups[0])
+    parts = [head, *(zeros if source == NEW else own[source] for source in pick)]
+    if axis.background:
+        parts.insert(0, groups[0] if background == "first" else groups[-1])
+    return np.moveaxis(np.concatenate(parts), 0, axis.axis)
+
+
+def fill_new(value: NDArray, fresh: NDArray, axis: ClassAxis, pick: Sequence[int]) -> NDArray:
+    """`value`, of our shape, with the rows of NEW classes from `fresh`."""
+    value, fresh = np.moveaxis(value.copy(), axis.axis, 0), np.moveaxis(fresh, axis.axis, 0)
+    others = len(value) - len(pick) if axis.trailing else int(axis.background)
+    per_class = (len(value) - others) // len(pick)
+    for index, source in enumerate(pick):
+        if source == NEW:
+            rows = slice(others + index * per_class, others + (index + 1) * per_class)
+            value[rows] = fresh[rows]
+    return np.moveaxis(value, 0, axis.axis)
+
+
+def to_theirs(value: NDArray, axis: ClassAxis, *, background: Order, row_for_background: bool) -> NDArray:
+    """The opposite of `to_ours` with every class picked in order; an unused background row becomes zeros."""
+    value = np.moveaxis(value, axis.axis, 0)
+    if axis.background:
+        value = value if background == "first" else np.roll(value, -1, axis=0)
+    elif row_for_background and not axis.trailing:
+        zeros = np.zeros((axis.per_class, *value.shape[1:]), value.dtype)
+        value = np.concatenate([zeros, value] if background == "first" else [value, zeros])
+    return np.moveaxis(value, 0, axis.axis)

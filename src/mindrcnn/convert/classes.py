@@ -1,0 +1,100 @@
+"""Which classes the source has, which the result gets, and where each comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindrcnn.convert.class_axes import NEW
+from mindrcnn.convert.coco_classes import COCO_CLASSES, COCO_ID_OF, LARGEST_ID, NAMES_BY_ID, UNUSED_IDS
+from mindrcnn.errors import InputError
+
+
+@dataclass(frozen=True)
+class ClassChoice:
+    """names[i] has label i + 1 and comes from the source's class pick[i] (counted from 0), or is NEW.
+
+    source_count: classes of the source, without the background. notes: what was left out or is new.
+    """
+
+    names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    pick: tuple[int, ...]
+    source_count: int
+    notes: tuple[str, ...]
+
+
+def choose_classes(
+    count: int, *, wanted: Sequence[str] = (), source_names: Sequence[str] = (), all_outputs: bool = False
+) -> ClassChoice:
+    """The classes of a result.
+
+    count: foreground outputs of the source. wanted: names of the result's classes, in order; empty takes the source's.
+    source_names: what the source calls its outputs; empty: COCO's names for 80 and for 90 outputs (category ids), else
+    class_1, class_2, ... all_outputs keeps the outputs of category ids that COCO does not use.
+    Raises InputError where source_names are not as many as the outputs, or names are repeated.
+    """
+    known = source_names_of(count, source_names)
+    by_id = count == LARGEST_ID and known == NAMES_BY_ID
+    everything = COCO_CLASSES if by_id and not all_outputs else known
+    names = tuple(wanted) or everything
+    if len(set(names)) != len(names):
+        raise InputError("classes: wanted every name once, got repeated names")
+    unnamed = not source_names and count not in (len(COCO_CLASSES), LARGEST_ID)
+    if unnamed and len(names) == count:
+        pick: tuple[int, ...] = tuple(range(count))
+    else:
+        pick = tuple(known.index(name) if name in known else NEW for name in names)
+    return ClassChoice(
+        names=names,
+        category_ids=_category_ids(names, by_id=by_id),
+        pick=pick,
+        source_count=count,
+        notes=tuple(_notes(known, names, pick)),
+    )
+
+
+def source_names_of(count: int, given: Sequence[str]) -> tuple[str, ...]:
+    """Names of the source's outputs."""
+    if given:
+        if len(given) != count:
+            raise InputError(f"source classes: wanted {count} names, as the weights have outputs, got {len(given)}")
+        return tuple(given)
+    if count == len(COCO_CLASSES):
+        return COCO_CLASSES
+    return NAMES_BY_ID if count == LARGEST_ID else tuple(f"class_{i + 1}" for i in range(count))
+
+
+def read_class_file(path: Path) -> tuple[str, ...]:
+    """One name a line, empty lines left out. InputError where the file cannot be read or is empty."""
+    try:
+        names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read the class names: {error}") from error
+    if not names:
+        raise InputError(f"{path}: wanted one class name a line, got none")
+    return names
+
+
+def _category_ids(names: tuple[str, ...], *, by_id: bool) -> tuple[int, ...]:
+    if by_id and len(names) == LARGEST_ID:
+        return tuple(range(1, LARGEST_ID + 1))
+    if all(name in COCO_ID_OF for name in names):
+        return tuple(COCO_ID_OF[name] for name in names)
+    return tuple(range(1, len(names) + 1))
+
+
+def _notes(known: tuple[str, ...], names: tuple[str, ...], pick: tuple[int, ...]) -> list[str]:
+    new = [name for name, source in zip(names, pick, strict=True) if source == NEW]
+    unused = {NAMES_BY_ID[number - 1] for number in UNUSED_IDS} if known == NAMES_BY_ID else set()
+    dropped = [name for i, name in enumerate(known) if i not in pick and name not in unused]
+    outputs = [name for i, name in enumerate(known) if i not in pick and name in unused]
+    notes = []
+    if outputs:
+        notes.append(f"dropped {len(outputs)} outputs of category ids that COCO does not use")
+    if dropped:
+        notes.append(f"dropped {len(dropped)} classes: {', '.join(dropped)}")
+    if new:
+        notes.append(f"{len(new)} classes are new and start from initial values: {', '.join(new)}")
+    return notes

@@ -1,0 +1,100 @@
+"""From a file's arrays to our parameters, by a family's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mindrcnn.convert.class_axes import NEW, axes_of, fill_new, to_ours
+from mindrcnn.convert.classes import ClassChoice
+from mindrcnn.convert.families import Entry, Family
+from mindrcnn.convert.report import Report, Use
+from mindrcnn.errors import InputError
+from mindrcnn.models.pretrained_layouts import LEFT_OUT
+
+Arrays = Mapping[str, NDArray]
+
+
+def map_parameters(
+    entries: Mapping[str, Entry], fresh: Arrays, *, family: Family, classes: ClassChoice, report: Report
+) -> dict[str, NDArray]:
+    """Values of our parameters, as far as the file has them; the report is filled in.
+
+    entries: as families.normalised gives them. fresh: our parameters with initial values, which new classes keep.
+    Raises InputError for a value of another shape or with numbers that are not finite.
+    """
+    values: dict[str, NDArray] = {}
+    for ours, initial in fresh.items():
+        source = family.table.source(ours)
+        if source is None or source not in entries:
+            _without_source(ours, initial, source, values, report)
+            continue
+        entry = entries[source]
+        values[ours], change = convert(ours, entry.value, initial, family=family, classes=classes, name=entry.names[0])
+        report.used |= {name: Use(ours, change) for name in entry.names}
+        if axes_of(ours) and NEW in classes.pick:
+            report.partly[ours] = f"{classes.pick.count(NEW)} of {len(classes.pick)} classes start from initial values"
+        else:
+            report.filled.append(ours)
+    _sort_out_the_rest(entries, family, report)
+    return values
+
+
+def convert(
+    ours: str, value: NDArray, initial: NDArray, *, family: Family, classes: ClassChoice, name: str
+) -> tuple[NDArray, str]:
+    """Our parameter from the source's, and what was done to it in words, empty for a plain copy."""
+    if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
+        raise InputError(f"{name}: wanted finite numbers")
+    changes = [] if value.dtype == np.float32 else [f"{value.dtype} -> float32"]
+    result = value
+    if family.transposed.fullmatch(ours):
+        result = result.T
+        changes.append("transposed")
+    try:
+        for axis in axes_of(ours):
+            before = result
+            result = to_ours(
+                result, axis, classes=classes.source_count, background=family.background, pick=classes.pick
+            )
+            if before.shape != result.shape or not np.array_equal(before, result):
+                changes.append(f"classes on axis {axis.axis}")
+    except ValueError as error:
+        raise InputError(f"{name}: the classes do not fit: {error}") from error
+    if _squeezed(result.shape) == _squeezed(initial.shape) and result.shape != initial.shape:
+        result = result.reshape(initial.shape)
+        changes.append(f"{value.shape} -> {initial.shape}")
+    if result.shape != initial.shape:
+        raise InputError(f"{name}: wanted shape {initial.shape} for {ours}, got {result.shape}")
+    result = np.ascontiguousarray(result, np.float32)
+    if NEW in classes.pick:
+        for axis in axes_of(ours):
+            result = fill_new(result, initial, axis, classes.pick)
+    return result, ", ".join(changes)
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the ones behind: a 1x1 convolution is a dense layer."""
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def _without_source(
+    ours: str, initial: NDArray, source: str | None, values: dict[str, NDArray], report: Report
+) -> None:
+    part = ours.rsplit(".", 1)[1]
+    if source is None and part in LEFT_OUT and ours.startswith("backbone."):
+        values[ours] = np.full(initial.shape, LEFT_OUT[part], np.float32)
+        report.constants.append(ours)
+    else:
+        report.missing[ours] = source or "name for it"
+
+
+def _sort_out_the_rest(entries: Mapping[str, Entry], family: Family, report: Report) -> None:
+    for normal, entry in entries.items():
+        if entry.names[0] not in report.used:
+            rest = report.ignored if family.table.ignored.fullmatch(normal) else report.leftover
+            rest.extend(entry.names)

@@ -1,0 +1,63 @@
+"""What a table of names is: our parameter -> the other library's. One table serves import and export."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mindrcnn.models.pretrained_layouts import Layout
+
+MAX_CONVS = 8  # of a mask head, in the tables
+_INNER_MASK = re.compile(r"^mask\.mask\.head\.")  # Mask Scoring R-CNN holds Mask R-CNN's branch as a part
+
+
+@dataclass(frozen=True)
+class NameTable:
+    """One library's names.
+
+    Attributes:
+        prefix: of its backbone.
+        resnet, mobilenet: its backbone's layers; None where it has no such backbone.
+        layers: our layer -> its layer, outside the backbone; weight and bias are called so everywhere.
+        spellings: (pattern, replacement), names of other versions -> the names used here.
+        ignored: pattern of entries that are no weights.
+    """
+
+    prefix: str
+    resnet: Layout
+    layers: Mapping[str, str]
+    mobilenet: Layout | None = None
+    spellings: tuple[tuple[str, str], ...] = ()
+    ignored: re.Pattern[str] = field(default=re.compile(r".*\.num_batches_tracked"))
+
+    def source(self, ours: str) -> str | None:
+        """Its name of our parameter; None where it has none (a part of a norm that it leaves out)."""
+        if ours.startswith("backbone."):
+            return self._backbone_source(ours.removeprefix("backbone."))
+        layer, leaf = _INNER_MASK.sub("mask.head.", ours).rsplit(".", 1)
+        return f"{self.layers[layer]}.{leaf}" if layer in self.layers else None
+
+    def normal(self, name: str) -> str:
+        """A name in the file, as the table has it."""
+        name = name.removeprefix("module.")  # of torch's DataParallel
+        for pattern, replacement in self.spellings:
+            name = re.sub(pattern, replacement, name)
+        return name
+
+    def _backbone_source(self, ours: str) -> str | None:
+        block = re.sub(r"\.(conv\.weight|norm\.\w+)$", "", ours)
+        layout = self.resnet if re.search(r"\.(conv\d|shortcut)$", block) else self.mobilenet
+        if layout is None:
+            return None
+        source = layout.sources(block).get(ours)
+        return None if source is None else self.prefix + source
+
+
+Order = Literal["first", "last"]
+
+
+def numbered(ours: str, theirs: str, count: int, *, first: int = 0) -> dict[str, str]:
+    """ours and theirs with 0, 1, 2, .. and first, first + 1, .. in place of `#`."""
+    return {ours.replace("#", str(i)): theirs.replace("#", str(i + first)) for i in range(count)}

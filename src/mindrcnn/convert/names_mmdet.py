@@ -1,0 +1,36 @@
+"""mmdetection 2 and 3: Faster, Mask and Mask Scoring R-CNN, PointRend."""
+
+import re
+
+from mindrcnn.convert.names import MAX_CONVS, NameTable, numbered
+from mindrcnn.models.pretrained_layouts import TORCHVISION_RESNET
+
+MMDET = NameTable(
+    prefix="backbone.",
+    resnet=TORCHVISION_RESNET,
+    layers={
+        **numbered("neck.laterals.#", "neck.lateral_convs.#.conv", 4),
+        **numbered("neck.outputs.#", "neck.fpn_convs.#.conv", 4),
+        "rpn.head.conv": "rpn_head.rpn_conv",
+        "rpn.head.objectness": "rpn_head.rpn_cls",
+        "rpn.head.deltas": "rpn_head.rpn_reg",
+        "box.head.fc1": "roi_head.bbox_head.shared_fcs.0",
+        "box.head.fc2": "roi_head.bbox_head.shared_fcs.1",
+        "box.head.class_logits": "roi_head.bbox_head.fc_cls",
+        "box.head.deltas": "roi_head.bbox_head.fc_reg",
+        **numbered("mask.head.convs.#", "roi_head.mask_head.convs.#.conv", MAX_CONVS),
+        "mask.head.upsample": "roi_head.mask_head.upsample",
+        "mask.head.mask_logits": "roi_head.mask_head.conv_logits",
+        **numbered("mask.iou_head.convs.#", "roi_head.mask_iou_head.convs.#", MAX_CONVS),
+        "mask.iou_head.fc1": "roi_head.mask_iou_head.fcs.0",
+        "mask.iou_head.fc2": "roi_head.mask_iou_head.fcs.1",
+        "mask.iou_head.iou": "roi_head.mask_iou_head.fc_mask_iou",
+        "mask.coarse_head.reduce": "roi_head.mask_head.downsample_conv.conv",
+        "mask.coarse_head.fc1": "roi_head.mask_head.fcs.0",
+        "mask.coarse_head.fc2": "roi_head.mask_head.fcs.1",
+        "mask.coarse_head.prediction": "roi_head.mask_head.fc_logits",
+        **numbered("mask.point_head.fcs.#", "roi_head.point_head.fcs.#.conv", MAX_CONVS),
+        "mask.point_head.predictor": "roi_head.point_head.fc_logits",
+    },
+    ignored=re.compile(r".*\.num_batches_tracked|data_preprocessor\..*|ema_.*"),
+)

@@ -1,0 +1,78 @@
+"""What became of every parameter, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+LISTED = 6  # names that an error message shows before it only counts
+
+
+@dataclass(frozen=True)
+class Use:
+    """Where a source parameter went: our name, and what was done to the value, empty for a plain copy."""
+
+    ours: str
+    change: str = ""
+
+
+@dataclass
+class Report:
+    """One import.
+
+    Attributes:
+        title: source, family and model, a line.
+        used: source name -> its use.
+        ignored: source names that are no weights, left out by rule.
+        leftover: source names without a place in the model.
+        filled: our names from the source; partly: those that also have new rows, with the reason.
+        constants: our names set to a value that the source's layout stands for.
+        missing: our names without a source, with the source's name that was looked for.
+        notes: what a reader should know, one line each.
+    """
+
+    title: str
+    used: dict[str, Use] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+    leftover: list[str] = field(default_factory=list)
+    filled: list[str] = field(default_factory=list)
+    partly: dict[str, str] = field(default_factory=dict)
+    constants: list[str] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def summary(self) -> str:
+        """One line of counts."""
+        reshaped = sum(bool(use.change) for use in self.used.values())
+        return (
+            f"{len(self.used)} source parameters used ({reshaped} of them reshaped), {len(self.leftover)} without a "
+            f"place, {len(self.ignored)} ignored by rule; {len(self.filled)} of our parameters filled, "
+            f"{len(self.partly)} in part, {len(self.constants)} constant, {len(self.missing)} not filled"
+        )
+
+    def __str__(self) -> str:
+        lines = [self.title, self.summary, ""]
+        lines += [f"note: {note}" for note in self.notes]
+        lines += ["", "source parameters"]
+        for name, use in self.used.items():
+            lines.append(f"  used      {name} -> {use.ours}" + (f" (reshaped: {use.change})" if use.change else ""))
+        lines += [f"  unused    {name} (no place in this model)" for name in self.leftover]
+        lines += [f"  unused    {name} (not a weight)" for name in self.ignored]
+        lines += ["", "our parameters"]
+        lines += [f"  filled    {name}" for name in self.filled]
+        lines += [f"  in part   {name}: {reason}" for name, reason in self.partly.items()]
+        lines += [f"  constant  {name}" for name in self.constants]
+        lines += [f"  missing   {name}: no {source} in the source" for name, source in self.missing.items()]
+        return "\n".join(lines) + "\n"
+
+
+def shortened(names: list[str]) -> str:
+    """The first few names, and how many more."""
+    rest = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def missing_lines(missing: Mapping[str, str]) -> str:
+    """The first few missing parameters with the name looked for."""
+    return shortened([f"{ours} ({source})" for ours, source in missing.items()])
