@@ -165,7 +165,7 @@ def test_mask_branch_can_be_switched_off_and_on() -> None:
         (
             "model: {mask: mask_rcnn}",
             1,
-            "model.mask: wanted null or mapping with type: mask_rcnn, ms_rcnn or point_rend, got 'mask_rcnn' (string)",
+            f"model.mask: wanted null or mapping with type: {TYPES.replace(', ', ' or ')}, got 'mask_rcnn' (string)",
         ),
         ("- 1\n", 1, "wanted keys and values, got a list of 1"),
     ],
