@@ -69,6 +69,10 @@ class MaskScoringBranch(nn.Cell):
         self.area_eps = area_eps
         self.weight = weight
 
+    def noise_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
+        """None: the losses draw nothing."""
+        return self.mask.noise_shapes(batch)
+
     def losses(self, features: tuple[Tensor, ...], samples: Samples, gt: GroundTruth) -> tuple[Tensor, Tensor]:
         """features P2..P6; samples as RoiSampler returns them; gt: boxes, labels, valid, crowd, masks of the batch."""
         boxes, labels, matched_gt = self.mask.mask_samples(samples)

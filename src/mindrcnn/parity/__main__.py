@@ -15,7 +15,7 @@ from mindrcnn.parity.run import compare_inference, compare_steps, import_case
 from mindrcnn.parity.table import parity_page
 from mindrcnn.programs.common import EXIT_OK, run
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("mindrcnn.parity")  # __name__ is __main__ here
 
 
 def parse_arguments() -> argparse.Namespace:
