@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mindspore import Tensor, nn, ops
+from numpy.typing import NDArray
 
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.parity.case import Case
@@ -47,12 +48,30 @@ class LossesAndGradients(nn.Cell):
         return losses, gradients
 
 
+# The golden runs' points of PointRend: number i is the fraction of i times these, the plastic number's powers, which
+# fill the unit square evenly. The rest that is not chosen by uncertainty counts from 0 again.
+POINT_STEPS = (0.754877666, 0.569840291)
+CANDIDATE_SHARE = 588 / (588 + 49)  # 3 x 196 candidates, of which 147 are taken, and 49 random points
+
+
 def sampling_order(case: Case, shapes: Sequence[tuple[int, ...]], objects: int) -> tuple[Tensor, ...]:
-    """Noise that makes samplers take candidates in index order; mmdetection counts objects before proposals."""
+    """Noise that makes samplers take candidates in index order; mmdetection counts objects before proposals.
+
+    Noise of a mask branch is PointRend's: B, positives, candidates and the random rest of the points, x and y.
+    """
     noise = [np.arange(shape[1], dtype=np.float32) / shape[1] for shape in shapes[:2]]
     if case.source.startswith("mmdetection"):
         noise[1] = np.roll(noise[1], -objects)
-    return tuple(Tensor(values[None]) for values in noise)
+    return (*(Tensor(values[None]) for values in noise), *(Tensor(even_points(shape)) for shape in shapes[2:]))
+
+
+def even_points(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """[B, positives, points, 2]: the golden runs' points for every object."""
+    total = shape[2]
+    candidates = round(total * CANDIDATE_SHARE)
+    number = np.concatenate((np.arange(candidates), np.arange(total - candidates)))
+    points = (number[:, None] * np.array(POINT_STEPS)) % 1
+    return np.broadcast_to(points.astype(np.float32), shape).copy()
 
 
 def compare_training(
