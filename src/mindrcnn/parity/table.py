@@ -19,7 +19,8 @@ parameter at the first.
 
 Where ours is different on purpose: mask targets are cropped from bitmaps of the object's own box and binarised
 (torchvision's are soft values of the full-size bitmap, detectron2 rasterises polygons), so the mask loss and what it
-reaches differ by the shares shown; pasting is detectron2's (torchvision rounds boxes to whole pixels).
+reaches differ by the shares shown, and after the first step so do all losses, since the weights are no longer equal;
+pasting is detectron2's (torchvision rounds boxes to whole pixels).
 """
 
 
