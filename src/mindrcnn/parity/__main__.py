@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mindrcnn.atomic import write_text
 from mindrcnn.engine.logging_setup import setup_logging
-from mindrcnn.parity.case import case_names, load_case
-from mindrcnn.parity.run import compare_inference, compare_steps, import_case
+from mindrcnn.parity.case import case_names
+from mindrcnn.parity.run import compare_case
 from mindrcnn.parity.table import parity_page
 from mindrcnn.programs.common import EXIT_OK, run
 
@@ -32,10 +32,7 @@ def main(golden: Path, names: list[str], out: Path) -> int:
     setup_logging()
     results, sources = {}, {}
     for name in names or case_names(golden):
-        case = load_case(golden, name)
-        imported = import_case(case)
-        results[name] = [*compare_inference(case, imported), *compare_steps(case, imported)]
-        sources[name] = case.source
+        sources[name], results[name] = compare_case(golden, name)
         for one in results[name]:
             logger.log(logging.INFO if one.holds else logging.WARNING, "%s: %s", name, one)
     write_text(out, parity_page(results, sources))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import mindspore as ms
 
 from mindrcnn.convert.importer import Imported, Options, import_detector
 from mindrcnn.models.weights_file import WeightsFile
-from mindrcnn.parity.case import Case
+from mindrcnn.parity.case import Case, load_case
 from mindrcnn.parity.comparison import Comparison
 from mindrcnn.parity.stages import compare_box_head, compare_detections, compare_features, compare_proposals
 from mindrcnn.parity.training import compare_training
@@ -16,6 +18,24 @@ from mindrcnn.parity.training import compare_training
 # How the reference was built where that is not how its published weights are used: without weights torchvision trains
 # every layer, and its norms on the batch.
 BUILT_WITH = {"torchvision": ("model.backbone.norm=batch", "model.backbone.frozen_stages=0")}
+
+
+def compare_case(folder: Path, name: str) -> tuple[str, list[Comparison]]:
+    """The case's source and all comparisons.
+
+    They are made in a process of their own: the compiled graphs of all cases together would fill 24 GB.
+    """
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
+        return process.submit(_compare, folder, name).result()
+
+
+def _compare(folder: Path, name: str) -> tuple[str, list[Comparison]]:
+    case = load_case(folder, name)
+    imported = import_case(case)
+    report = imported.report
+    left = len(report.leftover) + len(report.missing) + len(report.partly)
+    found = [Comparison("import", "parameters without a counterpart", left, 0)]
+    return case.source, [*found, *compare_inference(case, imported), *compare_steps(case, imported)]
 
 
 def import_case(case: Case) -> Imported:

@@ -25,7 +25,7 @@ OUR_LOSS = {
 LOSS_LIMIT, MASK_LOSS_LIMIT = 1e-3, 3e-2
 # PointRend's mask losses are three times as large as the others' there, and the first steps take the classification
 # loss from 8.8 to 0.9: a difference of 1 % in the gradient grows to one of 10 % in that loss.
-LATER_MASK_LIMIT, LATER_POINT_LIMIT = 2e-2, 0.2
+LATER_MASK_LIMIT, LATER_POINT_LIMIT = 0.1, 0.2
 MIN_NORM = 1e-5  # a norm below this is rounding
 GRADIENT_LIMIT, MASK_GRADIENT_LIMIT = 1e-2, 5e-2
 
