@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mindrcnn.parity.run import compare_case
+
 CASES = (
     "d2_faster_rcnn_r50",
     "d2_mask_rcnn_r50",
