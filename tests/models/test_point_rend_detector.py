@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor
 
 from mindrcnn.build import build_detector
 from mindrcnn.config_model import (
@@ -20,6 +20,7 @@ from mindrcnn.config_model import (
     TrainTestPair,
 )
 from mindrcnn.models.detector import Predictor, TrainingLosses, TwoStageDetector
+from mindrcnn.parity.training import LossesAndGradients
 
 CLASSES, BATCH, HEIGHT, WIDTH, SLOTS, STORED = 3, 2, 64, 96, 3, 16
 MASK = PointRendConfig(
@@ -36,7 +37,7 @@ MODEL = ModelConfig(
         batch_size_per_image=64,
     ),
     roi_sampling=RoiSamplingConfig(batch_size_per_image=16),
-    box=BoxConfig(resolution=3, fc_channels=32, score_thresh=0.3, detections_per_image=12, train_on_pred_boxes=True),
+    box=BoxConfig(resolution=3, fc_channels=32, score_thresh=0.6, detections_per_image=12, train_on_pred_boxes=True),
     mask=MASK,
 )
 Arrays = dict[str, np.ndarray]
@@ -78,24 +79,6 @@ def inputs(detector: TwoStageDetector, batch: Arrays) -> tuple[Tensor, ...]:
     return tuple(Tensor(a) for a in batch.values()) + tuple(Tensor(rng.random(s).astype(np.float32)) for s in shapes)
 
 
-class LossesAndGradients(nn.Cell):
-    def __init__(self, detector: TwoStageDetector) -> None:
-        super().__init__(auto_prefix=False)
-        self.losses = TrainingLosses(detector=detector)
-        self.gradient = ops.value_and_grad(self.total, None, detector.trainable_params(), has_aux=True)
-
-    def total(self, *batch: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        losses = self.losses(*batch)
-        total = losses[0]
-        for loss in losses[1:]:
-            total = total + loss
-        return total, losses
-
-    def construct(self, *batch: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        (_, losses), gradients = self.gradient(*batch)
-        return losses, gradients
-
-
 @dataclass
 class Run:
     """What one way of running computes: a training step on the batch, one without objects, and a prediction."""
@@ -112,7 +95,7 @@ def run_everything(mode: int, *, dynamic: bool = False) -> Run:
     detector = make_detector(replace(MODEL, mask=replace(MASK, dynamic=dynamic)))
     names = [parameter.name for parameter in detector.trainable_params()]
     detections = Predictor(detector=detector).set_train(False)(*inputs(detector, make_batch())[:2])
-    step = LossesAndGradients(detector).set_train()
+    step = LossesAndGradients(detector=detector).set_train()
     losses, gradients = step(*inputs(detector, make_batch()))
     empty = make_batch()
     for name in ("gt_boxes", "gt_labels", "gt_valid", "gt_crowd", "gt_masks"):
