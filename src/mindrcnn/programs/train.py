@@ -125,7 +125,7 @@ def build_evaluator(config: Config) -> SplitEvaluator | None:
     return SplitEvaluator(config=config, dataset=build_dataset(config.data, split, "data.val"))
 
 
-def build_initialised_detector(config: Config, num_classes: int, resumed: Checkpoint | None) -> TwoStageDetector:
+def build_initialised_detector(config: Config, num_classes: int, resumed: Checkpoint | None = None) -> TwoStageDetector:
     """The detector with the weights that training starts or goes on from, and its frozen parameters frozen."""
     detector = build_detector(config.model, num_classes)
     if resumed is not None:
