@@ -9,8 +9,8 @@ namespace {
 
 constexpr int32_t kLanes = 16;  // floats of the widest vectors in use
 
-// 0 for what is below it, and NaN for NaN: std::max would make 0 of that.
-float not_negative(float value) { return value < 0 ? 0.0f : value; }
+// As MindSpore's ReLU: 0 for NaN.
+float not_negative(float value) { return value > 0 ? value : 0.0f; }
 
 int32_t level_of(const RoiAlignProblem& problem, const float* box) {
   const float area = not_negative(box[2] - box[0]) * not_negative(box[3] - box[1]);
@@ -38,11 +38,7 @@ class Bin {
   Bin(std::vector<Tap>& taps, int64_t cells) : taps_(taps), begin_(taps.size()), cells_(cells) {}
 
   void add_point(float point, float share) {
-    if (!(point >= -1 && point <= static_cast<float>(cells_))) {
-      // A box with NaN corners must not look like a box of zeros.
-      if (std::isnan(point)) add(0, std::numeric_limits<float>::quiet_NaN());
-      return;
-    }
+    if (!(point >= -1 && point <= static_cast<float>(cells_))) return;  // nor does NaN count
     point = std::min(std::max(point, 0.0f), static_cast<float>(cells_ - 1));
     const auto first = static_cast<int32_t>(point);
     const float weight = point - static_cast<float>(first);
@@ -79,7 +75,7 @@ void add_fixed_points(Bin& bin, const RoiAlignProblem& problem, int index, Inter
 void add_adaptive_points(Bin& bin, const RoiAlignProblem& problem, int index, Interval box, int64_t cells) {
   const float side = (box.high - box.low) / static_cast<float>(problem.resolution);
   const float points = std::ceil(side);
-  if (points < 1) return;
+  if (!(points >= 1)) return;
   const float step = side / points;
   const float start = box.low + static_cast<float>(index) * side;
   // A box may have more points than integers have values; those that meet the feature are few, because they are more
