@@ -1,4 +1,4 @@
-"""Time of roi_align against ops.ROIAlign, forward and backward.
+"""Time of roi_align, in its portable form, against ops.ROIAlign, forward and backward.
 
     python benchmarks/roi_align.py [--repeats 3]
 
@@ -19,6 +19,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
+from mindrcnn.native.switch import portable_only
 from mindrcnn.ops.roi_align import fpn_level, roi_align
 
 STRIDES = (4, 8, 16, 32)
@@ -135,8 +136,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     ms.set_context(mode=ms.GRAPH_MODE)
-    for case in CASES:
-        run_case(case, options.repeats)
+    with portable_only():
+        for case in CASES:
+            run_case(case, options.repeats)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ ALLOWED = {
     "cpu_setup": set(),
     "atomic": {"errors"},
     "config": {"errors"},
-    "native": {"errors"},
+    "native": {"errors", "atomic"},
     "ops": {"errors", "native"},
     "models": {"errors", "ops"},
     "data": {"errors", "atomic"},
@@ -40,12 +40,13 @@ FRAMEWORK_FREE = ("data", "config", "errors", "cpu_setup", "atomic")  # these mu
 # Modules whose results are their standard output.
 PRINTING_PARTS: dict[str, str] = {
     "data.demo": "reports what it made when it is run as a program",
+    "native.build": "names the library when it is run as a program",
     "programs.evaluate": "prints the COCO tables",
 }
 
 # Only the folders that a machine's owner would have; "/path/to/..." in an example is fine.
 ABSOLUTE_PATH = re.compile(r"(?<![\w.}])/(?:home|root|tmp|Users|work|mnt|opt)/\w")
-TEXT_SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".sh", ".txt", ".cfg", ""}
+TEXT_SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".sh", ".txt", ".cfg", ".cc", ".h", ""}
 
 
 def top_part(name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SCRIPTS = ("scripts/setup_env.sh", "scripts/quickstart.sh", "scripts/test.sh", ".ci/run")
+SCRIPTS = ("scripts/setup_env.sh", "scripts/quickstart.sh", "scripts/test.sh", "scripts/build_native.sh", ".ci/run")
 BASH = shutil.which("bash") or "bash"
 
 # Every call is logged. `-m venv` puts a copy of this script where the environment's Python would be.
@@ -75,7 +75,7 @@ def test_is_executable_bash_that_parses(script: str) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("script", SCRIPTS[:3])
+@pytest.mark.parametrize("script", SCRIPTS[:4])
 def test_help_does_nothing_but_explain(sandbox: Sandbox, script: str) -> None:
     process = sandbox.run(script, "--help")
     assert process.returncode == 0
@@ -83,7 +83,7 @@ def test_help_does_nothing_but_explain(sandbox: Sandbox, script: str) -> None:
     assert sandbox.calls("") == []
 
 
-@pytest.mark.parametrize("script", ["scripts/setup_env.sh", "scripts/quickstart.sh"])
+@pytest.mark.parametrize("script", ["scripts/setup_env.sh", "scripts/quickstart.sh", "scripts/build_native.sh"])
 def test_an_unknown_argument_is_named(sandbox: Sandbox, script: str) -> None:
     process = sandbox.run(script, "--frist")
     assert process.returncode == 2
@@ -238,6 +238,15 @@ def test_quickstart_stops_at_the_first_failure(sandbox: Sandbox) -> None:
     assert process.returncode == 3
     assert sandbox.calls("eval.py") == []
     assert "Finished" not in process.stdout
+
+
+# -------------------------------------------------------------------------------------------------- build_native.sh
+
+
+def test_build_native_builds_in_the_environment(sandbox: Sandbox) -> None:
+    process = sandbox.run("scripts/build_native.sh")
+    assert process.returncode == 0, process.stderr
+    assert sandbox.calls("-m mindrcnn") == ["-m mindrcnn.native.build"]
 
 
 # ----------------------------------------------------------------------------------------------- test.sh and .ci/run

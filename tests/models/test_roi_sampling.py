@@ -7,8 +7,8 @@ import pytest
 from mindspore import Tensor
 
 from mindrcnn.models.candidate_sampling import CandidateSampler
-from mindrcnn.models.crowds import CROWD_OVERLAP
 from mindrcnn.models.roi_sampling import RoiSampler
+from mindrcnn.ops.crowds import CROWD_OVERLAP
 
 SAMPLES, MAX_POSITIVES = 8, 2
 Arrays = dict[str, np.ndarray]

@@ -9,8 +9,8 @@ import pytest
 from mindspore import Tensor
 
 from mindrcnn.models.candidate_sampling import CandidateSampler
-from mindrcnn.models.crowds import CROWD_OVERLAP
 from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.ops.crowds import CROWD_OVERLAP
 
 COUNT, MAX_POSITIVES = 10, 5
 CLASS_WEIGHT, BOX_WEIGHT, BETA = 2.0, 3.0, 0.3

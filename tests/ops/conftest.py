@@ -1,10 +1,24 @@
 """Calls of tensor functions with numpy arrays, compiled or eager as `mode` says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+
+
+@pytest.fixture(params=["portable", "native"])
+def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs the test with MindSpore's operators, and with the C++ kernels where there are some."""
+    from mindrcnn.native.switch import in_use, portable_only
+
+    if request.param == "portable":
+        with portable_only():
+            yield request.param
+    elif in_use():
+        yield request.param
+    else:
+        pytest.skip("no native kernels here")
 
 
 @pytest.fixture

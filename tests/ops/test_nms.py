@@ -1,9 +1,12 @@
 """Suppression against a loop over single boxes."""
 
 import numpy as np
+import pytest
 from mindspore import Tensor
 
 from mindrcnn.ops.nms import nms, nms_per_class
+
+pytestmark = pytest.mark.usefixtures("implementation")
 
 THRESH = 0.5
 

@@ -9,6 +9,8 @@ from mindspore import Tensor
 from mindrcnn.ops.roi_align import fpn_level, roi_align
 from mindrcnn.ops.roi_align_adaptive import roi_align_adaptive
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 STRIDES = (4, 8, 16, 32)
 RESOLUTION = 3
 RATIO = 2

@@ -4,8 +4,7 @@ from typing import Literal
 
 from mindspore import Tensor, nn, ops
 
-from mindrcnn.models.crowds import ignore_crowds
-from mindrcnn.ops.matcher import match
+from mindrcnn.ops.assignment import assign
 from mindrcnn.ops.sampler import sample_balanced
 
 
@@ -33,7 +32,6 @@ class CandidateSampler(nn.Cell):
 
     def construct(
         self,
-        iou: Tensor,
         boxes: Tensor,
         valid: Tensor,
         gt_boxes: Tensor,
@@ -41,20 +39,21 @@ class CandidateSampler(nn.Cell):
         gt_crowd: Tensor,
         noise: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """iou B,G,N of objects and candidates; boxes B,N,4; valid B,N bool; gt as in the batch; noise B,N in [0, 1).
+        """boxes N,4 of all images or B,N,4; valid B,N bool; gt as in the batch; noise B,N in [0, 1).
 
         Returns pos_index B,P; pos_valid B,P; neg_index B,M; neg_valid B,M; matched_gt B,N, with P max_positives and M
         batch_size_per_image.
         """
-        matched_gt, state = match(
-            iou,
+        matched_gt, state = assign(
+            boxes,
+            gt_boxes,
             gt_valid,
+            gt_crowd,
             fg_thresh=self.fg_iou_thresh,
             bg_thresh=self.bg_iou_thresh,
             low_quality=self.low_quality,
             low_quality_min_iou=self.low_quality_min_iou,
         )
-        state = ignore_crowds(state, boxes, gt_boxes, gt_crowd)
         state = ops.select(valid, state, ops.full_like(state, -1))
         pos_index, pos_valid, neg_index, neg_valid = sample_balanced(
             state, noise, count=self.batch_size_per_image, positive_fraction=self.positive_fraction

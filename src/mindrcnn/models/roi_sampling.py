@@ -4,7 +4,6 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from mindrcnn.models.candidate_sampling import CandidateSampler
-from mindrcnn.ops import boxes as box_ops
 from mindrcnn.ops.gather import take_rows
 
 
@@ -35,9 +34,8 @@ class RoiSampler(nn.Cell):
         # Ground truth joins the proposals, so that the second stage has positives while the RPN is still poor.
         boxes = ops.cat((proposals, gt_boxes), axis=1)
         valid = ops.cat((proposal_valid, gt_valid), axis=1)
-        iou = box_ops.pairwise_iou_batched(gt_boxes, boxes)
         pos_index, pos_valid, neg_index, neg_valid, matched_gt = self.candidates(
-            iou, boxes, valid, gt_boxes, gt_valid, gt_crowd, noise
+            boxes, valid, gt_boxes, gt_valid, gt_crowd, noise
         )
         index, sample_valid, positive = self.pack(pos_index, pos_valid, neg_index, neg_valid)
         sample_gt = take_rows(matched_gt, index)

@@ -7,7 +7,6 @@ from mindspore import Tensor, nn, ops
 
 from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.models.proposals import RPN_CODER_WEIGHTS
-from mindrcnn.ops import boxes as box_ops
 from mindrcnn.ops.coder import encode
 from mindrcnn.ops.gather import take_rows
 from mindrcnn.ops.losses import bce_with_logits, smooth_l1
@@ -25,11 +24,7 @@ class AnchorSampler(nn.Cell):
         self, anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """anchors A,4; gt as in the batch; noise B,A in [0, 1). Returns what CandidateSampler does."""
-        batch, slots = gt_valid.shape
-        # Anchors are the same for all images, so the objects of a whole batch form one matrix.
-        iou = box_ops.pairwise_iou(gt_boxes.reshape(-1, 4), anchors).reshape(batch, slots, -1)
-        boxes = ops.tile(anchors.expand_dims(0), (batch, 1, 1))
-        return self.candidates(iou, boxes, ops.ones(noise.shape, ms.bool_), gt_boxes, gt_valid, gt_crowd, noise)
+        return self.candidates(anchors, ops.ones(noise.shape, ms.bool_), gt_boxes, gt_valid, gt_crowd, noise)
 
 
 class RPNLoss(nn.Cell):

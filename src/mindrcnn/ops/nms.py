@@ -5,6 +5,9 @@ Letters in shapes: R independent rows (an image, or a level of one), N boxes.
 
 from mindspore import Tensor, ops
 
+from mindrcnn.native.nms import native_nms, native_nms_per_class
+from mindrcnn.native.switch import in_use
+
 
 def nms(boxes: Tensor, scores: Tensor, valid: Tensor, iou_thresh: float) -> Tensor:
     """Which boxes stay when each box drops the later ones of its row that overlap it by more than iou_thresh.
@@ -12,6 +15,8 @@ def nms(boxes: Tensor, scores: Tensor, valid: Tensor, iou_thresh: float) -> Tens
     boxes [R, N, 4] input pixels; scores [R, N] float32 in descending order; valid [R, N] bool. Invalid boxes, and those
     whose score is not finite, neither stay nor drop others. Returns keep [R, N] bool.
     """
+    if in_use():
+        return native_nms(boxes, scores, valid, iou_thresh)
     valid = ops.logical_and(valid, ops.isfinite(scores))
     rows, length = valid.shape
     boxes = _without_area(boxes, valid)
@@ -27,6 +32,8 @@ def nms(boxes: Tensor, scores: Tensor, valid: Tensor, iou_thresh: float) -> Tens
 
 def nms_per_class(boxes: Tensor, scores: Tensor, labels: Tensor, valid: Tensor, iou_thresh: float) -> Tensor:
     """nms() in which only boxes of one label drop each other; labels [R, N] int32, from 0."""
+    if in_use():
+        return native_nms_per_class(boxes, scores, labels, valid, iou_thresh)
     return nms(_apart_by_label(boxes, labels, valid), scores, valid, iou_thresh)
 
 

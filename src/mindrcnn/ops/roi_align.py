@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrcnn.native.roi_align import native_roi_align
+from mindrcnn.native.switch import in_use
 from mindrcnn.ops.boxes import area
 
 # FPN (https://arxiv.org/abs/1612.03144, equation 1): boxes from 224 x 224 up, the ImageNet input size, are pooled from
@@ -48,6 +50,17 @@ def roi_align(
 
     Returns [B * S, C, resolution, resolution]; zeros for invalid boxes. The gradient flows to the features alone.
     """
+    if in_use():
+        return native_roi_align(
+            features,
+            strides,
+            LEVEL_EDGES,
+            boxes,
+            valid,
+            resolution=resolution,
+            sampling_ratio=sampling_ratio,
+            aligned=aligned,
+        )
     images, slots = valid.shape
     count, channels = images * slots, features[0].shape[1]
     points = resolution * sampling_ratio

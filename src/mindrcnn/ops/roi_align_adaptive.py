@@ -11,6 +11,8 @@ Letters in shapes as in roi_align.py; T the most cells that a box may cover.
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrcnn.native.roi_align import ADAPTIVE, native_roi_align
+from mindrcnn.native.switch import in_use
 from mindrcnn.ops.roi_align import LEVEL_EDGES, feature_box, fpn_level, level_geometry
 
 # Points are more than half a cell apart, and those that count for a cell lie less than one cell from it, or at that
@@ -33,6 +35,17 @@ def roi_align_adaptive(
 
     Arguments and result as of roi_align(). Boxes lie inside the image.
     """
+    if in_use():
+        return native_roi_align(
+            features,
+            strides,
+            LEVEL_EDGES,
+            boxes,
+            valid,
+            resolution=resolution,
+            sampling_ratio=ADAPTIVE,
+            aligned=aligned,
+        )
     images, slots = valid.shape
     count, channels = images * slots, features[0].shape[1]
     valid = valid.reshape((count, 1)).astype(ms.float32)

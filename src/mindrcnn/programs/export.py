@@ -18,6 +18,7 @@ from mindrcnn.config_model import PointRendConfig
 from mindrcnn.engine.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import Predictor
+from mindrcnn.native.switch import portable_only
 from mindrcnn.programs.common import EXIT_OK
 from mindrcnn.programs.trained_model import open_checkpoint, restore_detector
 
@@ -77,6 +78,6 @@ def write_model(predictor: Predictor, target: Path, file_format: Format, shape: 
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot create the folder {target.parent}: {error.strerror or error}") from error
-    with replacing(target) as temporary:
+    with replacing(target) as temporary, portable_only():
         ms.export(predictor, images, image_sizes, file_name=str(temporary), file_format=file_format)
         os.chmod(temporary, stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)  # it leaves the file read-only

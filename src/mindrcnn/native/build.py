@@ -1,0 +1,126 @@
+"""Compiles the kernels, once for each source, compiler, processor and MindSpore version, into the user's cache.
+
+    python -m mindrcnn.native.build
+
+builds now what would otherwise be built at first use, and prints the library's path. The cache is
+$XDG_CACHE_HOME/mindrcnn, or ~/.cache/mindrcnn. The compiler is $CXX, or g++.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from mindrcnn.atomic import replacing
+from mindrcnn.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+FOLDER = Path(__file__).parent
+
+# No contraction to fused multiply-adds: overlaps are compared with thresholds and with each other, and must come out as
+# the portable operators round them.
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fopenmp",
+    "-fvisibility=hidden",
+    "-fPIC",
+)
+
+
+def build() -> Path:
+    """The library for this machine, compiled first if it is not in the cache. InputError if that fails."""
+    compiler = find_compiler()
+    library = cache_folder() / key(compiler) / "libmindrcnn.so"
+    if library.is_file():
+        return library
+    with _locked(library.parent):
+        if not library.is_file():  # another process may have built it while this one waited
+            logger.info("compiling the native kernels, once for this machine, into %s", library)
+            with replacing(library) as temporary:
+                _run([compiler, *FLAGS, "-shared", *map(str, sources()), "-o", str(temporary)])
+    return library
+
+
+def sources() -> list[Path]:
+    """The files to compile; they include the headers beside them."""
+    return sorted(FOLDER.glob("*.cc"))
+
+
+def find_compiler() -> str:
+    """Path of the compiler. InputError without one."""
+    name = os.environ.get("CXX") or "g++"
+    found = shutil.which(name)
+    if found is None:
+        raise InputError(f"wanted a C++17 compiler, GCC 10 or newer, on PATH or named by CXX; got no {name}")
+    return found
+
+
+def cache_folder() -> Path:
+    """Where libraries are kept."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "mindrcnn" / "native"
+    except RuntimeError as error:
+        raise InputError("wanted a cache folder: set XDG_CACHE_HOME; got no home folder") from error
+
+
+def key(compiler: str) -> str:
+    """Changes with everything that the library depends on.
+
+    The macros that a compiler predefines hold its version, and with -march=native every instruction set of the
+    processor, so one cache can serve different machines.
+    """
+    digest = hashlib.sha256()
+    digest.update(_run([compiler, *FLAGS, "-E", "-dM", "-x", "c++", os.devnull]))
+    for part in (*FLAGS, version("mindspore")):
+        digest.update(part.encode() + b"\0")
+    for path in sorted([*sources(), *FOLDER.glob("*.h")]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock, which a killed process lets go."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / "lock", "w")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _run(command: list[str]) -> bytes:
+    """Standard output of a compiler call. InputError with the compiler's first words when it fails."""
+    process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    if process.returncode != 0:
+        message = process.stderr.decode(errors="replace").strip()[:2000]
+        raise InputError(f"{command[0]} could not compile the native kernels: {message}")
+    return process.stdout
+
+
+def main() -> int:
+    """Builds and prints the path; 2 when that is not possible."""
+    try:
+        print(build())
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+// The functions that MindSpore calls, in the form of its operators compiled ahead of time: pointers, ranks, shapes and
+// type names of all inputs and then all outputs. Settings arrive as a small float32 tensor, the last input, so nothing
+// here depends on MindSpore's headers or on its C++ ABI.
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <initializer_list>
+#include <stdexcept>
+#include <vector>
+
+#include "assign.h"
+#include "nms.h"
+#include "roi_align.h"
+
+namespace {
+
+// MindSpore turns any other result into an exception that names the function and this number.
+enum Result { kOk = 0, kWrongArguments = 1, kFailed = 2 };
+
+class Arguments {
+ public:
+  Arguments(int expected, int count, void** data, int* ranks, int64_t** shapes, const char** dtypes)
+      : data_(data), ranks_(ranks), shapes_(shapes), dtypes_(dtypes) {
+    if (count != expected) throw std::invalid_argument("count");
+  }
+
+  int rank(int index) const { return ranks_[index]; }
+
+  const int64_t* shape(int index, int rank) const {
+    if (ranks_[index] != rank) throw std::invalid_argument("rank");
+    return shapes_[index];
+  }
+
+  // The data of the tensor at this index, which must have this shape.
+  float* floats(int index, std::initializer_list<int64_t> shape) const {
+    return static_cast<float*>(checked(index, shape, "float32"));
+  }
+  int32_t* ints(int index, std::initializer_list<int64_t> shape) const {
+    return static_cast<int32_t*>(checked(index, shape, "int32"));
+  }
+  uint8_t* bools(int index, std::initializer_list<int64_t> shape) const {
+    return static_cast<uint8_t*>(checked(index, shape, "bool"));
+  }
+
+ private:
+  void* checked(int index, std::initializer_list<int64_t> expected, const char* dtype) const {
+    const int64_t* got = shape(index, static_cast<int>(expected.size()));
+    const bool right = std::equal(expected.begin(), expected.end(), got) && std::strcmp(dtypes_[index], dtype) == 0;
+    if (!right) throw std::invalid_argument("tensor");
+    return data_[index];
+  }
+
+  void** data_;
+  int* ranks_;
+  int64_t** shapes_;
+  const char** dtypes_;
+};
+
+template <typename Function>
+int guarded(Function function) {
+  try {
+    function();
+    return kOk;
+  } catch (const std::invalid_argument&) {
+    return kWrongArguments;
+  } catch (const std::exception&) {
+    return kFailed;
+  }
+}
+
+constexpr int kLevels = 4;
+// resolution, sampling ratio, aligned, strides, edges between levels
+constexpr int64_t kRoiAlignSettings = 3 + kLevels + kLevels - 1;
+
+// `features` is the index of the first of four tensors that have the features' shapes.
+mindrcnn::RoiAlignProblem roi_align_problem(const Arguments& arguments, int features, int boxes, int settings_index) {
+  const float* settings = arguments.floats(settings_index, {kRoiAlignSettings});
+  mindrcnn::RoiAlignProblem problem{};
+  problem.resolution = static_cast<int>(settings[0]);
+  problem.sampling_ratio = static_cast<int>(settings[1]);
+  problem.aligned = settings[2] != 0;
+  problem.level_edges.assign(settings + 3 + kLevels, settings + kRoiAlignSettings);
+  problem.images = arguments.shape(boxes, 3)[0];
+  problem.slots = arguments.shape(boxes, 3)[1];
+  problem.channels = arguments.shape(features, 4)[1];
+  for (int level = 0; level < kLevels; ++level) {
+    const int64_t* shape = arguments.shape(features + level, 4);
+    if (shape[2] < 1 || shape[3] < 1) throw std::invalid_argument("feature");
+    problem.levels.push_back({shape[2], shape[3], settings[3 + level]});
+  }
+  return problem;
+}
+
+std::vector<float*> features_of(const Arguments& arguments, int first, const mindrcnn::RoiAlignProblem& problem) {
+  std::vector<float*> features;
+  for (const mindrcnn::Level& level : problem.levels) {
+    const int index = first + static_cast<int>(features.size());
+    features.push_back(arguments.floats(index, {problem.images, problem.channels, level.height, level.width}));
+  }
+  return features;
+}
+
+float* pooled_of(const Arguments& arguments, int index, const mindrcnn::RoiAlignProblem& problem) {
+  const int64_t side = problem.resolution;
+  return arguments.floats(index, {problem.images * problem.slots, problem.channels, side, side});
+}
+
+}  // namespace
+
+#define MINDRCNN_KERNEL(name)                                                                                    \
+  extern "C" __attribute__((visibility("default"))) int name(int count, void** data, int* ranks, int64_t** shapes, \
+                                                             const char** dtypes, void*, void*)
+
+// Inputs: four features B,C,H,W; boxes B,S,4; valid B,S; settings. Output: B*S,C,resolution,resolution.
+MINDRCNN_KERNEL(roi_align_forward) {
+  return guarded([&] {
+    const Arguments arguments(8, count, data, ranks, shapes, dtypes);
+    const mindrcnn::RoiAlignProblem problem = roi_align_problem(arguments, 0, 4, 6);
+    const std::vector<float*> features = features_of(arguments, 0, problem);
+    mindrcnn::roi_align_forward(problem, {features.begin(), features.end()},
+                                arguments.floats(4, {problem.images, problem.slots, 4}),
+                                arguments.bools(5, {problem.images, problem.slots}), pooled_of(arguments, 7, problem));
+  });
+}
+
+// Inputs: gradient of the output above; boxes; valid; settings. Outputs: gradients of the four features.
+MINDRCNN_KERNEL(roi_align_backward) {
+  return guarded([&] {
+    const Arguments arguments(8, count, data, ranks, shapes, dtypes);
+    const mindrcnn::RoiAlignProblem problem = roi_align_problem(arguments, 4, 1, 3);
+    mindrcnn::roi_align_backward(problem, pooled_of(arguments, 0, problem),
+                                 arguments.floats(1, {problem.images, problem.slots, 4}),
+                                 arguments.bools(2, {problem.images, problem.slots}),
+                                 features_of(arguments, 4, problem));
+  });
+}
+
+// Inputs: boxes R,N,4; scores R,N; valid R,N; settings: IoU threshold. Output: keep R,N.
+MINDRCNN_KERNEL(nms) {
+  return guarded([&] {
+    const Arguments arguments(5, count, data, ranks, shapes, dtypes);
+    const int64_t rows = arguments.shape(1, 2)[0], length = arguments.shape(1, 2)[1];
+    mindrcnn::nms(rows, length, arguments.floats(0, {rows, length, 4}), arguments.floats(1, {rows, length}), nullptr,
+                  arguments.bools(2, {rows, length}), *arguments.floats(3, {1}), arguments.bools(4, {rows, length}));
+  });
+}
+
+// Inputs: boxes R,N,4; scores R,N; labels R,N; valid R,N; settings: IoU threshold. Output: keep R,N.
+MINDRCNN_KERNEL(nms_per_class) {
+  return guarded([&] {
+    const Arguments arguments(6, count, data, ranks, shapes, dtypes);
+    const int64_t rows = arguments.shape(1, 2)[0], length = arguments.shape(1, 2)[1];
+    mindrcnn::nms(rows, length, arguments.floats(0, {rows, length, 4}), arguments.floats(1, {rows, length}),
+                  arguments.ints(2, {rows, length}), arguments.bools(3, {rows, length}), *arguments.floats(4, {1}),
+                  arguments.bools(5, {rows, length}));
+  });
+}
+
+// Inputs: boxes N,4 of all images or B,N,4; gt_boxes B,G,4; gt_valid, gt_crowd B,G; settings: foreground and background
+// thresholds, LowQuality, its least IoU, crowd overlap. Outputs: matched_gt, state B,N.
+MINDRCNN_KERNEL(assign) {
+  return guarded([&] {
+    const Arguments arguments(7, count, data, ranks, shapes, dtypes);
+    const float* settings = arguments.floats(4, {5});
+    mindrcnn::AssignProblem problem{};
+    problem.shared_candidates = arguments.rank(0) == 2;
+    problem.images = arguments.shape(1, 3)[0];
+    problem.objects = arguments.shape(1, 3)[1];
+    problem.candidates = problem.shared_candidates ? arguments.shape(0, 2)[0] : arguments.shape(0, 3)[1];
+    problem.fg_thresh = settings[0];
+    problem.bg_thresh = settings[1];
+    problem.low_quality = static_cast<mindrcnn::LowQuality>(static_cast<int>(settings[2]));
+    problem.low_quality_min_iou = settings[3];
+    problem.crowd_overlap = settings[4];
+    const float* boxes = problem.shared_candidates ? arguments.floats(0, {problem.candidates, 4})
+                                                   : arguments.floats(0, {problem.images, problem.candidates, 4});
+    mindrcnn::assign(problem, boxes, arguments.floats(1, {problem.images, problem.objects, 4}),
+                     arguments.bools(2, {problem.images, problem.objects}),
+                     arguments.bools(3, {problem.images, problem.objects}),
+                     arguments.ints(5, {problem.images, problem.candidates}),
+                     arguments.ints(6, {problem.images, problem.candidates}));
+  });
+}

@@ -1,0 +1,41 @@
+"""The NMS kernels as MindSpore operators. They have no gradient, which MindSpore wants to be told at their inputs."""
+
+import mindspore as ms
+from mindspore import Tensor, ops
+
+from mindrcnn.native.switch import library
+
+Shape = tuple[int, ...]
+
+
+class _Nms(ops.Custom):
+    """Call with boxes [R, N, 4], scores [R, N], valid [R, N] and settings [1], the threshold; returns keep [R, N]."""
+
+    def __init__(self) -> None:
+        def out_shape(boxes: Shape, scores: Shape, valid: Shape, settings: Shape) -> Shape:
+            return valid
+
+        super().__init__(f"{library()}:nms", out_shape, ms.bool_, "aot")
+
+
+class _NmsPerClass(ops.Custom):
+    """As _Nms, with labels [R, N] int32 behind the scores."""
+
+    def __init__(self) -> None:
+        def out_shape(boxes: Shape, scores: Shape, labels: Shape, valid: Shape, settings: Shape) -> Shape:
+            return valid
+
+        super().__init__(f"{library()}:nms_per_class", out_shape, ms.bool_, "aot")
+
+
+def native_nms(boxes: Tensor, scores: Tensor, valid: Tensor, iou_thresh: float) -> Tensor:
+    """ops.nms.nms."""
+    boxes, scores, valid = ops.stop_gradient(boxes), ops.stop_gradient(scores), ops.stop_gradient(valid)
+    return _Nms()(boxes, scores, valid, Tensor((iou_thresh,), ms.float32))
+
+
+def native_nms_per_class(boxes: Tensor, scores: Tensor, labels: Tensor, valid: Tensor, iou_thresh: float) -> Tensor:
+    """ops.nms.nms_per_class; compares labels, and need not move boxes apart."""
+    boxes, scores, valid = ops.stop_gradient(boxes), ops.stop_gradient(scores), ops.stop_gradient(valid)
+    labels = ops.stop_gradient(labels)
+    return _NmsPerClass()(boxes, scores, labels, valid, Tensor((iou_thresh,), ms.float32))

@@ -1,0 +1,47 @@
+// Which feature cells, with which weights, the bins of a box take along one axis.
+#ifndef MINDRCNN_NATIVE_ROI_ALIGN_TAPS_H_
+#define MINDRCNN_NATIVE_ROI_ALIGN_TAPS_H_
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "roi_align.h"
+
+namespace mindrcnn {
+
+struct Tap {
+  int32_t cell;
+  float weight;
+};
+
+// A bilinear sample is a product of two weights, one for each axis, and so is the mean over the samples of a bin: a bin
+// is the sum over its row taps and its column taps of weight * weight * value.
+struct BoxTaps {
+  int32_t level;
+  int32_t first_column;  // with `columns`, a range that holds all column taps
+  int32_t columns;       // 0 for a box that touches no cell
+  int64_t row_starts;    // where in TapTable::starts the bins' row taps are found, and behind them the column taps
+};
+
+// Rows that the boxes of one image use on one level.
+struct RowRange {
+  int64_t first = std::numeric_limits<int64_t>::max();
+  int64_t last = -1;
+};
+
+struct TapTable {
+  int resolution = 0;
+  std::vector<Tap> taps;
+  std::vector<int64_t> starts;  // a box has resolution + 1 entries for its rows and as many for its columns
+  std::vector<BoxTaps> boxes;   // images * slots
+  std::vector<int32_t> order;   // of each image: the slots of its valid boxes, level by level
+  std::vector<int64_t> order_starts;  // images + 1
+  std::vector<RowRange> rows;         // images * levels
+};
+
+TapTable make_tap_table(const RoiAlignProblem& problem, const float* boxes, const uint8_t* valid);
+
+}  // namespace mindrcnn
+
+#endif  // MINDRCNN_NATIVE_ROI_ALIGN_TAPS_H_

@@ -1,0 +1,113 @@
+// Calls every kernel with boxes of all kinds, to be run under AddressSanitizer and UndefinedBehaviorSanitizer. Buffers
+// have exactly the size that a kernel may use.
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "assign.h"
+#include "nms.h"
+#include "roi_align.h"
+
+namespace {
+
+std::mt19937 random_bits(0);
+
+float uniform(float low, float high) { return std::uniform_real_distribution<float>(low, high)(random_bits); }
+
+// Ordinary boxes, and every so often one that is outside, without area, swapped, huge, infinite or NaN.
+std::vector<float> make_boxes(int64_t count) {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const float most = std::numeric_limits<float>::max(), odd[] = {0, -1, 1e9f, -1e9f, 3e18f, most, -most, inf, -inf, nan};
+  std::vector<float> boxes;
+  for (int64_t i = 0; i < count; ++i) {
+    const float x = uniform(-40, 500), y = uniform(-40, 400);
+    float box[] = {x, y, x + std::exp(uniform(0, 6.5f)), y + std::exp(uniform(0, 6.5f))};
+    if (i % 3 == 0) box[random_bits() % 4] = odd[random_bits() % 10];
+    if (i % 6 == 0) box[random_bits() % 4] = odd[random_bits() % 10];
+    if (i % 17 == 0) box[0] = box[1] = box[2] = box[3] = odd[random_bits() % 10];
+    boxes.insert(boxes.end(), box, box + 4);
+  }
+  return boxes;
+}
+
+std::vector<uint8_t> make_mask(int64_t count, int one_in) {
+  std::vector<uint8_t> mask;
+  for (int64_t i = 0; i < count; ++i) mask.push_back(random_bits() % static_cast<unsigned>(one_in) == 0);
+  return mask;
+}
+
+void call_roi_align(int sampling_ratio, bool aligned, int64_t images, int64_t slots, int64_t side) {
+  mindrcnn::RoiAlignProblem problem{};
+  for (const int64_t stride : {4, 8, 16, 32}) {
+    problem.levels.push_back({side / stride + 1, side / stride + 2, static_cast<float>(stride)});
+  }
+  problem.level_edges = {112.0f * 112, 224.0f * 224, 448.0f * 448};
+  problem.images = images;
+  problem.slots = slots;
+  problem.channels = 2;
+  problem.resolution = 7;
+  problem.sampling_ratio = sampling_ratio;
+  problem.aligned = aligned;
+  const std::vector<float> boxes = make_boxes(images * slots);
+  const std::vector<uint8_t> valid = make_mask(images * slots, 1);
+  std::vector<float> pooled(static_cast<size_t>(images * slots * 2 * 49));
+  std::vector<std::vector<float>> planes;
+  std::vector<const float*> features;
+  std::vector<float*> gradients;
+  for (const mindrcnn::Level& level : problem.levels) {
+    planes.emplace_back(static_cast<size_t>(images * 2 * level.height * level.width), 1.0f);
+    features.push_back(planes.back().data());
+    gradients.push_back(planes.back().data());
+  }
+  mindrcnn::roi_align_forward(problem, features, boxes.data(), valid.data(), pooled.data());
+  mindrcnn::roi_align_backward(problem, pooled.data(), boxes.data(), valid.data(), gradients);
+}
+
+void call_nms(int64_t rows, int64_t length) {
+  const std::vector<float> boxes = make_boxes(rows * length);
+  const std::vector<uint8_t> valid = make_mask(rows * length, 1);
+  std::vector<float> scores;
+  std::vector<int32_t> labels;
+  for (int64_t i = 0; i < rows * length; ++i) {
+    scores.push_back(i % 9 == 0 ? NAN : 1.0f);
+    labels.push_back(static_cast<int32_t>(random_bits()));
+  }
+  std::vector<uint8_t> keep(valid.size());
+  mindrcnn::nms(rows, length, boxes.data(), scores.data(), nullptr, valid.data(), 0.5f, keep.data());
+  mindrcnn::nms(rows, length, boxes.data(), scores.data(), labels.data(), valid.data(), 0.5f, keep.data());
+}
+
+void call_assign(int64_t images, int64_t objects, int64_t candidates, bool shared, mindrcnn::LowQuality low_quality) {
+  const mindrcnn::AssignProblem problem{images, objects, candidates, shared, 0.5f, 0.4f, low_quality, 0.1f, 0.5f};
+  const std::vector<float> boxes = make_boxes(shared ? candidates : images * candidates);
+  const std::vector<float> gt_boxes = make_boxes(images * objects);
+  const std::vector<uint8_t> valid = make_mask(images * objects, 2), crowd = make_mask(images * objects, 3);
+  std::vector<int32_t> matched(static_cast<size_t>(images * candidates)), state(matched.size());
+  mindrcnn::assign(problem, boxes.data(), gt_boxes.data(), valid.data(), crowd.data(), matched.data(), state.data());
+}
+
+}  // namespace
+
+int main() {
+  for (const bool aligned : {false, true}) {
+    for (const int sampling_ratio : {0, 1, 2}) {
+      call_roi_align(sampling_ratio, aligned, 2, 300, 500);
+      call_roi_align(sampling_ratio, aligned, 1, 50, 3);  // features of one or two cells
+      call_roi_align(sampling_ratio, aligned, 1, 0, 500);
+    }
+  }
+  call_nms(3, 200);
+  call_nms(1, 0);
+  for (const auto low_quality : {mindrcnn::LowQuality::kOff, mindrcnn::LowQuality::kKeep,
+                                 mindrcnn::LowQuality::kOverwrite}) {
+    call_assign(2, 20, 1500, false, low_quality);
+    call_assign(2, 20, 1500, true, low_quality);
+    call_assign(1, 0, 40, true, low_quality);
+    call_assign(1, 3, 0, true, low_quality);
+  }
+  std::puts("done");
+  return 0;
+}

@@ -1,0 +1,137 @@
+"""Building the kernels' library: the cache, its key, failures, and processes that start at once. The compiler here is a
+stand-in, which is quicker and counts its calls."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mindrcnn.errors import InputError
+from mindrcnn.native import build as build_module
+from mindrcnn.native.build import build, cache_folder
+
+# A call that asks for the macros prints some; a call that links writes the file after -o, in two halves.
+COMPILER = """#!/bin/sh
+case "$*" in
+    *-dM*) echo "#define VERSION $FAKE_VERSION"; exit 0 ;;
+esac
+echo linked >>"$FAKE_LOG"
+if [ -n "$FAKE_ERROR" ]; then echo "$FAKE_ERROR" >&2; exit 1; fi
+while [ "$1" != -o ]; do shift; done
+printf half >"$2"
+sleep "${FAKE_SECONDS:-0}"
+printf whole >>"$2"
+"""
+
+
+class Compiler:
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "fake-g++"
+        self.log = folder / "calls.log"
+        self.path.write_text(COMPILER)
+        self.path.chmod(0o755)
+
+    @property
+    def links(self) -> int:
+        return len(self.log.read_text().splitlines()) if self.log.exists() else 0
+
+
+@pytest.fixture
+def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compiler:
+    fake = Compiler(tmp_path)
+    monkeypatch.setenv("CXX", str(fake.path))
+    monkeypatch.setenv("FAKE_LOG", str(fake.log))
+    monkeypatch.setenv("FAKE_VERSION", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return fake
+
+
+def test_the_package_carries_the_sources() -> None:
+    files = {path.suffix for path in build_module.FOLDER.iterdir() if path.is_file()} - {".py"}
+    text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
+    assert {".cc", ".h"} == files
+    assert 'mindrcnn = ["py.typed", "native/*.cc", "native/*.h"]' in text
+
+
+def test_a_library_is_built_once(compiler: Compiler, tmp_path: Path) -> None:
+    first = build()
+    assert first.read_text() == "halfwhole"
+    assert tmp_path / "cache" / "mindrcnn" in first.parents
+    assert build() == first
+    assert compiler.links == 1
+
+
+def test_another_compiler_source_or_mindspore_gets_a_library_of_its_own(
+    compiler: Compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    libraries = [build()]
+    monkeypatch.setenv("FAKE_VERSION", "2")
+    libraries.append(build())
+    copy = tmp_path / "copy"
+    shutil.copytree(build_module.FOLDER, copy)
+    monkeypatch.setattr(build_module, "FOLDER", copy)
+    assert build() == libraries[-1]  # the place of the sources does not matter
+    (copy / "nms.h").write_text("// changed\n")
+    libraries.append(build())
+    monkeypatch.setattr(build_module, "version", lambda name: "2.99")
+    libraries.append(build())
+    assert len(set(libraries)) == 4
+    assert compiler.links == 4
+
+
+def test_processes_that_start_at_once_compile_once(compiler: Compiler) -> None:
+    command = [sys.executable, "-m", "mindrcnn.native.build"]
+    environment = {**os.environ, "FAKE_SECONDS": "0.5"}
+    processes = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    paths = [process.communicate(timeout=60)[0].strip() for process in processes]
+    assert {process.returncode for process in processes} == {0}
+    assert len(set(paths)) == 1
+    assert Path(paths[0]).read_text() == "halfwhole"
+    assert compiler.links == 1
+
+
+def test_a_failed_compilation_leaves_no_library_and_is_tried_again(
+    compiler: Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_ERROR", "nms.cc:7: error: no such thing")
+    with pytest.raises(InputError, match=r"fake-g\+\+ could not compile the native kernels: nms.cc:7: error"):
+        build()
+    assert list(cache_folder().rglob("*.so")) == []
+    monkeypatch.setenv("FAKE_ERROR", "")
+    assert build().read_text() == "halfwhole"
+
+
+def test_a_half_written_library_of_a_killed_process_is_not_used(compiler: Compiler) -> None:
+    library = build()
+    library.rename(library.with_name(".libmindrcnn.partial.so"))
+    assert build().read_text() == "halfwhole"
+    assert compiler.links == 2
+
+
+def test_no_compiler(compiler: Compiler, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.delenv("CXX")
+    with pytest.raises(InputError, match=r"wanted a C\+\+17 compiler.* got no g\+\+"):
+        build()
+
+
+def test_a_cache_that_cannot_be_written(compiler: Compiler, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(InputError, match=r"cannot write .*file/mindrcnn"):
+        build()
+
+
+def test_the_program_reports_a_failure(compiler: Compiler) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "mindrcnn.native.build"],
+        env={**os.environ, "FAKE_ERROR": "no"},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert process.stderr.endswith("could not compile the native kernels: no\n")

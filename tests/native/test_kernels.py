@@ -1,0 +1,99 @@
+"""What holds for the kernels whatever they compute: results do not depend on the number of threads, wrong arguments are
+refused, and rows and images without anything in them work."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+Arrays = list[np.ndarray]
+RESOLUTION, CHANNELS, IMAGES, SLOTS = 5, 7, 3, 40
+ROI_SETTINGS = [RESOLUTION, 2, 1, 4, 8, 16, 32, 112.0**2, 224.0**2, 448.0**2]
+
+
+def random_boxes(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    corner, side = rng.uniform(-50, 600, (*shape, 2)), np.exp(rng.uniform(1, 7, (*shape, 2)))
+    return np.concatenate([corner, corner + side], -1).astype(np.float32)
+
+
+def features(rng: np.random.Generator) -> Arrays:
+    shapes = [(IMAGES, CHANNELS, 480 // stride, 640 // stride) for stride in (4, 8, 16, 32)]
+    return [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+
+
+def cases() -> dict[str, tuple[Arrays, Arrays]]:
+    """Inputs and outputs of each kernel; outputs hold what none of them writes."""
+    rng = np.random.default_rng(0)
+    boxes, valid = random_boxes(rng, IMAGES, SLOTS), rng.random((IMAGES, SLOTS)) < 0.8
+    scores = np.tile(np.linspace(1, 0, SLOTS, dtype=np.float32), (IMAGES, 1))
+    labels = rng.integers(0, 3, (IMAGES, SLOTS)).astype(np.int32)
+    settings, threshold = np.array(ROI_SETTINGS, np.float32), np.array([0.3], np.float32)
+    pooled = rng.standard_normal((IMAGES * SLOTS, CHANNELS, RESOLUTION, RESOLUTION)).astype(np.float32)
+    anchors, crowd = random_boxes(rng, 2000), rng.random((IMAGES, SLOTS)) < 0.1
+    assign_settings = np.array([0.7, 0.3, 2, 0.0, 0.5], np.float32)
+
+    def unwritten(*shape: int, dtype: type = np.float32) -> np.ndarray:
+        return np.full(shape, 77, dtype)
+
+    keep = np.full((IMAGES, SLOTS), 77, np.uint8).view(bool)
+    return {
+        "roi_align_forward": ([*features(rng), boxes, valid, settings], [unwritten(*pooled.shape)]),
+        "roi_align_backward": ([pooled, boxes, valid, settings], [unwritten(*f.shape) for f in features(rng)]),
+        "nms": ([boxes, scores, valid, threshold], [keep]),
+        "nms_per_class": ([boxes, scores, labels, valid, threshold], [keep.copy()]),
+        "assign": (
+            [anchors, boxes, valid & ~crowd, crowd, assign_settings],
+            [unwritten(IMAGES, 2000, dtype=np.int32), unwritten(IMAGES, 2000, dtype=np.int32)],
+        ),
+    }
+
+
+NAMES = sorted(cases())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_results_do_not_depend_on_threads(name: str, kernel: Callable, set_threads: Callable[[int], None]) -> None:
+    inputs, outputs = cases()[name]
+    results = []
+    for threads in (1, 2, 5):
+        set_threads(threads)
+        written = [output.copy() for output in outputs]
+        assert kernel(name, *inputs, *written) == 0
+        results.append(written)
+    for result in results[1:]:
+        for array, first in zip(result, results[0], strict=True):
+            np.testing.assert_array_equal(array, first)
+    assert all((array.astype(np.float32) != 77).all() for array in results[0])
+    assert all(len(np.unique(array)) > 1 for array in results[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_arguments_are_refused(name: str, kernel: Callable) -> None:
+    inputs, outputs = cases()[name]
+    assert kernel(name, *inputs, *outputs, outputs[0]) == 1
+    for index in range(len(inputs)):
+        changed = [array.astype(np.float64) if place == index else array for place, array in enumerate(inputs)]
+        assert kernel(name, *changed, *outputs) == 1, index
+        changed[index] = inputs[index][..., None]
+        assert kernel(name, *changed, *outputs) == 1, index
+    longer = [*inputs[:-1], np.append(inputs[-1], np.float32(0))]
+    assert kernel(name, *longer, *outputs) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_images(name: str, kernel: Callable) -> None:
+    inputs, outputs = cases()[name]
+    empty = [array[:0] if len(array) in (IMAGES, IMAGES * SLOTS) else array for array in (*inputs[:-1], *outputs)]
+    assert kernel(name, *empty[: len(inputs) - 1], inputs[-1], *empty[len(inputs) - 1 :]) == 0
+
+
+def test_no_boxes(kernel: Callable) -> None:
+    rng = np.random.default_rng(0)
+    boxes, valid = np.zeros((2, 0, 4), np.float32), np.zeros((2, 0), bool)
+    assert kernel("nms", boxes, valid.astype(np.float32), valid, np.array([0.5], np.float32), valid.copy()) == 0
+    settings = np.array([0.7, 0.3, 1, 0, 0.5], np.float32)
+    anchors = random_boxes(rng, 5)
+    matched, state = np.full((2, 5), 7, np.int32), np.full((2, 5), 7, np.int32)
+    assert kernel("assign", anchors, boxes, valid, valid, settings, matched, state) == 0  # no object slots
+    np.testing.assert_array_equal(matched, 0)
+    np.testing.assert_array_equal(state, 0)
