@@ -35,6 +35,11 @@ class Case:
     state: dict[str, NDArray]
     polygons: list[list[list[float]]]
 
+    @property
+    def library(self) -> str:
+        """The reference's name, without its version."""
+        return self.source.split()[0]
+
     def image(self, channel_order: str) -> tuple[Tensor, Tensor]:
         """Network input: images 1,3,H,W uint8 and image_sizes 1,2 int32."""
         bgr = self.arrays["image_bgr"]

@@ -40,7 +40,7 @@ def _compare(folder: Path, name: str) -> tuple[str, list[Comparison]]:
 
 def import_case(case: Case) -> Imported:
     """The reference's state dict through the importer, with all its outputs."""
-    overrides = BUILT_WITH.get(case.source.split()[0], ())
+    overrides = BUILT_WITH.get(case.library, ())
     file = WeightsFile(path=Path(case.name), kind="npz", arrays=case.state)
     return import_detector(file, None, Options(all_outputs=True, overrides=overrides))
 

@@ -23,11 +23,15 @@ OUR_LOSS = {
     "loss_bbox": "loss_box_reg",
 }
 LOSS_LIMIT, MASK_LOSS_LIMIT = 1e-3, 3e-2
+# torchvision's cases train batch norm on the statistics of a single image, which magnifies what rounding leaves.
+LATER_BATCH_NORM_LIMIT = 1e-2
 # PointRend's mask losses are three times as large as the others' there, and the first steps take the classification
 # loss from 8.8 to 0.9: a difference of 1 % in the gradient grows to one of 10 % in that loss.
 LATER_MASK_LIMIT, LATER_POINT_LIMIT = 0.1, 0.2
 MIN_NORM = 1e-5  # a norm below this is rounding
-GRADIENT_LIMIT, MASK_GRADIENT_LIMIT = 1e-2, 5e-2
+GRADIENT_LIMIT = 1e-2
+# of what the mask loss reaches; torchvision's mask targets are soft
+MASK_GRADIENT_LIMITS = {"torchvision": 0.2, "detectron2": 5e-2, "mmdetection": 5e-2}
 
 
 class LossesAndGradients(nn.Cell):
@@ -63,7 +67,7 @@ def sampling_order(case: Case, shapes: Sequence[tuple[int, ...]], objects: int) 
     Noise of a mask branch is PointRend's: B, positives, candidates and the random rest of the points, x and y.
     """
     noise = [np.arange(shape[1], dtype=np.float32) / shape[1] for shape in shapes[:2]]
-    if case.source.startswith("mmdetection"):
+    if case.library == "mmdetection":
         noise[1] = np.roll(noise[1], -objects)
     return (*(Tensor(values[None]) for values in noise), *(Tensor(even_points(shape)) for shape in shapes[2:]))
 
@@ -99,7 +103,7 @@ def compare_training(
             difference = abs(ours[name] - value) / value
             limit = MASK_LOSS_LIMIT if "mask" in name else LOSS_LIMIT
             if number > 0:
-                limit = max(limit, later_limit(detector))
+                limit = max(limit, later_limit(case, detector))
             found.append(
                 Comparison(f"step {number + 1}", f"{name} ({value:.4g}), relative difference", difference, limit)
             )
@@ -107,10 +111,10 @@ def compare_training(
     return found
 
 
-def later_limit(detector: TwoStageDetector) -> float:
+def later_limit(case: Case, detector: TwoStageDetector) -> float:
     """For losses after the first step, when the weights differ by what other mask targets did to their gradients."""
     if detector.mask is None:
-        return LOSS_LIMIT
+        return LATER_BATCH_NORM_LIMIT if case.library == "torchvision" else LOSS_LIMIT
     return LATER_POINT_LIMIT if "loss_mask_point" in detector.loss_names else LATER_MASK_LIMIT
 
 
@@ -129,7 +133,10 @@ def compare_gradient_norms(
     }
     found = []
     masks = detector.mask is not None
-    for part, limit in ((("rpn.", "box."), GRADIENT_LIMIT), (("backbone.", "neck.", "mask."), MASK_GRADIENT_LIMIT)):
+    for part, limit in (
+        (("rpn.", "box."), GRADIENT_LIMIT),
+        (("backbone.", "neck.", "mask."), MASK_GRADIENT_LIMITS[case.library]),
+    ):
         differences = {
             name: abs(norms[name] - wanted) / max(wanted, MIN_NORM)
             for name, wanted in theirs.items()
