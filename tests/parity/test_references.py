@@ -28,3 +28,10 @@ def test_every_stage(golden: Path, name: str) -> None:
     _, comparisons = compare_case(golden, name)
     assert len(comparisons) > 20
     assert [str(one) for one in comparisons if not one.holds] == []
+
+
+def test_portable_operators_give_the_same(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other tests use the C++ kernels where they can be built."""
+    monkeypatch.setenv("MINDRCNN_NATIVE", "0")
+    _, comparisons = compare_case(golden, "d2_mask_rcnn_r50")
+    assert [str(one) for one in comparisons if not one.holds] == []
