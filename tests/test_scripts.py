@@ -213,7 +213,7 @@ def test_quickstart_names_a_model_that_it_does_not_know(sandbox: Sandbox, argume
     assert sandbox.calls("") == []
 
 
-@pytest.mark.parametrize("model", ["faster_rcnn", "mask_rcnn"])
+@pytest.mark.parametrize("model", ["faster_rcnn", "mask_rcnn", "ms_rcnn", "point_rend"])
 def test_quickstart_has_a_configuration_for_each_model(model: str) -> None:
     assert (REPOSITORY / "configs" / "demo" / f"{model}_mobilenet_v1.yaml").is_file()
 
