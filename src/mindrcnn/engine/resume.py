@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, nn
 
+from mindrcnn.atomic import replacing
 from mindrcnn.engine.checkpoint import Checkpoint, load_checkpoint
 from mindrcnn.errors import InputError
 
@@ -22,18 +23,15 @@ LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 def keep_previous(folder: Path) -> None:
     """Gives last.ckpt the second name previous.ckpt, so that a new last.ckpt does not end it."""
-    last, temporary = folder / LAST, folder / f".{PREVIOUS}"
+    last = folder / LAST
     if not last.is_file():
         return
-    try:
+    with replacing(folder / PREVIOUS) as temporary:
         temporary.unlink(missing_ok=True)
         try:
             os.link(last, temporary)
         except OSError:  # a file system without hard links
             shutil.copyfile(last, temporary)
-        os.replace(temporary, folder / PREVIOUS)
-    except OSError as error:
-        raise InputError(f"cannot write {folder / PREVIOUS}: {error.strerror or error}") from error
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:

@@ -16,6 +16,7 @@ from mindspore import Tensor, ops
 from mindrcnn.native.roi_align import native_roi_align
 from mindrcnn.native.switch import in_use
 from mindrcnn.ops.boxes import area
+from mindrcnn.ops.point_sample import cell_table
 
 # FPN (https://arxiv.org/abs/1612.03144, equation 1): boxes from 224 x 224 up, the ImageNet input size, are pooled from
 # P4, and each level serves sides twice as long as the one before. Compared as areas, the edges are exact.
@@ -64,14 +65,11 @@ def roi_align(
     images, slots = valid.shape
     count, channels = images * slots, features[0].shape[1]
     points = resolution * sampling_ratio
-    valid = valid.reshape((count, 1)).astype(ms.float32)
-    boxes = ops.stop_gradient(ops.where(valid > 0, boxes.reshape((count, 4)), 0.0))
-    height, width, stride, first_cell = level_geometry(features, strides, fpn_level(boxes), slots)
-    low, high = feature_box(boxes, stride, aligned)
+    low, high, height, width, first_cell, valid = boxes_on_levels(features, strides, boxes, valid, aligned)
     x_first, x_second, x_weight, x_inside = _axis_points(low[:, 0], high[:, 0], width, points)
     y_first, y_second, y_weight, y_inside = _axis_points(low[:, 1], high[:, 1], height, points)
 
-    table = ops.concat([feature.transpose(0, 2, 3, 1).reshape((-1, channels)) for feature in features])
+    table = ops.concat([cell_table(feature) for feature in features])
     columns = ops.concat((x_first, x_second), axis=1)
     row_cells = width.astype(ms.int32)
     bins = _bin_means(resolution, sampling_ratio)
@@ -99,7 +97,23 @@ def _pool_rows(table: Tensor, row_starts: Tensor, columns: Tensor, weights: Tens
     return ops.bmm(ops.stop_gradient(weights.expand_dims(1) * bins), values)
 
 
-def level_geometry(
+def boxes_on_levels(
+    features: tuple[Tensor, ...], strides: tuple[int, ...], boxes: Tensor, valid: Tensor, aligned: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Where boxes [B, S, 4] lie on the level that each is pooled from; invalid ones count as empty.
+
+    Returns corners low and high [N, 2] in cells of that level; its height and width [N, 1] float32; the row [N, 1]
+    int32, in the table of all cells of all levels and images, where its cells begin; valid [N, 1] float32. No gradient.
+    """
+    slots = valid.shape[1]
+    valid = valid.reshape((-1, 1)).astype(ms.float32)
+    boxes = ops.stop_gradient(ops.where(valid > 0, boxes.reshape((-1, 4)), 0.0))
+    height, width, stride, first_cell = _level_geometry(features, strides, fpn_level(boxes), slots)
+    low, high = _feature_box(boxes, stride, aligned)
+    return low, high, height, width, first_cell, valid
+
+
+def _level_geometry(
     features: tuple[Tensor, ...], strides: tuple[int, ...], level: Tensor, slots: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """For each box [N, 1]: its level's height, width and stride (float32), and in the table of all cells of all levels
@@ -123,7 +137,7 @@ def _pick(values: Sequence[int], level: Tensor) -> Tensor:
     return ops.gather(Tensor(values, ms.int32), level, 0).expand_dims(1)
 
 
-def feature_box(boxes: Tensor, stride: Tensor, aligned: bool) -> tuple[Tensor, Tensor]:
+def _feature_box(boxes: Tensor, stride: Tensor, aligned: bool) -> tuple[Tensor, Tensor]:
     """Corners [N, 2] each of boxes [N, 4] in coordinates where feature cell j has its centre at j."""
     low, high = boxes[:, :2] / stride, boxes[:, 2:] / stride
     if aligned:

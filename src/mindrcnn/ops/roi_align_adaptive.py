@@ -13,7 +13,8 @@ from mindspore import Tensor, ops
 
 from mindrcnn.native.roi_align import ADAPTIVE, native_roi_align
 from mindrcnn.native.switch import in_use
-from mindrcnn.ops.roi_align import LEVEL_EDGES, feature_box, fpn_level, level_geometry
+from mindrcnn.ops.point_sample import cell_table
+from mindrcnn.ops.roi_align import LEVEL_EDGES, boxes_on_levels
 
 # Points are more than half a cell apart, and those that count for a cell lie less than one cell from it, or at that
 # distance where the border continues.
@@ -48,14 +49,11 @@ def roi_align_adaptive(
         )
     images, slots = valid.shape
     count, channels = images * slots, features[0].shape[1]
-    valid = valid.reshape((count, 1)).astype(ms.float32)
-    boxes = ops.stop_gradient(ops.where(valid > 0, boxes.reshape((count, 4)), 0.0))
-    height, width, stride, first_cell = level_geometry(features, strides, fpn_level(boxes), slots)
-    low, high = feature_box(boxes, stride, aligned)
+    low, high, height, width, first_cell, valid = boxes_on_levels(features, strides, boxes, valid, aligned)
     x_start, x_count = _covered(low[:, :1], high[:, :1], width)
     y_start, y_count = _covered(low[:, 1:], high[:, 1:], height)
 
-    table = ops.concat([feature.transpose(0, 2, 3, 1).reshape((-1, channels)) for feature in features])
+    table = ops.concat([cell_table(feature) for feature in features])
     chunk = -(-_most_cells(features, strides) // _CHUNKS)
     pooled = ops.zeros((count, resolution * resolution, channels), ms.float32)
     for number in range(_CHUNKS):

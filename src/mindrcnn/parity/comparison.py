@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from mindspore import Tensor
 from numpy.typing import NDArray
+
+from mindrcnn.ops.boxes import pairwise_iou
 
 MATCH_IOU = 0.99
 SCORE_TOLERANCE = 1e-3
@@ -35,20 +38,11 @@ def relative_difference(ours: NDArray, theirs: NDArray) -> float:
     return float(np.abs(ours.astype(np.float64) - theirs).max() / theirs.std())
 
 
-def pairwise_iou(first: NDArray, second: NDArray) -> NDArray[np.float64]:
-    """IoU [N, M] of boxes [N, 4] and [M, 4]."""
-    first, second = first.astype(np.float64)[:, None], second.astype(np.float64)[None]
-    overlap = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
-    inter = np.clip(overlap, 0, None).prod(axis=2)
-    area_first, area_second = ((boxes[..., 2:] - boxes[..., :2]).prod(axis=2) for boxes in (first, second))
-    return np.asarray(inter / np.maximum(area_first + area_second - inter, 1e-9))
-
-
 def matched_share(
     boxes: NDArray, theirs: NDArray, scores: NDArray | None = None, their_scores: NDArray | None = None
 ) -> float:
     """Share of their boxes that have one of ours at MATCH_IOU, with a score within SCORE_TOLERANCE where given."""
-    near = pairwise_iou(theirs, boxes) > MATCH_IOU
+    near = pairwise_iou(Tensor(theirs), Tensor(boxes)).asnumpy() > MATCH_IOU
     if scores is not None and their_scores is not None:
         near &= np.abs(their_scores[:, None] - scores[None]) < SCORE_TOLERANCE
     return float(near.any(axis=1).mean())

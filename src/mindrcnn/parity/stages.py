@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from mindrcnn.evaluation.paste import encode_masks
 from mindrcnn.evaluation.rle import decode
 from mindrcnn.models.detector import TwoStageDetector
+from mindrcnn.ops.boxes import pairwise_iou
 from mindrcnn.parity.case import Case
-from mindrcnn.parity.comparison import Comparison, matched_share, pairwise_iou, relative_difference
+from mindrcnn.parity.comparison import Comparison, matched_share, relative_difference
 
 # As the golden arrays were thinned out.
 FEATURE_CHANNELS, FEATURE_CELLS, POOLED_BOXES = 16, 3, 64
@@ -115,7 +116,8 @@ def _same_detection(case: Case, index: int, boxes: NDArray, labels: NDArray) -> 
     """Ours with the same box and class as the reference's detection `index`; -1 for none."""
     first_class = 0 if case.library == "torchvision" else 1
     wanted = case.arrays["det_labels"][index] + first_class
-    iou = pairwise_iou(case.arrays["det_boxes"][index : index + 1], boxes)[0] * (labels == wanted)
+    theirs = Tensor(case.arrays["det_boxes"][index : index + 1])
+    iou = pairwise_iou(theirs, Tensor(boxes)).asnumpy()[0] * (labels == wanted)
     best = int(iou.argmax())
     return best if iou[best] > 0.9 else -1
 
