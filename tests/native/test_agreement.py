@@ -13,8 +13,7 @@ from mindrcnn.ops.assignment import assign
 from mindrcnn.ops.mask_targets import crop_masks
 from mindrcnn.ops.nms import nms, nms_per_class
 from mindrcnn.ops.point_sample import point_sample, sample_maps
-from mindrcnn.ops.roi_align import roi_align
-from mindrcnn.ops.roi_align_adaptive import roi_align_adaptive
+from mindrcnn.ops.roi_align import ADAPTIVE, roi_align
 
 STRIDES = (4, 8, 16, 32)
 IMAGES, SLOTS, CHANNELS, RESOLUTION = 2, 30, 3, 3
@@ -94,7 +93,9 @@ def pool(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: T
 
 
 def pool_adaptive(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
-    return roi_align_adaptive((p2, p3, p4, p5), STRIDES, boxes, valid, resolution=RESOLUTION, aligned=True)
+    return roi_align(
+        (p2, p3, p4, p5), STRIDES, boxes, valid, resolution=RESOLUTION, sampling_ratio=ADAPTIVE, aligned=True
+    )
 
 
 def test_roi_align(both) -> None:

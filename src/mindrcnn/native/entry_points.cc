@@ -242,7 +242,7 @@ MINDRCNN_KERNEL(point_sample_backward) {
   });
 }
 
-// Writes the compressed run lengths of `objects` masks, each with a line feed behind it, to text where they fit into its
+// Writes the compressed run lengths of `objects` masks, each with a line feed behind it, to text if they fit into its
 // capacity. Returns their length, -1 when memory does not suffice.
 extern "C" __attribute__((visibility("default"))) int64_t encode_masks(const float* masks, const float* boxes,
                                                                        int64_t objects, int64_t side, int64_t height,

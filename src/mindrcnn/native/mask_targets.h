@@ -14,9 +14,9 @@ struct CropProblem {
   int64_t side;     // of the targets
 };
 
-// gt_masks: images x objects x stored x stored, 0 or 1; gt_boxes: images x objects x 4; matched_gt: images x samples, and
-// the target of a sample without such an object is empty; boxes: images x samples x 4; targets: images x samples x side x
-// side, all of which is written.
+// gt_masks: images x objects x stored x stored, 0 or 1; gt_boxes: images x objects x 4; matched_gt: images x samples,
+// and the target of a sample without such an object is empty; boxes: images x samples x 4; targets: images x samples x
+// side x side, all of which is written.
 void crop_masks(const CropProblem& problem, const uint8_t* gt_masks, const float* gt_boxes, const int32_t* matched_gt,
                 const float* boxes, float* targets);
 

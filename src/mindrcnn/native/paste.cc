@@ -87,7 +87,8 @@ std::vector<float> read_rows(const PasteProblem& problem, const float* mask, con
   for (int64_t y = 0; y < rows.count; ++y) {
     const float *low = mask + rows.low_cell[y] * problem.side, *high = mask + rows.high_cell[y] * problem.side;
     const float low_weight = rows.low_weight[y], high_weight = rows.high_weight[y];
-    for (int64_t x = 0; x < problem.side; ++x) columns[x * rows.count + y] = low_weight * low[x] + high_weight * high[x];
+    float* column = columns.data() + y;
+    for (int64_t x = 0; x < problem.side; ++x) column[x * rows.count] = low_weight * low[x] + high_weight * high[x];
   }
   return columns;
 }

@@ -1,4 +1,5 @@
-// Mask probabilities pasted into an image, as COCO's run lengths. Semantics: src/mindrcnn/evaluation/paste.py and rle.py.
+// Mask probabilities pasted into an image, as COCO's run lengths. Semantics: paste.py and rle.py in
+// src/mindrcnn/evaluation/.
 #ifndef MINDRCNN_NATIVE_PASTE_H_
 #define MINDRCNN_NATIVE_PASTE_H_
 

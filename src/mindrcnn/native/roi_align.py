@@ -5,8 +5,6 @@ from mindspore import Tensor, ops
 
 from mindrcnn.native.library import library
 
-ADAPTIVE = 0  # as a sampling ratio: as many points as a bin has feature cells
-
 Shape = tuple[int, ...]
 
 
@@ -14,7 +12,7 @@ class _RoiAlign(ops.Custom):
     """Call with features P2..P5 [B, C, H, W], boxes [B, S, 4], valid [B, S] and settings; returns [B * S, C,
     resolution, resolution]. The gradient flows to the features.
 
-    settings [10] float32: resolution, sampling ratio (or ADAPTIVE), aligned (0 or 1), the four strides, and the three
+    settings [10] float32: resolution, sampling ratio (0: adaptive), aligned (0 or 1), the four strides, and the three
     box areas at which a level ends.
     """
 
@@ -49,7 +47,7 @@ def native_roi_align(
     sampling_ratio: int,
     aligned: bool,
 ) -> Tensor:
-    """ops.roi_align.roi_align, or with sampling_ratio ADAPTIVE ops.roi_align_adaptive.roi_align_adaptive."""
+    """ops.roi_align.roi_align."""
     settings = Tensor((resolution, sampling_ratio, int(aligned), *strides, *level_edges), ms.float32)
     p2, p3, p4, p5 = features
     # In PyNative mode MindSpore adds up the gradients of what is used twice, even bools, and cannot.
