@@ -110,6 +110,18 @@ def test_roi_align(both) -> None:
         np.testing.assert_allclose(got, wanted, atol=1e-4)  # a gradient is a sum of many
 
 
+def test_images_of_another_shape(mode: str) -> None:
+    """Pooled values of the same shape, as training in buckets has them: PyNative mode remembers shapes."""
+    if not in_use():
+        pytest.skip("no native kernels here")
+    rng = np.random.default_rng(7)
+    boxes, valid = Tensor(ordinary_boxes(rng)), Tensor(np.ones((IMAGES, SLOTS), bool))
+    wide = features(rng)
+    for arrays in (wide, [array.transpose(0, 1, 3, 2).copy() for array in wide]):
+        _, *gradients = CallAndGradient(pool)(*(Tensor(array) for array in arrays), boxes, valid)
+        assert [gradient.shape for gradient in gradients] == [array.shape for array in arrays]
+
+
 def test_adaptive_roi_align_of_odd_boxes() -> None:
     """In one mode: tests/ops compares the form with loops in both, on boxes inside the image."""
     if not in_use():

@@ -17,6 +17,7 @@ class _CropMasks(ops.Custom):
             return boxes[0], boxes[1], side, side
 
         super().__init__(f"{library()}:crop_masks", out_shape, ms.float32, "aot")
+        self.add_prim_attr("side", side)  # the reason is in roi_align.py
 
 
 def native_crop_masks(gt_masks: Tensor, gt_boxes: Tensor, matched_gt: Tensor, boxes: Tensor, side: int) -> Tensor:

@@ -28,6 +28,7 @@ class _PointSampleGradient(ops.Custom):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(f"{library()}:point_sample_backward", shape, ms.float32, "aot")
+        self.add_prim_attr("shape", shape)  # the reason is in roi_align.py
 
 
 def native_sample_maps(maps: Tensor, map_index: Tensor, points: Tensor) -> Tensor:

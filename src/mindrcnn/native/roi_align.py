@@ -27,6 +27,8 @@ class _RoiAlign(ops.Custom):
             return features + others
 
         super().__init__(f"{library()}:roi_align_forward", out_shape, ms.float32, "aot", bprop)
+        # PyNative mode keeps the shapes that it has inferred, for operators of equal attributes and input shapes.
+        self.add_prim_attr("resolution", resolution)
 
 
 class _RoiAlignGradient(ops.Custom):
@@ -34,6 +36,7 @@ class _RoiAlignGradient(ops.Custom):
 
     def __init__(self, shapes: tuple[Shape, Shape, Shape, Shape]) -> None:
         super().__init__(f"{library()}:roi_align_backward", shapes, (ms.float32,) * 4, "aot")
+        self.add_prim_attr("shapes", shapes)  # the reason is above
 
 
 def native_roi_align(
