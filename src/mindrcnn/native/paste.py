@@ -29,4 +29,4 @@ def native_encode_masks(
         text = ctypes.create_string_buffer(needed)
     if needed < 0:
         raise MemoryError("the masks' run lengths do not fit into memory")
-    return text[:needed].decode("ascii").splitlines()
+    return text.raw[:needed].decode("ascii").splitlines()
