@@ -259,6 +259,8 @@ def test_mask_targets(both) -> None:
     gt_boxes, matched = ordinary_boxes(rng), rng.integers(0, SLOTS, (IMAGES, 3 * SLOTS)).astype(np.int32)
     boxes = np.take_along_axis(gt_boxes, matched[..., None], axis=1)
     boxes[:, SLOTS:] += rng.uniform(-20, 20, (IMAGES, 2 * SLOTS, 4)).astype(np.float32)
+    boxes[1, 40:60] = np.tile(boxes[1, :20, 2:], 2)  # every point in the corner of the object's box
+    matched[1, 40:60] = matched[1, :20]
     boxes[0, 50:56] = gt_boxes[1, :6] = ODD_BOXES
     portable, native = both(CallAndGradient, crop_weighted, np.float32([1.0]), masks, gt_boxes, matched, boxes)
     assert 0.1 < native[0].mean() < 0.9
