@@ -31,7 +31,7 @@ ALLOWED = {
     "ops": {"errors", "native"},
     "models": {"errors", "ops"},
     "data": {"errors", "atomic"},
-    "evaluation": {"errors", "atomic", "data"},
+    "evaluation": {"errors", "atomic", "data", "native"},
     "engine": {"errors", "atomic", "ops", "models", "data", "evaluation"},
     "build": {"errors", "config", "ops", "models", "data", "evaluation", "engine"},
 }
