@@ -23,9 +23,9 @@ from mindrcnn.data.record import Dataset
 from mindrcnn.engine.checkpoint import CheckpointInfo, save_checkpoint
 from mindrcnn.engine.feed import BatchFeed
 from mindrcnn.engine.logging_setup import setup_logging
-from mindrcnn.engine.recorder import Recorder
 from mindrcnn.engine.resume import best_so_far, keep_previous, load_optimizer, newest_checkpoint
 from mindrcnn.engine.run_folder import create_run_folder
+from mindrcnn.engine.sinks import require_sinks
 from mindrcnn.engine.train_step import TrainStep
 from mindrcnn.engine.trainer import Evaluate, Plan, Progress, Save, Trainer
 from mindrcnn.errors import InputError
@@ -35,10 +35,12 @@ from mindrcnn.programs.evaluation import SplitEvaluator, headline
 from mindrcnn.programs.initial_weights import build_initialised_detector
 from mindrcnn.programs.resumed_run import begun_run, resumed_progress
 from mindrcnn.programs.trained_model import NumpyPredictor
+from mindrcnn.programs.watching import build_recorder
 
 logger = logging.getLogger(__name__)
 
 RUNS = Path("runs")  # where run folders are made
+EVALUATION = "eval"  # in a run folder: what the latest evaluation wrote
 
 
 def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None, *, resume: bool = False) -> int:
@@ -48,6 +50,7 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
     """
     setup_logging()
     config = load_config(config_file, overrides)
+    require_sinks(config.train.log_to)
     begun = begun_run(RUNS, run_dir, config.name) if resume else None
     checkpoint = None if begun is None else newest_checkpoint(begun)
     run_dir = chosen_folder(run_dir, config.name) if begun is None else begun
@@ -68,17 +71,14 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
     folder = begun or create_run_folder(run_dir.parent, run_dir.name, config_yaml=dump_config(config))
     setup_logging(folder / "train.log")
     announce(config, dataset, plan, folder)
-    recorder = Recorder(
-        folder=folder,
-        loss_names=detector.loss_names,
-        learning_rates=learning_rates,
-        steps_per_epoch=plan.steps_per_epoch,
-        log_every=config.train.log_every,
-    )
     if begun is not None:
         logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
         write_text(folder / "config.yaml", dump_config(config))
-        recorder.log.forget_after(progress.step)
+    recorder = build_recorder(
+        config, plan, learning_rates, detector.loss_names, folder=folder,
+        pictures=() if evaluator is None else evaluator.pictures(folder / EVALUATION),
+        resumed_after=None if begun is None else progress.step,
+    )  # fmt: skip
     step = TrainStep(
         network=TrainingLosses(detector=detector),
         optimizer=optimizer,
@@ -97,7 +97,8 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
         progress=progress,
         best=best_so_far(folder, best_metric(config)),
     )
-    trainer.run()
+    with recorder:
+        trainer.run()
     logger.info("done: %s", folder)
     return EXIT_OK
 
@@ -178,7 +179,7 @@ def evaluation(evaluator: SplitEvaluator, detector: TwoStageDetector, step: Trai
 
     def evaluate(epoch: int) -> Mapping[str, float]:
         logger.info("evaluating after epoch %d", epoch)
-        metrics = headline(evaluator.run(predict, folder / "eval"))
+        metrics = headline(evaluator.run(predict, folder / EVALUATION))
         step.set_train(True)
         logger.info("%s", " ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
         return metrics
