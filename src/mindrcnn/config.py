@@ -63,12 +63,15 @@ class TrainConfig:
     )
     init_checkpoint: str = key(
         "",
-        "Checkpoint whose parameters are loaded before training; where it has a mask branch of "
-        "another type, or none, the mask branch starts anew.",
+        "Checkpoint whose parameters are loaded before training. With another list of classes the outputs of classes "
+        "start anew; with a mask branch of another type, or none, the mask branch does.",
     )
     eval_every: int = key(1, "Evaluate after every so many epochs; 0 only at the end.", low=0)
     save_every: int = key(1, "Save `last` after every so many epochs.", low=1)
     log_every: int = key(20, "Progress line and metrics row after every so many steps.", low=1)
+    log_to: tuple[Literal["tensorboard", "mlflow", "summary_record"], ...] = key(
+        (), "Where the numbers and pictures go too: TensorBoard event files, an MLflow run, MindSpore's SummaryRecord."
+    )
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ class Config:
     device: DeviceConfig = key(DeviceConfig, "Device.")
 
     def __post_init__(self) -> None:
+        log_to = self.train.log_to
+        require(len(set(log_to)) == len(log_to), "train.log_to", "each of them once", log_to)
         usable = bool(self.name) and self.name not in (".", "..") and not set(self.name) & set("/\\")
         require(usable, "name", "a folder name without slashes", self.name)
         if self.model.mask is None:

@@ -94,6 +94,8 @@ def describe_limits(low: float | None, high: float | None) -> str:
 
 
 def _describe_tuple(items: tuple[Any, ...]) -> str:
+    if get_origin(items[0]) is Literal:
+        return f"list of any of {', '.join(get_args(items[0]))}"
     kind = describe_type(items[0])
     plural = kind.replace("list of", "lists of", 1) if kind.startswith("list") else f"{kind}s"
     return f"list of {plural}" if items[1:] == (Ellipsis,) else f"list of {len(items)} {plural}"

@@ -25,6 +25,8 @@ from mindrcnn.programs.pictures import picture_names, write_picture
 
 logger = logging.getLogger(__name__)
 
+PICTURES = "pictures"  # their folder among what an evaluation writes
+
 
 class SplitEvaluator:
     """Scores a detector, or a saved results list, on one split and writes what it finds into a folder."""
@@ -39,8 +41,13 @@ class SplitEvaluator:
         if config.eval.boundary:
             self.iou_types += ("boundary",)
         self.truth = ground_truth(config, dataset)
+        self.drawn = picture_names(record.path for record in evenly_spaced(dataset.records, config.eval.pictures))
         if has_masks:
             require_true_masks(self.truth, dataset)
+
+    def pictures(self, folder: Path) -> list[Path]:
+        """The pictures that `run` draws for that folder."""
+        return [folder / PICTURES / name for name in self.drawn.values()]
 
     def run(self, predict: Predict, folder: Path) -> list[Metrics]:
         """Predicts every image; writes results.json, metrics.json and pictures/ into `folder`."""
@@ -49,13 +56,12 @@ class SplitEvaluator:
         results = with_progress(
             predict_images(loader, predict, mask_thresh=self.config.eval.mask_thresh), total=len(records)
         )
-        pictures = picture_names(record.path for record in evenly_spaced(records, self.config.eval.pictures))
         entries: list[dict[str, Any]] = []
         for result in results:
             record = result.record
             entries += result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
-            if record.path in pictures:
-                self.draw(result, folder / "pictures" / pictures[record.path])
+            if record.path in self.drawn:
+                self.draw(result, folder / PICTURES / self.drawn[record.path])
         write_json(folder / "results.json", entries)
         return self.score(entries, folder)
 

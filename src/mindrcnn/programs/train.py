@@ -11,7 +11,6 @@ from mindspore import nn
 from mindrcnn.atomic import write_text
 from mindrcnn.build import (
     build_dataset,
-    build_detector,
     build_learning_rates,
     build_optimizer,
     build_plan,
@@ -20,30 +19,28 @@ from mindrcnn.build import (
 )
 from mindrcnn.config import Config
 from mindrcnn.config_loader import dump_config, load_config
-from mindrcnn.config_model import BackboneConfig
 from mindrcnn.data.record import Dataset
-from mindrcnn.engine.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, load_into, save_checkpoint
+from mindrcnn.engine.checkpoint import CheckpointInfo, save_checkpoint
 from mindrcnn.engine.feed import BatchFeed
 from mindrcnn.engine.logging_setup import setup_logging
-from mindrcnn.engine.param_groups import freeze
-from mindrcnn.engine.recorder import Recorder
 from mindrcnn.engine.resume import best_so_far, keep_previous, load_optimizer, newest_checkpoint
 from mindrcnn.engine.run_folder import create_run_folder
+from mindrcnn.engine.sinks import require_sinks
 from mindrcnn.engine.train_step import TrainStep
 from mindrcnn.engine.trainer import Evaluate, Plan, Progress, Save, Trainer
-from mindrcnn.engine.weights import fetch_weights
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
-from mindrcnn.models.pretrained import load_backbone
 from mindrcnn.programs.common import EXIT_OK, set_device
 from mindrcnn.programs.evaluation import SplitEvaluator, headline
+from mindrcnn.programs.initial_weights import build_initialised_detector
 from mindrcnn.programs.resumed_run import begun_run, resumed_progress
 from mindrcnn.programs.trained_model import NumpyPredictor
+from mindrcnn.programs.watching import build_recorder
 
 logger = logging.getLogger(__name__)
 
 RUNS = Path("runs")  # where run folders are made
-MASK_BRANCH = "mask."  # what the names of a mask branch's parameters begin with
+EVALUATION = "eval"  # in a run folder: what the latest evaluation wrote
 
 
 def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None, *, resume: bool = False) -> int:
@@ -53,6 +50,7 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
     """
     setup_logging()
     config = load_config(config_file, overrides)
+    require_sinks(config.train.log_to)
     begun = begun_run(RUNS, run_dir, config.name) if resume else None
     checkpoint = None if begun is None else newest_checkpoint(begun)
     run_dir = chosen_folder(run_dir, config.name) if begun is None else begun
@@ -61,7 +59,7 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
     evaluator = build_evaluator(config)
     loader = build_train_loader(config, dataset)
     set_device(config.device, config.train.seed)
-    detector = build_initialised_detector(config, len(dataset.classes), checkpoint)
+    detector = build_initialised_detector(config, dataset.classes, checkpoint)
 
     plan = build_plan(config.train, loader.steps_per_epoch())
     learning_rates = build_learning_rates(config.train, plan)
@@ -73,17 +71,14 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
     folder = begun or create_run_folder(run_dir.parent, run_dir.name, config_yaml=dump_config(config))
     setup_logging(folder / "train.log")
     announce(config, dataset, plan, folder)
-    recorder = Recorder(
-        folder=folder,
-        loss_names=detector.loss_names,
-        learning_rates=learning_rates,
-        steps_per_epoch=plan.steps_per_epoch,
-        log_every=config.train.log_every,
-    )
     if begun is not None:
         logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
         write_text(folder / "config.yaml", dump_config(config))
-        recorder.log.forget_after(progress.step)
+    recorder = build_recorder(
+        config, plan, learning_rates, detector.loss_names, folder=folder,
+        pictures=() if evaluator is None else evaluator.pictures(folder / EVALUATION),
+        resumed_after=None if begun is None else progress.step,
+    )  # fmt: skip
     step = TrainStep(
         network=TrainingLosses(detector=detector),
         optimizer=optimizer,
@@ -102,7 +97,8 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
         progress=progress,
         best=best_so_far(folder, best_metric(config)),
     )
-    trainer.run()
+    with recorder:
+        trainer.run()
     logger.info("done: %s", folder)
     return EXIT_OK
 
@@ -123,39 +119,6 @@ def build_evaluator(config: Config) -> SplitEvaluator | None:
     if not (split.name or split.annotations):
         return None
     return SplitEvaluator(config=config, dataset=build_dataset(config.data, split, "data.val"))
-
-
-def build_initialised_detector(config: Config, num_classes: int, resumed: Checkpoint | None = None) -> TwoStageDetector:
-    """The detector with the weights that training starts or goes on from, and its frozen parameters frozen."""
-    detector = build_detector(config.model, num_classes)
-    if resumed is not None:
-        load_into(detector, resumed)
-    elif config.train.init_checkpoint:
-        load_initial(detector, load_checkpoint(Path(config.train.init_checkpoint)))
-    else:
-        load_backbone_weights(detector.backbone, config.model.backbone)
-    frozen = freeze(detector, config.train.freeze)
-    if frozen:
-        logger.info("%d parameters are frozen by train.freeze", len(frozen))
-    return detector
-
-
-def load_initial(detector: TwoStageDetector, checkpoint: Checkpoint) -> None:
-    """Loads a checkpoint, but for the mask branch where the checkpoint's is of another type, or missing."""
-    ours = {parameter.name for parameter in detector.get_parameters() if parameter.name.startswith(MASK_BRANCH)}
-    if not ours or ours & checkpoint.parameters.keys():
-        load_into(detector, checkpoint)
-        return
-    load_into(detector, checkpoint, except_part=MASK_BRANCH)
-    logger.info("%s has no mask branch of this type: it starts anew", checkpoint.path)
-
-
-def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
-    """Loads `model.backbone.weights`, if any."""
-    if not config.weights:
-        logger.info("model.backbone.weights is empty: the backbone starts from random weights")
-        return
-    logger.info("%s", load_backbone(backbone, fetch_weights(config.weights, sha256=config.weights_sha256)))
 
 
 def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path) -> None:
@@ -216,7 +179,7 @@ def evaluation(evaluator: SplitEvaluator, detector: TwoStageDetector, step: Trai
 
     def evaluate(epoch: int) -> Mapping[str, float]:
         logger.info("evaluating after epoch %d", epoch)
-        metrics = headline(evaluator.run(predict, folder / "eval"))
+        metrics = headline(evaluator.run(predict, folder / EVALUATION))
         step.set_train(True)
         logger.info("%s", " ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
         return metrics
