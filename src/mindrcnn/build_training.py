@@ -107,7 +107,7 @@ def build_step(
     )
 
 
-def build_flow(train: TrainConfig, *, loader: Loader, feed: Feed) -> tuple[Loader, Feed]:
+def build_flow(train: TrainConfig, loader: Loader, feed: Feed) -> tuple[Loader, Feed]:
     """Loader and feed of the trainer, which give a step of `build_step` what it takes."""
     if not in_groups(train):
         return loader, feed

@@ -72,7 +72,8 @@ class AdamW(nn.Optimizer):
         # Not the step count, which goes on at steps that are skipped.
         self.updates = Parameter(Tensor(0.0, ms.float32), name="updates", requires_grad=False)
         self.beta1, self.beta2, self.eps = (Tensor(value, ms.float32) for value in (*betas, eps))
-        self.log_beta1, self.log_beta2 = (Tensor(math.log(beta), ms.float32) for beta in betas)
+        # Of the betas as the kernel has them: from 0.999 in more digits, 1 - beta would differ by 5e-5 of itself.
+        self.log_beta1, self.log_beta2 = (Tensor(math.log(float(np.float32(beta))), ms.float32) for beta in betas)
         self.one, self.zero = Tensor(1.0, ms.float32), Tensor(0.0, ms.float32)
         self.adam = ops.Adam()
 

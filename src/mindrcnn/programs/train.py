@@ -85,15 +85,13 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
         log_every=config.train.log_every,
     )
     if begun is not None:
-        logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
-        write_text(folder / "config.yaml", dump_config(config))
-        recorder.log.forget_after(progress.step)
+        go_on_in(folder, config, plan, progress, recorder)
     step = build_step(config.train, TrainingLosses(detector=detector), state)
-    feed = BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed)
-    step_loader, step_feed = build_flow(config.train, loader=loader, feed=feed)
+    step_loader, step_feed = build_flow(
+        config.train, loader, BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed)
+    )
     checkpoints = RunCheckpoints(config=config, dataset=dataset, plan=plan, state=state, folder=folder)
-    metric = best_metric(config)
-    evaluations = recorder.log.evaluations(metric)
+    evaluations = recorder.log.evaluations(best_metric(config))
     trainer = Trainer(
         step=step,
         loader=step_loader,
@@ -103,9 +101,9 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
         recorder=recorder,
         save=checkpoints.save,
         evaluate=None if evaluator is None else evaluation(evaluator, detector, state.average, step, folder),
-        best_metric=metric,
+        best_metric=best_metric(config),
         progress=progress,
-        best=best_so_far(folder, metric, evaluations),
+        best=best_so_far(folder, best_metric(config), evaluations),
         early_stop=EarlyStop(patience=config.train.patience, stale=evaluations_since_best(evaluations)),
         keep=checkpoints.kept.evaluated,
     )
@@ -122,6 +120,13 @@ def chosen_folder(run_dir: Path | None, name: str) -> Path:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"--run-dir: wanted a new or empty folder, got {run_dir}, which is not empty")
     return folder
+
+
+def go_on_in(folder: Path, config: Config, plan: Plan, progress: Progress, recorder: Recorder) -> None:
+    """Makes the files of a run that is resumed say what they said at `progress`, with the configuration of now."""
+    logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
+    write_text(folder / "config.yaml", dump_config(config))
+    recorder.log.forget_after(progress.step)
 
 
 def build_evaluator(config: Config) -> SplitEvaluator | None:
