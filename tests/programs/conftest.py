@@ -150,6 +150,9 @@ class StandInStep:
         self.losses = len(losses.detector.loss_names)
         self.steps = 0
 
+    def set_train(self, mode: bool) -> None:
+        """As of a Cell."""
+
     def __call__(self, *batch: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         self.steps += 1
         self.actions.get(self.steps, lambda: None)()
