@@ -17,6 +17,7 @@ from mindrcnn.engine.average import ParameterAverage
 from mindrcnn.engine.loss_scale import LossScale, LossScaler, NoLossScale
 from mindrcnn.engine.optimizer import build_adamw, build_sgd
 from mindrcnn.engine.param_groups import GroupRule, trainable
+from mindrcnn.engine.precision import in_float16
 from mindrcnn.engine.train_step import ReduceGradients, TrainStep, unchanged
 from mindrcnn.engine.trainer import Feed, Loader
 from mindrcnn.engine.training_state import TrainingState
@@ -88,6 +89,8 @@ def build_step(
     train: TrainConfig, losses: nn.Cell, state: TrainingState, reduce_gradients: ReduceGradients = unchanged
 ) -> TrainStep | AccumulatingStep:
     """The step of the trainer; losses: a cell whose call with a batch returns its losses."""
+    if train.precision == "float16":
+        losses = in_float16(losses)
     clip_norm = train.optimizer.clip_norm
     if in_groups(train):
         return AccumulatingStep(

@@ -67,6 +67,9 @@ class TrainConfig:
         "Checkpoint whose parameters are loaded before training; where it has a mask branch of "
         "another type, or none, the mask branch starts anew.",
     )
+    precision: Literal["float32", "float16"] = key(
+        "float32", "float16: convolutions and matrix products in it (GPU and Ascend); give a loss_scale with it."
+    )
     ema: EMAConfig = key(EMAConfig, "Average of the parameters.")
     loss_scale: StaticLossScaleConfig | DynamicLossScaleConfig | None = key(
         None, "Loss scale by its type, for float16; null for none."
@@ -137,6 +140,9 @@ class Config:
             require(
                 self.data.train.format != "txt", "data.train.format", "coco with model.mask: txt has no masks", "txt"
             )
+        if self.device.target == "CPU":
+            wanted = "float32 with device.target=CPU, which has no fast float16"
+            require(self.train.precision == "float32", "train.precision", wanted, self.train.precision)
         if self.eval.boundary:
             require(
                 self.eval.backend == "faster_coco_eval",

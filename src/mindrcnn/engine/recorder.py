@@ -13,6 +13,8 @@ from mindrcnn.engine.metrics_log import MetricsLog
 
 logger = logging.getLogger(__name__)
 
+METRICS = "metrics.jsonl"
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -42,7 +44,7 @@ class Recorder:
         steps_per_epoch: int,
         log_every: int,
     ) -> None:
-        self.log = MetricsLog(folder / "metrics.jsonl")
+        self.log = MetricsLog(folder / METRICS)
         self.picture = folder / "curves.png"
         self.loss_names = loss_names
         self.learning_rates = learning_rates

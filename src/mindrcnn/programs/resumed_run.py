@@ -3,9 +3,12 @@
 import logging
 from pathlib import Path
 
+from mindrcnn.atomic import write_text
 from mindrcnn.config import Config
 from mindrcnn.config_loader import dump_config, parse_config
 from mindrcnn.engine.checkpoint import Checkpoint
+from mindrcnn.engine.metrics_log import MetricsLog
+from mindrcnn.engine.recorder import METRICS
 from mindrcnn.engine.run_folder import latest_run_folder
 from mindrcnn.engine.trainer import Plan, Progress
 from mindrcnn.errors import InputError
@@ -43,3 +46,9 @@ def resumed_progress(checkpoint: Checkpoint, config: Config, plan: Plan) -> Prog
     if changed:
         logger.warning("resuming with other settings than before: %s", "; ".join(changed))
     return Progress(epoch=info.epoch, step=info.step, metrics=info.metrics)
+
+
+def take_up(folder: Path, config: Config, step: int) -> None:
+    """Brings the files of a run folder to the step that the training goes on from."""
+    write_text(folder / "config.yaml", dump_config(config))
+    MetricsLog(folder / METRICS).forget_after(step)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from mindspore import nn
 
-from mindrcnn.atomic import write_text
 from mindrcnn.build import (
     build_dataset,
     build_detector,
@@ -28,8 +27,9 @@ from mindrcnn.engine.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.engine.early_stop import EarlyStop, evaluations_since_best
 from mindrcnn.engine.feed import BatchFeed
 from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.engine.metrics_log import MetricsLog
 from mindrcnn.engine.param_groups import freeze
-from mindrcnn.engine.recorder import Recorder
+from mindrcnn.engine.recorder import METRICS, Recorder
 from mindrcnn.engine.resume import best_so_far, newest_checkpoint
 from mindrcnn.engine.run_folder import create_run_folder
 from mindrcnn.engine.train_step import TrainStep
@@ -40,7 +40,7 @@ from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.models.pretrained import load_backbone
 from mindrcnn.programs.common import EXIT_OK, set_device
 from mindrcnn.programs.evaluation import SplitEvaluator, headline
-from mindrcnn.programs.resumed_run import begun_run, resumed_progress
+from mindrcnn.programs.resumed_run import begun_run, resumed_progress, take_up
 from mindrcnn.programs.run_checkpoints import RunCheckpoints, best_metric
 from mindrcnn.programs.trained_model import NumpyPredictor
 
@@ -85,13 +85,14 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
         log_every=config.train.log_every,
     )
     if begun is not None:
-        go_on_in(folder, config, plan, progress, recorder)
+        logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
+        take_up(folder, config, progress.step)
     step = build_step(config.train, TrainingLosses(detector=detector), state)
     step_loader, step_feed = build_flow(
         config.train, loader, BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed)
     )
     checkpoints = RunCheckpoints(config=config, dataset=dataset, plan=plan, state=state, folder=folder)
-    evaluations = recorder.log.evaluations(best_metric(config))
+    evaluations = MetricsLog(folder / METRICS).evaluations(best_metric(config))
     trainer = Trainer(
         step=step,
         loader=step_loader,
@@ -120,13 +121,6 @@ def chosen_folder(run_dir: Path | None, name: str) -> Path:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"--run-dir: wanted a new or empty folder, got {run_dir}, which is not empty")
     return folder
-
-
-def go_on_in(folder: Path, config: Config, plan: Plan, progress: Progress, recorder: Recorder) -> None:
-    """Makes the files of a run that is resumed say what they said at `progress`, with the configuration of now."""
-    logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
-    write_text(folder / "config.yaml", dump_config(config))
-    recorder.log.forget_after(progress.step)
 
 
 def build_evaluator(config: Config) -> SplitEvaluator | None:
