@@ -17,7 +17,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
-from mindrcnn.build import build_detector, build_optimizer
+from mindrcnn.build import build_detector
+from mindrcnn.build_training import build_optimizer
 from mindrcnn.config import Config
 from mindrcnn.config_loader import load_config
 from mindrcnn.engine.train_step import TrainStep

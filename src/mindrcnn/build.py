@@ -1,4 +1,4 @@
-"""From configuration to objects: with build_masks.py the only place where the two meet."""
+"""From configuration to objects: with build_masks.py and build_training.py the only place where the two meet."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +23,6 @@ from mindrcnn.data.loader import EvalLoader, TrainLoader
 from mindrcnn.data.record import Dataset, Record, training_records
 from mindrcnn.data.txt_list import read_txt
 from mindrcnn.engine import schedule as rates
-from mindrcnn.engine.optimizer import build_sgd
-from mindrcnn.engine.param_groups import trainable
 from mindrcnn.engine.trainer import Plan
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
@@ -203,8 +201,13 @@ def build_eval_loader(config: Config, records: Sequence[Record]) -> EvalLoader:
 # ------------------------------------------------------------------------------------------------------------- training
 
 
-def build_plan(train: TrainConfig, steps_per_epoch: int) -> Plan:
-    """Length of the training and its events."""
+def build_plan(train: TrainConfig, batches_per_epoch: int) -> Plan:
+    """Length of the training and its events. InputError where an epoch has too few batches for one step."""
+    steps_per_epoch = batches_per_epoch // train.accumulate
+    if steps_per_epoch == 0:
+        raise InputError(
+            f"train.accumulate: wanted at most the {batches_per_epoch} batches of an epoch, got {train.accumulate}"
+        )
     return Plan(
         total_steps=rates.in_steps(train.schedule.length, unit=train.schedule.unit, steps_per_epoch=steps_per_epoch),
         steps_per_epoch=steps_per_epoch,
@@ -213,12 +216,17 @@ def build_plan(train: TrainConfig, steps_per_epoch: int) -> Plan:
     )
 
 
+def global_batch(train: TrainConfig) -> int:
+    """Images of one step of the optimizer."""
+    return train.batch_size * train.accumulate
+
+
 def peak_learning_rate(train: TrainConfig) -> float:
-    """The rate after warm-up: base_lr, scaled to the batch where the switch says so."""
+    """The rate after warm-up: base_lr, scaled to the global batch where the switch says so."""
     schedule = train.schedule
     if not schedule.scale_lr:
         return schedule.base_lr
-    return rates.scale_lr(schedule.base_lr, global_batch=train.batch_size, reference_batch=schedule.reference_batch)
+    return rates.scale_lr(schedule.base_lr, global_batch=global_batch(train), reference_batch=schedule.reference_batch)
 
 
 def build_learning_rates(train: TrainConfig, plan: Plan) -> np.ndarray:
@@ -241,16 +249,3 @@ def _milestone_steps(schedule: ScheduleConfig, steps_per_epoch: int) -> list[int
         rates.in_steps(milestone, unit=schedule.unit, steps_per_epoch=steps_per_epoch)
         for milestone in schedule.milestones
     ]
-
-
-def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarray) -> nn.Optimizer:
-    """SGD over the parameters that train."""
-    optimizer = train.optimizer
-    return build_sgd(
-        parameters=trainable(detector),
-        learning_rates=learning_rates,
-        momentum=optimizer.momentum,
-        nesterov=optimizer.nesterov,
-        weight_decay=optimizer.weight_decay,
-        decay_norm_and_bias=optimizer.decay_norm_and_bias,
-    )

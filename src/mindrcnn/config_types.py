@@ -50,8 +50,8 @@ def all_keys(section: type, prefix: str = "") -> Iterator[tuple[str, Key]]:
 
 
 def sections_of(hint: Any) -> tuple[type, ...]:
-    """The dataclasses that a key of this annotation can hold: none, one, or those of a union."""
-    members = get_args(hint) if is_union(hint) else (hint,)
+    """The dataclasses that a key of this annotation can hold, or a list in it: none, one, or those of a union."""
+    members = get_args(hint) if is_union(hint) or get_origin(hint) is tuple else (hint,)
     return tuple(member for member in members if isinstance(member, type) and is_dataclass(member))
 
 

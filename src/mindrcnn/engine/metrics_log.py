@@ -36,6 +36,11 @@ class MetricsLog:
         kept = [row for row in read_rows(self.path) if row["step"] <= step]
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
 
+    def evaluations(self, metric: str) -> list[float]:
+        """The metric of each evaluation among the rows, oldest first; minus infinity where it is null."""
+        values = [row["metrics"][metric] for row in read_rows(self.path) if row["kind"] == "eval"]
+        return [-math.inf if value is None else value for value in values]
+
     def has_evaluation(self, step: int) -> bool:
         """Whether the evaluation after `step` steps is among the rows."""
         return any(row["kind"] == "eval" and row["step"] == step for row in read_rows(self.path))

@@ -17,6 +17,8 @@ from mindrcnn.engine.sinks import MetricSink, row_scalars
 
 logger = logging.getLogger(__name__)
 
+METRICS = "metrics.jsonl"
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -51,7 +53,7 @@ class Recorder:
         pictures: Sequence[Path] = (),
         memory: Callable[[], Mapping[str, float]] = peak_memory_gb,
     ) -> None:
-        self.log = MetricsLog(folder / "metrics.jsonl")
+        self.log = MetricsLog(folder / METRICS)
         self.picture = folder / "curves.png"
         self.loss_names = loss_names
         self.learning_rates = learning_rates

@@ -32,6 +32,7 @@ def resumed_progress(checkpoint: Checkpoint, config: Config, plan: Plan) -> Prog
     before = parse_config(info.config_yaml, str(checkpoint.path))
     for key, was, now in (
         ("train.batch_size", before.train.batch_size, config.train.batch_size),
+        ("train.accumulate", before.train.accumulate, config.train.accumulate),
         ("train.seed", before.train.seed, config.train.seed),
         ("steps of an epoch", info.steps_per_epoch, plan.steps_per_epoch),
     ):

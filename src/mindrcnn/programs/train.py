@@ -4,36 +4,39 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
-
-from mindspore import nn
 
 from mindrcnn.atomic import write_text
 from mindrcnn.build import (
     build_dataset,
     build_learning_rates,
-    build_optimizer,
     build_plan,
     build_train_loader,
+    global_batch,
     peak_learning_rate,
 )
+from mindrcnn.build_training import build_flow, build_state, build_step
 from mindrcnn.config import Config
 from mindrcnn.config_loader import dump_config, load_config
 from mindrcnn.data.record import Dataset
-from mindrcnn.engine.checkpoint import CheckpointInfo, save_checkpoint
+from mindrcnn.engine.accumulation import AccumulatingStep
+from mindrcnn.engine.average import ParameterAverage, applied
+from mindrcnn.engine.early_stop import EarlyStop, evaluations_since_best
 from mindrcnn.engine.feed import BatchFeed
 from mindrcnn.engine.logging_setup import setup_logging
-from mindrcnn.engine.resume import best_so_far, keep_previous, load_optimizer, newest_checkpoint
+from mindrcnn.engine.metrics_log import MetricsLog
+from mindrcnn.engine.recorder import METRICS
+from mindrcnn.engine.resume import best_so_far, newest_checkpoint
 from mindrcnn.engine.run_folder import create_run_folder
 from mindrcnn.engine.sinks import require_sinks
 from mindrcnn.engine.train_step import TrainStep
-from mindrcnn.engine.trainer import Evaluate, Plan, Progress, Save, Trainer
+from mindrcnn.engine.trainer import Evaluate, Plan, Progress, Trainer
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.programs.common import EXIT_OK, set_device
 from mindrcnn.programs.evaluation import SplitEvaluator, headline
 from mindrcnn.programs.initial_weights import build_initialised_detector
 from mindrcnn.programs.resumed_run import begun_run, resumed_progress
+from mindrcnn.programs.run_checkpoints import RunCheckpoints, best_metric
 from mindrcnn.programs.trained_model import NumpyPredictor
 from mindrcnn.programs.watching import build_recorder
 
@@ -63,11 +66,11 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
 
     plan = build_plan(config.train, loader.steps_per_epoch())
     learning_rates = build_learning_rates(config.train, plan)
-    optimizer = build_optimizer(config.train, detector, learning_rates)
+    state = build_state(config.train, detector, learning_rates)
     progress = Progress()
     if checkpoint is not None:
         progress = resumed_progress(checkpoint, config, plan)
-        load_optimizer(optimizer, checkpoint)
+        state.restore(checkpoint)
     folder = begun or create_run_folder(run_dir.parent, run_dir.name, config_yaml=dump_config(config))
     setup_logging(folder / "train.log")
     announce(config, dataset, plan, folder)
@@ -79,23 +82,26 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
         pictures=() if evaluator is None else evaluator.pictures(folder / EVALUATION),
         resumed_after=None if begun is None else progress.step,
     )  # fmt: skip
-    step = TrainStep(
-        network=TrainingLosses(detector=detector),
-        optimizer=optimizer,
-        clip_norm=config.train.optimizer.clip_norm,
+    step = build_step(config.train, TrainingLosses(detector=detector), state)
+    step_loader, step_feed = build_flow(
+        config.train, loader, BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed)
     )
+    checkpoints = RunCheckpoints(config=config, dataset=dataset, plan=plan, state=state, folder=folder)
+    evaluations = MetricsLog(folder / METRICS).evaluations(best_metric(config))
     trainer = Trainer(
         step=step,
-        loader=loader,
-        feed=BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed),
+        loader=step_loader,
+        feed=step_feed,
         plan=plan,
         loss_names=detector.loss_names,
         recorder=recorder,
-        save=saver(config, dataset, detector, optimizer, folder, plan.steps_per_epoch),
-        evaluate=None if evaluator is None else evaluation(evaluator, detector, step, folder),
+        save=checkpoints.save,
+        evaluate=None if evaluator is None else evaluation(evaluator, detector, state.average, step, folder),
         best_metric=best_metric(config),
         progress=progress,
-        best=best_so_far(folder, best_metric(config)),
+        best=best_so_far(folder, best_metric(config), evaluations),
+        early_stop=EarlyStop(patience=config.train.patience, stale=evaluations_since_best(evaluations)),
+        keep=checkpoints.kept.evaluated,
     )
     with recorder:
         trainer.run()
@@ -127,9 +133,9 @@ def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path) -> None
     logger.info("run folder %s", folder)
     logger.info("%d images, %d classes", len(dataset.records), len(dataset.classes))
     logger.info(
-        "%d steps of %d images, %d steps an epoch", plan.total_steps, config.train.batch_size, plan.steps_per_epoch
+        "%d steps of %d images, %d steps an epoch", plan.total_steps, global_batch(config.train), plan.steps_per_epoch
     )
-    scaled = f"base_lr {schedule.base_lr:g} x {config.train.batch_size} / {schedule.reference_batch} images"
+    scaled = f"base_lr {schedule.base_lr:g} x {global_batch(config.train)} / {schedule.reference_batch} images"
     logger.info(
         "learning rate %g after warm-up (%s)",
         peak_learning_rate(config.train),
@@ -137,49 +143,21 @@ def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path) -> None
     )
 
 
-def best_metric(config: Config) -> str:
-    """Name of the metric that decides which checkpoint is best."""
-    chosen = config.eval.best_metric
-    if chosen == "auto":
-        chosen = "bbox" if config.model.mask is None else "segm"
-    return f"{chosen}_AP"
-
-
-def saver(
-    config: Config,
-    dataset: Dataset,
+def evaluation(
+    evaluator: SplitEvaluator,
     detector: TwoStageDetector,
-    optimizer: nn.Optimizer,
+    average: ParameterAverage | None,
+    step: TrainStep | AccumulatingStep,
     folder: Path,
-    steps_per_epoch: int,
-) -> Save:
-    """Writes last.ckpt or best.ckpt into the run folder; the last.ckpt before becomes previous.ckpt."""
-    config_yaml = dump_config(config)
-
-    def save(which: Literal["last", "best"], progress: Progress) -> None:
-        info = CheckpointInfo(
-            config_yaml=config_yaml,
-            classes=dataset.classes,
-            category_ids=dataset.category_ids,
-            epoch=progress.epoch,
-            step=progress.step,
-            steps_per_epoch=steps_per_epoch,
-            metrics=dict(progress.metrics),
-        )
-        if which == "last":
-            keep_previous(folder)
-        save_checkpoint(folder / f"{which}.ckpt", network=detector, info=info, optimizer=optimizer)
-
-    return save
-
-
-def evaluation(evaluator: SplitEvaluator, detector: TwoStageDetector, step: TrainStep, folder: Path) -> Evaluate:
-    """Evaluates the detector as it is now, into the run folder, and goes back to training."""
+) -> Evaluate:
+    """Evaluates the detector as it is now, with the average of its parameters where there is one, into the run folder,
+    and goes back to training."""
     predict = NumpyPredictor(detector=detector)
 
     def evaluate(epoch: int) -> Mapping[str, float]:
         logger.info("evaluating after epoch %d", epoch)
-        metrics = headline(evaluator.run(predict, folder / EVALUATION))
+        with applied(average):
+            metrics = headline(evaluator.run(predict, folder / EVALUATION))
         step.set_train(True)
         logger.info("%s", " ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
         return metrics

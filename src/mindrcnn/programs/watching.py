@@ -7,7 +7,7 @@ import numpy as np
 
 from mindrcnn.config import Config
 from mindrcnn.engine.metrics_log import MetricsLog, read_rows
-from mindrcnn.engine.recorder import Recorder
+from mindrcnn.engine.recorder import METRICS, Recorder
 from mindrcnn.engine.sinks import open_sinks
 from mindrcnn.engine.trainer import Plan
 
@@ -26,7 +26,7 @@ def build_recorder(
 
     resumed_after: the step that a resumed training goes on after; rows of later steps are dropped, as they come again.
     """
-    log = MetricsLog(folder / "metrics.jsonl")
+    log = MetricsLog(folder / METRICS)
     if resumed_after is not None:
         log.forget_after(resumed_after)
     sinks = open_sinks(
