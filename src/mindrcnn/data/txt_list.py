@@ -35,7 +35,7 @@ def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Data
         raise InputError(f"{annotations}: wanted rows of `{ROW_FORM}`, got an empty file")
     _require_unique(annotations, rows)
     paths = [images / path for _, path, _, _ in rows]
-    require_images(paths, listed_in=annotations)
+    require_images((path for _, path, _, _ in rows), folder=images, listed_in=annotations)
     kept = [_record(row, path) for row, path in zip(rows, paths, strict=True)]
     total, used = sum(len(row[2]) for row in rows), sum(len(record.labels) for record in kept)
     log_dropped(annotations, total - used, total)

@@ -1,0 +1,132 @@
+"""Each table of a COCO file as whole columns, which is all of the file that stays in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from mindrcnn.data.coco_json import Block, Ints, empty_block, read_blocks
+from mindrcnn.data.coco_segmentation import parse_segmentation
+from mindrcnn.data.growing import Growing
+from mindrcnn.data.masks import Polygons, RunLengths
+
+MAX_SIDE = 2**31 - 1  # what an int32 holds
+
+
+class Mask(IntEnum):
+    """What an annotation's segmentation is; EMPTY: polygons of too few corners only; BAD: see `problems`."""
+
+    NONE = 0
+    POLYGONS = 1
+    RUN_LENGTHS = 2
+    EMPTY = 3
+    BAD = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The table of n images."""
+
+    ids: Ints  # n
+    sizes: npt.NDArray[np.int32]  # n,2 (h, w)
+    names: npt.NDArray[np.bytes_]  # n, as the file system has them
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """The table of m annotations. `starts` and `lengths`: the bytes of each in the file."""
+
+    ids: Ints  # m
+    image_ids: Ints  # m
+    category_ids: Ints  # m
+    crowd: npt.NDArray[np.bool_]  # m
+    boxes: npt.NDArray[np.float64]  # m,4 xyxy
+    masks: npt.NDArray[np.uint8]  # m, a Mask each
+    mask_sizes: npt.NDArray[np.int32]  # m,2 (h, w) of run lengths, else 0
+    starts: Ints  # m
+    lengths: Ints  # m
+    problems: dict[int, str]  # of the masks that are BAD, by place
+
+
+@dataclass(frozen=True, eq=False)
+class Categories:
+    """The table of categories."""
+
+    ids: Ints
+    names: Sequence[str]
+
+
+def read_tables(path: Path, file: BinaryIO) -> tuple[Pictures, Objects, Categories]:
+    """The three tables of the open file, each row checked by itself. InputError names the file and the row's id."""
+    file_names: list[npt.NDArray[np.bytes_]] = [np.zeros(0, dtype=np.bytes_)]  # of a width that grows
+    class_names: list[str] = []
+    problems: dict[int, str] = {}
+    columns_of = {
+        "images": partial(_picture_columns, file_names=file_names),
+        "annotations": partial(_object_columns, problems=problems),
+        "categories": partial(_category_columns, class_names=class_names),
+    }
+    # made from an empty block, so that every column has its type in an empty table too
+    columns = {
+        table: [Growing(column) for column in make(empty_block(path, table))] for table, make in columns_of.items()
+    }
+    for table, block in read_blocks(path, file):
+        for column, piece in zip(columns[table], columns_of[table](block), strict=True):
+            column.append(piece)
+    pictures, objects, categories = ([column.array() for column in columns[table]] for table in columns_of)
+    return (
+        Pictures(*pictures, names=np.concatenate(file_names)),
+        Objects(*objects, problems=problems),
+        Categories(*categories, names=class_names),
+    )
+
+
+def _picture_columns(block: Block, file_names: list[npt.NDArray[np.bytes_]]) -> tuple[np.ndarray, ...]:
+    rows = block.columns
+    sizes = np.stack([rows.whole_numbers(key, low=1, high=MAX_SIDE) for key in ("height", "width")], axis=1)
+    file_names.append(np.array([os.fsencode(name) for name in rows.texts("file_name")], dtype=np.bytes_))
+    return rows.whole_numbers("id"), sizes.astype(np.int32)
+
+
+def _category_columns(block: Block, class_names: list[str]) -> tuple[np.ndarray, ...]:
+    class_names += block.columns.texts("name")
+    return (block.columns.whole_numbers("id"),)
+
+
+def _object_columns(block: Block, problems: dict[int, str]) -> tuple[np.ndarray, ...]:
+    rows = block.columns
+    corners = rows.boxes("bbox")
+    corners[:, 2:] += corners[:, :2]  # COCO stores x, y, width, height
+    masks = np.zeros(len(rows), dtype=np.uint8)
+    mask_sizes = np.zeros((len(rows), 2), dtype=np.int32)
+    for index, row in enumerate(rows.rows):
+        try:
+            mask = parse_segmentation(row.get("segmentation"))
+        except ValueError as error:
+            masks[index] = Mask.BAD
+            problems[rows.first + index] = str(error)
+            continue
+        if isinstance(mask, RunLengths):
+            masks[index] = Mask.RUN_LENGTHS
+            mask_sizes[index] = mask.height, mask.width
+        elif isinstance(mask, Polygons):
+            masks[index] = Mask.POLYGONS if mask.parts else Mask.EMPTY
+    return (
+        rows.whole_numbers("id"),
+        rows.whole_numbers("image_id"),
+        rows.whole_numbers("category_id"),
+        rows.whole_numbers("iscrowd", default=0, low=0) > 0,
+        corners,
+        masks,
+        mask_sizes,
+        block.starts,
+        block.lengths,
+    )
