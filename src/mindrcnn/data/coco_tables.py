@@ -35,15 +35,16 @@ class Mask(IntEnum):
 class Pictures:
     """The table of n images."""
 
+    names: npt.NDArray[np.bytes_]  # n, as the file system has them
     ids: Ints  # n
     sizes: npt.NDArray[np.int32]  # n,2 (h, w)
-    names: npt.NDArray[np.bytes_]  # n, as the file system has them
 
 
 @dataclass(frozen=True, eq=False)
 class Objects:
     """The table of m annotations. `starts` and `lengths`: the bytes of each in the file."""
 
+    problems: dict[int, str]  # of the masks that are BAD, by place
     ids: Ints  # m
     image_ids: Ints  # m
     category_ids: Ints  # m
@@ -53,15 +54,14 @@ class Objects:
     mask_sizes: npt.NDArray[np.int32]  # m,2 (h, w) of run lengths, else 0
     starts: Ints  # m
     lengths: Ints  # m
-    problems: dict[int, str]  # of the masks that are BAD, by place
 
 
 @dataclass(frozen=True, eq=False)
 class Categories:
     """The table of categories."""
 
-    ids: Ints
     names: Sequence[str]
+    ids: Ints
 
 
 def read_tables(path: Path, file: BinaryIO) -> tuple[Pictures, Objects, Categories]:
@@ -83,9 +83,9 @@ def read_tables(path: Path, file: BinaryIO) -> tuple[Pictures, Objects, Categori
             column.append(piece)
     pictures, objects, categories = ([column.array() for column in columns[table]] for table in columns_of)
     return (
-        Pictures(*pictures, names=np.concatenate(file_names)),
-        Objects(*objects, problems=problems),
-        Categories(*categories, names=class_names),
+        Pictures(np.concatenate(file_names), *pictures),
+        Objects(problems, *objects),
+        Categories(class_names, *categories),
     )
 
 
