@@ -39,7 +39,7 @@ def choose_pages(records: Sequence[int]) -> PageFormat | None:
             total = header + count * page
             if best is None or total < best[0]:
                 best = total, PageFormat(header, page)
-        page *= 2
+        page += max(page // 8 // LEAST_PAGE, 1) * LEAST_PAGE
     return None if best is None else best[1]
 
 
