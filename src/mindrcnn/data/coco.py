@@ -40,7 +40,7 @@ def read_coco(
             if not len(pictures.ids):
                 raise InputError(f"{annotations}: images: wanted at least one, got none")
             require_unique(annotations, "images", pictures.ids)
-            require_images(map(os.fsdecode, pictures.names), folder=images, listed_in=annotations)
+            require_images([os.fsdecode(name) for name in pictures.names], folder=images, listed_in=annotations)
             labels, class_list = _labels(annotations, objects, categories, classes, ignore_other_categories)
             require_unique(annotations, "annotations", objects.ids)
             of_image = places_of(objects.image_ids, pictures.ids)
@@ -126,7 +126,7 @@ def _require_good_masks(
     """InputError about the first of these objects whose segmentation is malformed or of another size than its image."""
     bad = places[objects.masks[places] == Mask.BAD]
     if len(bad):
-        raise InputError(f"{path}: annotation id {objects.ids[bad[0]]}: {objects.problems[int(bad[0])]}")
+        raise InputError(f"{path}: annotation id {objects.ids[bad[0]]}: {objects.problems[int(objects.ids[bad[0]])]}")
     encoded = places[objects.masks[places] == Mask.RUN_LENGTHS]
     differs = encoded[(objects.mask_sizes[encoded] != sizes[of_image[encoded]]).any(axis=1)]
     if len(differs):

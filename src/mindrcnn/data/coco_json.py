@@ -34,6 +34,12 @@ class Block:
     starts: Ints
     lengths: Ints
 
+    def single_rows(self) -> Iterator[Block]:
+        """The same rows in blocks of one."""
+        for index, columns in enumerate(self.columns.single_rows()):
+            one = slice(index, index + 1)
+            yield Block(columns, self.starts[one], self.lengths[one])
+
 
 def read_blocks(path: Path, file: BinaryIO) -> Iterator[tuple[str, Block]]:
     """The three tables of the open file, block by block and in the file's order; other members are passed over.
@@ -86,11 +92,17 @@ class Columns:
     def __init__(self, *, path: Path, table: str, rows: Sequence[Row], first: int = 0) -> None:
         self.rows = rows
         self._path = path
+        self._table = table
         self._singular = SINGULAR[table]
-        self.first = first
+        self._first = first
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def single_rows(self) -> Iterator[Columns]:
+        """The same rows one by one."""
+        for index, row in enumerate(self.rows):
+            yield Columns(path=self._path, table=self._table, rows=[row], first=self._first + index)
 
     def whole_numbers(
         self, key: str, *, default: int | None = None, low: int | None = None, high: int | None = None
@@ -129,7 +141,7 @@ class Columns:
     def error(self, index: int, problem: str) -> InputError:
         """An InputError about one row: its id, or its place where it has none."""
         row = self.rows[index]
-        name = f"id {row['id']}" if "id" in row else f"number {self.first + index + 1}"
+        name = f"id {row['id']}" if "id" in row else f"number {self._first + index + 1}"
         return InputError(f"{self._path}: {self._singular} {name}: {problem}")
 
     def _values(self, key: str, default: Any) -> list[Any]:
