@@ -49,6 +49,7 @@ def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Data
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Number and text of every line that is not empty. InputError: no file, or no UTF-8."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
