@@ -1,9 +1,10 @@
 """Load time and memory of a data set's index, on made-up annotations of COCO train2017's size.
 
-python benchmarks/index_memory.py [--images 118287] [--objects 860001] [--folder FOLDER]
+python benchmarks/index_memory.py [--images 118287] [--objects 860001] [--folder FOLDER] [--mindrecord]
 
-Writes a COCO file with polygons as long as COCO's and empty image files, and reads it in a process of its own up to
-the point where training would start: records, training images, buckets and plan. Memory is the process's resident
+Writes a COCO file with polygons as long as COCO's and image files of one byte, and reads it in a process of its own up
+to the point where training would start: records, training images, buckets and plan. --mindrecord does the same with
+the data converted. Memory is the process's resident
 set, without what Python and the imported modules take; MindSpore is not imported.
 """
 
@@ -22,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from mindrcnn.data.mindrecord.convert import Source, convert
+
 COCO_IMAGES, COCO_OBJECTS = 118_287, 860_001  # train2017
 CATEGORIES = 80
 CROWD_SHARE = 0.012  # of COCO's annotations; they are run lengths
@@ -30,7 +33,7 @@ SIZES = ((480, 640), (640, 480), (427, 640), (426, 640))
 
 
 def write_data(folder: Path, *, images: int, objects: int, seed: int = 0) -> Path:
-    """The annotation file and empty images beside it; returns the file."""
+    """The annotation file, and beside it what stands for images; returns the file."""
     rng = np.random.default_rng(seed)
     pictures = folder / "images"
     pictures.mkdir(parents=True)
@@ -39,7 +42,7 @@ def write_data(folder: Path, *, images: int, objects: int, seed: int = 0) -> Pat
     with path.open("w", encoding="ascii") as file:
         file.write('{"info":{"description":"made up"},"images":[')
         for index in range(images):
-            (pictures / _name(index)).touch()
+            (pictures / _name(index)).write_bytes(b"\0")
             file.write("," * (index > 0) + _dumps(_image(index, SIZES[sizes[index]])))
         file.write('],"annotations":[')
         for index, annotation in enumerate(_annotations(rng, sizes, objects)):
@@ -105,18 +108,22 @@ def _dumps(value: Any) -> str:
 
 
 def measure(annotations: Path) -> dict[str, float]:
-    """Seconds and MB of this process for reading the file up to the first step, and milliseconds for an image's
-    masks."""
+    """Seconds and MB of this process for reading the file, or the folder of MindRecord files, up to the first step, and
+    milliseconds for an image's masks."""
     from mindrcnn.data.augment import Augment
     from mindrcnn.data.batch import InputFormat, ObjectFormat
     from mindrcnn.data.coco import read_coco
     from mindrcnn.data.loader import TrainLoader
+    from mindrcnn.data.mindrecord.reader import read_mindrecord
     from mindrcnn.data.record import training_records
     from mindrcnn.data.target import Target
 
     before = _resident()
     start = time.perf_counter()
-    dataset = read_coco(annotations=annotations, images=annotations.parent / "images")
+    if annotations.is_dir():
+        dataset = read_mindrecord(folder=annotations)
+    else:
+        dataset = read_coco(annotations=annotations, images=annotations.parent / "images")
     read = time.perf_counter()
     records = training_records(dataset, keep_empty_images=False)
     loader = TrainLoader(
@@ -155,6 +162,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=COCO_IMAGES)
     parser.add_argument("--objects", type=int, default=COCO_OBJECTS)
     parser.add_argument("--folder", type=Path, help="where to keep the files; else they are removed at the end")
+    parser.add_argument("--mindrecord", action="store_true", help="convert first, and read that")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
@@ -171,6 +179,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not path.exists():
             path = write_data(folder, images=options.images, objects=options.objects)
         print(f"{options.images} images, {options.objects} objects, {path.stat().st_size / 2**20:.0f} MB of JSON")
+        if options.mindrecord:
+            start = time.perf_counter()
+            outcome = convert(Source(annotations=path, images=folder / "images"), folder / "mr", shards=4, workers=2)
+            print(f"{len(outcome.manifest.shards)} shards ({outcome.kept} kept) in {time.perf_counter() - start:.0f} s")
+            path = folder / "mr"
         command = [sys.executable, __file__, "--measure", str(path)]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     print(

@@ -80,7 +80,7 @@ class DataConfig:
             require(divisible, "data.buckets", f"sides divisible by {INPUT_STRIDE}", (height, width))
         for name, split in (("train", self.train), ("val", self.val)):
             given = split.format == "coco" or bool(split.annotations)
-            wanted = {"txt": "the TXT list's path with format txt", "mindrecord": "the folder with format mindrecord"}
-            require(given, f"data.{name}.annotations", wanted.get(split.format, ""), split.annotations)
+            what = "the TXT list's path" if split.format == "txt" else "the folder"
+            require(given, f"data.{name}.annotations", f"{what} with format {split.format}", split.annotations)
         repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
         require(not repeated, "data.classes", "names without repeats", repeated)

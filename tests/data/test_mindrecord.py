@@ -6,6 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
+from mindrcnn.build import build_dataset
+from mindrcnn.config_data import DataConfig, SplitConfig
 from mindrcnn.data.augment import Augment
 from mindrcnn.data.batch import InputFormat, ObjectFormat
 from mindrcnn.data.demo import make_demo
@@ -19,6 +21,7 @@ from mindrcnn.data.mindrecord.pages import choose_pages
 from mindrcnn.data.mindrecord.reader import read_mindrecord
 from mindrcnn.data.record import training_records
 from mindrcnn.errors import InputError
+from mindrcnn.evaluation.coco_gt import coco_annotations
 
 IMAGES = 10
 
@@ -104,6 +107,14 @@ def test_mindspore_reads_the_files(source, converted):
         assert int(np.frombuffer(annotation[:4], "<u4")[0]) == len(record.labels)
         boxes = np.frombuffer(annotation[4 : 4 + 16 * len(record.labels)], "<f4").reshape(-1, 4)
         np.testing.assert_array_equal(boxes, record.boxes)
+
+
+def test_a_configuration_names_the_folder(source, converted):
+    data = DataConfig(root=str(converted.parent), train=SplitConfig(format="mindrecord", annotations=converted.name))
+    dataset = build_dataset(data, data.train, "data.train")
+    assert coco_annotations(dataset) == coco_annotations(source.read())
+    with pytest.raises(ValueError, match=r"data\.train\.annotations.*the folder with format mindrecord"):
+        DataConfig(root="x", train=SplitConfig(format="mindrecord"))
 
 
 def test_a_stopped_conversion_goes_on(source, copied, monkeypatch):

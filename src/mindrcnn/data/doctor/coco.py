@@ -54,6 +54,7 @@ def examine_coco(
     boxes, usable = examine_boxes(
         objects.boxes[kept], pictures.sizes[of_image[kept]], findings, name_of=_namer(objects, kept)
     )
+    usable &= objects.masks[kept] != Mask.EMPTY
     used = kept[usable]
     return Survey(
         source=annotations,
