@@ -20,6 +20,7 @@ from mindrcnn.data.batch import InputFormat, ObjectFormat
 from mindrcnn.data.coco import read_coco
 from mindrcnn.data.layout import find_split
 from mindrcnn.data.loader import EvalLoader, TrainLoader
+from mindrcnn.data.mindrecord.reader import read_mindrecord
 from mindrcnn.data.record import Dataset, Record, training_records
 from mindrcnn.data.txt_list import read_txt
 from mindrcnn.engine import schedule as rates
@@ -136,6 +137,8 @@ def build_dataset(data: DataConfig, split: SplitConfig, key: str) -> Dataset:
         raise InputError("data.root: wanted the folder of the data set, got nothing")
     if not (split.name or split.annotations):
         raise InputError(f"{key}: wanted a split name or an annotation file, got neither")
+    if split.format == "mindrecord":
+        return read_mindrecord(folder=Path(data.root) / split.annotations, classes=data.classes)
     files = find_split(root=Path(data.root), name=split.name, annotations=split.annotations, images=split.images)
     if split.format == "txt":
         return read_txt(annotations=files.annotations, images=files.images, classes=data.classes)

@@ -30,12 +30,12 @@ def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Data
     if not classes:
         raise InputError(f"{annotations}: a TXT list has no class names: wanted them in data.classes, got none")
     labels = {name: label for label, name in enumerate(classes, start=1)}
-    rows = [_parse(annotations, number, line, labels) for number, line in _lines(annotations)]
+    rows = [parse_row(annotations, number, line, labels) for number, line in read_lines(annotations)]
     if not rows:
         raise InputError(f"{annotations}: wanted rows of `{ROW_FORM}`, got an empty file")
     _require_unique(annotations, rows)
     paths = [images / path for _, path, _, _ in rows]
-    require_images(paths, listed_in=annotations)
+    require_images([path for _, path, _, _ in rows], folder=images, listed_in=annotations)
     kept = [_record(row, path) for row, path in zip(rows, paths, strict=True)]
     total, used = sum(len(row[2]) for row in rows), sum(len(record.labels) for record in kept)
     log_dropped(annotations, total - used, total)
@@ -48,7 +48,8 @@ def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Data
     )
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Number and text of every line that is not empty. InputError: no file, or no UTF-8."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -58,7 +59,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
-def _parse(path: Path, number: int, line: str, labels: dict[str, int]) -> _Row:
+def parse_row(path: Path, number: int, line: str, labels: dict[str, int]) -> _Row:
+    """One line: its number, image path, boxes and labels. InputError names file, line and item."""
     image, *objects = line.split()
     boxes, box_labels = [], []
     for item in objects:

@@ -8,7 +8,6 @@ from typing import Any
 from mindrcnn.build import build_eval_loader
 from mindrcnn.config import Config
 from mindrcnn.config_model import MaskScoringConfig
-from mindrcnn.data.image_io import read_image
 from mindrcnn.data.record import Dataset
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco_eval import evaluate
@@ -90,7 +89,7 @@ class SplitEvaluator:
 
     def draw(self, result: ImageResult, path: Path) -> None:
         """Ground truth beside prediction, as one picture."""
-        image = read_image(result.record.path, annotated_size=result.record.size)
+        image = result.record.image()
         predictions = predicted_objects(result, score_thresh=self.config.eval.picture_score)
         picture = draw_pair(image, true_objects(result.record), predictions, self.dataset.classes)
         write_picture(path, picture)
