@@ -13,6 +13,8 @@ from mindrcnn.engine.metrics_log import MetricsLog
 
 logger = logging.getLogger(__name__)
 
+METRICS = "metrics.jsonl"
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -42,7 +44,7 @@ class Recorder:
         steps_per_epoch: int,
         log_every: int,
     ) -> None:
-        self.log = MetricsLog(folder / "metrics.jsonl")
+        self.log = MetricsLog(folder / METRICS)
         self.picture = folder / "curves.png"
         self.loss_names = loss_names
         self.learning_rates = learning_rates
@@ -70,6 +72,10 @@ class Recorder:
         """Writes an evaluation's row and redraws the curves."""
         self.log.write("eval", step=step, epoch=epoch, metrics=dict(metrics))
         self.curves()
+
+    def has_evaluation(self, step: int) -> bool:
+        """Whether the evaluation after `step` steps has been written."""
+        return self.log.has_evaluation(step)
 
     def curves(self) -> None:
         """Redraws curves.png from all rows so far."""

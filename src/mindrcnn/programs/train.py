@@ -8,7 +8,6 @@ from typing import Literal
 
 from mindspore import nn
 
-from mindrcnn.atomic import write_text
 from mindrcnn.build import (
     build_dataset,
     build_detector,
@@ -26,7 +25,7 @@ from mindrcnn.engine.checkpoint import Checkpoint, CheckpointInfo, load_checkpoi
 from mindrcnn.engine.feed import BatchFeed
 from mindrcnn.engine.logging_setup import setup_logging
 from mindrcnn.engine.param_groups import freeze
-from mindrcnn.engine.recorder import Recorder
+from mindrcnn.engine.ranks import Ranks
 from mindrcnn.engine.resume import best_so_far, keep_previous, load_optimizer, newest_checkpoint
 from mindrcnn.engine.run_folder import create_run_folder
 from mindrcnn.engine.train_step import TrainStep
@@ -35,9 +34,11 @@ from mindrcnn.engine.weights import fetch_weights
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.models.pretrained import load_backbone
-from mindrcnn.programs.common import EXIT_OK, set_device
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
+from mindrcnn.programs.common import EXIT_OK
 from mindrcnn.programs.evaluation import SplitEvaluator, headline
-from mindrcnn.programs.resumed_run import begun_run, resumed_progress
+from mindrcnn.programs.job import build_recorder, gradient_reduction, join_job, open_log, sample_count
+from mindrcnn.programs.resumed_run import begun_run, resumed_progress, take_up
 from mindrcnn.programs.trained_model import NumpyPredictor
 
 logger = logging.getLogger(__name__)
@@ -53,56 +54,53 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
     """
     setup_logging()
     config = load_config(config_file, overrides)
-    begun = begun_run(RUNS, run_dir, config.name) if resume else None
+    ranks = join_job(config.device, config.train.seed)
+    begun = ranks.from_first(lambda: begun_run(RUNS, run_dir, config.name)) if resume else None
     checkpoint = None if begun is None else newest_checkpoint(begun)
-    run_dir = chosen_folder(run_dir, config.name) if begun is None else begun
+    new = ranks.from_first(lambda: chosen_folder(run_dir, config.name)) if begun is None else begun
     dataset = build_dataset(config.data, config.data.train, "data.train")
     config = replace(config, data=replace(config.data, classes=dataset.classes))
-    evaluator = build_evaluator(config)
-    loader = build_train_loader(config, dataset)
-    set_device(config.device, config.train.seed)
-    detector = build_initialised_detector(config, len(dataset.classes), checkpoint)
+    evaluator = build_evaluator(config, ranks)
+    loader = build_train_loader(config, dataset, rank=ranks.rank, world_size=ranks.size)
+    detector = build_initialised_detector(config, len(dataset.classes), checkpoint, sample_count(ranks))
 
     plan = build_plan(config.train, loader.steps_per_epoch())
-    learning_rates = build_learning_rates(config.train, plan)
+    learning_rates = build_learning_rates(config.train, plan, world_size=ranks.size)
     optimizer = build_optimizer(config.train, detector, learning_rates)
     progress = Progress()
     if checkpoint is not None:
-        progress = resumed_progress(checkpoint, config, plan)
+        progress = resumed_progress(checkpoint, config, plan, ranks.size)
         load_optimizer(optimizer, checkpoint)
-    folder = begun or create_run_folder(run_dir.parent, run_dir.name, config_yaml=dump_config(config))
-    setup_logging(folder / "train.log")
-    announce(config, dataset, plan, folder)
-    recorder = Recorder(
-        folder=folder,
-        loss_names=detector.loss_names,
-        learning_rates=learning_rates,
-        steps_per_epoch=plan.steps_per_epoch,
-        log_every=config.train.log_every,
-    )
+    folder = begun or ranks.from_first(lambda: create_run_folder(new.parent, new.name, config_yaml=dump_config(config)))
+    open_log(folder, ranks)
+    announce(config, dataset, plan, folder, ranks.size)
     if begun is not None:
         logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
-        write_text(folder / "config.yaml", dump_config(config))
-        recorder.log.forget_after(progress.step)
+        ranks.from_first(lambda: take_up(folder, config, progress.step))
     step = TrainStep(
         network=TrainingLosses(detector=detector),
         optimizer=optimizer,
         clip_norm=config.train.optimizer.clip_norm,
+        reduce_gradients=gradient_reduction(ranks),
     )
     trainer = Trainer(
         step=step,
         loader=loader,
-        feed=BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed),
+        feed=BatchFeed(
+            noise_shapes=detector.noise_shapes, seed=config.train.seed, rank=ranks.rank, world_size=ranks.size
+        ),
         plan=plan,
         loss_names=detector.loss_names,
-        recorder=recorder,
-        save=saver(config, dataset, detector, optimizer, folder, plan.steps_per_epoch),
+        recorder=build_recorder(config, folder, detector.loss_names, learning_rates, plan, ranks),
+        save=saver(config, dataset, detector, optimizer, folder, plan.steps_per_epoch, ranks),
         evaluate=None if evaluator is None else evaluation(evaluator, detector, step, folder),
         best_metric=best_metric(config),
         progress=progress,
         best=best_so_far(folder, best_metric(config)),
+        ranks=ranks,
     )
     trainer.run()
+    ranks.wait()
     logger.info("done: %s", folder)
     return EXIT_OK
 
@@ -117,17 +115,19 @@ def chosen_folder(run_dir: Path | None, name: str) -> Path:
     return folder
 
 
-def build_evaluator(config: Config) -> SplitEvaluator | None:
+def build_evaluator(config: Config, ranks: Ranks) -> SplitEvaluator | None:
     """Reads the validation split before training starts, so that its faults cost nothing; None where there is none."""
     split = config.data.val
     if not (split.name or split.annotations):
         return None
-    return SplitEvaluator(config=config, dataset=build_dataset(config.data, split, "data.val"))
+    return SplitEvaluator(config=config, dataset=build_dataset(config.data, split, "data.val"), ranks=ranks)
 
 
-def build_initialised_detector(config: Config, num_classes: int, resumed: Checkpoint | None = None) -> TwoStageDetector:
+def build_initialised_detector(
+    config: Config, num_classes: int, resumed: Checkpoint | None = None, count: SampleCount = at_least_one
+) -> TwoStageDetector:
     """The detector with the weights that training starts or goes on from, and its frozen parameters frozen."""
-    detector = build_detector(config.model, num_classes)
+    detector = build_detector(config.model, num_classes, sample_count=count)
     if resumed is not None:
         load_into(detector, resumed)
     elif config.train.init_checkpoint:
@@ -158,18 +158,18 @@ def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
     logger.info("%s", load_backbone(backbone, fetch_weights(config.weights, sha256=config.weights_sha256)))
 
 
-def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path) -> None:
+def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path, world_size: int) -> None:
     """One line each about data, length and learning rate."""
-    schedule = config.train.schedule
+    schedule, global_batch = config.train.schedule, config.train.batch_size * world_size
     logger.info("run folder %s", folder)
     logger.info("%d images, %d classes", len(dataset.records), len(dataset.classes))
-    logger.info(
-        "%d steps of %d images, %d steps an epoch", plan.total_steps, config.train.batch_size, plan.steps_per_epoch
-    )
-    scaled = f"base_lr {schedule.base_lr:g} x {config.train.batch_size} / {schedule.reference_batch} images"
+    if world_size > 1:
+        logger.info("%d processes of %d images a step", world_size, config.train.batch_size)
+    logger.info("%d steps of %d images, %d steps an epoch", plan.total_steps, global_batch, plan.steps_per_epoch)
+    scaled = f"base_lr {schedule.base_lr:g} x {global_batch} / {schedule.reference_batch} images"
     logger.info(
         "learning rate %g after warm-up (%s)",
-        peak_learning_rate(config.train),
+        peak_learning_rate(config.train, world_size=world_size),
         scaled if schedule.scale_lr else "base_lr, not scaled to the batch",
     )
 
@@ -189,11 +189,15 @@ def saver(
     optimizer: nn.Optimizer,
     folder: Path,
     steps_per_epoch: int,
+    ranks: Ranks,
 ) -> Save:
-    """Writes last.ckpt or best.ckpt into the run folder; the last.ckpt before becomes previous.ckpt."""
+    """Writes last.ckpt or best.ckpt into the run folder; the last.ckpt before becomes previous.ckpt.
+
+    Of several processes the first writes, and the others wait: one that stops then finds the file whole.
+    """
     config_yaml = dump_config(config)
 
-    def save(which: Literal["last", "best"], progress: Progress) -> None:
+    def write(which: Literal["last", "best"], progress: Progress) -> None:
         info = CheckpointInfo(
             config_yaml=config_yaml,
             classes=dataset.classes,
@@ -202,10 +206,14 @@ def saver(
             step=progress.step,
             steps_per_epoch=steps_per_epoch,
             metrics=dict(progress.metrics),
+            world_size=ranks.size,
         )
         if which == "last":
             keep_previous(folder)
         save_checkpoint(folder / f"{which}.ckpt", network=detector, info=info, optimizer=optimizer)
+
+    def save(which: Literal["last", "best"], progress: Progress) -> None:
+        ranks.from_first(lambda: write(which, progress))
 
     return save
 
