@@ -63,6 +63,9 @@ def launch(tmp_path: Path, single: Path) -> Iterator[Callable[..., subprocess.Po
 
     yield start
     for process in started:
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
         process.kill()
         process.communicate()
 
@@ -75,7 +78,13 @@ def dry_run(capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:
 
 def test_msrun_command(capsys: pytest.CaptureFixture[str]) -> None:
     (command,) = dry_run(capsys, "--devices", "8", "--bind-cores")
-    for word in ("--worker_num=8", "--local_worker_num=8", "--master_addr=127.0.0.1", "--bind_core=True", "--join=True"):
+    for word in (
+        "--worker_num=8",
+        "--local_worker_num=8",
+        "--master_addr=127.0.0.1",
+        "--bind_core=True",
+        "--join=True",
+    ):
         assert f" {word} " in command
     assert "HCCL_CONNECT_TIMEOUT=600" in command
     assert command.endswith("train.py 'a b.yaml' x.y=1 >logs/launcher.log")
@@ -101,9 +110,7 @@ def test_mpirun_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     assert " --map-by slot:PE=2 --bind-to core " in command
 
 
-def test_rank_table_commands(
-    capsys: pytest.CaptureFixture[str], table: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rank_table_commands(capsys: pytest.CaptureFixture[str], table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 3, 5, 7, 9})
     options = ["--launcher", "rank-table", "--rank-table", str(table), "--node-rank", "1", "--bind-cores"]
     commands = dry_run(capsys, *options)
@@ -129,9 +136,7 @@ def test_rank_table_commands(
         ("--devices 1000000 --bind-cores --launcher mpirun", "--bind-cores: wanted at least 1000000 cores"),
     ],
 )
-def test_options_that_do_not_fit(
-    capsys: pytest.CaptureFixture[str], table: Path, options: str, message: str
-) -> None:
+def test_options_that_do_not_fit(capsys: pytest.CaptureFixture[str], table: Path, options: str, message: str) -> None:
     words = options.replace("TABLE", str(table)).split()
     assert main([*words, "--log-dir", "logs", "--dry-run", "--", "train.py"]) == 2
     assert message in capsys.readouterr().err
@@ -196,9 +201,11 @@ def test_a_signal_reaches_all(
 
 
 def test_a_second_signal_ends_all_at_once(launch: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
-    process = launch("wait", 0)  # the stand-in knows no SIGINT handler of its own: it ends by KeyboardInterrupt
-    wait_for(lambda: (tmp_path / "logs" / "worker_0.log").is_file() and len(workers_left()) == 2)
-    for worker in workers_left():
+    process = launch("wait", 0)
+    logs = [tmp_path / "logs" / f"worker_{rank}.log" for rank in range(2)]
+    wait_for(lambda: all(log.is_file() and log.read_text() for log in logs))
+    workers = psutil.Process(process.pid).children()
+    for worker in workers:
         worker.suspend()
     process.send_signal(signal.SIGTERM)
     time.sleep(1)
@@ -206,7 +213,7 @@ def test_a_second_signal_ends_all_at_once(launch: Callable[..., subprocess.Popen
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=SOON)
     assert process.returncode == 128 + signal.SIGTERM
-    assert not workers_left()
+    assert not any(worker.is_running() for worker in workers)
 
 
 def test_a_program_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path, single: Path) -> None:

@@ -1,6 +1,9 @@
-"""Cells that combine what several processes computed, inside a training step."""
+"""Averages over several processes: of gradients and sample counts in a training step, of statistics between two."""
 
+import numpy as np
 from mindspore import Tensor, nn, ops
+
+from mindrcnn.engine.ranks import Ranks
 
 _averaged = ops.MultitypeFuncGraph("averaged")
 _map = ops.HyperMap()
@@ -43,3 +46,21 @@ class GlobalSampleCount(nn.Cell):
         """count, result: float32 scalars."""
         total = self.all_reduce(ops.stop_gradient(count).reshape((1,))).reshape(())
         return ops.stop_gradient(ops.clamp(total, 1.0) * self.share)
+
+
+def average_statistics(network: nn.Cell, ranks: Ranks) -> None:
+    """Gives the batch norms of all processes the means of their moving statistics.
+
+    Each process normalises by the statistics of its own images, so these differ while all that trains is the same.
+    """
+    if ranks.size == 1:
+        return
+    norms = [cell for _, cell in network.cells_and_names() if isinstance(cell, nn.BatchNorm2d)]
+    statistics = [parameter for norm in norms for parameter in (norm.moving_mean, norm.moving_variance)]
+    values = [parameter.asnumpy() for parameter in statistics]
+    if not values:
+        return
+    means = np.array(ranks.mean(tuple(np.concatenate(values).tolist())), np.float32)
+    ends = np.cumsum([len(value) for value in values])
+    for parameter, mean in zip(statistics, np.split(means, ends[:-1]), strict=True):
+        parameter.set_data(Tensor(mean))

@@ -102,7 +102,7 @@ class Supervisor:
         if all(status == 0 for status in statuses):
             return 0
         for command, status in zip(self.commands, statuses, strict=True):
-            if command.rank is not None and command.rank in self.workers.gone and status is not None:
+            if command.rank is not None and status is not None:
                 self.workers.gone[command.rank] = Gone(command.rank, -status if status < 0 else status << 8)
         failure = self.workers.first_failure() or self.workers.first_to_leave()
         if failure is None and self.workers.gone:

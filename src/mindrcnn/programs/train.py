@@ -21,6 +21,7 @@ from mindrcnn.config import Config
 from mindrcnn.config_loader import dump_config, load_config
 from mindrcnn.config_model import BackboneConfig
 from mindrcnn.data.record import Dataset
+from mindrcnn.engine.averaging import average_statistics
 from mindrcnn.engine.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, load_into, save_checkpoint
 from mindrcnn.engine.feed import BatchFeed
 from mindrcnn.engine.logging_setup import setup_logging
@@ -193,7 +194,8 @@ def saver(
 ) -> Save:
     """Writes last.ckpt or best.ckpt into the run folder; the last.ckpt before becomes previous.ckpt.
 
-    Of several processes the first writes, and the others wait: one that stops then finds the file whole.
+    Of several processes the first writes, and the others wait. They also agree on the statistics of batch norms then,
+    so that each evaluates what is saved.
     """
     config_yaml = dump_config(config)
 
@@ -213,6 +215,7 @@ def saver(
         save_checkpoint(folder / f"{which}.ckpt", network=detector, info=info, optimizer=optimizer)
 
     def save(which: Literal["last", "best"], progress: Progress) -> None:
+        average_statistics(detector, ranks)
         ranks.from_first(lambda: write(which, progress))
 
     return save
