@@ -54,7 +54,7 @@ class ScheduleConfig:
 class TrainConfig:
     """The training run."""
 
-    batch_size: int = key(2, "Images per device and step.", low=1)
+    batch_size: int = key(2, "Images per device and step: N devices take N times as many.", low=1)
     seed: int = key(0, "Seed of initialisation, order, augmentation and sampling.", low=0)
     optimizer: OptimizerConfig = key(OptimizerConfig, "Optimiser.")
     schedule: ScheduleConfig = key(ScheduleConfig, "Learning-rate schedule and length.")
@@ -93,7 +93,7 @@ class DeviceConfig:
     """Where it runs."""
 
     target: Literal["CPU", "GPU", "Ascend"] = key("CPU", "MindSpore device target.")
-    id: int = key(0, "Device number.", low=0)
+    id: int = key(0, "Device number; a launcher's own goes before it.", low=0)
     mode: Literal["graph", "pynative"] = key("graph", "graph compiles each step; pynative runs eagerly, for debugging.")
 
 
