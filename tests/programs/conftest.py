@@ -144,7 +144,7 @@ class StandInStep:
 
     actions: ClassVar[dict[int, Callable[[], object]]] = {}
 
-    def __init__(self, *, network: nn.Cell, optimizer: nn.Optimizer, clip_norm: float) -> None:
+    def __init__(self, *, network: nn.Cell, optimizer: nn.Optimizer, **settings: object) -> None:
         self.losses = len(network.detector.loss_names)
         self.steps = 0
 
