@@ -37,9 +37,12 @@ from mindrcnn.models.proposals import ProposalSelector
 from mindrcnn.models.roi_sampling import RoiSampler
 from mindrcnn.models.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
 from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
 
 
-def build_detector(config: ModelConfig, num_classes: int) -> TwoStageDetector:
+def build_detector(
+    config: ModelConfig, num_classes: int, *, sample_count: SampleCount = at_least_one
+) -> TwoStageDetector:
     """The detector with fresh parameters; backbone weights are loaded separately."""
     backbone = build_backbone(config.backbone)
     roi_sampler = RoiSampler(candidates=build_candidate_sampler(config.roi_sampling))
@@ -47,10 +50,10 @@ def build_detector(config: ModelConfig, num_classes: int) -> TwoStageDetector:
         pixels=PixelNormalizer(mean=config.pixel.mean, std=config.pixel.std),
         backbone=backbone,
         neck=FPN(in_channels=backbone.out_channels, out_channels=config.fpn.out_channels),
-        rpn=build_rpn(config),
+        rpn=build_rpn(config, sample_count),
         roi_sampler=roi_sampler,
-        box=build_box_branch(config, num_classes),
-        mask=build_mask_branch(config, num_classes, roi_sampler.max_positives),
+        box=build_box_branch(config, num_classes, sample_count),
+        mask=build_mask_branch(config, num_classes, roi_sampler.max_positives, sample_count),
     )
 
 
@@ -78,7 +81,7 @@ def build_candidate_sampler(config: RPNConfig | RoiSamplingConfig) -> CandidateS
     )
 
 
-def build_rpn(config: ModelConfig) -> RegionProposalNetwork:
+def build_rpn(config: ModelConfig, sample_count: SampleCount) -> RegionProposalNetwork:
     """RPN head, anchors, loss and proposal selection."""
     rpn, anchors = config.rpn, config.anchors
     return RegionProposalNetwork(
@@ -90,6 +93,7 @@ def build_rpn(config: ModelConfig) -> RegionProposalNetwork:
             smooth_l1_beta=rpn.smooth_l1_beta,
             class_weight=rpn.class_weight,
             box_weight=rpn.box_weight,
+            sample_count=sample_count,
         ),
         selector=ProposalSelector(
             pre_nms_topk=(rpn.pre_nms_topk.train, rpn.pre_nms_topk.test),
@@ -100,7 +104,7 @@ def build_rpn(config: ModelConfig) -> RegionProposalNetwork:
     )
 
 
-def build_box_branch(config: ModelConfig, num_classes: int) -> BoxBranch:
+def build_box_branch(config: ModelConfig, num_classes: int, sample_count: SampleCount) -> BoxBranch:
     """Second-stage classification and regression."""
     box = config.box
     return BoxBranch(
@@ -116,6 +120,7 @@ def build_box_branch(config: ModelConfig, num_classes: int) -> BoxBranch:
             smooth_l1_beta=box.smooth_l1_beta,
             class_weight=box.class_weight,
             box_weight=box.box_weight,
+            sample_count=sample_count,
         ),
         selector=DetectionSelector(
             coder_weights=box.coder_weights,
@@ -159,8 +164,8 @@ def build_input_format(config: Config) -> InputFormat:
     )
 
 
-def build_train_loader(config: Config, dataset: Dataset) -> TrainLoader:
-    """Shuffled, augmented batches of the training split."""
+def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world_size: int = 1) -> TrainLoader:
+    """Shuffled, augmented batches of the training split; of several processes, the part of this one."""
     data, augment = config.data, config.data.augment
     if config.model.mask is not None:
         dataset.require_masks()
@@ -187,6 +192,8 @@ def build_train_loader(config: Config, dataset: Dataset) -> TrainLoader:
         seed=config.train.seed,
         workers=data.workers,
         prefetch=data.prefetch,
+        rank=rank,
+        world_size=world_size,
     )
 
 
@@ -219,22 +226,23 @@ def build_plan(train: TrainConfig, batches_per_epoch: int) -> Plan:
     )
 
 
-def global_batch(train: TrainConfig) -> int:
-    """Images of one step of the optimizer."""
-    return train.batch_size * train.accumulate
+def global_batch(train: TrainConfig, *, world_size: int = 1) -> int:
+    """Images of one step of the optimizer, of all processes together."""
+    return train.batch_size * train.accumulate * world_size
 
 
-def peak_learning_rate(train: TrainConfig) -> float:
+def peak_learning_rate(train: TrainConfig, *, world_size: int = 1) -> float:
     """The rate after warm-up: base_lr, scaled to the global batch where the switch says so."""
     schedule = train.schedule
     if not schedule.scale_lr:
         return schedule.base_lr
-    return rates.scale_lr(schedule.base_lr, global_batch=global_batch(train), reference_batch=schedule.reference_batch)
+    images = global_batch(train, world_size=world_size)
+    return rates.scale_lr(schedule.base_lr, global_batch=images, reference_batch=schedule.reference_batch)
 
 
-def build_learning_rates(train: TrainConfig, plan: Plan) -> np.ndarray:
+def build_learning_rates(train: TrainConfig, plan: Plan, *, world_size: int = 1) -> np.ndarray:
     """Learning rate of every step, float32 [total_steps]."""
-    schedule, peak = train.schedule, peak_learning_rate(train)
+    schedule, peak = train.schedule, peak_learning_rate(train, world_size=world_size)
     if schedule.kind == "cosine":
         decayed = rates.cosine(base_lr=peak, total_steps=plan.total_steps, final_ratio=schedule.final_ratio)
     else:

@@ -50,7 +50,7 @@ class ScheduleConfig:
 class TrainConfig:
     """The training run."""
 
-    batch_size: int = key(2, "Images per device and step.", low=1)
+    batch_size: int = key(2, "Images per device and step: N devices take N times as many.", low=1)
     seed: int = key(0, "Seed of initialisation, order, augmentation and sampling.", low=0)
     accumulate: int = key(
         1,
@@ -109,7 +109,7 @@ class DeviceConfig:
     """Where it runs."""
 
     target: Literal["CPU", "GPU", "Ascend"] = key("CPU", "MindSpore device target.")
-    id: int = key(0, "Device number.", low=0)
+    id: int = key(0, "Device number; a launcher's own goes before it.", low=0)
     mode: Literal["graph", "pynative"] = key("graph", "graph compiles each step; pynative runs eagerly, for debugging.")
     deterministic: bool = key(
         False, "GPU and Ascend: slower operators whose results do not differ from run to run; those of a CPU never do."

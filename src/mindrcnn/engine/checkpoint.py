@@ -42,6 +42,7 @@ class CheckpointInfo:
     config_yaml: the resolved configuration. classes[i] has label i+1 and the data set's category_ids[i]. epoch, step:
     completed ones; steps_per_epoch 0: not from a training. metrics: the last evaluation, empty before the first.
     loss_scale: state of a LossScaler, empty without one.
+    world_size: processes that trained, each on the configuration's train.batch_size.
     """
 
     config_yaml: str
@@ -52,6 +53,7 @@ class CheckpointInfo:
     steps_per_epoch: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     loss_scale: dict[str, float] = field(default_factory=dict)
+    world_size: int = 1
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,10 @@ class Recorder:
             sink.pictures(step, drawn)
         self.curves()
 
+    def has_evaluation(self, step: int) -> bool:
+        """Whether the evaluation after `step` steps has been written."""
+        return self.log.has_evaluation(step)
+
     def curves(self) -> None:
         """Redraws curves.png from all rows so far."""
         draw_curves(self.log.path, self.picture)

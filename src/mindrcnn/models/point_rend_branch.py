@@ -14,6 +14,7 @@ from mindrcnn.models.row_choice import RowChoice, put_back, take
 from mindrcnn.ops.losses import bce_with_logits
 from mindrcnn.ops.mask_targets import crop_masks
 from mindrcnn.ops.point_sample import point_sample, points_in_boxes, points_in_image, sample_maps
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
 from mindrcnn.ops.subdivision import cell_centres, doubled, grid_points, uncertain_cells, uncertain_points, write_cells
 
 # Samples along each axis of one cell of the coarse target. A cell is a seventh of the object: the one sample that does
@@ -65,6 +66,7 @@ class PointRendBranch(nn.Cell):
         max_positives: int,
         coarse_weight: float,
         point_weight: float,
+        sample_count: SampleCount = at_least_one,
     ) -> None:
         super().__init__()
         self.coarse_head = coarse_head
@@ -74,6 +76,7 @@ class PointRendBranch(nn.Cell):
         self.max_positives = max_positives
         self.coarse_weight = coarse_weight
         self.point_weight = point_weight
+        self.sample_count = sample_count
         self.subdivision_points = subdivision_points
         self.first_side, self.steps = coarse_head.side, subdivision_steps
         while self.steps > 0 and (2 * self.first_side) ** 2 <= subdivision_points:
@@ -102,7 +105,7 @@ class PointRendBranch(nn.Cell):
         point_logits = self.refine(features[0], rows, coarse, points)
         coarse_errors = bce_with_logits(coarse_logits, self.coarse_targets(rows, objects, gt)).mean(axis=(1, 2))
         point_errors = bce_with_logits(point_logits, self.point_targets(rows, objects, gt, points)).mean(axis=1)
-        scale = 1 / ops.clamp(weight.sum(), 1.0)
+        scale = 1 / self.sample_count(weight.sum())
         return (
             (coarse_errors * weight).sum() * scale * self.coarse_weight,
             (point_errors * weight).sum() * scale * self.point_weight,

@@ -9,6 +9,7 @@ from mindrcnn.build import build_eval_loader
 from mindrcnn.config import Config
 from mindrcnn.config_model import MaskScoringConfig
 from mindrcnn.data.record import Dataset
+from mindrcnn.engine.ranks import Ranks, in_step
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco_eval import evaluate
 from mindrcnn.evaluation.coco_gt import coco_annotations
@@ -28,9 +29,14 @@ PICTURES = "pictures"  # their folder among what an evaluation writes
 
 
 class SplitEvaluator:
-    """Scores a detector, or a saved results list, on one split and writes what it finds into a folder."""
+    """Scores a detector, or a saved results list, on one split and writes what it finds into a folder.
 
-    def __init__(self, *, config: Config, dataset: Dataset) -> None:
+    ranks: processes that share the images of the split. Each scores the results of all, so that they agree without
+    waiting for one of them; the first alone writes.
+    """
+
+    def __init__(self, *, config: Config, dataset: Dataset, ranks: Ranks | None = None) -> None:
+        self.ranks = ranks or Ranks()
         self.config = config
         self.dataset = dataset
         has_masks = config.model.mask is not None
@@ -40,7 +46,8 @@ class SplitEvaluator:
         if config.eval.boundary:
             self.iou_types += ("boundary",)
         self.truth = ground_truth(config, dataset)
-        self.drawn = picture_names(record.path for record in evenly_spaced(dataset.records, config.eval.pictures))
+        drawn = evenly_spaced(self.ranks.share(dataset.records), config.eval.pictures if self.ranks.first else 0)
+        self.drawn = picture_names(record.path for record in drawn)
         if has_masks:
             require_true_masks(self.truth, dataset)
 
@@ -49,25 +56,33 @@ class SplitEvaluator:
         return [folder / PICTURES / name for name in self.drawn.values()]
 
     def run(self, predict: Predict, folder: Path) -> list[Metrics]:
-        """Predicts every image; writes results.json, metrics.json and pictures/ into `folder`."""
-        records = self.dataset.records
+        """Predicts every image; writes results.json, metrics.json and pictures/ into `folder`.
+
+        Of several processes each predicts its share, and the first draws some of its own.
+        """
+        records = self.ranks.share(self.dataset.records)
         loader = build_eval_loader(self.config, records)
         results = with_progress(
             predict_images(loader, predict, mask_thresh=self.config.eval.mask_thresh), total=len(records)
         )
+        results = in_step(results, rounds=len(self.dataset.records) // self.ranks.size, wait=self.ranks.wait)
         entries: list[dict[str, Any]] = []
         for result in results:
             record = result.record
             entries += result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
             if record.path in self.drawn:
                 self.draw(result, folder / PICTURES / self.drawn[record.path])
-        write_json(folder / "results.json", entries)
+        entries = self.ranks.merge(entries)
+        if self.ranks.first:
+            write_json(folder / "results.json", entries)
         return self.score(entries, folder)
 
     def score(self, entries: Sequence[dict[str, Any]], folder: Path) -> list[Metrics]:
         """COCO numbers of result entries; writes metrics.json, and of a model that predicts its masks' IoU
         mask_calibration.json and .png, into `folder`."""
         evaluations = [self.metrics(entries, iou_type) for iou_type in self.iou_types]
+        if not self.ranks.first:
+            return evaluations
         write_metrics(folder / "metrics.json", evaluations)
         if isinstance(self.config.model.mask, MaskScoringConfig):
             plain = self.metrics(without_iou_scores(entries), "segm")

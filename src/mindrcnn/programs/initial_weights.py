@@ -17,6 +17,7 @@ from mindrcnn.engine.param_groups import freeze
 from mindrcnn.engine.weights import fetch_weights
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.models.pretrained import load_backbone
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +31,13 @@ _LISTED = 5  # class names that a message gives before it only counts
 
 
 def build_initialised_detector(
-    config: Config, classes: Sequence[str], resumed: Checkpoint | None = None
+    config: Config,
+    classes: Sequence[str],
+    resumed: Checkpoint | None = None,
+    sample_count: SampleCount = at_least_one,
 ) -> TwoStageDetector:
     """The detector with the weights that training starts or goes on from, and its frozen parameters frozen."""
-    detector = build_detector(config.model, len(classes))
+    detector = build_detector(config.model, len(classes), sample_count=sample_count)
     if resumed is not None:
         load_into(detector, resumed)
     elif config.train.init_checkpoint:

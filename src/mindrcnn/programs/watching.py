@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from mindrcnn.config import Config
-from mindrcnn.engine.metrics_log import MetricsLog, read_rows
+from mindrcnn.engine.metrics_log import read_rows
+from mindrcnn.engine.rank_recorder import RankRecorder
+from mindrcnn.engine.ranks import Ranks
 from mindrcnn.engine.recorder import METRICS, Recorder
 from mindrcnn.engine.sinks import open_sinks
-from mindrcnn.engine.trainer import Plan
+from mindrcnn.engine.trainer import Plan, Record
 
 
 def build_recorder(
@@ -21,19 +23,19 @@ def build_recorder(
     folder: Path,
     pictures: Sequence[Path],
     resumed_after: int | None,
-) -> Recorder:
-    """The recorder of a run folder with the sinks of `train.log_to`.
+    ranks: Ranks,
+) -> Record:
+    """The recorder of this process: the first alone writes into the run folder, and to the sinks of `train.log_to`.
 
-    resumed_after: the step that a resumed training goes on after; rows of later steps are dropped, as they come again.
+    resumed_after: the step that a resumed training goes on after; what sinks have of later steps comes again.
     """
-    log = MetricsLog(folder / METRICS)
-    if resumed_after is not None:
-        log.forget_after(resumed_after)
+    if not ranks.first:
+        return RankRecorder(folder=folder, log_every=config.train.log_every)
     sinks = open_sinks(
         config.train.log_to,
         folder=folder,
         run_name=folder.name,
-        rows=read_rows(log.path),
+        rows=read_rows(folder / METRICS),
         resumed_after=resumed_after,
     )
     return Recorder(
