@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Side = Literal["mindrcnn", "portable", "torchvision"]
@@ -12,15 +12,8 @@ OURS: Side = "mindrcnn"
 PORTABLE: Side = "portable"  # this package without its native kernels
 THEIRS: Side = "torchvision"
 
-
-@dataclass(frozen=True)
-class Limit:
-    """Largest allowed median of the ratio ours / other; `other` is a side, or a second timing of our own side."""
-
-    wanted: float
-    required: float
-    other: str = THEIRS
-    measure: Literal["seconds", "memory"] = "seconds"
+# Environment variable of a worker: the folder of a COCO data set with a split val2017.
+DATA_VARIABLE = "BENCHMARK_DATA"
 
 
 @dataclass(frozen=True)
@@ -32,6 +25,7 @@ class Case:
     sides: who runs it; a side whose library is missing is left out.
     repetitions: alternating turns after one that is not counted.
     core: belongs to the run without --all.
+    needs_data: runs only where --data names a data set.
     """
 
     name: str
@@ -41,7 +35,7 @@ class Case:
     sides: tuple[Side, ...] = (OURS, THEIRS)
     repetitions: int = 5
     core: bool = True
-    limits: tuple[Limit, ...] = field(default=())
+    needs_data: bool = False
 
     def to_json(self) -> str:
         """What `from_json` reads; the command line of a worker."""
@@ -51,5 +45,4 @@ class Case:
     def from_json(cls, text: str) -> Case:
         values = json.loads(text)
         values["sides"] = tuple(values["sides"])
-        values["limits"] = tuple(Limit(**limit) for limit in values["limits"])
         return cls(**values)

@@ -14,6 +14,7 @@ from benchmarks.case import THEIRS, Case, Side
 from benchmarks.processes import Worker, WorkerError
 
 Notify = Callable[[str], None]
+Command = Callable[[Side, Case], list[str]]
 
 
 @dataclass
@@ -54,16 +55,18 @@ def available_sides(sides: Sequence[Side]) -> list[Side]:
     return [side for side in sides if side != THEIRS or importlib.util.find_spec("torchvision") is not None]
 
 
-def measure(case: Case, *, repetitions: int, threads: int, logs: Path, notify: Notify) -> CaseResult:
-    """Prepares the sides one after the other, then lets them run in turns."""
+def measure(
+    case: Case, *, sides: Sequence[Side], command: Command, repetitions: int, logs: Path, notify: Notify
+) -> CaseResult:
+    """Prepares `sides` one after the other, then lets them run in turns. command: starts the worker of a side."""
     result = CaseResult(case=case)
     with ExitStack() as stack:
         try:
             workers = []
-            for side in available_sides(case.sides):
+            for side in sides:
                 notify(f"{case.name}: preparing {side}")
                 log = logs / f"{case.name.replace('/', '_').replace(' ', '_')}.{side}.log"
-                worker = stack.enter_context(Worker(side, case, threads=threads, log=log))
+                worker = stack.enter_context(Worker(side, command(side, case), log=log))
                 report = dict(worker.ready())
                 del report["ready"]
                 result.sides[side] = SideResult(**report)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import mindspore as ms
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
 from benchmarks.scene import CLASSES, Scene, disc, make_scene
@@ -33,9 +33,10 @@ HEADS = {
     "ms_rcnn": "ms_rcnn_r50_caffe_fpn_1x_coco.yaml",
     "point_rend": "point_rend_r50_fpn_1x_coco.yaml",
 }
-# Every score counts, so that there are as many detections as fit; training proposals as many as torchvision takes.
-OVERRIDES = ("model.box.score_thresh=0", "model.rpn.post_nms_topk.train=2000", "model.backbone.weights=")
+# Every score counts, so that there are as many detections as fit.
+OVERRIDES = ("model.box.score_thresh=0", "model.backbone.weights=")
 LEARNING_RATE = 1e-6  # the weights are random: they shall stay as they are, and finite
+MOST_STEPS = 10_000  # entries of the optimizer's list of learning rates
 # Scale of the last norm of every bottleneck. With 1, as after construction, activations double in each of 16 blocks.
 RESIDUAL_SCALE = 0.2
 
@@ -45,10 +46,10 @@ def open_config(head: str, overrides: tuple[str, ...]) -> Config:
     return load_config(CONFIGS / HEADS[head], (*OVERRIDES, *overrides))
 
 
-def random_detector(config: Config) -> TwoStageDetector:
+def random_detector(config: Config, num_classes: int = CLASSES) -> TwoStageDetector:
     """Fresh parameters, with activations of the size that training leaves."""
     set_device(config.device, seed=0)
-    detector = build_detector(config.model, CLASSES)
+    detector = build_detector(config.model, num_classes)
     for parameter in detector.get_parameters():
         if parameter.name.startswith("backbone.") and parameter.name.endswith("conv3.norm.gamma"):
             parameter.set_data(Tensor(np.full(parameter.shape, RESIDUAL_SCALE, np.float32)))
@@ -83,9 +84,15 @@ def image_results(outputs: tuple[NDArray[Any], ...], index: int, size: tuple[int
     return len(detections.boxes)
 
 
-def padded_batch(scene: Scene, *, slots: int, mask_side: int) -> SimpleNamespace:
+def recipe_overrides(*, proposals: int) -> tuple[str, ...]:
+    """What training cases change: as many proposals as torchvision trains on."""
+    return (f"model.rpn.post_nms_topk.train={proposals}",)
+
+
+def padded_batch(scene: Scene, *, config: Config, slots: int) -> SimpleNamespace:
     """A scene as engine/feed.py reads it, with `slots` object slots an image."""
     batch, objects = scene.labels.shape
+    mask_side = config.data.mask_side if config.model.mask is not None else 1
     boxes = np.zeros((batch, slots, 4), np.float32)
     labels = np.zeros((batch, slots), np.int32)
     masks = np.zeros((batch, slots, mask_side, mask_side), np.uint8)
@@ -101,30 +108,35 @@ def padded_batch(scene: Scene, *, slots: int, mask_side: int) -> SimpleNamespace
     )
 
 
+def build_step(config: Config, detector: TwoStageDetector) -> tuple[TrainStep, nn.Optimizer]:
+    """A training step as train.py makes it, and its optimizer."""
+    optimizer = build_optimizer(config.train, detector, np.full(MOST_STEPS, LEARNING_RATE, np.float32))
+    network = TrainingLosses(detector=detector)
+    return TrainStep(network=network, optimizer=optimizer, clip_norm=config.train.optimizer.clip_norm), optimizer
+
+
 def training(
     *, head: str, batch: int, height: int, width: int, objects: int, slots: int = 128, proposals: int = 2000
 ) -> Prepared:
     """One optimization step, sampling noise included, until its losses are on the host."""
-    config = open_config(head, (f"model.rpn.post_nms_topk.train={proposals}",))
+    config = open_config(head, recipe_overrides(proposals=proposals))
     detector = random_detector(config)
-    optimizer = build_optimizer(config.train, detector, np.full(10_000, LEARNING_RATE, np.float32))
-    step = TrainStep(
-        network=TrainingLosses(detector=detector), optimizer=optimizer, clip_norm=config.train.optimizer.clip_norm
+    step, _ = build_step(config, detector)
+    example = padded_batch(
+        make_scene(batch=batch, height=height, width=width, objects=objects), config=config, slots=slots
     )
-    scene = make_scene(batch=batch, height=height, width=width, objects=objects)
-    example = padded_batch(scene, slots=slots, mask_side=config.data.mask_side if config.model.mask is not None else 1)
     feed = BatchFeed(noise_shapes=detector.noise_shapes, seed=0)
     started = time.perf_counter()
     step.compile(*feed(example, 0))
     compiled = time.perf_counter() - started
     losses: dict[str, float] = {}
-    steps = iter(range(10_000))
+    numbers = itertools.count()
 
     def run() -> None:
-        values, _ = step(*feed(example, next(steps)))
+        values, _ = step(*feed(example, next(numbers)))
         losses.update(zip(detector.loss_names, (float(value.asnumpy()) for value in values), strict=True))
 
     def facts() -> Mapping[str, Any]:
-        return {"losses": losses, "parameters": len(ms.ParameterTuple(detector.trainable_params()))}
+        return {"parameters": len(detector.trainable_params()), "losses": losses}
 
     return Prepared(run=run, compile_seconds=compiled, facts=facts)

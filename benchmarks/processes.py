@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +20,11 @@ ANSWER_SECONDS = 900.0  # a worker that takes longer hangs
 END_SECONDS = 10.0
 
 
+def worker_command(side: Side, case: Case, *, threads: int) -> list[str]:
+    """The command line of benchmarks/worker.py."""
+    return [sys.executable, "-m", "benchmarks.worker", side, case.to_json(), str(threads)]
+
+
 class WorkerError(Exception):
     """A worker failed; the message is its own."""
 
@@ -28,13 +33,13 @@ class Worker:
     """One side of a case in its own process.
 
     Between runs the process is suspended: threads of a library that wait for work by spinning take no time from the
-    other side, and every library keeps its own settings.
+    other side, and every library keeps its own settings. command: a program that answers as benchmarks/worker.py does;
+    its standard error goes to `log`.
     """
 
-    def __init__(self, side: Side, case: Case, *, threads: int, log: Path) -> None:
+    def __init__(self, side: Side, command: Sequence[str], *, log: Path) -> None:
         self.side = side
         self.log = log
-        command = [sys.executable, "-m", "benchmarks.worker", side, case.to_json(), str(threads)]
         with log.open("wb") as errors:
             self.process = subprocess.Popen(
                 command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors

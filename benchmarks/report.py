@@ -1,75 +1,61 @@
-"""Lines for the terminal."""
+"""A case's results in words: lines for the terminal, and how numbers are written everywhere."""
 
 from __future__ import annotations
 
 import statistics
 
-from benchmarks.case import OURS, Limit
+from benchmarks.case import OURS
 from benchmarks.measure import CaseResult, SideResult
-from benchmarks.ratios import Ratio, ratio, spread
+from benchmarks.ratios import Ratio, spread
+from benchmarks.targets import TARGETS, compared, measured, verdict
 
 MIB = 2**20
 
 
 def case_lines(result: CaseResult) -> list[str]:
-    """The sides' medians with spread, peak memory and compile time, then the ratios with their limits."""
+    """The sides' medians with spread, peak memory and compile time, then the ratios, then the targets."""
     lines = [result.case.name]
     lines += [f"    {side:12} {side_line(values)}" for side, values in result.sides.items() if values.seconds]
-    lines += [f"    {line}" for line in ratio_lines(result)]
+    for side in result.sides:
+        time, memory = compared(result, side), compared(result, side, "memory")
+        if side != OURS and time is not None and memory is not None:
+            lines.append(f"    {OURS} / {side}: time {ratio_text(time)}, memory {memory.median:.2f}")
+    for target in TARGETS:
+        value = measured(target, {result.case.name: result}) if target.case == result.case.name else None
+        if value is not None:
+            wanted = f"{target.measure} wanted {target.wanted:g}, required {target.required:g}"
+            lines.append(f"    {target.what}: {wanted}: {verdict(target, value)}")
     if result.error:
         lines.append(f"    FAILED {result.error}")
     return lines
 
 
 def side_line(values: SideResult) -> str:
-    """Median seconds, half the span relative to it, memory, compile time."""
-    total = values.seconds["total"]
-    middle = f"{seconds(statistics.median(total))} ±{spread(total):.0%} of {len(total)}"
-    text = f"{middle}, peak {values.peak_memory / MIB:.0f} MiB"
+    """Median seconds with spread, peak memory, compile time; medians of parts, if there are any."""
+    text = f"{timing_text(values)} of {len(values.seconds['total'])}, peak {values.peak_memory / MIB:.0f} MiB"
     if values.compile_seconds is not None:
         text += f", compiled in {values.compile_seconds:.1f} s"
-    return text
+    parts = [
+        f"{name} {duration(statistics.median(times))}" for name, times in values.seconds.items() if name != "total"
+    ]
+    return f"{text} ({', '.join(parts)})" if parts else text
 
 
-def ratio_lines(result: CaseResult) -> list[str]:
-    """Ours to every other side."""
-    ours = result.sides.get(OURS)
-    if ours is None or "total" not in ours.seconds:
-        return []
-    lines = []
-    for side, other in result.sides.items():
-        if side == OURS or len(other.seconds.get("total", ())) != len(ours.seconds["total"]):
-            continue
-        found = ratio(ours.seconds["total"], other.seconds["total"])
-        memory = ours.peak_memory / other.peak_memory
-        lines.append(
-            f"ours / {side}: time {ratio_text(found)}, memory {memory:.2f}{verdicts(result, side, found, memory)}"
-        )
-    return lines
-
-
-def verdicts(result: CaseResult, side: str, time: Ratio, memory: float) -> str:
-    """How the ratios stand to the case's limits."""
-    text = ""
-    for limit in result.case.limits:
-        if limit.other == side:
-            value = time.median if limit.measure == "seconds" else memory
-            text += f"; {limit.measure} wanted {limit.wanted}, required {limit.required}: {verdict(value, limit)}"
-    return text
-
-
-def verdict(value: float, limit: Limit) -> str:
-    """One word."""
-    if value <= limit.wanted:
-        return "reached"
-    return "allowed" if value <= limit.required else "MISSED"
+def timing_text(values: SideResult) -> str:
+    """1.25 s ±3%."""
+    total = values.seconds["total"]
+    return f"{duration(statistics.median(total))} ±{spread(total):.0%}"
 
 
 def ratio_text(found: Ratio) -> str:
-    """0.61 (0.58 to 0.65)."""
+    """0.61 (0.58 to 0.65); without brackets where it was measured once."""
+    if found.low == found.high:
+        return f"{found.median:.2f}"
     return f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
-def seconds(value: float) -> str:
+def duration(seconds: float) -> str:
     """In the unit that reads best."""
-    return f"{value:.2f} s" if value >= 1 else f"{value * 1e3:.1f} ms"
+    if seconds >= 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"

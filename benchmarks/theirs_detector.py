@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -56,8 +55,7 @@ def pyramid(trunk: ResNet) -> BackboneWithFPN:
 def inference(*, head: str, batch: int, height: int, width: int, proposals: int = 1000) -> Prepared:
     """float32 images to detections with their masks pasted into the images, not encoded."""
     model = random_detector(head, height, width, rpn_post_nms_top_n_test=proposals).eval()
-    scene = make_scene(batch=batch, height=height, width=width, objects=1)
-    images = [torch.from_numpy(image).float() / 255 for image in scene.images]
+    images = inference_images(batch, height, width)
     facts: dict[str, Any] = {"score_thresh": set_score_thresh(model, images)}
 
     @torch.inference_mode()
@@ -85,13 +83,20 @@ def set_score_thresh(model: nn.Module, images: list[Tensor]) -> float:
     return thresh
 
 
-def training(
-    *, head: str, batch: int, height: int, width: int, objects: int, slots: int = 128, proposals: int = 2000
-) -> Prepared:
-    """One optimization step. `slots` is ours: nothing is padded here."""
-    model = random_detector(head, height, width, rpn_post_nms_top_n_train=proposals).train()
+def inference_images(batch: int, height: int, width: int) -> list[Tensor]:
+    """float32 0..1, as torchvision takes them."""
+    scene = make_scene(batch=batch, height=height, width=width, objects=1)
+    return [torch.from_numpy(image).float() / 255 for image in scene.images]
+
+
+def build_optimizer(model: nn.Module) -> torch.optim.Optimizer:
+    """SGD over what trains."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.SGD(parameters, lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    return torch.optim.SGD(parameters, lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+
+
+def training_batch(batch: int, height: int, width: int, objects: int) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
+    """Images, and their objects with masks of the whole image."""
     scene = make_scene(batch=batch, height=height, width=width, objects=objects)
     images = [torch.from_numpy(image).float() / 255 for image in scene.images]
     targets = [
@@ -102,7 +107,17 @@ def training(
         }
         for boxes, labels in zip(scene.boxes, scene.labels, strict=True)
     ]
-    facts: dict[str, Any] = {"parameters": len(parameters)}
+    return images, targets
+
+
+def training(
+    *, head: str, batch: int, height: int, width: int, objects: int, slots: int = 128, proposals: int = 2000
+) -> Prepared:
+    """One optimization step. `slots` is ours: nothing is padded here."""
+    model = random_detector(head, height, width, rpn_post_nms_top_n_train=proposals).train()
+    optimizer = build_optimizer(model)
+    images, targets = training_batch(batch, height, width, objects)
+    facts: dict[str, Any] = {"parameters": len(optimizer.param_groups[0]["params"])}
     count_samples(model, facts)
 
     def run() -> None:
@@ -115,7 +130,7 @@ def training(
     return Prepared(run=run, facts=lambda: facts)
 
 
-def count_samples(model: nn.Module, facts: dict[str, Any]) -> Mapping[str, Any]:
+def count_samples(model: nn.Module, facts: dict[str, Any]) -> None:
     """Notes how many samples and positives each step trains on."""
     heads = model.roi_heads
     select = heads.select_training_samples
@@ -127,4 +142,3 @@ def count_samples(model: nn.Module, facts: dict[str, Any]) -> Mapping[str, Any]:
         return chosen
 
     heads.select_training_samples = counted
-    return facts
