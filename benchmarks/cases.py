@@ -127,8 +127,6 @@ def growth_cases() -> list[Case]:
 def kernel_case(name: str, kind: str, **settings: Any) -> Case:
     """A kernel, the portable operators behind the same function, and torchvision."""
     sides: tuple[Side, ...] = (OURS, PORTABLE, THEIRS)
-    if kind == "paste":
-        sides = (OURS, THEIRS)  # there is no second form
     if settings.get("adaptive"):
         sides = (OURS, PORTABLE)  # torchvision's detectors do not use it
     return Case(name=f"kernel/{name}", group="kernel", kind=kind, settings=settings, sides=sides, repetitions=MANY)
@@ -140,6 +138,7 @@ def kernel_cases() -> list[Case]:
     pyramid: dict[str, Any] = {"boxes": 512, "resolution": 7, "one_level": False, "backward": True}
     masks: dict[str, Any] = {"boxes": 128, "resolution": 14, "one_level": False, "backward": True}
     fine: dict[str, Any] = {"maps": 1, "channels": 256, "height": 200, "width": 336, "points": 128 * 196}
+    coarse: dict[str, Any] = {"maps": 100, "channels": 80, "height": 7, "width": 7, "points": 784}
     return [
         kernel_case("roi_align/forward", "roi_align", backward=False, **one_level),
         kernel_case("roi_align/forward_backward", "roi_align", backward=True, **one_level),
@@ -147,10 +146,12 @@ def kernel_cases() -> list[Case]:
         kernel_case("roi_align/masks/forward_backward", "roi_align", **masks),
         kernel_case("roi_align/adaptive/forward_backward", "roi_align", adaptive=True, **pyramid),
         kernel_case("nms/4000", "nms", boxes=4000),
+        kernel_case("nms/8x2000", "nms", boxes=2000, rows=8),
         kernel_case("matching/128x245520", "matching", objects=128),
         kernel_case("mask_targets/128x28x28", "mask_targets", samples=128, objects=32, side=28),
         kernel_case("point_sample/forward", "point_sample", backward=False, **fine),
         kernel_case("point_sample/forward_backward", "point_sample", backward=True, **fine),
+        kernel_case("point_sample/coarse/forward", "point_sample", backward=False, **coarse),
         kernel_case("paste/100x28x28", "paste", masks=100, side=28),
     ]
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from benchmarks import kernel_inputs as inputs
 from benchmarks.scene import disc
 from benchmarks.worker import Prepared, repeated
+from mindrcnn.build_masks import build_pooler
+from mindrcnn.config_model import RoiAlignConfig
 from mindrcnn.evaluation.paste import encode_masks
 from mindrcnn.ops.assignment import assign
 from mindrcnn.ops.mask_targets import crop_masks
 from mindrcnn.ops.nms import nms
 from mindrcnn.ops.point_sample import point_sample
-from mindrcnn.ops.roi_align import roi_align
-from mindrcnn.ops.roi_align_adaptive import roi_align_adaptive
 
 
 class Forward(nn.Cell):
@@ -70,25 +70,29 @@ def pool(*, boxes: int, resolution: int, one_level: bool, backward: bool, adapti
     """ROIAlign with two samples a bin and axis, or with as many as the bin has cells."""
     given = inputs.pooling_inputs(boxes, one_level=one_level)
 
-    def fixed(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
-        return roi_align(
-            (p2, p3, p4, p5), inputs.STRIDES, boxes, valid, resolution=resolution, sampling_ratio=2, aligned=True
-        )
+    pooler = build_pooler(RoiAlignConfig(sampling_ratio=0 if adaptive else 2), resolution)
 
-    def as_many_as_cells(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
-        return roi_align_adaptive((p2, p3, p4, p5), inputs.STRIDES, boxes, valid, resolution=resolution, aligned=True)
+    def run(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
+        return pooler((p2, p3, p4, p5), boxes, valid)
 
     arrays = [*given.features, given.boxes[None], np.ones((1, boxes), bool)]
-    return graph(as_many_as_cells if adaptive else fixed, arrays, gradients=4 if backward else 0)
+    return graph(run, arrays, gradients=4 if backward else 0)
 
 
-def suppress(*, boxes: int) -> Prepared:
-    """NMS at 0.7 of one set of boxes."""
+def suppress(*, boxes: int, rows: int = 1) -> Prepared:
+    """NMS at 0.7 of `rows` equal sets of boxes."""
 
     def run(candidates: Tensor, scores: Tensor, valid: Tensor) -> Tensor:
         return nms(candidates, scores, valid, 0.7)
 
-    return graph(run, [inputs.boxes_of(boxes)[None], inputs.scores_of(boxes)[None], np.ones((1, boxes), bool)])
+    return graph(
+        run,
+        [
+            np.tile(inputs.boxes_of(boxes), (rows, 1, 1)),
+            np.tile(inputs.scores_of(boxes), (rows, 1)),
+            np.ones((rows, boxes), bool),
+        ],
+    )
 
 
 def match(*, objects: int) -> Prepared:

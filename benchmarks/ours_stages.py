@@ -201,6 +201,7 @@ def training(*, head: str, batch: int, height: int, width: int, objects: int) ->
     rpn_loss, sampling, pool, box_head = RPNLoss(detector), Sampling(detector), RoiAlign(detector), BoxHead(detector)
     mask_losses = None if detector.mask is None else MaskLosses(detector)
     update = Update(optimizer)
+    facts: dict[str, Any] = {}
 
     def run() -> Mapping[str, float]:
         watch = Stopwatch()
@@ -209,6 +210,7 @@ def training(*, head: str, batch: int, height: int, width: int, objects: int) ->
         boxes, _, valid = watch(stages.PROPOSALS, choose, *features, *rpn, sizes)
         watch(stages.SAMPLING, rpn_loss, *features, *rpn, gt_boxes, gt_valid, gt_crowd, rpn_noise)
         samples = watch(stages.SAMPLING, sampling, boxes, valid, gt_boxes, gt_labels, gt_valid, gt_crowd, roi_noise)
+        facts["positives"] = [int(count) for count in (samples[1].asnumpy() > 0).sum(axis=1)]
         pooled = watch(stages.ROI_ALIGN, pool, *features, samples[0], samples[2])
         watch(stages.BOX_HEAD, box_head, *pooled)
         if mask_losses is not None:
@@ -221,4 +223,4 @@ def training(*, head: str, batch: int, height: int, width: int, objects: int) ->
         total = time.perf_counter() - started
         return watch.seconds | {stages.BACKWARD: total - sum(watch.seconds.values()), "total": total}
 
-    return Prepared(run=run)
+    return Prepared(run=run, facts=lambda: facts)

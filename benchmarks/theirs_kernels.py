@@ -55,10 +55,10 @@ def pool(*, boxes: int, resolution: int, one_level: bool, backward: bool) -> Pre
     return calls(lambda: pooler(levels, places, [(inputs.HEIGHT, inputs.WIDTH)]), features, backward=backward)
 
 
-def suppress(*, boxes: int) -> Prepared:
-    """NMS at 0.7."""
+def suppress(*, boxes: int, rows: int = 1) -> Prepared:
+    """NMS at 0.7, one set after the other as its detectors do."""
     places, scores = torch.from_numpy(inputs.boxes_of(boxes)), torch.from_numpy(inputs.scores_of(boxes))
-    return calls(lambda: nms(places, scores, 0.7), [], backward=False)
+    return calls(lambda: tuple(nms(places, scores, 0.7) for _ in range(rows)), [], backward=False)
 
 
 def match(*, objects: int) -> Prepared:

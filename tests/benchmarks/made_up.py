@@ -4,6 +4,7 @@ from benchmarks.case import OURS, THEIRS, Case
 from benchmarks.cases import CASES
 from benchmarks.measure import CaseResult, SideResult
 from benchmarks.stages import STAGES
+from benchmarks.targets import MODEL_ALONE
 
 MIB = 2**20
 
@@ -22,7 +23,7 @@ def result(name: str, *, group: str, error: str = "", **sides: SideResult) -> Ca
 
 def everything() -> list[CaseResult]:
     """A result for every case of the table."""
-    stages = {name: [0.1] for name in STAGES}
+    stages = {name: [0.1] for name in (*STAGES, MODEL_ALONE)}
     return [
         CaseResult(case=case, sides={name: side([0.5 + number / 100], compiled=9.0, **stages) for name in case.sides})
         for number, case in enumerate(CASES)
