@@ -93,12 +93,14 @@ def models_table(cases: Sequence[CaseResult]) -> str:
             *(timing(result.sides.get(side)) for side in (OURS, THEIRS)),
             ratio_cell(result, THEIRS),
             *(memory(result.sides.get(side)) for side in (OURS, THEIRS)),
+            *(run_memory(result.sides.get(side)) for side in (OURS, THEIRS)),
             compile_time(result.sides.get(OURS)),
         ]
         for result in cases
         if result.case.group in ("inference", "training", "growth", "evaluation")
     ]
-    return table(["Case", "MindRCNN", "torchvision", "Ratio", "Peak MiB", "torchvision", "Compile"], rows)
+    head = ["Case", "MindRCNN", "torchvision", "Ratio", "Peak MiB", "torchvision", "Peak of runs", "torchvision"]
+    return table([*head, "Compile"], rows)
 
 
 def kernels_table(cases: Sequence[CaseResult]) -> str:
@@ -135,6 +137,11 @@ def timing(side: SideResult | None) -> str:
 def memory(side: SideResult | None) -> str:
     """Peak of the process."""
     return f"{side.peak_memory / MIB:.0f}" if side is not None and side.seconds else MISSING
+
+
+def run_memory(side: SideResult | None) -> str:
+    """Peak of the runs after the first."""
+    return f"{side.run_peak_memory / MIB:.0f}" if side is not None and side.seconds else MISSING
 
 
 def compile_time(side: SideResult | None) -> str:

@@ -19,10 +19,12 @@ Command = Callable[[Side, Case], list[str]]
 
 @dataclass
 class SideResult:
-    """What one side did. seconds: by part, in the order of repetitions; "total" is the whole run. Memory in bytes."""
+    """What one side did. seconds: by part, in the order of repetitions; "total" is the whole run. Memory in bytes: the
+    largest resident size of the whole process, building and compiling included, and of its runs after the first."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     peak_memory: int = 0
+    run_peak_memory: int = 0
     build_seconds: float = 0.0
     warm_up_seconds: float = 0.0
     compile_seconds: float | None = None
@@ -86,3 +88,4 @@ def record(result: SideResult, report: Mapping[str, Any]) -> None:
     for part, seconds in report["seconds"].items():
         result.seconds.setdefault(part, []).append(seconds)
     result.peak_memory = max(result.peak_memory, report["peak_memory"])
+    result.run_peak_memory = max(result.run_peak_memory, report["run_peak_memory"])

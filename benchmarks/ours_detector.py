@@ -13,7 +13,7 @@ import numpy as np
 from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
-from benchmarks.scene import CLASSES, Scene, disc, make_scene
+from benchmarks.scene import CLASSES, POSITIVE_IOU, Scene, disc, make_scene
 from benchmarks.worker import Prepared
 from mindrcnn.build import build_detector, build_optimizer
 from mindrcnn.config import Config
@@ -85,8 +85,12 @@ def image_results(outputs: tuple[NDArray[Any], ...], index: int, size: tuple[int
 
 
 def recipe_overrides(*, proposals: int) -> tuple[str, ...]:
-    """What training cases change: as many proposals as torchvision trains on."""
-    return (f"model.rpn.post_nms_topk.train={proposals}",)
+    """What training cases change: as many proposals as torchvision trains on, and enough positives."""
+    return (
+        f"model.rpn.post_nms_topk.train={proposals}",
+        f"model.roi_sampling.fg_iou_thresh={POSITIVE_IOU}",
+        f"model.roi_sampling.bg_iou_thresh={POSITIVE_IOU}",
+    )
 
 
 def padded_batch(scene: Scene, *, config: Config, slots: int) -> SimpleNamespace:

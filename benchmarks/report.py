@@ -33,6 +33,8 @@ def case_lines(result: CaseResult) -> list[str]:
 def side_line(values: SideResult) -> str:
     """Median seconds with spread, peak memory, compile time; medians of parts, if there are any."""
     text = f"{timing_text(values)} of {len(values.seconds['total'])}, peak {values.peak_memory / MIB:.0f} MiB"
+    if values.run_peak_memory:
+        text += f" ({values.run_peak_memory / MIB:.0f} after the first run)"
     if values.compile_seconds is not None:
         text += f", compiled in {values.compile_seconds:.1f} s"
     parts = [

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 CLASSES = 90  # torchvision's 91 with the background
 NOISE_CELL = 16  # pixels over which the images' noise is smooth
+# IoU from which a proposal trains as an object, on both sides. With random weights and the usual 0.5 there would be
+# half as many positives as a trained model gives the mask branch, which are as many as fit.
+POSITIVE_IOU = 0.3
 SMALLEST_SIDE = 48  # of an object, pixels
 
 

@@ -14,7 +14,7 @@ from torchvision.models.resnet import Bottleneck, ResNet
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.ops.misc import FrozenBatchNorm2d
 
-from benchmarks.scene import CLASSES, bitmaps, make_scene
+from benchmarks.scene import CLASSES, POSITIVE_IOU, bitmaps, make_scene
 from benchmarks.worker import Prepared
 
 DETECTORS = {"faster_rcnn": FasterRCNN, "mask_rcnn": MaskRCNN}
@@ -39,6 +39,8 @@ def random_detector(head: str, height: int, width: int, **settings: Any) -> nn.M
         min_size=min(height, width),
         max_size=max(height, width),
         box_score_thresh=0.0,
+        box_fg_iou_thresh=POSITIVE_IOU,
+        box_bg_iou_thresh=POSITIVE_IOU,
         **settings,
     )
     return detector

@@ -11,7 +11,12 @@ MIB = 2**20
 
 def side(seconds: list[float], *, mib: int = 1000, compiled: float | None = None, **parts: list[float]) -> SideResult:
     """One side; parts are further timings."""
-    return SideResult(seconds={"total": seconds, **parts}, peak_memory=mib * MIB, compile_seconds=compiled)
+    return SideResult(
+        seconds={"total": seconds, **parts},
+        peak_memory=mib * MIB,
+        run_peak_memory=mib * MIB // 2,
+        compile_seconds=compiled,
+    )
 
 
 def result(name: str, *, group: str, error: str = "", **sides: SideResult) -> CaseResult:

@@ -25,7 +25,7 @@ for number, _ in enumerate(sys.stdin, start=1):
         print("out of memory", file=sys.stderr); sys.exit(9)
     with open(journal, "a") as file:
         file.write(name + " ")
-    answer({"seconds": {"total": number, "part": 0.5}, "peak_memory": 100 - number})
+    answer({"seconds": {"total": number, "part": 0.5}, "peak_memory": 100 - number, "run_peak_memory": number})
 """
 
 
@@ -53,7 +53,8 @@ def test_sides_take_turns_and_each_goes_first_in_turn(tmp_path: Path) -> None:
     for side in (OURS, THEIRS):
         found = result.sides[side]
         assert found.seconds == {"total": [1, 2, 3], "part": [0.5, 0.5, 0.5]}
-        assert (found.peak_memory, found.compile_seconds, found.facts) == (99, 3, {"detections": [5]})
+        assert (found.peak_memory, found.run_peak_memory) == (99, 3)
+        assert (found.compile_seconds, found.facts) == (3, {"detections": [5]})
 
 
 def test_a_worker_that_cannot_be_built_fails_its_case(tmp_path: Path) -> None:
