@@ -97,7 +97,7 @@ def stage_cases() -> list[Case]:
 
 def growth_cases() -> list[Case]:
     """What grows, one thing at a time; cases of the other groups give the points between."""
-    small = {"height": 256, "width": 256}
+    small: dict[str, Any] = {"height": 256, "width": 256}
     found = []
     for side in (256, 640):
         for kind in ("inference", "training"):

@@ -113,19 +113,27 @@ class Detections(Stage):
         return self.detector.box.selector(*inputs)
 
 
-class MaskPrediction(Stage):
+class MaskStage(nn.Cell):
+    """One of a mask branch."""
+
+    def __init__(self, mask: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.mask = mask
+
+
+class MaskPrediction(MaskStage):
     """P2..P6, detections -> masks, mask scores."""
 
     def construct(self, *inputs: Tensor) -> Tensors:
-        return self.detector.mask.predict(inputs[:LEVELS], inputs[LEVELS:])
+        return self.mask.predict(inputs[:LEVELS], inputs[LEVELS:])
 
 
-class MaskLosses(Stage):
+class MaskLosses(MaskStage):
     """P2..P6, four of samples, five of ground truth, the branch's noise -> losses."""
 
     def construct(self, *inputs: Tensor) -> Tensors:
         samples, gt, noise = inputs[LEVELS : LEVELS + 4], inputs[LEVELS + 4 : LEVELS + 9], inputs[LEVELS + 9 :]
-        return self.detector.mask.losses(inputs[:LEVELS], samples, gt, *noise)
+        return self.mask.losses(inputs[:LEVELS], samples, gt, *noise)
 
 
 class Update(nn.Cell):
@@ -164,7 +172,7 @@ def inference(*, head: str, batch: int, height: int, width: int) -> Prepared:
     sizes = Tensor.from_numpy(np.tile(np.array([[height, width]], np.int32), (batch, 1)))
     features_of, rpn_head, choose = Features(detector), RPNHead(detector), Proposals(detector, training=False)
     pool, box_head, detect = RoiAlign(detector), BoxHead(detector), Detections(detector)
-    masks_of = None if detector.mask is None else MaskPrediction(detector)
+    masks_of = None if detector.mask is None else MaskPrediction(detector.mask)
 
     def paste(outputs: tuple[Tensor, ...]) -> None:
         arrays = tuple(output.asnumpy() for output in outputs)
@@ -199,7 +207,7 @@ def training(*, head: str, batch: int, height: int, width: int, objects: int) ->
     gradients = [Tensor.from_numpy(np.zeros(parameter.shape, np.float32)) for parameter in optimizer.parameters]
     features_of, rpn_head, choose = Features(detector), RPNHead(detector), Proposals(detector, training=True)
     rpn_loss, sampling, pool, box_head = RPNLoss(detector), Sampling(detector), RoiAlign(detector), BoxHead(detector)
-    mask_losses = None if detector.mask is None else MaskLosses(detector)
+    mask_losses = None if detector.mask is None else MaskLosses(detector.mask)
     update = Update(optimizer)
     facts: dict[str, Any] = {}
 
