@@ -8,6 +8,7 @@ import pytest
 
 Arrays = list[np.ndarray]
 RESOLUTION, CHANNELS, IMAGES, SLOTS = 5, 7, 3, 40
+CONV_SHAPES = ((IMAGES, 32, 45, 50), (IMAGES, 64, 45, 50), (64, 32, 3, 3))  # x, y, weight
 ROI_SETTINGS = [RESOLUTION, 2, 1, 4, 8, 16, 32, 112.0**2, 224.0**2, 448.0**2]
 
 
@@ -36,7 +37,12 @@ def cases() -> dict[str, tuple[Arrays, Arrays]]:
         return np.full(shape, 77, dtype)
 
     keep = np.full((IMAGES, SLOTS), 77, np.uint8).view(bool)
+    x, y, weight = (rng.standard_normal(shape).astype(np.float32) for shape in CONV_SHAPES)
+    bias, some, relu = np.zeros(64, np.float32), np.array([True, False, True]), np.array([1], np.float32)
     return {
+        "conv3x3_forward": ([x, weight, bias, some, relu], [unwritten(*y.shape)]),
+        "conv3x3_input_gradient": ([y, y, weight, some, relu], [unwritten(*x.shape)]),
+        "conv3x3_weight_gradient": ([x, y, y, some, relu], [unwritten(*weight.shape), unwritten(64)]),
         "roi_align_forward": ([*features(rng), boxes, valid, settings], [unwritten(*pooled.shape)]),
         "roi_align_backward": ([pooled, boxes, valid, settings], [unwritten(*f.shape) for f in features(rng)]),
         "nms": ([boxes, scores, valid, threshold], [keep]),

@@ -4,6 +4,7 @@ from mindspore import Tensor, nn
 
 from mindrcnn.models.head_layers import conv
 from mindrcnn.models.initializers import xavier_fill
+from mindrcnn.ops.conv3x3 import conv3x3
 
 
 class FPN(nn.Cell):
@@ -36,8 +37,13 @@ class FPN(nn.Cell):
         m4 = add_upsampled(lateral4(c4), m5)
         m3 = add_upsampled(lateral3(c3), m4)
         m2 = add_upsampled(lateral2(c2), m3)
-        p5 = output5(m5)
-        return output2(m2), output3(m3), output4(m4), p5, self.every_second(p5)
+        p5 = convolved(m5, output5)
+        return convolved(m2, output2), convolved(m3, output3), convolved(m4, output4), p5, self.every_second(p5)
+
+
+def convolved(x: Tensor, layer: nn.Conv2d) -> Tensor:
+    """The 3x3 layer's output."""
+    return conv3x3(x, layer.weight, layer.bias, relu=False)
 
 
 def add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:

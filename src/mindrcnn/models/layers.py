@@ -10,6 +10,7 @@ from mindspore.common.initializer import Initializer
 from mindspore.common.parameter import Parameter
 
 from mindrcnn.models.initializers import msra_normal
+from mindrcnn.ops.conv3x3 import conv3x3
 
 NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
@@ -81,15 +82,18 @@ class ConvNorm(nn.Cell):
         self.norm = _batch_norm(norm, out_channels)
         self.convolve = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=pad, stride=stride, group=groups)
         self.bias_add = ops.BiasAdd()
-        self.activation = _activation(activation)
+        self.same_3x3 = self.frozen and (kernel_size, stride, groups, padding) == (3, 1, 1, None)
+        self.relu_inside = self.same_3x3 and activation == "relu"
+        self.activation = _activation("none" if self.relu_inside else activation)
 
     def construct(self, x: Tensor) -> Tensor:
-        if self.frozen:
-            scale, shift = self.norm()
-            x = self.bias_add(self.convolve(x, self.conv.weight * scale.reshape(-1, 1, 1, 1)), shift)
-        else:
-            x = self.norm(self.conv(x))
-        return self.activation(x)
+        if not self.frozen:
+            return self.activation(self.norm(self.conv(x)))
+        scale, shift = self.norm()
+        weight = self.conv.weight * scale.reshape(-1, 1, 1, 1)
+        if self.same_3x3:
+            return self.activation(conv3x3(x, weight, shift, relu=self.relu_inside))
+        return self.activation(self.bias_add(self.convolve(x, weight), shift))
 
 
 def _batch_norm(norm: Norm, channels: int) -> nn.Cell:

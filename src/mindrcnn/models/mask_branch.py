@@ -9,6 +9,7 @@ from mindspore.common.initializer import Normal
 from mindrcnn.models.head_layers import conv, doubling_deconv
 from mindrcnn.models.initializers import msra_normal
 from mindrcnn.models.roi_pooling import RoiPooler
+from mindrcnn.ops.conv3x3 import conv3x3
 from mindrcnn.ops.losses import bce_with_logits
 from mindrcnn.ops.mask_targets import crop_masks
 
@@ -26,11 +27,11 @@ class MaskHead(nn.Cell):
         self.upsample = doubling_deconv(widths[-1], channels)
         self.mask_logits = conv(channels, num_classes, kernel_size=1, weight_init=Normal(0.001))
 
-    def construct(self, pooled: Tensor) -> Tensor:
-        """pooled N,C,r,r. Returns logits N,K,2r,2r."""
+    def construct(self, pooled: Tensor, valid: Tensor) -> Tensor:
+        """pooled N,C,r,r; valid N bool. Returns logits N,K,2r,2r; of those that are not valid nothing may be used."""
         hidden = pooled
         for layer in self.convs:
-            hidden = ops.relu(layer(hidden))
+            hidden = conv3x3(hidden, layer.weight, layer.bias, relu=True, valid=valid)
         return self.mask_logits(ops.relu(self.upsample(hidden)))
 
 
@@ -74,7 +75,7 @@ class MaskBranch(nn.Cell):
     ) -> tuple[Tensor, Tensor]:
         """Pooled features B*S,C,r,r of boxes B,S,4 and their logits B*S,M,M at each box's own label."""
         pooled = self.pooler(features, boxes, valid)
-        return pooled, own_class(self.head(pooled), labels.reshape(-1))
+        return pooled, own_class(self.head(pooled, valid.reshape(-1)), labels.reshape(-1))
 
     def targets(self, boxes: Tensor, matched_gt: Tensor, gt: GroundTruth, side: int) -> Tensor:
         """Binary masks B*S,side,side of the matched objects in the frame of each sample's box."""
