@@ -4,18 +4,14 @@
 
 #include <algorithm>
 
-#include "gemm.h"
+#include "products.h"
 #include "scratch.h"
 #include "winograd_tiles.h"
 
 namespace mindrcnn {
 namespace {
 
-// Rows of a product that fit into the registers beside three vectors of columns.
-constexpr int kRows = kLanes == 16 ? 8 : 4;
 constexpr int64_t kRowsOfTask = 4 * kRows;  // of the output's channels that one thread takes at a time
-constexpr int kColumnVectors = 2;           // of the weight gradient's products
-constexpr int64_t kColumns = kColumnVectors * kLanes;
 constexpr int kSumPoint = kPatch + 1;  // of a transformed gradient: the sum of the tile
 
 static_assert(kChannelStep % kRowsOfTask == 0 && kChannelStep % kColumns == 0, "channels come in whole blocks");
@@ -57,14 +53,8 @@ void transform_weights(const WeightView& weight, float* points) {
 void multiply_task(const float* weights, const float* inputs, int64_t columns, int64_t tiles, float* products) {
   for (int64_t first = 0; first < tiles; first += kPanel) {
     for (int64_t group = 0; group < kRowsOfTask / kRows; ++group) {
-      const float* a = weights + group * columns * kRows;
-      const float* b = inputs + first * columns;
-      float* c = products + group * kRows * kBlock + first;
-      switch (std::min(tiles - first, kPanel) / kLanes) {
-        case 3: multiply_block<kRows, 3>(a, kRows, b, kPanel, columns, c, kBlock, false); break;
-        case 2: multiply_block<kRows, 2>(a, kRows, b, kPanel, columns, c, kBlock, false); break;
-        default: multiply_block<kRows, 1>(a, kRows, b, kPanel, columns, c, kBlock, false);
-      }
+      multiply_panel(weights + group * columns * kRows, inputs + first * columns, columns,
+                     std::min(tiles - first, kPanel), products + group * kRows * kBlock + first, kBlock);
     }
   }
 }
@@ -116,24 +106,6 @@ void convolve(const ConvProblem& problem, const MapView& input, const WeightView
   }
 }
 
-// Lanes x Lanes numbers, rows to columns.
-void transpose(Lanes (&rows)[kLanes]) {
-  typedef int32_t Order __attribute__((vector_size(kLanes * sizeof(int32_t))));
-  for (int step = 1; step < kLanes; step *= 2) {
-    Order low, high;
-    for (int i = 0; i < kLanes; ++i) {
-      low[i] = i & step ? kLanes + i - step : i;
-      high[i] = i & step ? kLanes + i : i + step;
-    }
-    for (int i = 0; i < kLanes; ++i) {
-      if (i & step) continue;
-      const Lanes a = rows[i], b = rows[i + step];
-      rows[i] = __builtin_shuffle(a, b, low);
-      rows[i + step] = __builtin_shuffle(a, b, high);
-    }
-  }
-}
-
 using Transform = void (*)(const MapView&, int64_t, const Run*, const Run*, int64_t, float*, PointLayout);
 
 // to[p][channel / width][tile][channel % width] of kLanes channels from `channel` on; `points` is room for them as they
@@ -147,18 +119,8 @@ void transform_channels(Transform transform, const MapView& map, int64_t channel
   }
   for (int64_t p = 0; p < kPoints; ++p) {
     for (int64_t t = 0; t < tiles; t += kLanes) {
-      Lanes values[kLanes];
-      for (int64_t i = 0; i < kLanes; ++i) values[i] = load(points + (i * kPoints + p) * kBlock + t);
-      transpose(values);
-      for (int64_t i = 0; i < kLanes; ++i) {
-        float lanes[kLanes];
-        store(lanes, values[i]);
-        for (int64_t first = 0; first < kLanes; first += std::min<int64_t>(width, kLanes)) {
-          const int64_t place = channel + first;
-          float* panel = to + p * map.channels * kBlock + place / width * width * kBlock;
-          std::copy_n(lanes + first, std::min<int64_t>(width, kLanes), panel + (t + i) * width + place % width);
-        }
-      }
+      transpose_into_panels(points + p * kBlock + t, kPoints * kBlock, channel, width, width * kBlock,
+                            to + p * map.channels * kBlock + t * width);
     }
   }
 }
@@ -220,12 +182,8 @@ void conv3x3_weight_gradient(const ConvProblem& problem, const float* x, const f
 #pragma omp for collapse(2)
       for (int64_t p = 0; p < kPoints; ++p) {
         for (int64_t row = 0; row < rows; row += kRows) {
-          const float* a = gradients + (p * rows + row) * kBlock;
-          for (int64_t column = 0; column < columns; column += kColumns) {
-            const float* b = inputs + (p * columns + column) * kBlock;
-            multiply_block<kRows, kColumnVectors>(a, kRows, b, kColumns, tiles,
-                                                  sums + (p * rows + row) * columns + column, columns, block > 0);
-          }
+          multiply_rows(gradients + (p * rows + row) * kBlock, inputs + p * columns * kBlock, kColumns * kBlock, tiles,
+                        columns, sums + (p * rows + row) * columns, block > 0);
         }
       }
     }

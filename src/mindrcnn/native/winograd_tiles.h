@@ -5,14 +5,13 @@
 #include <cstdint>
 #include <vector>
 
-#include "gemm.h"
+#include "products.h"
 
 namespace mindrcnn {
 
 constexpr int kTile = 4;                      // outputs along one side of a tile
 constexpr int kPatch = 6;                     // inputs along one side
 constexpr int kPoints = kPatch * kPatch;      // values of a transformed tile
-constexpr int64_t kPanel = 3 * kLanes;        // tiles that the inner loop of a product goes through at once
 constexpr int64_t kBlock = 4 * kPanel;        // tiles that are transformed together, so that all stays in the cache
 
 // Neighbouring tiles of one row of tiles.
