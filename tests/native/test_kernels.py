@@ -38,11 +38,19 @@ def cases() -> dict[str, tuple[Arrays, Arrays]]:
 
     keep = np.full((IMAGES, SLOTS), 77, np.uint8).view(bool)
     x, y, weight = (rng.standard_normal(shape).astype(np.float32) for shape in CONV_SHAPES)
+    scale = rng.uniform(0.5, 2, 64).astype(np.float32)
     bias, some, relu = np.zeros(64, np.float32), np.array([True, False, True]), np.array([1], np.float32)
     return {
-        "conv3x3_forward": ([x, weight, bias, some, relu], [unwritten(*y.shape)]),
-        "conv3x3_input_gradient": ([y, y, weight, some, relu], [unwritten(*x.shape)]),
-        "conv3x3_weight_gradient": ([x, y, y, some, relu], [unwritten(*weight.shape), unwritten(64)]),
+        "conv3x3_forward": ([x, weight, scale, bias, some, relu], [unwritten(*y.shape)]),
+        "conv3x3_input_gradient": ([y, y, weight, scale, some, relu], [unwritten(*x.shape)]),
+        "conv3x3_weight_gradient": ([x, y, y, scale, some, relu], [unwritten(*weight.shape), unwritten(64)]),
+        "conv1x1_forward": ([x, weight[:, :, :1, :1].copy(), scale, bias, some, relu], [unwritten(*y.shape)]),
+        "conv1x1_add_forward": (
+            [x, weight[:, :, :1, :1].copy(), scale, bias, y, some, relu],
+            [unwritten(*y.shape)],
+        ),
+        "conv1x1_input_gradient": ([y, y, weight[:, :, :1, :1].copy(), scale, some, relu], [unwritten(*x.shape)]),
+        "conv1x1_weight_gradient": ([x, y, y, scale, some, relu], [unwritten(64, 32, 1, 1), unwritten(64)]),
         "roi_align_forward": ([*features(rng), boxes, valid, settings], [unwritten(*pooled.shape)]),
         "roi_align_backward": ([pooled, boxes, valid, settings], [unwritten(*f.shape) for f in features(rng)]),
         "nms": ([boxes, scores, valid, threshold], [keep]),

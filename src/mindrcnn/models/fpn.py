@@ -4,7 +4,7 @@ from mindspore import Tensor, nn
 
 from mindrcnn.models.head_layers import conv
 from mindrcnn.models.initializers import xavier_fill
-from mindrcnn.ops.conv3x3 import conv3x3
+from mindrcnn.ops.conv import conv1x1, conv3x3
 
 
 class FPN(nn.Cell):
@@ -33,17 +33,15 @@ class FPN(nn.Cell):
         c2, c3, c4, c5 = features
         lateral2, lateral3, lateral4, lateral5 = self.laterals
         output2, output3, output4, output5 = self.outputs
-        m5 = lateral5(c5)
-        m4 = add_upsampled(lateral4(c4), m5)
-        m3 = add_upsampled(lateral3(c3), m4)
-        m2 = add_upsampled(lateral2(c2), m3)
-        p5 = convolved(m5, output5)
-        return convolved(m2, output2), convolved(m3, output3), convolved(m4, output4), p5, self.every_second(p5)
-
-
-def convolved(x: Tensor, layer: nn.Conv2d) -> Tensor:
-    """The 3x3 layer's output."""
-    return conv3x3(x, layer.weight, layer.bias, relu=False)
+        m5 = conv1x1(c5, lateral5.weight, lateral5.bias)
+        m4 = add_upsampled(conv1x1(c4, lateral4.weight, lateral4.bias), m5)
+        m3 = add_upsampled(conv1x1(c3, lateral3.weight, lateral3.bias), m4)
+        m2 = add_upsampled(conv1x1(c2, lateral2.weight, lateral2.bias), m3)
+        p2 = conv3x3(m2, output2.weight, output2.bias)
+        p3 = conv3x3(m3, output3.weight, output3.bias)
+        p4 = conv3x3(m4, output4.weight, output4.bias)
+        p5 = conv3x3(m5, output5.weight, output5.bias)
+        return p2, p3, p4, p5, self.every_second(p5)
 
 
 def add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from mindrcnn.models.head_layers import conv
 from mindrcnn.models.proposals import ProposalSelector
 from mindrcnn.models.rpn_loss import RPNLoss
 from mindrcnn.ops.anchors import grid_anchors
-from mindrcnn.ops.conv3x3 import conv3x3
+from mindrcnn.ops.conv import conv3x3
 
 STRIDES = (4, 8, 16, 32, 64)  # P2..P6
 

@@ -19,6 +19,7 @@ static_assert(kChannelStep % kRowsOfTask == 0 && kChannelStep % kColumns == 0, "
 // How a weight is read: as it is, or as the convolution that turns the gradient of y into that of x.
 struct WeightView {
   const float* values;
+  const float* scale;
   int64_t rows;     // channels that come out
   int64_t columns;  // channels that go in
   bool transposed;
@@ -37,7 +38,8 @@ void transform_weights(const WeightView& weight, float* points) {
       float nine[9][kLanes];
       for (int lane = 0; lane < kLanes; ++lane) {
         const float* from = weight.at(group * kRows + lane % kRows, column + lane / kRows);
-        for (int i = 0; i < 9; ++i) nine[weight.transposed ? 8 - i : i][lane] = from[i];
+        const float scale = weight.scale[weight.transposed ? column + lane / kRows : group * kRows + lane % kRows];
+        for (int i = 0; i < 9; ++i) nine[weight.transposed ? 8 - i : i][lane] = scale * from[i];
       }
       Lanes values[9], transformed[kPoints];
       for (int i = 0; i < 9; ++i) values[i] = load(nine[i]);
@@ -136,19 +138,20 @@ void add_tile_sums(const float* points, int64_t tiles, float* sums) {
 
 }  // namespace
 
-void conv3x3_forward(const ConvProblem& problem, const float* x, const float* weight, const float* bias, float* y) {
+void conv3x3_forward(const ConvProblem& problem, const float* x, const float* weight, const float* scale,
+                     const float* bias, float* y) {
   convolve(problem, {x, nullptr, problem.in_channels, problem.height, problem.width},
-           {weight, problem.out_channels, problem.in_channels, false}, bias, problem.relu, y);
+           {weight, scale, problem.out_channels, problem.in_channels, false}, bias, problem.relu, y);
 }
 
 void conv3x3_input_gradient(const ConvProblem& problem, const float* y_gradient, const float* y, const float* weight,
-                            float* x_gradient) {
+                            const float* scale, float* x_gradient) {
   convolve(problem, {y_gradient, problem.relu ? y : nullptr, problem.out_channels, problem.height, problem.width},
-           {weight, problem.in_channels, problem.out_channels, true}, nullptr, false, x_gradient);
+           {weight, scale, problem.in_channels, problem.out_channels, true}, nullptr, false, x_gradient);
 }
 
 void conv3x3_weight_gradient(const ConvProblem& problem, const float* x, const float* y_gradient, const float* y,
-                             float* weight_gradient, float* bias_gradient) {
+                             const float* scale, float* weight_gradient, float* bias_gradient) {
   const Tiling tiling(problem.images, problem.height, problem.width, problem.valid);
   const int64_t rows = problem.out_channels, columns = problem.in_channels;
   const MapView inputs_map{x, nullptr, columns, problem.height, problem.width};
@@ -195,7 +198,7 @@ void conv3x3_weight_gradient(const ConvProblem& problem, const float* x, const f
         weight_gradient_of(values, transformed);
         float* to = weight_gradient + (row * columns + column) * 9;
         for (int lane = 0; lane < kLanes; ++lane) {
-          for (int i = 0; i < 9; ++i) to[lane * 9 + i] = transformed[i][lane];
+          for (int i = 0; i < 9; ++i) to[lane * 9 + i] = scale[row] * transformed[i][lane];
         }
       }
     }

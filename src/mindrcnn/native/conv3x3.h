@@ -1,4 +1,4 @@
-// 3x3 convolution of stride 1 and padding 1, with bias and optionally ReLU; forward and gradients.
+// 3x3 convolution of stride 1 and padding 1, scaled, with bias and optionally ReLU; forward and gradients.
 //
 // Winograd's minimal filtering F(4x4, 3x3), in tiles of 4x4 outputs (Lavin and Gray, 2016, arXiv:1509.09308): 36
 // multiplications where the definition takes 144. Rounding differs from the definition's; see docs/performance.md.
@@ -22,17 +22,19 @@ struct ConvProblem {
 
 constexpr int64_t kChannelStep = 32;
 
-// x: images x in_channels x height x width; weight: out_channels x in_channels x 3 x 3; bias: out_channels;
-// y: images x out_channels x height x width, all of which is written.
-void conv3x3_forward(const ConvProblem& problem, const float* x, const float* weight, const float* bias, float* y);
+// x: images x in_channels x height x width; weight: out_channels x in_channels x 3 x 3; scale, which
+// the weights of each output channel are multiplied with, and bias: out_channels; y: images x out_channels x height x
+// width, all of which is written.
+void conv3x3_forward(const ConvProblem& problem, const float* x, const float* weight, const float* scale,
+                     const float* bias, float* y);
 
 // The gradient of x from that of y; y is read where problem.relu.
 void conv3x3_input_gradient(const ConvProblem& problem, const float* y_gradient, const float* y, const float* weight,
-                            float* x_gradient);
+                            const float* scale, float* x_gradient);
 
-// The gradients of weight and bias.
+// The gradients of weight and bias, not of scale.
 void conv3x3_weight_gradient(const ConvProblem& problem, const float* x, const float* y_gradient, const float* y,
-                             float* weight_gradient, float* bias_gradient);
+                             const float* scale, float* weight_gradient, float* bias_gradient);
 
 }  // namespace mindrcnn
 

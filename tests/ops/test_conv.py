@@ -1,12 +1,12 @@
-"""The 3x3 convolution against loops in numpy: values, gradients, images that are left out."""
+"""The convolutions against loops in numpy: values, gradients, images that are left out."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from mindrcnn.native.switch import in_use, portable_only
-from mindrcnn.ops.conv3x3 import conv3x3
+from mindrcnn.native.switch import in_use
+from mindrcnn.ops.conv import conv3x3
 
 
 def reference(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, *, relu: bool) -> np.ndarray:
@@ -121,14 +121,117 @@ def test_images_left_out(valid: tuple[bool, ...], run: Callable, gradients: Call
 
 
 def test_not_a_number_stays_one(run: Callable) -> None:
-    """A training that has gone wrong must not look well."""
+    """In the kernel: a training that has gone wrong must not look well."""
     if not in_use():
         pytest.skip("no native kernels here")
     x, weight, bias, _ = arrays(SHAPES["tiles"])
     x[0, 3, 2, 2] = np.nan
-    with portable_only():
-        portable = run(with_relu, x, weight, bias)
-    native = run(without_relu, x, weight, bias)
-    assert np.isnan(portable[0]).any()
-    assert np.isnan(native[0, :, 1:4, 1:4]).all()
-    assert np.isfinite(native[1]).all()
+    out = run(with_relu, x, weight, bias)
+    assert np.isnan(out[0, :, 1:4, 1:4]).all()
+    assert np.isfinite(out[1]).all()
+
+
+# ----------------------------------------------------------------------------------------------------------------- 1x1
+
+
+def one_by_one(weight: np.ndarray) -> np.ndarray:
+    """The same convolution as one of 3x3."""
+    return np.pad(weight, ((0, 0), (0, 0), (1, 1), (1, 1)))
+
+
+def plain_1x1(x, weight, bias, scale):  # type: ignore[no-untyped-def]
+    return conv1x1(x, weight, bias, scale=scale)
+
+
+def relu_1x1(x, weight, bias, scale):  # type: ignore[no-untyped-def]
+    return conv1x1(x, weight, bias, scale=scale, relu=True)
+
+
+FUNCTIONS_1X1 = {True: relu_1x1, False: plain_1x1}
+
+
+def arrays_1x1(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """x, weight, bias, scale and the output's gradient."""
+    x, weight, bias, sens = arrays(shape)
+    scale = np.random.default_rng(1).uniform(0.5, 2, len(bias)).astype(np.float32)
+    return x, 3 * weight[:, :, :1, :1].copy(), bias, scale, sens
+
+
+def scaled(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    return weight * scale[:, None, None, None]
+
+
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_1x1(shape: str, relu: bool, run: Callable, gradients: Callable, implementation: str) -> None:
+    x, weight, bias, scale, sens = arrays_1x1(SHAPES[shape])
+    folded = one_by_one(scaled(weight, scale))
+    sens = sens * (np.abs(reference(x, folded, bias, relu=False)) > 1e-4)
+    assert_close(run(FUNCTIONS_1X1[relu], x, weight, bias, scale), reference(x, folded, bias, relu=relu))
+    got = gradients(FUNCTIONS_1X1[relu], sens, x, weight, bias, scale)
+    to_x, to_weight, to_bias = reference_gradients(sens, x, folded, bias, relu=relu)
+    assert_close(got[0], to_x)
+    assert_close(got[1], scaled(to_weight[:, :, 1:2, 1:2], scale))
+    assert_close(got[2], to_bias)
+    assert not got[3].any()
+
+
+def with_summand(x, weight, bias, summand, scale):  # type: ignore[no-untyped-def]
+    return conv1x1_add_relu(x, weight, bias, summand, scale=scale)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_summand(shape: str, run: Callable, gradients: Callable, implementation: str) -> None:
+    x, weight, bias, scale, sens = arrays_1x1(SHAPES[shape])
+    summand = np.random.default_rng(2).normal(size=sens.shape).astype(np.float32)
+    folded = one_by_one(scaled(weight, scale))
+    total = reference(x, folded, bias, relu=False) + summand
+    sens = sens * (np.abs(total) > 1e-4)
+    assert_close(run(with_summand, x, weight, bias, summand, scale), np.maximum(total, 0))
+    got = gradients(with_summand, sens, x, weight, bias, summand, scale)
+    positive = sens * (total > 0)
+    to_x, to_weight, to_bias = reference_gradients(positive, x, folded, bias, relu=False)
+    for one, other in zip(got, (to_x, scaled(to_weight[:, :, 1:2, 1:2], scale), to_bias, positive), strict=False):
+        assert_close(one, other)
+
+
+def scaled_3x3(x, weight, bias, scale):  # type: ignore[no-untyped-def]
+    return conv3x3(x, weight, bias, scale=scale, relu=True)
+
+
+def test_scale_of_3x3(run: Callable, gradients: Callable, implementation: str) -> None:
+    x, _, bias, scale, sens = arrays_1x1(SHAPES["parts of tiles"])
+    _, weight, _, _ = arrays(SHAPES["parts of tiles"])
+    folded = scaled(weight, scale)
+    sens = sens * (np.abs(reference(x, folded, bias, relu=False)) > 1e-4)
+    assert_close(run(scaled_3x3, x, weight, bias, scale), reference(x, folded, bias, relu=True))
+    got = gradients(scaled_3x3, sens, x, weight, bias, scale)
+    to_x, to_weight, to_bias = reference_gradients(sens, x, folded, bias, relu=True)
+    for one, other in zip(got, (to_x, scaled(to_weight, scale), to_bias, np.zeros(len(bias))), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=3e-5 * max(np.abs(other).max(), 1))
+
+
+def leave_out_1x1(x, weight, bias, valid):  # type: ignore[no-untyped-def]
+    return conv1x1(x, weight, bias, valid=valid)
+
+
+@pytest.mark.parametrize("valid", [(True, False, True, True, False), (False,) * 5], ids=["some", "none"])
+def test_images_left_out_of_1x1(valid: tuple[bool, ...], run: Callable, gradients: Callable) -> None:
+    if not in_use():
+        pytest.skip("no native kernels here")
+    x, weight, bias, _, sens = arrays_1x1(SHAPES["mask head"])
+    chosen = np.array(valid)
+    sens *= chosen[:, None, None, None]
+    folded = one_by_one(weight)
+    wanted, wanted_gradients = (
+        reference(x, folded, bias, relu=False),
+        reference_gradients(sens, x, folded, bias, relu=False),
+    )
+    x[~chosen] = np.nan
+    got = run(leave_out_1x1, x, weight, bias, chosen)
+    np.testing.assert_allclose(got[chosen], wanted[chosen], atol=1e-4)
+    assert not got[~chosen].any()
+    to_x, to_weight, to_bias = gradients(leave_out_1x1, sens, x, weight, bias, chosen)[:3]
+    np.testing.assert_allclose(to_x, wanted_gradients[0], atol=2e-3)
+    np.testing.assert_allclose(to_weight, wanted_gradients[1][:, :, 1:2, 1:2], atol=2e-3)
+    np.testing.assert_allclose(to_bias, wanted_gradients[2], atol=2e-3)
