@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.native.switch import in_use
-from mindrcnn.ops.conv import conv3x3
+from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3
 
 
 def reference(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, *, relu: bool) -> np.ndarray:

@@ -45,7 +45,7 @@ class MaskHead(nn.Cell):
         return logits + own_bias.reshape(rows, 1, 1)
 
     def upsampled(self, hidden: Tensor, valid: Tensor) -> Tensor:
-        """hidden N,C,r,r behind transposed convolution and ReLU, as N,C,4*r*r: pixels in the order of their place within
+        """hidden N,C,r,r behind transposed convolution and ReLU, as N,C,4*r*r: pixels ordered by their place within
         the 2x2 block of a pixel of hidden, then of that pixel.
 
         As a 1x1 convolution to four times the channels. What follows is a product at each pixel, so the pixels need not

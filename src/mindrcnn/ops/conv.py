@@ -3,7 +3,7 @@
 Letters in shapes: B images, C channels that go in, K channels that come out. Everything is float32.
 
 Each channel that comes out is multiplied with its scale [K], by default 1, and then gets its bias [K]; no gradient
-flows to the scale. Images that are not valid [B] bool may be left out: what comes out for them is not to be used, and no
+flows to the scale. Images that are not valid [B] bool may be left out: nobody may use what comes out for them, and no
 gradient may come from there. The kernels do not compute them and give zeros.
 """
 
