@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 
 from mindrcnn.engine.param_groups import split_by_decay
 from mindrcnn.errors import InputError
@@ -26,12 +26,21 @@ def build_sgd(
     """
     if nesterov and momentum <= 0:
         raise InputError(f"optimizer: nesterov wants momentum above 0, got {momentum}")
-    return nn.SGD(
+    optimizer = nn.SGD(
         _groups(parameters, weight_decay, decay_norm_and_bias),
         learning_rate=Tensor(np.asarray(learning_rates, np.float32)),
         momentum=float(momentum),
         nesterov=nesterov,
     )
+    _decay_inside_the_update(optimizer, nesterov)
+    return optimizer
+
+
+def _decay_inside_the_update(optimizer: nn.SGD, nesterov: bool) -> None:
+    """Lets each parameter's update add the decay, which nn.SGD does before, in two more passes over all of them."""
+    dampening = 0.0
+    optimizer.opt = tuple(ops.SGD(dampening, decay, nesterov) for decay in optimizer.group_weight_decay)
+    optimizer.exec_weight_decay = False
 
 
 def _groups(parameters: Sequence[Parameter], weight_decay: float, decay_norm_and_bias: bool) -> list[dict[str, Any]]:
