@@ -22,7 +22,8 @@ def test_head_equals_numpy(mode: str) -> None:
         parameter.set_data(Tensor(rng.normal(size=parameter.shape).astype(np.float32)))
     values = {name: value.asnumpy() for name, value in head.parameters_dict().items()}
     pooled = rng.normal(size=(2, 2, 3, 3)).astype(np.float32)
-    logits = head(Tensor(pooled)).asnumpy()
+    both, labels = np.ones(2, bool), np.arange(CLASSES, dtype=np.int32)[:, None] + np.ones(2, np.int32)
+    logits = np.stack([head(Tensor(pooled), Tensor(label), Tensor(both)).asnumpy() for label in labels], axis=1)
     assert logits.shape == (2, CLASSES, 6, 6)
     for row in range(2):
         hidden = pooled[row]

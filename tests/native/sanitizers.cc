@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "assign.h"
+#include "conv1x1.h"
+#include "conv3x3.h"
 #include "mask_targets.h"
 #include "nms.h"
 #include "paste.h"
@@ -123,9 +125,29 @@ void call_encode_masks(int64_t objects, int64_t side, int64_t height, int64_t wi
   mindrcnn::encode_masks(problem, masks.data(), boxes.data());
 }
 
+void call_convolutions(int64_t images, int64_t height, int64_t width) {
+  const std::vector<uint8_t> valid = make_mask(images, 1);
+  std::vector<float> x(static_cast<size_t>(images * 32 * height * width), 1.0f), y(2 * x.size());
+  std::vector<float> weight(64 * 32 * 9, 0.5f), scale(64, 2.0f), bias(64);
+  const mindrcnn::ConvProblem problem{images, 32, 64, height, width, true, valid.data()};
+  mindrcnn::conv3x3_forward(problem, x.data(), weight.data(), scale.data(), bias.data(), y.data());
+  mindrcnn::conv3x3_input_gradient(problem, y.data(), y.data(), weight.data(), scale.data(), x.data());
+  mindrcnn::conv3x3_weight_gradient(problem, x.data(), y.data(), y.data(), scale.data(), weight.data(), bias.data());
+  const mindrcnn::PointwiseProblem points{images, 32, 64, height * width, true, valid.data()};
+  const std::vector<float> summand(y.size());
+  mindrcnn::conv1x1_forward(points, x.data(), weight.data(), scale.data(), bias.data(), summand.data(), y.data());
+  mindrcnn::conv1x1_input_gradient(points, y.data(), y.data(), weight.data(), scale.data(), x.data());
+  mindrcnn::conv1x1_weight_gradient(points, x.data(), y.data(), y.data(), scale.data(), weight.data(), bias.data());
+}
+
 }  // namespace
 
 int main() {
+  call_convolutions(3, 9, 14);
+  call_convolutions(1, 60, 70);
+  call_convolutions(1, 1, 1000);
+  call_convolutions(2, 1, 1);
+  call_convolutions(0, 5, 5);
   for (const bool aligned : {false, true}) {
     for (const int sampling_ratio : {0, 1, 2}) {
       call_roi_align(sampling_ratio, aligned, 2, 300, 500);

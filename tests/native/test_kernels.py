@@ -8,6 +8,7 @@ import pytest
 
 Arrays = list[np.ndarray]
 RESOLUTION, CHANNELS, IMAGES, SLOTS = 5, 7, 3, 40
+CONV_SHAPES = ((IMAGES, 32, 45, 50), (IMAGES, 64, 45, 50), (64, 32, 3, 3))  # x, y, weight
 ROI_SETTINGS = [RESOLUTION, 2, 1, 4, 8, 16, 32, 112.0**2, 224.0**2, 448.0**2]
 
 
@@ -40,7 +41,20 @@ def cases() -> dict[str, tuple[Arrays, Arrays]]:
     points = rng.uniform(-9, 130, (IMAGES * SLOTS, 300, 2)).astype(np.float32)
     samples = rng.standard_normal((IMAGES * SLOTS, 300, CHANNELS)).astype(np.float32)
     masks = rng.integers(0, 2, (IMAGES, SLOTS, 28, 28)).astype(np.uint8)
+    x, y, weight = (rng.standard_normal(shape).astype(np.float32) for shape in CONV_SHAPES)
+    scale = rng.uniform(0.5, 2, 64).astype(np.float32)
+    bias, some, relu = np.zeros(64, np.float32), np.array([True, False, True]), np.array([1], np.float32)
     return {
+        "conv3x3_forward": ([x, weight, scale, bias, some, relu], [unwritten(*y.shape)]),
+        "conv3x3_input_gradient": ([y, y, weight, scale, some, relu], [unwritten(*x.shape)]),
+        "conv3x3_weight_gradient": ([x, y, y, scale, some, relu], [unwritten(*weight.shape), unwritten(64)]),
+        "conv1x1_forward": ([x, weight[:, :, :1, :1].copy(), scale, bias, some, relu], [unwritten(*y.shape)]),
+        "conv1x1_add_forward": (
+            [x, weight[:, :, :1, :1].copy(), scale, bias, y, some, relu],
+            [unwritten(*y.shape)],
+        ),
+        "conv1x1_input_gradient": ([y, y, weight[:, :, :1, :1].copy(), scale, some, relu], [unwritten(*x.shape)]),
+        "conv1x1_weight_gradient": ([x, y, y, scale, some, relu], [unwritten(64, 32, 1, 1), unwritten(64)]),
         "roi_align_forward": ([*features(rng), boxes, valid, settings], [unwritten(*pooled.shape)]),
         "roi_align_backward": ([pooled, boxes, valid, settings], [unwritten(*f.shape) for f in features(rng)]),
         "nms": ([boxes, scores, valid, threshold], [keep]),

@@ -4,6 +4,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from mindrcnn.models.mask_branch import own_class
+
 
 class RowNumbers(nn.Cell):
     """A pooler that marks each box's row, so that heads can look up prepared outputs; it keeps what it was asked."""
@@ -18,11 +20,11 @@ class RowNumbers(nn.Cell):
 
 
 class PreparedLogits(nn.Cell):
-    """The logits of each row."""
+    """The logits of each row at its label."""
 
     def __init__(self, logits: np.ndarray) -> None:
         super().__init__()
         self.logits = ms.Parameter(logits, name="logits")
 
-    def construct(self, rows: Tensor) -> Tensor:
-        return ms.ops.gather(self.logits, rows, 0)
+    def construct(self, rows: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
+        return own_class(ms.ops.gather(self.logits, rows, 0), labels)

@@ -31,12 +31,21 @@ def build_sgd(
     """
     if nesterov and momentum <= 0:
         raise InputError(f"optimizer: nesterov wants momentum above 0, got {momentum}")
-    return nn.SGD(
+    optimizer = nn.SGD(
         _groups(parameters, learning_rates, weight_decay, decay_norm_and_bias, rules),
         learning_rate=_as_tensor(learning_rates),
         momentum=float(momentum),
         nesterov=nesterov,
     )
+    _decay_inside_the_update(optimizer, nesterov)
+    return optimizer
+
+
+def _decay_inside_the_update(optimizer: nn.SGD, nesterov: bool) -> None:
+    """Lets each parameter's update add the decay, which nn.SGD does before, in two more passes over all of them."""
+    dampening = 0.0
+    optimizer.opt = tuple(ops.SGD(dampening, decay, nesterov) for decay in optimizer.group_weight_decay)
+    optimizer.exec_weight_decay = False
 
 
 def build_adamw(

@@ -1,15 +1,12 @@
 // The functions that MindSpore calls, in the form of its operators compiled ahead of time: pointers, ranks, shapes and
 // type names of all inputs and then all outputs. Settings arrive as a small float32 tensor, the last input, so nothing
 // here depends on MindSpore's headers or on its C++ ABI. At the end a function that Python calls without MindSpore.
-#include <algorithm>
 #include <cstdint>
-#include <cstring>
-#include <exception>
-#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "arguments.h"
 #include "assign.h"
 #include "mask_targets.h"
 #include "nms.h"
@@ -19,63 +16,8 @@
 
 namespace {
 
-// MindSpore turns any other result into an exception that names the function and this number.
-enum Result { kOk = 0, kWrongArguments = 1, kFailed = 2 };
-
-class Arguments {
- public:
-  Arguments(int expected, int count, void** data, int* ranks, int64_t** shapes, const char** dtypes)
-      : data_(data), ranks_(ranks), shapes_(shapes), dtypes_(dtypes) {
-    if (count != expected) throw std::invalid_argument("count");
-  }
-
-  int rank(int index) const { return ranks_[index]; }
-
-  const int64_t* shape(int index, int rank) const {
-    if (ranks_[index] != rank) throw std::invalid_argument("rank");
-    return shapes_[index];
-  }
-
-  // The data of the tensor at this index, which must have this shape.
-  float* floats(int index, std::initializer_list<int64_t> shape) const {
-    return static_cast<float*>(checked(index, shape, "float32"));
-  }
-  int32_t* ints(int index, std::initializer_list<int64_t> shape) const {
-    return static_cast<int32_t*>(checked(index, shape, "int32"));
-  }
-  uint8_t* bools(int index, std::initializer_list<int64_t> shape) const {
-    return static_cast<uint8_t*>(checked(index, shape, "bool"));
-  }
-  uint8_t* bytes(int index, std::initializer_list<int64_t> shape) const {
-    return static_cast<uint8_t*>(checked(index, shape, "uint8"));
-  }
-  bool has_floats(int index) const { return std::strcmp(dtypes_[index], "float32") == 0; }
-
- private:
-  void* checked(int index, std::initializer_list<int64_t> expected, const char* dtype) const {
-    const int64_t* got = shape(index, static_cast<int>(expected.size()));
-    const bool right = std::equal(expected.begin(), expected.end(), got) && std::strcmp(dtypes_[index], dtype) == 0;
-    if (!right) throw std::invalid_argument("tensor");
-    return data_[index];
-  }
-
-  void** data_;
-  int* ranks_;
-  int64_t** shapes_;
-  const char** dtypes_;
-};
-
-template <typename Function>
-int guarded(Function function) {
-  try {
-    function();
-    return kOk;
-  } catch (const std::invalid_argument&) {
-    return kWrongArguments;
-  } catch (const std::exception&) {
-    return kFailed;
-  }
-}
+using mindrcnn::Arguments;
+using mindrcnn::guarded;
 
 constexpr int kLevels = 4;
 // resolution, sampling ratio, aligned, strides, edges between levels
@@ -122,10 +64,6 @@ mindrcnn::PointSampleProblem point_sample_problem(const Arguments& arguments, in
 }
 
 }  // namespace
-
-#define MINDRCNN_KERNEL(name)                                                                                    \
-  extern "C" __attribute__((visibility("default"))) int name(int count, void** data, int* ranks, int64_t** shapes, \
-                                                             const char** dtypes, void*, void*)
 
 // Inputs: four features B,C,H,W; boxes B,S,4; valid B,S; settings. Output: B*S,C,resolution,resolution.
 MINDRCNN_KERNEL(roi_align_forward) {
