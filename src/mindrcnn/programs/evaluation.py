@@ -10,7 +10,7 @@ from mindrcnn.config import Config
 from mindrcnn.config_model import MaskScoringConfig
 from mindrcnn.data.image_io import read_image
 from mindrcnn.data.record import Dataset
-from mindrcnn.engine.ranks import Ranks, in_step
+from mindrcnn.engine.ranks import Ranks
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco_eval import evaluate
 from mindrcnn.evaluation.coco_gt import coco_annotations
@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 class SplitEvaluator:
     """Scores a detector, or a saved results list, on one split and writes what it finds into a folder.
 
-    ranks: processes that share the images of the split. Each scores the results of all, so that they agree without
-    waiting for one of them; the first alone writes.
+    ranks: processes that share the images of the split. Each scores the results of all, so that they agree; the first
+    alone writes.
     """
 
     def __init__(self, *, config: Config, dataset: Dataset, ranks: Ranks | None = None) -> None:
@@ -58,7 +58,6 @@ class SplitEvaluator:
         results = with_progress(
             predict_images(loader, predict, mask_thresh=self.config.eval.mask_thresh), total=len(records)
         )
-        results = in_step(results, rounds=len(self.dataset.records) // self.ranks.size, wait=self.ranks.wait)
         drawn = evenly_spaced(records, self.config.eval.pictures if self.ranks.first else 0)
         pictures = picture_names(record.path for record in drawn)
         entries: list[dict[str, Any]] = []

@@ -38,7 +38,7 @@ from mindrcnn.models.pretrained import load_backbone
 from mindrcnn.ops.sample_count import SampleCount, at_least_one
 from mindrcnn.programs.common import EXIT_OK
 from mindrcnn.programs.evaluation import SplitEvaluator, headline
-from mindrcnn.programs.job import build_recorder, gradient_reduction, join_job, open_log, sample_count
+from mindrcnn.programs.job import build_recorder, gradient_reduction, join_job, open_log, sample_count, together
 from mindrcnn.programs.resumed_run import begun_run, resumed_progress, take_up
 from mindrcnn.programs.trained_model import NumpyPredictor
 
@@ -85,7 +85,7 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
         reduce_gradients=gradient_reduction(ranks),
     )
     trainer = Trainer(
-        step=step,
+        step=together(step, ranks),
         loader=loader,
         feed=BatchFeed(
             noise_shapes=detector.noise_shapes, seed=config.train.seed, rank=ranks.rank, world_size=ranks.size
