@@ -1,7 +1,7 @@
 """Values exchanged between the processes of a job over connections of our own.
 
-MindSpore's collectives are for tensors, and on a CPU they fail when one process comes half a minute after another, as it
-may after an evaluation, a save or a compilation. Here a process waits as long as it takes, and learns at once when
+MindSpore's collectives are for tensors, and on a CPU they fail when one process comes half a minute after another, as
+it may after an evaluation, a save or a compilation. Here a process waits as long as it takes, and learns at once when
 another has ended.
 """
 
