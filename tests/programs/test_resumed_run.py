@@ -41,7 +41,7 @@ def test_another_number_of_processes_with_as_many_images_a_step(tiny: Path, batc
 
 def test_another_number_of_images_a_step(tiny: Path) -> None:
     checkpoint = checkpoint_of(config_of(tiny, 2), 2)
-    with pytest.raises(InputError, match="train.batch_size x processes: wanted 4, as the run began, got 8"):
+    with pytest.raises(InputError, match=r"train\.batch_size x processes: wanted 4, as the run began, got 8"):
         resumed_progress(checkpoint, config_of(tiny, 2), PLAN, 4)
-    with pytest.raises(InputError, match="train.batch_size: wanted 2, as the run began, got 4"):
+    with pytest.raises(InputError, match=r"train\.batch_size: wanted 2, as the run began, got 4"):
         resumed_progress(checkpoint_of(config_of(tiny, 2), 1), config_of(tiny, 4), PLAN, 1)
