@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mindrcnn.engine.ranks import Ranks, in_step
+from mindrcnn.engine.ranks import Ranks
 from mindrcnn.errors import InputError
 
 
@@ -27,10 +27,7 @@ class Group:
             self.barrier.wait()
             return gathered
 
-        def all_sum(values: tuple[float, ...]) -> tuple[float, ...]:
-            return tuple(map(sum, zip(*all_gather(values), strict=True)))
-
-        return Ranks(rank=rank, size=self.size, all_sum=all_sum, all_gather=all_gather)
+        return Ranks(rank=rank, size=self.size, all_gather=all_gather)
 
     def run(self, action: Callable[[Ranks], Any]) -> list[Any]:
         """What `action` returns on each rank."""
@@ -74,14 +71,3 @@ def test_all_ranks_see_what_is_wrong_with_the_first() -> None:
         return str(error.value)
 
     assert Group(2).run(refused) == ["on rank 0"] * 2
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 5, 7])
-def test_ranks_with_unequal_shares_wait_equally_often(count: int) -> None:
-    waits = []
-    for rank in range(2):
-        share = Ranks(rank=rank, size=2).share(range(count))
-        calls: list[None] = []
-        assert list(in_step(share, rounds=count // 2, wait=lambda calls=calls: calls.append(None))) == list(share)
-        waits.append(len(calls))
-    assert waits == [count // 2] * 2

@@ -56,6 +56,11 @@ class AccumulatingStep:
         """As of a Cell."""
         self.gradients.set_train(mode)
 
+    def compile(self, *batches: Sequence[Tensor]) -> None:
+        """As of a Cell: compiles for the shapes of these arguments what has not been compiled for them."""
+        for batch in batches:
+            self.gradients.compile(Tensor(self.loss_scale.scale, ms.float32), *batch)
+
     def __call__(self, *batches: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
         """(mean losses of the batches, norm of their mean gradient before clipping, 0 for a skipped step)."""
         scale = self.loss_scale.scale

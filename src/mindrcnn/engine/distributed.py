@@ -9,12 +9,12 @@ from functools import cache
 from typing import Any
 
 import mindspore as ms
-import numpy as np
-from mindspore import Tensor, mint, ops
+from mindspore import mint
 from mindspore.communication import get_group_size, get_rank, init
 
 from mindrcnn.engine.launch import MPI_VARIABLES, Launch, cluster_variables, read_launch
 from mindrcnn.engine.ranks import Ranks
+from mindrcnn.engine.rendezvous import open_rendezvous
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def connect() -> Ranks:
             f"{launch.launcher}: wanted rank {launch.rank} of {launch.size}, as the environment says, got rank {rank} "
             f"of {size}"
         )
-    return Ranks(rank=rank, size=size, all_sum=_all_sum, all_gather=_all_gather)
+    return Ranks(rank=rank, size=size, all_gather=open_rendezvous(rank, size, _share))
 
 
 def _start_scheduler(variables: dict[str, str]) -> None:
@@ -72,13 +72,8 @@ def _start_scheduler(variables: dict[str, str]) -> None:
     )
 
 
-def _all_sum(values: tuple[float, ...]) -> tuple[float, ...]:
-    total = ops.AllReduce()(Tensor(np.asarray(values, np.float32)))
-    return tuple(float(value) for value in total.asnumpy())
-
-
-def _all_gather(value: Any) -> list[Any]:
+def _share(value: Any) -> list[Any]:
     gathered: list[Any] = [None] * get_group_size()
-    # As bytes: MindSpore 2.8 takes no arrays here, and asks of others that they can be compared.
+    # As bytes: MindSpore 2.8 asks of what it gathers that it can be compared.
     mint.distributed.all_gather_object(gathered, pickle.dumps(value))
     return [pickle.loads(part) for part in gathered]

@@ -13,7 +13,7 @@ from mindspore import Tensor
 from mindrcnn.engine.early_stop import EarlyStop
 from mindrcnn.engine.ranks import Ranks
 from mindrcnn.engine.recorder import StepResult
-from mindrcnn.engine.signals import STOPPING, StopSignals
+from mindrcnn.engine.signals import StopSignals
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -172,10 +172,7 @@ class Trainer:
 
     def _agreed(self, received: signal.Signals | None) -> signal.Signals | None:
         """The signal that this rank or else another has received: all stop after the same step."""
-        if self.ranks.size == 1:
-            return received
-        counts = self.ranks.all_sum(tuple(float(received == number) for number in STOPPING))
-        return next((number for number, count in zip(STOPPING, counts, strict=True) if count > 0), None)
+        return next((number for number in self.ranks.all_gather(received) if number is not None), None)
 
     def _check_finite(self, batch: Any, losses: tuple[float, ...], grad_norm: float) -> None:
         """The gradient norm counts too: with it not finite the weights no longer are, whatever this step's losses."""

@@ -9,7 +9,7 @@ from mindrcnn.build import build_eval_loader
 from mindrcnn.config import Config
 from mindrcnn.config_model import MaskScoringConfig
 from mindrcnn.data.record import Dataset
-from mindrcnn.engine.ranks import Ranks, in_step
+from mindrcnn.engine.ranks import Ranks
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco_eval import evaluate
 from mindrcnn.evaluation.coco_gt import coco_annotations
@@ -31,8 +31,8 @@ PICTURES = "pictures"  # their folder among what an evaluation writes
 class SplitEvaluator:
     """Scores a detector, or a saved results list, on one split and writes what it finds into a folder.
 
-    ranks: processes that share the images of the split. Each scores the results of all, so that they agree without
-    waiting for one of them; the first alone writes.
+    ranks: processes that share the images of the split. Each scores the results of all, so that they agree; the first
+    alone writes.
     """
 
     def __init__(self, *, config: Config, dataset: Dataset, ranks: Ranks | None = None) -> None:
@@ -65,7 +65,6 @@ class SplitEvaluator:
         results = with_progress(
             predict_images(loader, predict, mask_thresh=self.config.eval.mask_thresh), total=len(records)
         )
-        results = in_step(results, rounds=len(self.dataset.records) // self.ranks.size, wait=self.ranks.wait)
         entries: list[dict[str, Any]] = []
         for result in results:
             record = result.record

@@ -3,15 +3,19 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import mindspore as ms
 from mindspore import Tensor
 
 from mindrcnn.config import DeviceConfig
+from mindrcnn.engine.accumulation import AccumulatingStep
 from mindrcnn.engine.averaging import AverageGradients, GlobalSampleCount
 from mindrcnn.engine.distributed import connect
 from mindrcnn.engine.logging_setup import setup_logging
 from mindrcnn.engine.ranks import Ranks
-from mindrcnn.engine.train_step import unchanged
+from mindrcnn.engine.train_step import TrainStep, unchanged
+from mindrcnn.engine.trainer import StepFunction
 from mindrcnn.ops.sample_count import SampleCount, at_least_one
 from mindrcnn.programs.common import set_device
 
@@ -43,3 +47,20 @@ def sample_count(ranks: Ranks) -> SampleCount:
 def gradient_reduction(ranks: Ranks) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
     """What becomes of a process's gradients before the update."""
     return unchanged if ranks.size == 1 else AverageGradients(size=ranks.size)
+
+
+def together(step: TrainStep | AccumulatingStep, ranks: Ranks) -> StepFunction:
+    """The step, which all processes begin at once, after each has compiled it for the shapes of the batch.
+
+    On a CPU, MindSpore's collectives inside it would fail where one process compiled half a minute longer than another.
+    """
+    if ranks.size == 1:
+        return step
+
+    def run(*batch: Any) -> tuple[tuple[Tensor, ...], Tensor]:
+        if ms.get_context("mode") == ms.GRAPH_MODE:
+            step.compile(*batch)  # does nothing for shapes that it has been compiled for
+        ranks.wait()
+        return step(*batch)
+
+    return run

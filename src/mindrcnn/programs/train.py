@@ -36,7 +36,7 @@ from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.programs.common import EXIT_OK
 from mindrcnn.programs.evaluation import SplitEvaluator, headline
 from mindrcnn.programs.initial_weights import build_initialised_detector
-from mindrcnn.programs.job import gradient_reduction, join_job, open_log, sample_count
+from mindrcnn.programs.job import gradient_reduction, join_job, open_log, sample_count, together
 from mindrcnn.programs.resumed_run import begun_run, resumed_progress, take_up
 from mindrcnn.programs.run_checkpoints import RunCheckpoints, best_metric
 from mindrcnn.programs.trained_model import NumpyPredictor
@@ -128,7 +128,7 @@ def build_trainer(training: Training, recorder: Record) -> Trainer:
     metric = best_metric(config)
     evaluations = MetricsLog(folder / METRICS).evaluations(metric)
     return Trainer(
-        step=step,
+        step=together(step, ranks),
         loader=step_loader,
         feed=step_feed,
         plan=training.plan,
