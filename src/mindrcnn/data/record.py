@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -122,7 +122,7 @@ def training_records(dataset: Dataset, *, keep_empty_images: bool) -> Sequence[R
 
 
 def clip_boxes(
-    boxes: npt.NDArray[np.float64], sizes: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float64], sizes: npt.NDArray[np.integer[Any]]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """xyxy (N, 4) clipped to their images' (h, w) (N, 2), float32, and (N,) whether anything of them is left."""
     limits = sizes[:, [1, 0, 1, 0]].astype(np.float64)

@@ -22,7 +22,7 @@ def examine_boxes(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Boxes (m, 4) xyxy of images of `sizes` (m, 2) -> clipped, and whether (m,) they have area; `name_of` says which
     object is at a place."""
-    clipped, usable = clip_boxes(boxes, sizes.astype(np.int64))
+    clipped, usable = clip_boxes(boxes, sizes)
     height, width = sizes.T
     overshoot = np.maximum(-boxes[:, :2].min(axis=1), np.maximum(boxes[:, 2] - width, boxes[:, 3] - height))
     outside = np.flatnonzero(usable & (overshoot > OVERSHOOT))

@@ -30,7 +30,7 @@ def examine_txt(
     labels: list[int] = []
     for number, line in read_lines(annotations):
         try:
-            _, name, row_boxes, row_labels = parse_row(annotations, number, line, class_labels)
+            name, row_boxes, row_labels = parse_row(annotations, number, line, class_labels)
         except InputError as error:
             findings.add(Kind.MALFORMED, str(error).removeprefix(f"{annotations}, "))
             continue

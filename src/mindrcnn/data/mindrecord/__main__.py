@@ -16,6 +16,8 @@ from pathlib import Path
 from mindrcnn.data.mindrecord.convert import Source, convert
 from mindrcnn.errors import InputError
 
+EXIT_INTERRUPTED = 130  # as a shell reports SIGINT
+
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
@@ -55,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; the same command goes on with the shards that are missing\n")
+        return EXIT_INTERRUPTED
     manifest = outcome.manifest
     size = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
     sys.stdout.write(

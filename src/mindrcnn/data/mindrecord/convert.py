@@ -10,6 +10,7 @@ import itertools
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -181,6 +182,7 @@ _process: dict[str, Any] = {}  # what _start_process leaves for _write_in_proces
 
 
 def _start_process(source: Source, key: str, counter: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to report
     _process.update(dataset=source.read(), images=source.images, key=key, counter=counter)
 
 
