@@ -18,6 +18,7 @@ from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.evaluation.mask_calibration import calibrate, summary_line, without_iou_scores, write_calibration
 from mindrcnn.evaluation.metrics import IouType, Metrics
+from mindrcnn.evaluation.pipeline import behind
 from mindrcnn.evaluation.predict import ImageResult, Predict, predict_images, with_progress
 from mindrcnn.evaluation.report import write_metrics
 from mindrcnn.evaluation.results import result_entries
@@ -50,12 +51,14 @@ class SplitEvaluator:
             predict_images(loader, predict, mask_thresh=self.config.eval.mask_thresh), total=len(records)
         )
         pictures = picture_names(record.path for record in evenly_spaced(records, self.config.eval.pictures))
-        entries: list[dict[str, Any]] = []
-        for result in results:
+
+        def finish(result: ImageResult) -> list[dict[str, Any]]:
             record = result.record
-            entries += result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
             if record.path in pictures:
                 self.draw(result, folder / "pictures" / pictures[record.path])
+            return result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
+
+        entries = [entry for found in behind(finish, results) for entry in found]
         write_json(folder / "results.json", entries)
         return self.score(entries, folder)
 
