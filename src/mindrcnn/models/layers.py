@@ -104,7 +104,7 @@ class ConvNorm(nn.Cell):
         if self.plain_1x1:
             weight, scale, shift = self.folded()
             return conv1x1_add_relu(x, weight, shift, summand, scale=scale)
-        return ops.relu(self(x) + summand)
+        return ops.relu(self.construct(x) + summand)
 
     def folded(self) -> tuple[Tensor, Tensor, Tensor]:
         """Weight, scale and shift of a frozen layer. Where the scale trains, the weight carries it."""

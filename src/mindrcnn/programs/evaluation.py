@@ -18,6 +18,7 @@ from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.evaluation.mask_calibration import calibrate, summary_line, without_iou_scores, write_calibration
 from mindrcnn.evaluation.metrics import IouType, Metrics
+from mindrcnn.evaluation.pipeline import behind
 from mindrcnn.evaluation.predict import ImageResult, Predict, predict_images, with_progress
 from mindrcnn.evaluation.report import write_metrics
 from mindrcnn.evaluation.results import result_entries
@@ -65,13 +66,14 @@ class SplitEvaluator:
         results = with_progress(
             predict_images(loader, predict, mask_thresh=self.config.eval.mask_thresh), total=len(records)
         )
-        entries: list[dict[str, Any]] = []
-        for result in results:
+
+        def finish(result: ImageResult) -> list[dict[str, Any]]:
             record = result.record
-            entries += result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
             if record.path in self.drawn:
                 self.draw(result, folder / PICTURES / self.drawn[record.path])
-        entries = self.ranks.merge(entries)
+            return result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
+
+        entries = self.ranks.merge([entry for found in behind(finish, results) for entry in found])
         if self.ranks.first:
             write_json(folder / "results.json", entries)
         return self.score(entries, folder)
