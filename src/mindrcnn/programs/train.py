@@ -88,9 +88,8 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
         logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
         take_up(folder, config, progress.step)
     step = build_step(config.train, TrainingLosses(detector=detector), state)
-    step_loader, step_feed = build_flow(
-        config.train, loader, BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed)
-    )
+    feed = BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed)
+    step_loader, step_feed = build_flow(config.train, loader, feed)
     checkpoints = RunCheckpoints(config=config, dataset=dataset, plan=plan, state=state, folder=folder)
     evaluations = MetricsLog(folder / METRICS).evaluations(best_metric(config))
     trainer = Trainer(
