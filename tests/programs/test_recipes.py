@@ -92,9 +92,24 @@ def differences(ours: Checkpoint, theirs: Checkpoint) -> list[str]:
     return found
 
 
+def test_a_resumed_run_knows_the_evaluation_after_its_checkpoint(
+    call: Call, tiny: Path, stand_in: Any, every_class_once: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "NumpyPredictor", every_class_once)
+    assert call(lambda: train(tiny, COMMON)).status == 0
+    wanted = load_checkpoint(RUN / "last.ckpt").info
+    assert wanted.metrics
+    (RUN / "last.ckpt").unlink()  # previous.ckpt is of the first epoch's end, before its evaluation
+    assert "resumed after step 3 of 6" in call(lambda: train(tiny, COMMON, resume=True)).stderr
+    assert load_checkpoint(RUN / "last.ckpt").info == wanted
+
+
 @pytest.mark.slow
-def test_two_runs_and_a_resumed_one_are_bit_equal(call: Call, tiny: Path) -> None:
+def test_two_runs_and_a_resumed_one_are_bit_equal(
+    call: Call, tiny: Path, every_class_once: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With all recipes on. The third run goes on after the first of two epochs, from the checkpoint of then."""
+    monkeypatch.setattr(training, "NumpyPredictor", every_class_once)
     overrides = [*COMMON, *EVERYTHING]
     for name in ("first", "second"):
         assert call(lambda name=name: train(tiny, overrides, Path(name))).status == 0
@@ -107,4 +122,4 @@ def test_two_runs_and_a_resumed_one_are_bit_equal(call: Call, tiny: Path) -> Non
     assert wanted.info.loss_scale["scale"] == 4096
     assert wanted.info.metrics
     for name in ("second", "third"):
-        assert differences(load_checkpoint(Path(name, "last.ckpt")), wanted) == []
+        assert differences(load_checkpoint(Path(name, "last.ckpt")), wanted) == [], name

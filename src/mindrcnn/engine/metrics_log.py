@@ -41,6 +41,12 @@ class MetricsLog:
         values = [row["metrics"][metric] for row in read_rows(self.path) if row["kind"] == "eval"]
         return [-math.inf if value is None else value for value in values]
 
+    def last_evaluation(self, step: int) -> dict[str, float]:
+        """Metrics of the last evaluation up to `step`, NaN for null; empty without one."""
+        rows = [row for row in read_rows(self.path) if row["kind"] == "eval" and row["step"] <= step]
+        metrics = rows[-1]["metrics"] if rows else {}
+        return {name: math.nan if value is None else value for name, value in metrics.items()}
+
     def has_evaluation(self, step: int) -> bool:
         """Whether the evaluation after `step` steps is among the rows."""
         return any(row["kind"] == "eval" and row["step"] == step for row in read_rows(self.path))
