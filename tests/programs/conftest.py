@@ -146,7 +146,7 @@ class StandInStep:
 
     actions: ClassVar[dict[int, Callable[[], object]]] = {}
 
-    def __init__(self, train: TrainConfig, losses: nn.Cell, state: TrainingState, *settings: object) -> None:
+    def __init__(self, train: TrainConfig, losses: nn.Cell, state: TrainingState, **settings: object) -> None:
         self.losses = len(losses.detector.loss_names)
         self.steps = 0
 
