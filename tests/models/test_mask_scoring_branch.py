@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from mindrcnn.models.mask_branch import MaskBranch, MaskHead
+from mindrcnn.models.mask_branch import MaskBranch, MaskHead, own_class
 from mindrcnn.models.mask_scoring_branch import MaskIoUHead, MaskScoringBranch
 from mindrcnn.models.roi_pooling import RoiPooler
 
@@ -89,8 +89,8 @@ class PreparedLogits(nn.Cell):
         super().__init__()
         self.logits = ms.Parameter(logits, name="logits")
 
-    def construct(self, rows: Tensor) -> Tensor:
-        return ms.ops.gather(self.logits, rows, 0)
+    def construct(self, rows: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
+        return own_class(ms.ops.gather(self.logits, rows, 0), labels)
 
 
 class PreparedIous(nn.Cell):
