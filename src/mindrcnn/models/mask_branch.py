@@ -12,6 +12,7 @@ from mindrcnn.models.roi_pooling import RoiPooler
 from mindrcnn.ops.conv import conv1x1, conv3x3
 from mindrcnn.ops.losses import bce_with_logits
 from mindrcnn.ops.mask_targets import crop_masks
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
 
 Samples = tuple[Tensor, Tensor, Tensor, Tensor]
 GroundTruth = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -69,12 +70,21 @@ class MaskBranch(nn.Cell):
 
     loss_names = ("loss_mask",)
 
-    def __init__(self, *, pooler: RoiPooler, head: MaskHead, max_positives: int, weight: float) -> None:
+    def __init__(
+        self,
+        *,
+        pooler: RoiPooler,
+        head: MaskHead,
+        max_positives: int,
+        weight: float,
+        sample_count: SampleCount = at_least_one,
+    ) -> None:
         super().__init__()
         self.pooler = pooler
         self.head = head
         self.max_positives = max_positives
         self.weight = weight
+        self.sample_count = sample_count
 
     def noise_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
         """None: these losses are not random."""
@@ -108,7 +118,7 @@ class MaskBranch(nn.Cell):
         """Mean over the samples with a label, times `weight`; logits and targets B*S,M,M; labels B,S."""
         positive = (labels > 0).astype(ms.float32).reshape(-1)
         errors = bce_with_logits(logits, targets).mean(axis=(1, 2))
-        return (errors * positive).sum() * (self.weight / ops.clamp(positive.sum(), 1.0))
+        return (errors * positive).sum() * (self.weight / self.sample_count(positive.sum()))
 
     def predict(
         self, features: tuple[Tensor, ...], detections: tuple[Tensor, Tensor, Tensor, Tensor]

@@ -38,6 +38,10 @@ class Arguments {
   uint8_t* bools(int index, std::initializer_list<int64_t> shape) const {
     return static_cast<uint8_t*>(checked(index, shape, "bool"));
   }
+  uint8_t* bytes(int index, std::initializer_list<int64_t> shape) const {
+    return static_cast<uint8_t*>(checked(index, shape, "uint8"));
+  }
+  bool has_floats(int index) const { return std::strcmp(dtypes_[index], "float32") == 0; }
 
  private:
   void* checked(int index, std::initializer_list<int64_t> expected, const char* dtype) const {

@@ -7,7 +7,7 @@ import mindspore as ms
 from mindspore import Tensor, ops
 from mindspore.ops.operations import _grad_ops
 
-from mindrcnn.native.switch import library
+from mindrcnn.native.library import library
 
 # Channels come in multiples of these: kChannelStep of conv3x3.h, kInStep and kOutStep of conv1x1.h.
 CHANNEL_STEPS_3X3 = (32, 32)
