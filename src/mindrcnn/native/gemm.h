@@ -9,8 +9,10 @@ namespace mindrcnn {
 
 #ifdef __AVX512F__
 constexpr int kLanes = 16;
-#else
+#elif defined(__AVX__)
 constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
 #endif
 
 typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
