@@ -19,8 +19,8 @@ from mindrcnn.programs.launch_commands import Command, Job
 from mindrcnn.programs.workers import Gone, Workers
 
 POLL = 0.2  # seconds; msrun asks for its workers' status every second, which then cannot be read any more
-# Seconds in which the rest of a job may end by itself: after a rank has failed; after all ranks have ended; after one has
-# ended well, as MindSpore takes its time to shut down on a busy machine.
+# Seconds in which the rest of a job may end by itself: after a rank has failed; after all ranks have ended; after one
+# has ended well, as MindSpore takes its time to shut down on a busy machine.
 FAILURE_GRACE, END_GRACE, LEAVE_GRACE = 5.0, 30.0, 600.0
 STOP_GRACE = 300.0  # seconds to finish the step and save after a signal
 LOG_TAIL = 20  # lines of a log in a message
