@@ -1,4 +1,4 @@
-"""From configuration to objects: with build_masks.py the only place where the two meet."""
+"""From configuration to objects: with build_masks.py and build_training.py the only place where the two meet."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +20,10 @@ from mindrcnn.data.batch import InputFormat, ObjectFormat
 from mindrcnn.data.coco import read_coco
 from mindrcnn.data.layout import find_split
 from mindrcnn.data.loader import EvalLoader, TrainLoader
+from mindrcnn.data.mindrecord.reader import read_mindrecord
 from mindrcnn.data.record import Dataset, Record, training_records
 from mindrcnn.data.txt_list import read_txt
 from mindrcnn.engine import schedule as rates
-from mindrcnn.engine.optimizer import build_sgd
-from mindrcnn.engine.param_groups import trainable
 from mindrcnn.engine.trainer import Plan
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
@@ -143,6 +142,8 @@ def build_dataset(data: DataConfig, split: SplitConfig, key: str) -> Dataset:
         raise InputError("data.root: wanted the folder of the data set, got nothing")
     if not (split.name or split.annotations):
         raise InputError(f"{key}: wanted a split name or an annotation file, got neither")
+    if split.format == "mindrecord":
+        return read_mindrecord(folder=Path(data.root) / split.annotations, classes=data.classes)
     files = find_split(root=Path(data.root), name=split.name, annotations=split.annotations, images=split.images)
     if split.format == "txt":
         return read_txt(annotations=files.annotations, images=files.images, classes=data.classes)
@@ -210,8 +211,13 @@ def build_eval_loader(config: Config, records: Sequence[Record]) -> EvalLoader:
 # ------------------------------------------------------------------------------------------------------------- training
 
 
-def build_plan(train: TrainConfig, steps_per_epoch: int) -> Plan:
-    """Length of the training and its events."""
+def build_plan(train: TrainConfig, batches_per_epoch: int) -> Plan:
+    """Length of the training and its events. InputError where an epoch has too few batches for one step."""
+    steps_per_epoch = batches_per_epoch // train.accumulate
+    if steps_per_epoch == 0:
+        raise InputError(
+            f"train.accumulate: wanted at most the {batches_per_epoch} batches of an epoch, got {train.accumulate}"
+        )
     return Plan(
         total_steps=rates.in_steps(train.schedule.length, unit=train.schedule.unit, steps_per_epoch=steps_per_epoch),
         steps_per_epoch=steps_per_epoch,
@@ -220,13 +226,18 @@ def build_plan(train: TrainConfig, steps_per_epoch: int) -> Plan:
     )
 
 
+def global_batch(train: TrainConfig, *, world_size: int = 1) -> int:
+    """Images of one step of the optimizer, of all processes together."""
+    return train.batch_size * train.accumulate * world_size
+
+
 def peak_learning_rate(train: TrainConfig, *, world_size: int = 1) -> float:
-    """The rate after warm-up: base_lr, scaled to the batch of all processes where the switch says so."""
+    """The rate after warm-up: base_lr, scaled to the global batch where the switch says so."""
     schedule = train.schedule
     if not schedule.scale_lr:
         return schedule.base_lr
-    global_batch = train.batch_size * world_size
-    return rates.scale_lr(schedule.base_lr, global_batch=global_batch, reference_batch=schedule.reference_batch)
+    images = global_batch(train, world_size=world_size)
+    return rates.scale_lr(schedule.base_lr, global_batch=images, reference_batch=schedule.reference_batch)
 
 
 def build_learning_rates(train: TrainConfig, plan: Plan, *, world_size: int = 1) -> np.ndarray:
@@ -249,16 +260,3 @@ def _milestone_steps(schedule: ScheduleConfig, steps_per_epoch: int) -> list[int
         rates.in_steps(milestone, unit=schedule.unit, steps_per_epoch=steps_per_epoch)
         for milestone in schedule.milestones
     ]
-
-
-def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarray) -> nn.Optimizer:
-    """SGD over the parameters that train."""
-    optimizer = train.optimizer
-    return build_sgd(
-        parameters=trainable(detector),
-        learning_rates=learning_rates,
-        momentum=optimizer.momentum,
-        nesterov=optimizer.nesterov,
-        weight_decay=optimizer.weight_decay,
-        decay_norm_and_bias=optimizer.decay_norm_and_bias,
-    )

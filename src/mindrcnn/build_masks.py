@@ -9,15 +9,13 @@ from mindrcnn.models.mask_branch import MaskBranch, MaskHead
 from mindrcnn.models.mask_scoring_branch import MaskIoUHead, MaskScoringBranch
 from mindrcnn.models.point_rend_branch import PointRendBranch, TrainingPoints
 from mindrcnn.models.point_rend_heads import CoarseHead, PointHead
-from mindrcnn.models.roi_pooling import AdaptiveRoiPooler, RoiPooler
+from mindrcnn.models.roi_pooling import RoiPooler
 from mindrcnn.models.row_choice import all_rows, valid_rows
 from mindrcnn.ops.sample_count import SampleCount
 
 
-def build_pooler(config: RoiAlignConfig, resolution: int) -> nn.Cell:
+def build_pooler(config: RoiAlignConfig, resolution: int) -> RoiPooler:
     """ROIAlign of one output size."""
-    if config.sampling_ratio == 0:
-        return AdaptiveRoiPooler(resolution=resolution, aligned=config.aligned)
     return RoiPooler(resolution=resolution, sampling_ratio=config.sampling_ratio, aligned=config.aligned)
 
 

@@ -61,10 +61,10 @@ def test_gradients_are_averaged(mode: str) -> None:
 def test_moving_statistics_become_the_same() -> None:
     network = nn.SequentialCell(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.BatchNorm2d(3))
     network[1].moving_mean.set_data(Tensor(np.array([1, 2], np.float32)))
-    average_statistics(network, Ranks(size=2, all_gather=lambda values: [values, (1.0,) * len(values)]))
+    average_statistics(network, None, Ranks(size=2, all_gather=lambda values: [values, (1.0,) * len(values)]))
     np.testing.assert_array_equal(network[1].moving_mean.asnumpy(), [1, 1.5])
     np.testing.assert_array_equal(network[1].moving_variance.asnumpy(), [1, 1])
     np.testing.assert_array_equal(network[2].moving_mean.asnumpy(), [0.5] * 3)
     before = network[1].moving_mean.asnumpy()
-    average_statistics(network, Ranks())
+    average_statistics(network, None, Ranks())
     np.testing.assert_array_equal(network[1].moving_mean.asnumpy(), before)

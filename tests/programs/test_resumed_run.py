@@ -30,7 +30,7 @@ def checkpoint_of(config: Config, world_size: int) -> Checkpoint:
         steps_per_epoch=3,
         world_size=world_size,
     )
-    return Checkpoint(path=Path("last.ckpt"), parameters={}, optimizer={}, info=info)
+    return Checkpoint(path=Path("last.ckpt"), parameters={}, trained={}, optimizer={}, info=info)
 
 
 @pytest.mark.parametrize(("batch_size", "world_size"), [(4, 1), (2, 2), (1, 4)])

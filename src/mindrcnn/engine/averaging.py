@@ -3,6 +3,7 @@
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from mindrcnn.engine.average import ParameterAverage
 from mindrcnn.engine.ranks import Ranks
 
 _averaged = ops.MultitypeFuncGraph("averaged")
@@ -48,8 +49,8 @@ class GlobalSampleCount(nn.Cell):
         return ops.stop_gradient(ops.clamp(total, 1.0) * self.share)
 
 
-def average_statistics(network: nn.Cell, ranks: Ranks) -> None:
-    """Gives the batch norms of all processes the means of their moving statistics.
+def average_statistics(network: nn.Cell, average: ParameterAverage | None, ranks: Ranks) -> None:
+    """Gives the batch norms of all processes the means of their moving statistics, and of the averages of these.
 
     Each process normalises by the statistics of its own images, so these differ while all that trains is the same.
     """
@@ -57,6 +58,9 @@ def average_statistics(network: nn.Cell, ranks: Ranks) -> None:
         return
     norms = [cell for _, cell in network.cells_and_names() if isinstance(cell, nn.BatchNorm2d)]
     statistics = [parameter for norm in norms for parameter in (norm.moving_mean, norm.moving_variance)]
+    if average is not None:
+        averages = average.by_name()
+        statistics += [averages[parameter.name] for parameter in statistics]
     values = [parameter.asnumpy() for parameter in statistics]
     if not values:
         return

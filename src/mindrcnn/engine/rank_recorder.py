@@ -17,6 +17,12 @@ class RankRecorder:
         self._log = MetricsLog(folder / METRICS)
         self._log_every = log_every
 
+    def __enter__(self) -> "RankRecorder":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing is open."""
+
     def step(self, result: StepResult) -> None:
         """A line every `log_every` steps: where a process waits for its data shows here only."""
         if result.step % self._log_every == 0:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from mindspore import Tensor
 
+from mindrcnn.engine.early_stop import EarlyStop
 from mindrcnn.engine.ranks import Ranks
 from mindrcnn.engine.recorder import StepResult
 from mindrcnn.engine.signals import StopSignals
@@ -47,8 +48,11 @@ class Loader(Protocol):
 
 
 class Record(Protocol):
-    """Where a training is told: recorder.py on the first of several processes, rank_recorder.py on the others."""
+    """Where a training is told: recorder.py on the first of several processes, rank_recorder.py on the others. A `with`
+    block around the training closes it."""
 
+    def __enter__(self) -> Any: ...
+    def __exit__(self, *error: Any) -> None: ...
     def step(self, result: StepResult) -> None: ...
     def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None: ...
     def curves(self) -> None: ...
@@ -59,15 +63,17 @@ StepFunction = Callable[..., tuple[tuple[Tensor, ...], Tensor]]  # TrainStep's c
 Feed = Callable[[Any, int], tuple[Tensor, ...]]  # (batch, step) -> the step's arguments
 Evaluate = Callable[[int], Mapping[str, float]]  # completed epochs -> metrics
 Save = Callable[[Literal["last", "best"], Progress], None]
+Keep = Callable[[Progress], None]  # told of each evaluation
 
 
 class Trainer:
     """Runs a plan: steps, reports, evaluations, checkpoints.
 
-    step: a TrainStep. loss_names: names of its losses. evaluate: None where there is nothing to evaluate on.
-    best_metric: the metric, larger is better, that decides when `best` is saved. progress, best: how far the training
-    that is resumed came, and the best metric of its evaluations. ranks: the processes that train together: they record
-    the means of their losses, stop after the same step, and decide alike.
+    step: a TrainStep, or an AccumulatingStep with a feed of groups. loss_names: names of its losses. evaluate: None
+    where there is nothing to evaluate on. best_metric: the metric, larger is better, that decides when `best` is saved.
+    progress, best: how far the training that is resumed came, and the best metric of its evaluations. early_stop: may
+    end the training after an evaluation. keep: told of each evaluation, to keep more than one best checkpoint. ranks:
+    the processes that train together: they record the means of their losses, stop after the same step, decide alike.
     """
 
     def __init__(
@@ -84,6 +90,8 @@ class Trainer:
         best_metric: str,
         progress: Progress | None = None,
         best: float = -math.inf,
+        early_stop: EarlyStop | None = None,
+        keep: Keep | None = None,
         ranks: Ranks | None = None,
     ) -> None:
         self.step = step
@@ -97,6 +105,8 @@ class Trainer:
         self.best_metric = best_metric
         self.progress = progress or Progress()
         self.best = best
+        self.early_stop = early_stop or EarlyStop(patience=0)
+        self.keep = keep
         self.ranks = ranks or Ranks()
 
     def run(self) -> Progress:
@@ -107,9 +117,11 @@ class Trainer:
         """
         with StopSignals() as signals:
             self._missed_evaluation(signals)
-            while self.progress.step < self.plan.total_steps:
+            while not self._ended() and not self.early_stop.due:
                 self._epoch(signals)
                 self._end_of_epoch(signals)
+        if not self._ended():
+            logger.info("ended early: %d evaluations without a better %s", self.early_stop.stale, self.best_metric)
         return self.progress
 
     def _missed_evaluation(self, signals: StopSignals) -> None:
@@ -198,9 +210,13 @@ class Trainer:
         epoch, step = self.progress.epoch, self.progress.step
         metrics = self.evaluate(epoch)
         self.progress = Progress(epoch, step, metrics)
-        if metrics[self.best_metric] > self.best:
+        better = metrics[self.best_metric] > self.best
+        if better:
             self.best = metrics[self.best_metric]
             logger.info("epoch %d: %s %.4f is the best so far", epoch, self.best_metric, self.best)
             self.save("best", self.progress)
+        if self.keep is not None:
+            self.keep(self.progress)
+        self.early_stop.evaluated(better=better)
         # Last: a resumed training takes the row as a sign that all of this was done.
         self.recorder.evaluation(epoch=epoch, step=step, metrics=metrics)

@@ -50,5 +50,7 @@ def set_device(device: DeviceConfig, seed: int) -> None:
         raise InputError(
             f"device: wanted an available MindSpore device, got {device.target} {device_id}: {reason}"
         ) from error
+    if device.deterministic and device.target != "CPU":  # a CPU's operators are, and know no such switch
+        ms.set_deterministic(True)
     ms.set_context(mode=ms.GRAPH_MODE if device.mode == "graph" else ms.PYNATIVE_MODE)
     ms.set_seed(seed + 1)  # MindSpore takes no 0 everywhere

@@ -8,7 +8,6 @@ from typing import Any
 from mindrcnn.build import build_eval_loader
 from mindrcnn.config import Config
 from mindrcnn.config_model import MaskScoringConfig
-from mindrcnn.data.image_io import read_image
 from mindrcnn.data.record import Dataset
 from mindrcnn.engine.ranks import Ranks
 from mindrcnn.errors import InputError
@@ -19,12 +18,15 @@ from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.evaluation.mask_calibration import calibrate, summary_line, without_iou_scores, write_calibration
 from mindrcnn.evaluation.metrics import IouType, Metrics
+from mindrcnn.evaluation.pipeline import behind
 from mindrcnn.evaluation.predict import ImageResult, Predict, predict_images, with_progress
 from mindrcnn.evaluation.report import write_metrics
 from mindrcnn.evaluation.results import result_entries
 from mindrcnn.programs.pictures import picture_names, write_picture
 
 logger = logging.getLogger(__name__)
+
+PICTURES = "pictures"  # their folder among what an evaluation writes
 
 
 class SplitEvaluator:
@@ -45,8 +47,14 @@ class SplitEvaluator:
         if config.eval.boundary:
             self.iou_types += ("boundary",)
         self.truth = ground_truth(config, dataset)
+        drawn = evenly_spaced(self.ranks.share(dataset.records), config.eval.pictures if self.ranks.first else 0)
+        self.drawn = picture_names(record.path for record in drawn)
         if has_masks:
             require_true_masks(self.truth, dataset)
+
+    def pictures(self, folder: Path) -> list[Path]:
+        """The pictures that `run` draws for that folder."""
+        return [folder / PICTURES / name for name in self.drawn.values()]
 
     def run(self, predict: Predict, folder: Path) -> list[Metrics]:
         """Predicts every image; writes results.json, metrics.json and pictures/ into `folder`.
@@ -58,15 +66,14 @@ class SplitEvaluator:
         results = with_progress(
             predict_images(loader, predict, mask_thresh=self.config.eval.mask_thresh), total=len(records)
         )
-        drawn = evenly_spaced(records, self.config.eval.pictures if self.ranks.first else 0)
-        pictures = picture_names(record.path for record in drawn)
-        entries: list[dict[str, Any]] = []
-        for result in results:
+
+        def finish(result: ImageResult) -> list[dict[str, Any]]:
             record = result.record
-            entries += result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
-            if record.path in pictures:
-                self.draw(result, folder / "pictures" / pictures[record.path])
-        entries = self.ranks.merge(entries)
+            if record.path in self.drawn:
+                self.draw(result, folder / PICTURES / self.drawn[record.path])
+            return result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
+
+        entries = self.ranks.merge([entry for found in behind(finish, results) for entry in found])
         if self.ranks.first:
             write_json(folder / "results.json", entries)
         return self.score(entries, folder)
@@ -98,7 +105,7 @@ class SplitEvaluator:
 
     def draw(self, result: ImageResult, path: Path) -> None:
         """Ground truth beside prediction, as one picture."""
-        image = read_image(result.record.path, annotated_size=result.record.size)
+        image = result.record.image()
         predictions = predicted_objects(result, score_thresh=self.config.eval.picture_score)
         picture = draw_pair(image, true_objects(result.record), predictions, self.dataset.classes)
         write_picture(path, picture)

@@ -3,20 +3,19 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
-import numpy as np
 from mindspore import Tensor
 
-from mindrcnn.config import Config, DeviceConfig
+from mindrcnn.config import DeviceConfig
+from mindrcnn.engine.accumulation import AccumulatingStep
 from mindrcnn.engine.averaging import AverageGradients, GlobalSampleCount
 from mindrcnn.engine.distributed import connect
 from mindrcnn.engine.logging_setup import setup_logging
-from mindrcnn.engine.rank_recorder import RankRecorder
 from mindrcnn.engine.ranks import Ranks
-from mindrcnn.engine.recorder import Recorder
 from mindrcnn.engine.train_step import TrainStep, unchanged
-from mindrcnn.engine.trainer import Plan, Record, StepFunction
+from mindrcnn.engine.trainer import StepFunction
 from mindrcnn.ops.sample_count import SampleCount, at_least_one
 from mindrcnn.programs.common import set_device
 
@@ -50,7 +49,7 @@ def gradient_reduction(ranks: Ranks) -> Callable[[tuple[Tensor, ...]], tuple[Ten
     return unchanged if ranks.size == 1 else AverageGradients(size=ranks.size)
 
 
-def together(step: TrainStep, ranks: Ranks) -> StepFunction:
+def together(step: TrainStep | AccumulatingStep, ranks: Ranks) -> StepFunction:
     """The step, which all processes begin at once, after each has compiled it for the shapes of the batch.
 
     On a CPU, MindSpore's collectives inside it would fail where one process compiled half a minute longer than another.
@@ -58,30 +57,10 @@ def together(step: TrainStep, ranks: Ranks) -> StepFunction:
     if ranks.size == 1:
         return step
 
-    def run(*batch: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    def run(*batch: Any) -> tuple[tuple[Tensor, ...], Tensor]:
         if ms.get_context("mode") == ms.GRAPH_MODE:
             step.compile(*batch)  # does nothing for shapes that it has been compiled for
         ranks.wait()
         return step(*batch)
 
     return run
-
-
-def build_recorder(
-    config: Config,
-    folder: Path,
-    loss_names: tuple[str, ...],
-    learning_rates: np.ndarray,
-    plan: Plan,
-    ranks: Ranks,
-) -> Record:
-    """The recorder of this process; the first alone writes what all share."""
-    if not ranks.first:
-        return RankRecorder(folder=folder, log_every=config.train.log_every)
-    return Recorder(
-        folder=folder,
-        loss_names=loss_names,
-        learning_rates=learning_rates,
-        steps_per_epoch=plan.steps_per_epoch,
-        log_every=config.train.log_every,
-    )

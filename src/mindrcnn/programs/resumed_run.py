@@ -42,6 +42,7 @@ def resumed_progress(checkpoint: Checkpoint, config: Config, plan: Plan, world_s
             before.train.batch_size * info.world_size,
             config.train.batch_size * world_size,
         ),
+        ("train.accumulate", before.train.accumulate, config.train.accumulate),
         ("train.seed", before.train.seed, config.train.seed),
         ("steps of an epoch", info.steps_per_epoch, plan.steps_per_epoch),
     ):
@@ -51,7 +52,9 @@ def resumed_progress(checkpoint: Checkpoint, config: Config, plan: Plan, world_s
     changed = [line.strip() for line in dump_config(config).splitlines() if line not in said]
     if changed:
         logger.warning("resuming with other settings than before: %s", "; ".join(changed))
-    return Progress(epoch=info.epoch, step=info.step, metrics=info.metrics)
+    # The checkpoint may have been saved before the evaluation after its step; the log then knows more.
+    metrics = MetricsLog(checkpoint.path.parent / METRICS).last_evaluation(info.step) or info.metrics
+    return Progress(epoch=info.epoch, step=info.step, metrics=metrics)
 
 
 def take_up(folder: Path, config: Config, step: int) -> None:

@@ -1,0 +1,1 @@
+"""Times this package, and torchvision beside it: `python -m benchmarks`."""

@@ -1,0 +1,145 @@
+"""Times this package, and torchvision beside it where it is installed, in turns within one run.
+
+    python -m benchmarks [--all | --only inference/mask_rcnn] [--repetitions 3] [--data DATA_ROOT] [--write-docs]
+
+Without --all it leaves out the slow cases that no target is set for. Results go to a JSON file after every case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks.case import DATA_VARIABLE, Case
+from benchmarks.cases import CASES
+from benchmarks.document import GROWTH_PICTURE, STAGES_PICTURE, write_section
+from benchmarks.environment import describe_machine
+from benchmarks.measure import CaseResult, available_sides, measure
+from benchmarks.pictures import draw_growth, draw_stages
+from benchmarks.processes import worker_command
+from benchmarks.report import case_lines
+from benchmarks.results_file import Results, read_results, write_results
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+EXIT_INPUT = 2
+RESULTS = Path("benchmarks/results/latest.json")
+DOCUMENT = REPOSITORY / "docs" / "performance.md"
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="cases whose name has this in it")
+    parser.add_argument("--all", action="store_true", help="the slow cases without a target as well")
+    parser.add_argument("--quick", action="store_true", help="two turns of each case")
+    parser.add_argument("--repetitions", type=int, help="turns of each case, instead of each case's own number")
+    parser.add_argument("--threads", type=int, default=2, help="processors for either side (default: 2)")
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, help="the JSON file (default: benchmarks/results/latest.json)"
+    )
+    parser.add_argument("--data", type=Path, help="a COCO data set with a split val2017, for the evaluation case")
+    parser.add_argument("--write-docs", action="store_true", help="then write docs/performance.md and its pictures")
+    parser.add_argument("--from", type=Path, dest="source", metavar="JSON", help="measure nothing: read these results")
+    parser.add_argument("--list", action="store_true", help="print the names of the cases and end")
+    options = parser.parse_args(argv)
+    if options.write_docs and options.only:
+        parser.error("--write-docs wants a run without --only: the page would lose the other cases")
+    return options
+
+
+def chosen_cases(options: argparse.Namespace) -> list[Case]:
+    """The cases asked for, by name also those that are not in the ordinary run."""
+    if options.only:
+        cases = [case for case in CASES if any(text in case.name for text in options.only)]
+    else:
+        cases = [case for case in CASES if options.all or case.core]
+    if options.data is None:
+        for case in cases:
+            if case.needs_data:
+                print(f"left out, as there is no --data: {case.name}", file=sys.stderr)
+    return [case for case in cases if options.data is not None or not case.needs_data]
+
+
+def run_cases(cases: Sequence[Case], options: argparse.Namespace) -> Results:
+    """Measures one case after the other, reporting and saving each."""
+    if options.data is not None:
+        os.environ[DATA_VARIABLE] = str(options.data.resolve())
+    machine = describe_machine(options.threads)
+    logs = options.out.parent / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    results: list[CaseResult] = []
+    for number, case in enumerate(cases):
+        prefix = (
+            f"[{number + 1}/{len(cases)} {clock(time.monotonic() - started)}{remaining(started, number, len(cases))}]"
+        )
+
+        def notify(text: str, prefix: str = prefix) -> None:
+            print(f"{prefix} {text}", file=sys.stderr, flush=True)
+
+        repetitions = options.repetitions or (2 if options.quick else case.repetitions)
+        result = measure(
+            case,
+            sides=available_sides(case.sides),
+            command=partial(worker_command, threads=options.threads),
+            repetitions=repetitions,
+            logs=logs,
+            notify=notify,
+        )
+        results.append(result)
+        print("\n".join(case_lines(result)), flush=True)
+        write_results(options.out, Results(machine=machine, cases=results))
+    return Results(machine=machine, cases=results)
+
+
+def write_documents(results: Results) -> None:
+    """The generated part of docs/performance.md, and its pictures."""
+    write_section(DOCUMENT, results)
+    draw_stages(results.cases, DOCUMENT.parent / STAGES_PICTURE)
+    draw_growth(results.cases, DOCUMENT.parent / GROWTH_PICTURE)
+
+
+def remaining(started: float, done: int, total: int) -> str:
+    """The time left by the mean time of a case so far; nothing before the first is done."""
+    if not done:
+        return ""
+    return f", about {clock((time.monotonic() - started) / done * (total - done))} left"
+
+
+def clock(seconds: float) -> str:
+    """m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program; returns its exit status: 1 where a case failed."""
+    options = parse(argv)
+    if options.list:
+        print("\n".join(case.name for case in CASES))
+        return 0
+    if options.source is not None:
+        results = read_results(options.source)
+    else:
+        cases = chosen_cases(options)
+        if not cases:
+            print("no case has such a name; --list prints all names", file=sys.stderr)
+            return EXIT_INPUT
+        results = run_cases(cases, options)
+        print(f"results in {options.out}", file=sys.stderr)
+    if options.write_docs:
+        write_documents(results)
+    failed = [result for result in results.cases if result.error]
+    for result in failed:
+        print(f"failed: {result.case.name}: {result.error}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""The part of docs/performance.md that a run writes, between two markers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.case import OURS, PORTABLE, THEIRS
+from benchmarks.measure import CaseResult, SideResult
+from benchmarks.report import MIB, duration, ratio_text, timing_text
+from benchmarks.results_file import Results
+from benchmarks.stages import STAGES
+from benchmarks.targets import TARGETS, compared, measured, verdict
+from mindrcnn.atomic import write_text
+
+BEGIN, END = "<!-- python -m benchmarks: begin -->", "<!-- python -m benchmarks: end -->"
+STAGES_PICTURE, GROWTH_PICTURE = "performance_stages.png", "performance_growth.png"
+MISSING = "-"
+
+
+def write_section(document: Path, results: Results) -> None:
+    """Replaces what stands between the markers. ValueError unless both are there, once and in order."""
+    text = document.read_text(encoding="utf-8")
+    before, found, rest = text.partition(BEGIN)
+    old, closed, after = rest.partition(END)
+    if not found or not closed or BEGIN in old + after or END in after:
+        raise ValueError(f"{document}: wanted one {BEGIN} and after it one {END}")
+    write_text(document, f"{before}{BEGIN}\n\n{section(results)}\n\n{END}{after}")
+
+
+def section(results: Results) -> str:
+    """Markdown of one run: machine, targets, models, kernels, stages, growth."""
+    by_name = {result.case.name: result for result in results.cases}
+    parts = [
+        machine_line(results.machine),
+        "### Targets\n\n" + targets_table(by_name),
+        "### Inference and training steps\n\n" + models_table(results.cases),
+        "### Kernels\n\n" + kernels_table(results.cases),
+        f"### Where the time goes\n\n![Seconds of each stage, both libraries]({STAGES_PICTURE})\n\n"
+        + stages_table(results.cases),
+        f"### How time and memory grow\n\n![Time and memory, both libraries]({GROWTH_PICTURE})",
+    ]
+    failed = [f"- `{result.case.name}`: {result.error}" for result in results.cases if result.error]
+    if failed:
+        parts.append("### Cases that failed\n\n" + "\n".join(failed))
+    return "\n\n".join(parts)
+
+
+def machine_line(machine: Mapping[str, object]) -> str:
+    """What was measured, where."""
+    versions = machine["versions"]
+    assert isinstance(versions, Mapping)
+    libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"Measured on {machine['date']} at commit {machine['commit']}: {machine['processor']}, {machine['threads']} of "
+        f"{machine['processors']} processors for either side, load average {machine['load_average']:.1f} at the start; "
+        f"Python {machine['python']}, {libraries}."
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def targets_table(by_name: Mapping[str, CaseResult]) -> str:
+    """Every target, also those that the run has no value for."""
+    rows = []
+    for target in TARGETS:
+        value = measured(target, by_name)
+        rows.append(
+            [
+                target.what,
+                {"compile": "seconds", "time": "time, ours / torchvision", "memory": "memory, ours / torchvision"}.get(
+                    target.measure, "ratio"
+                ),
+                f"{target.wanted:g}",
+                f"{target.required:g}",
+                MISSING if value is None else ratio_text(value),
+                "not measured" if value is None else verdict(target, value),
+            ]
+        )
+    return table(["What", "Measure", "Wanted, at most", "Required", "Measured", ""], rows)
+
+
+def models_table(cases: Sequence[CaseResult]) -> str:
+    """Whole models, the growth cases and the evaluation among them."""
+    rows = [
+        [
+            f"`{result.case.name}`",
+            *(timing(result.sides.get(side)) for side in (OURS, THEIRS)),
+            ratio_cell(result, THEIRS),
+            *(memory(result.sides.get(side)) for side in (OURS, THEIRS)),
+            *(run_memory(result.sides.get(side)) for side in (OURS, THEIRS)),
+            compile_time(result.sides.get(OURS)),
+        ]
+        for result in cases
+        if result.case.group in ("inference", "training", "growth", "evaluation")
+    ]
+    head = ["Case", "MindRCNN", "torchvision", "Ratio", "Peak MiB", "torchvision", "Peak of runs", "torchvision"]
+    return table([*head, "Compile"], rows)
+
+
+def kernels_table(cases: Sequence[CaseResult]) -> str:
+    """Kernels, portable operators, torchvision."""
+    rows = [
+        [
+            f"`{result.case.name.removeprefix('kernel/')}`",
+            *(timing(result.sides.get(side)) for side in (OURS, PORTABLE, THEIRS)),
+            ratio_cell(result, PORTABLE),
+            ratio_cell(result, THEIRS),
+        ]
+        for result in cases
+        if result.case.group == "kernel"
+    ]
+    return table(["Function", "Kernel", "Portable", "torchvision", "Kernel / portable", "Kernel / torchvision"], rows)
+
+
+def stages_table(cases: Sequence[CaseResult]) -> str:
+    """Median milliseconds of every stage, a row for each side of each case."""
+    rows = []
+    for result in cases:
+        if result.case.kind.endswith("_stages"):
+            for name, side in result.sides.items():
+                cells = [f"{median_part(side, stage) * 1e3:.0f}" if stage in side.seconds else "" for stage in STAGES]
+                rows.append([f"`{result.case.name}`", name, *cells])
+    return table(["Milliseconds", "", *STAGES], rows)
+
+
+def timing(side: SideResult | None) -> str:
+    """Median and spread."""
+    return timing_text(side) if side is not None and side.seconds else MISSING
+
+
+def memory(side: SideResult | None) -> str:
+    """Peak of the process."""
+    return f"{side.peak_memory / MIB:.0f}" if side is not None and side.seconds else MISSING
+
+
+def run_memory(side: SideResult | None) -> str:
+    """Peak of the runs after the first."""
+    return f"{side.run_peak_memory / MIB:.0f}" if side is not None and side.seconds else MISSING
+
+
+def compile_time(side: SideResult | None) -> str:
+    """Seconds before the first run."""
+    return duration(side.compile_seconds) if side is not None and side.compile_seconds is not None else MISSING
+
+
+def ratio_cell(result: CaseResult, side: str) -> str:
+    """Ours over `side`."""
+    found = compared(result, side)
+    return MISSING if found is None else ratio_text(found)
+
+
+def median_part(side: SideResult, name: str) -> float:
+    """Median seconds of a part, 0 where the side does not have it."""
+    return statistics.median(side.seconds[name]) if side.seconds.get(name) else 0.0

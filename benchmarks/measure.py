@@ -1,0 +1,91 @@
+"""Runs the sides of a case in turns and collects what they report."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.case import THEIRS, Case, Side
+from benchmarks.processes import Worker, WorkerError
+
+Notify = Callable[[str], None]
+Command = Callable[[Side, Case], list[str]]
+
+
+@dataclass
+class SideResult:
+    """What one side did. seconds: by part, in the order of repetitions; "total" is the whole run. Memory in bytes: the
+    largest resident size of the whole process, building and compiling included, and of its runs after the first."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    peak_memory: int = 0
+    run_peak_memory: int = 0
+    build_seconds: float = 0.0
+    warm_up_seconds: float = 0.0
+    compile_seconds: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class CaseResult:
+    """A case with the results of the sides that ran; `error` where one of them failed."""
+
+    case: Case
+    sides: dict[str, SideResult] = field(default_factory=dict)
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` reads them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> CaseResult:
+        return cls(
+            case=Case.from_json(json.dumps(values["case"])),
+            sides={side: SideResult(**result) for side, result in values["sides"].items()},
+            error=values["error"],
+        )
+
+
+def available_sides(sides: Sequence[Side]) -> list[Side]:
+    """The sides whose libraries are installed."""
+    return [side for side in sides if side != THEIRS or importlib.util.find_spec("torchvision") is not None]
+
+
+def measure(
+    case: Case, *, sides: Sequence[Side], command: Command, repetitions: int, logs: Path, notify: Notify
+) -> CaseResult:
+    """Prepares `sides` one after the other, then lets them run in turns. command: starts the worker of a side."""
+    result = CaseResult(case=case)
+    with ExitStack() as stack:
+        try:
+            workers = []
+            for side in sides:
+                notify(f"{case.name}: preparing {side}")
+                log = logs / f"{case.name.replace('/', '_').replace(' ', '_')}.{side}.log"
+                worker = stack.enter_context(Worker(side, command(side, case), log=log))
+                report = dict(worker.ready())
+                del report["ready"]
+                result.sides[side] = SideResult(**report)
+                workers.append(worker)
+            for turn in range(repetitions):
+                notify(f"{case.name}: turn {turn + 1} of {repetitions}")
+                # The order changes from turn to turn, so that neither side always follows the other.
+                for worker in workers if turn % 2 == 0 else reversed(workers):
+                    record(result.sides[worker.side], worker.run())
+        except WorkerError as error:
+            result.error = str(error)
+    return result
+
+
+def record(result: SideResult, report: Mapping[str, Any]) -> None:
+    """Adds one run's report."""
+    for part, seconds in report["seconds"].items():
+        result.seconds.setdefault(part, []).append(seconds)
+    result.peak_memory = max(result.peak_memory, report["peak_memory"])
+    result.run_peak_memory = max(result.run_peak_memory, report["run_peak_memory"])

@@ -1,0 +1,147 @@
+"""Inference and training steps of this package, built from its configuration files."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from mindspore import Tensor, nn
+from numpy.typing import NDArray
+
+from benchmarks.scene import CLASSES, POSITIVE_IOU, Scene, disc, make_scene
+from benchmarks.worker import Prepared
+from mindrcnn.build import build_detector
+from mindrcnn.build_training import build_optimizer
+from mindrcnn.config import Config
+from mindrcnn.config_loader import load_config
+from mindrcnn.engine.feed import BatchFeed
+from mindrcnn.engine.train_step import TrainStep
+from mindrcnn.evaluation.paste import encode_masks
+from mindrcnn.evaluation.postprocess import image_detections
+from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
+from mindrcnn.programs.common import set_device
+from mindrcnn.programs.trained_model import NumpyPredictor
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+HEADS = {
+    "faster_rcnn": "faster_rcnn_r50_fpn_1x_coco.yaml",
+    "mask_rcnn": "mask_rcnn_r50_fpn_1x_coco.yaml",
+    "ms_rcnn": "ms_rcnn_r50_caffe_fpn_1x_coco.yaml",
+    "point_rend": "point_rend_r50_fpn_1x_coco.yaml",
+}
+# Every score counts, so that there are as many detections as fit.
+OVERRIDES = ("model.box.score_thresh=0", "model.backbone.weights=")
+LEARNING_RATE = 1e-6  # the weights are random: they shall stay as they are, and finite
+MOST_STEPS = 10_000  # entries of the optimizer's list of learning rates
+# Scale of the last norm of every bottleneck. With 1, as after construction, activations double in each of 16 blocks.
+RESIDUAL_SCALE = 0.2
+
+
+def open_config(head: str, overrides: tuple[str, ...]) -> Config:
+    """The head set's COCO recipe with what all cases change in it."""
+    return load_config(CONFIGS / HEADS[head], (*OVERRIDES, *overrides))
+
+
+def random_detector(config: Config, num_classes: int = CLASSES) -> TwoStageDetector:
+    """Fresh parameters, with activations of the size that training leaves."""
+    set_device(config.device, seed=0)
+    detector = build_detector(config.model, num_classes)
+    for parameter in detector.get_parameters():
+        if parameter.name.startswith("backbone.") and parameter.name.endswith("conv3.norm.gamma"):
+            parameter.set_data(Tensor(np.full(parameter.shape, RESIDUAL_SCALE, np.float32)))
+    return detector
+
+
+def inference(*, head: str, batch: int, height: int, width: int, proposals: int = 1000) -> Prepared:
+    """uint8 images to detections with their masks pasted into the images and run-length encoded."""
+    overrides = (f"model.rpn.post_nms_topk.test={proposals}",)
+    predict = NumpyPredictor(detector=random_detector(open_config(head, overrides)))
+    images = make_scene(batch=batch, height=height, width=width, objects=1).images
+    sizes = np.tile(np.array([[height, width]], np.int32), (batch, 1))
+    started = time.perf_counter()
+    predict.predictor.set_train(False)
+    predict.predictor.compile(Tensor.from_numpy(images), Tensor.from_numpy(sizes))
+    compiled = time.perf_counter() - started
+    facts: dict[str, Any] = {}
+
+    def run() -> None:
+        outputs = predict(images, sizes)
+        found = [image_results(outputs, index, (height, width)) for index in range(batch)]
+        facts["detections"] = found
+
+    return Prepared(run=run, compile_seconds=compiled, facts=lambda: facts)
+
+
+def image_results(outputs: tuple[NDArray[Any], ...], index: int, size: tuple[int, int]) -> int:
+    """Number of detections of one image, after its masks are pasted and encoded."""
+    detections = image_detections(outputs, index, valid_size=size, original_size=size)
+    if detections.masks is not None:
+        encode_masks(detections.masks, detections.boxes, height=size[0], width=size[1])
+    return len(detections.boxes)
+
+
+def recipe_overrides(*, proposals: int) -> tuple[str, ...]:
+    """What training cases change: as many proposals as torchvision trains on, and enough positives."""
+    return (
+        f"model.rpn.post_nms_topk.train={proposals}",
+        f"model.roi_sampling.fg_iou_thresh={POSITIVE_IOU}",
+        f"model.roi_sampling.bg_iou_thresh={POSITIVE_IOU}",
+    )
+
+
+def padded_batch(scene: Scene, *, config: Config, slots: int) -> SimpleNamespace:
+    """A scene as engine/feed.py reads it, with `slots` object slots an image."""
+    batch, objects = scene.labels.shape
+    mask_side = config.data.mask_side if config.model.mask is not None else 1
+    boxes = np.zeros((batch, slots, 4), np.float32)
+    labels = np.zeros((batch, slots), np.int32)
+    masks = np.zeros((batch, slots, mask_side, mask_side), np.uint8)
+    boxes[:, :objects], labels[:, :objects], masks[:, :objects] = scene.boxes, scene.labels, disc(mask_side)
+    return SimpleNamespace(
+        images=scene.images,
+        image_sizes=np.tile(np.array([scene.images.shape[2:]], np.int32), (batch, 1)),
+        gt_boxes=boxes,
+        gt_labels=labels,
+        gt_valid=labels > 0,
+        gt_crowd=np.zeros((batch, slots), bool),
+        gt_masks=masks,
+    )
+
+
+def build_step(config: Config, detector: TwoStageDetector) -> tuple[TrainStep, nn.Optimizer]:
+    """A training step as train.py makes it, and its optimizer."""
+    optimizer = build_optimizer(config.train, detector, np.full(MOST_STEPS, LEARNING_RATE, np.float32))
+    network = TrainingLosses(detector=detector)
+    return TrainStep(network=network, optimizer=optimizer, clip_norm=config.train.optimizer.clip_norm), optimizer
+
+
+def training(
+    *, head: str, batch: int, height: int, width: int, objects: int, slots: int = 128, proposals: int = 2000
+) -> Prepared:
+    """One optimization step, sampling noise included, until its losses are on the host."""
+    config = open_config(head, recipe_overrides(proposals=proposals))
+    detector = random_detector(config)
+    step, _ = build_step(config, detector)
+    example = padded_batch(
+        make_scene(batch=batch, height=height, width=width, objects=objects), config=config, slots=slots
+    )
+    feed = BatchFeed(noise_shapes=detector.noise_shapes, seed=0)
+    started = time.perf_counter()
+    step.compile(*feed(example, 0))
+    compiled = time.perf_counter() - started
+    losses: dict[str, float] = {}
+    numbers = itertools.count()
+
+    def run() -> None:
+        values, _ = step(*feed(example, next(numbers)))
+        losses.update(zip(detector.loss_names, (float(value.asnumpy()) for value in values), strict=True))
+
+    def facts() -> Mapping[str, Any]:
+        return {"parameters": len(detector.trainable_params()), "losses": losses}
+
+    return Prepared(run=run, compile_seconds=compiled, facts=facts)

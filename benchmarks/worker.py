@@ -1,0 +1,167 @@
+"""One side of one case, in a process of its own: builds it once and runs it whenever the driver writes a line.
+
+    python -m benchmarks.worker SIDE CASE_AS_JSON
+
+Standard output carries one JSON object a line: first {"ready": ...}, then one for each line read. Everything that
+libraries print goes to standard error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import statistics
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.case import PORTABLE, Case
+
+# Where each kind of case is built, by library.
+BUILDERS = {
+    "mindrcnn": {
+        "inference": "benchmarks.ours_detector:inference",
+        "training": "benchmarks.ours_detector:training",
+        "inference_stages": "benchmarks.ours_stages:inference",
+        "training_stages": "benchmarks.ours_stages:training",
+        "roi_align": "benchmarks.ours_kernels:pool",
+        "nms": "benchmarks.ours_kernels:suppress",
+        "matching": "benchmarks.ours_kernels:match",
+        "mask_targets": "benchmarks.ours_kernels:crop",
+        "point_sample": "benchmarks.ours_kernels:sample",
+        "paste": "benchmarks.ours_kernels:paste",
+        "evaluation": "benchmarks.ours_evaluation:evaluation",
+    },
+    "torchvision": {
+        "inference": "benchmarks.theirs_detector:inference",
+        "training": "benchmarks.theirs_detector:training",
+        "inference_stages": "benchmarks.theirs_stages:inference",
+        "training_stages": "benchmarks.theirs_stages:training",
+        "roi_align": "benchmarks.theirs_kernels:pool",
+        "nms": "benchmarks.theirs_kernels:suppress",
+        "matching": "benchmarks.theirs_kernels:match",
+        "mask_targets": "benchmarks.theirs_kernels:crop",
+        "point_sample": "benchmarks.theirs_kernels:sample",
+        "paste": "benchmarks.theirs_kernels:paste",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case that is ready to run. run: does the work once; it may return seconds of parts of it by name.
+
+    compile_seconds: None where nothing is compiled. facts: what was really done, such as how many detections there are;
+    called after the first run.
+    """
+
+    run: Callable[[], Mapping[str, float] | None]
+    compile_seconds: float | None = None
+    facts: Callable[[], Mapping[str, Any]] = field(default=dict)
+
+
+SHORT_RUN_SECONDS = 0.3  # a call of milliseconds is repeated for so long within one run
+
+
+def repeated(call: Callable[[], object]) -> Callable[[], Mapping[str, float]]:
+    """A run that makes the call until SHORT_RUN_SECONDS are over and gives the median time of a call."""
+
+    def run() -> Mapping[str, float]:
+        times: list[float] = []
+        while sum(times) < SHORT_RUN_SECONDS:
+            started = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - started)
+        return {"total": statistics.median(times)}
+
+    return run
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, bytes."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
+def forget_peak_memory() -> None:
+    """Lets peak_memory start again from what is resident now. Compiling can take more than running."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def limit_threads(count: int) -> None:
+    """Pins this process to `count` processors and tells OpenMP; before any library starts its threads."""
+    processors = sorted(os.sched_getaffinity(0))[:count]
+    os.sched_setaffinity(0, processors)
+    os.environ["OMP_NUM_THREADS"] = str(len(processors))
+
+
+def prepare(side: str, case: Case) -> Prepared:
+    """Imports the side's library and builds the case."""
+    if side == PORTABLE:
+        os.environ["MINDRCNN_NATIVE"] = "0"
+        side = "mindrcnn"
+    module, function = BUILDERS[side][case.kind].split(":")
+    prepared: Prepared = getattr(importlib.import_module(module), function)(**case.settings)
+    return prepared
+
+
+def serve(side: str, case: Case, answer: Callable[[dict[str, Any]], None]) -> None:
+    """Answers every line of standard input with one run."""
+    started = time.perf_counter()
+    prepared = prepare(side, case)
+    built = time.perf_counter()
+    prepared.run()
+    warm_up = time.perf_counter() - built
+    answer(
+        {
+            "ready": True,
+            "build_seconds": built - started,
+            "warm_up_seconds": warm_up,
+            "compile_seconds": prepared.compile_seconds,
+            "facts": dict(prepared.facts()),
+        }
+    )
+    start_peak = peak_memory()
+    forget_peak_memory()
+    for _ in sys.stdin:
+        begun = time.perf_counter()
+        parts = prepared.run()
+        seconds = time.perf_counter() - begun
+        peak = peak_memory()
+        answer(
+            {
+                "seconds": {"total": seconds} | dict(parts or {}),
+                "peak_memory": max(start_peak, peak),
+                "run_peak_memory": peak,
+            }
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """The program; returns its exit status."""
+    side, text, threads = arguments
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def answer(values: dict[str, Any]) -> None:
+        results.write(json.dumps(values) + "\n")
+        results.flush()
+
+    limit_threads(int(threads))
+    try:
+        serve(side, Case.from_json(text), answer)
+    except Exception as error:  # the driver reports it and goes on with the next case
+        traceback.print_exc()
+        answer({"error": f"{type(error).__name__}: {error}"})
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

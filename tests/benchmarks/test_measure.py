@@ -1,0 +1,95 @@
+"""The driver with workers that only pretend to work."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from benchmarks.case import OURS, THEIRS, Case, Side
+from benchmarks.measure import CaseResult, measure
+from benchmarks.processes import Worker, WorkerError
+
+CASE = Case(name="group/case", group="group", kind="kind", settings={})
+# Answers as benchmarks/worker.py does; writes its name into a file at every run.
+SCRIPT = """
+import json, sys
+name, journal, fail_at = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def answer(values):
+    print(json.dumps(values), flush=True)
+if fail_at == 0:
+    answer({"error": "ImportError: nothing here"}); sys.exit(1)
+answer({"ready": True, "build_seconds": 1, "warm_up_seconds": 2, "compile_seconds": 3, "facts": {"detections": [5]}})
+for number, _ in enumerate(sys.stdin, start=1):
+    if number == fail_at:
+        print("out of memory", file=sys.stderr); sys.exit(9)
+    with open(journal, "a") as file:
+        file.write(name + " ")
+    answer({"seconds": {"total": number, "part": 0.5}, "peak_memory": 100 - number, "run_peak_memory": number})
+"""
+
+
+def pretend(journal: Path, fail_at: dict[str, int]):  # type: ignore[no-untyped-def]
+    def command(side: Side, case: Case) -> list[str]:
+        return [sys.executable, "-c", SCRIPT, side, str(journal), str(fail_at.get(side, -1))]
+
+    return command
+
+
+def run(tmp_path: Path, turns: int, fail_at: dict[str, int] | None = None) -> tuple[CaseResult, list[str]]:
+    journal = tmp_path / "journal"
+    journal.write_text("")
+    command = pretend(journal, fail_at or {})
+    result = measure(
+        CASE, sides=(OURS, THEIRS), command=command, repetitions=turns, logs=tmp_path, notify=lambda text: None
+    )
+    return result, journal.read_text().split()
+
+
+def test_sides_take_turns_and_each_goes_first_in_turn(tmp_path: Path) -> None:
+    result, order = run(tmp_path, turns=3)
+    assert order == [OURS, THEIRS, THEIRS, OURS, OURS, THEIRS]
+    assert result.error == ""
+    for side in (OURS, THEIRS):
+        found = result.sides[side]
+        assert found.seconds == {"total": [1, 2, 3], "part": [0.5, 0.5, 0.5]}
+        assert (found.peak_memory, found.run_peak_memory) == (99, 3)
+        assert (found.compile_seconds, found.facts) == (3, {"detections": [5]})
+
+
+def test_a_worker_that_cannot_be_built_fails_its_case(tmp_path: Path) -> None:
+    result, order = run(tmp_path, turns=2, fail_at={THEIRS: 0})
+    assert "torchvision: ImportError: nothing here" in result.error
+    assert order == []
+
+
+def test_a_worker_that_dies_leaves_what_was_measured(tmp_path: Path) -> None:
+    result, _ = run(tmp_path, turns=3, fail_at={OURS: 2})
+    assert "mindrcnn: ended with status 9: out of memory" in result.error
+    assert result.sides[OURS].seconds["total"] == [1]
+    assert CaseResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+
+
+def test_a_waiting_worker_is_suspended(tmp_path: Path) -> None:
+    def state(process_id: int) -> str:
+        return Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+    command = pretend(tmp_path / "journal", {})(OURS, CASE)
+    with Worker(OURS, command, log=tmp_path / "log") as worker:
+        worker.ready()
+        worker.run()
+        deadline = time.monotonic() + 5
+        while state(worker.process.pid) != "T" and time.monotonic() < deadline:
+            time.sleep(0.01)  # a signal takes a moment to arrive
+        assert state(worker.process.pid) == "T"
+    assert worker.process.returncode == 0
+
+
+def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.processes.ANSWER_SECONDS", 0.2)
+    with (
+        Worker(OURS, [sys.executable, "-c", "import time; time.sleep(60)"], log=tmp_path / "log") as worker,
+        pytest.raises(WorkerError, match="no answer"),
+    ):
+        worker.ready()
+    assert worker.process.returncode == -9
