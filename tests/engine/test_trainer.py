@@ -18,6 +18,7 @@ from mindspore import Tensor
 from mindrcnn.engine.checkpoint import load_checkpoint
 from mindrcnn.engine.early_stop import EarlyStop
 from mindrcnn.engine.metrics_log import read_rows
+from mindrcnn.engine.ranks import Ranks
 from mindrcnn.engine.recorder import Recorder
 from mindrcnn.engine.signals import StopSignals
 from mindrcnn.engine.trainer import Plan, Progress, Trainer
@@ -49,6 +50,7 @@ class Harness:
         bad: dict[int, Any] | None = None,
         progress: Progress | None = None,
         best: float = -math.inf,
+        ranks: Ranks | None = None,
         early_stop: EarlyStop | None = None,
     ):
         self.events: list[str] = []
@@ -74,6 +76,7 @@ class Harness:
             best_metric="bbox_AP",
             progress=progress,
             best=best,
+            ranks=ranks,
             early_stop=early_stop,
             keep=lambda progress: self.kept.append((progress.step, progress.metrics["bbox_AP"])),
         )
@@ -265,3 +268,19 @@ def test_process_with_compiled_step(tmp_path: Path, number: signal.Signals, stat
     assert checkpoint.optimizer["global_step"].asnumpy() == [8]
     assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl")] == [1, 5]
     assert "stopped by" in (tmp_path / "train.log").read_text()
+
+
+def test_a_signal_to_another_process_stops_this_one_after_the_same_step(tmp_path: Path) -> None:
+    def all_gather(value: Any) -> list[Any]:
+        """What this rank and another, which receives SIGTERM in the third step, have."""
+        if isinstance(value, tuple):
+            return [value, tuple(3 * number for number in value)]
+        return [value, signal.SIGTERM if harness.trainer.progress.step == 3 else None]
+
+    harness = Harness(tmp_path, plan(6), aps=(0.3,), ranks=Ranks(rank=0, size=2, all_gather=all_gather))
+    with pytest.raises(SystemExit) as stopped:
+        harness.trainer.run()
+    assert stopped.value.code == 143
+    assert harness.events[-2:] == ["step 2", "last 1 3 {'bbox_AP': 0.3}"]
+    (first, *_) = read_rows(tmp_path / "metrics.jsonl")
+    assert first["losses"] == {"box": 2.0, "mask": 4.0}  # means of this rank's 1 and 2, and three times these

@@ -179,7 +179,7 @@ def test_one_that_ends_badly_ends_the_job(
 def test_one_that_leaves_the_others_ends_the_job(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, single: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervise, "END_GRACE", 1.0)
+    monkeypatch.setattr(supervise, "LEAVE_GRACE", 1.0)
     options = ["--launcher", "rank-table", "--rank-table", str(single), "--log-dir", str(tmp_path / "logs")]
     assert main([*options, "--", str(WORKER), "leave", "0"]) == 1
     assert "rank 0 ended with status 0; 1 others were still running" in capsys.readouterr().err

@@ -122,7 +122,11 @@ def test_two_processes_evaluate_as_one(runs: Runs, tmp_path: Path, launcher: str
     two, one = runs.folder / f"eval_{launcher}", runs.folder / "eval_one"
     assert json.loads((two / "metrics.json").read_text()) == json.loads((one / "metrics.json").read_text())
     found, alone = (json.loads((folder / "results.json").read_text()) for folder in (two, one))
-    assert sorted(entry["image_id"] for entry in found) == sorted(entry["image_id"] for entry in alone)
+    order = {"key": lambda entry: (entry["image_id"], -entry["score"], entry["category_id"])}
+    assert len(found) == len(alone)
+    for ours, theirs in zip(sorted(found, **order), sorted(alone, **order), strict=True):
+        assert (ours["image_id"], ours["category_id"]) == (theirs["image_id"], theirs["category_id"])
+        assert ours["bbox"] == pytest.approx(theirs["bbox"], abs=1e-2)
     assert len({entry["image_id"] for entry in found}) == 5
 
 

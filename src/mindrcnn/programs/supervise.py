@@ -19,8 +19,9 @@ from mindrcnn.programs.launch_commands import Command, Job
 from mindrcnn.programs.workers import Gone, Workers
 
 POLL = 0.2  # seconds; msrun asks for its workers' status every second, which then cannot be read any more
-# Seconds in which the rest of a job may end by itself, after one of it has ended: badly, and well.
-FAILURE_GRACE, END_GRACE = 5.0, 30.0
+# Seconds in which the rest of a job may end by itself: after a rank has failed; after all ranks have ended; after one
+# has ended well, as MindSpore takes its time to shut down on a busy machine.
+FAILURE_GRACE, END_GRACE, LEAVE_GRACE = 5.0, 30.0, 600.0
 STOP_GRACE = 300.0  # seconds to finish the step and save after a signal
 LOG_TAIL = 20  # lines of a log in a message
 EXIT_FAILED = 1
@@ -91,8 +92,10 @@ class Supervisor:
         failure = self.workers.first_failure()
         if any(statuses) or (failure is not None and failure.code is not None):
             return now + FAILURE_GRACE
-        # A worker may have ended well before its status could be read: the others should follow soon.
-        return now + END_GRACE if self.workers.gone else math.inf
+        if not self.workers.gone:
+            return math.inf
+        # One whose status could not be read in time has ended well too, or msrun or mpirun would have ended the others.
+        return now + (LEAVE_GRACE if self.workers.running() else END_GRACE)
 
     def _ended(self, statuses: Sequence[int | None]) -> int:
         """Reports how the job ended and returns its status."""
