@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -183,7 +184,16 @@ _process: dict[str, Any] = {}  # what _start_process leaves for _write_in_proces
 
 def _start_process(source: Source, key: str, counter: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to report
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _process.update(dataset=source.read(), images=source.images, key=key, counter=counter)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its processes, which would write on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _write_in_process(job: Job) -> ShardEntry:
