@@ -49,6 +49,7 @@ def test_later_ones_of_a_training_that_went_back_are_dropped(tmp_path: Path) -> 
 def test_best_stay_and_of_equal_ones_the_earlier(tmp_path: Path) -> None:
     for step, value in ((1, 0.2), (2, 0.4), (3, 0.1), (4, 0.3), (5, 0.3)):
         evaluate(build(tmp_path, best=2), step, value)
+        assert len(names(tmp_path)) == min(step, 2)
     assert names(tmp_path) == ["best_0.3000_step_00000004.ckpt", "best_0.4000_step_00000002.ckpt"]
     assert (tmp_path / "best_0.3000_step_00000004.ckpt").read_text() == "step 4"
 
