@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from benchmarks.scene import CLASSES, POSITIVE_IOU, Scene, disc, make_scene
 from benchmarks.worker import Prepared
-from mindrcnn.build import build_detector, build_optimizer
+from mindrcnn.build import build_detector
+from mindrcnn.build_training import build_optimizer
 from mindrcnn.config import Config
 from mindrcnn.config_loader import load_config
 from mindrcnn.engine.feed import BatchFeed

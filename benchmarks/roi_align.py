@@ -20,7 +20,8 @@ from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
 from mindrcnn.native.switch import portable_only
-from mindrcnn.ops.roi_align import fpn_level, roi_align
+from mindrcnn.ops.roi_align import roi_align
+from mindrcnn.ops.roi_levels import fpn_level
 
 STRIDES = (4, 8, 16, 32)
 SAMPLING_RATIO = 2

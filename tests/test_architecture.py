@@ -31,11 +31,15 @@ ALLOWED = {
     "ops": {"errors", "native"},
     "models": {"errors", "ops"},
     "data": {"errors", "atomic"},
-    "evaluation": {"errors", "atomic", "data"},
+    "evaluation": {"errors", "atomic", "data", "native"},
     "engine": {"errors", "atomic", "ops", "models", "data", "evaluation"},
     "build": {"errors", "config", "ops", "models", "data", "evaluation", "engine"},
 }
 FRAMEWORK_FREE = ("data", "config", "errors", "cpu_setup", "atomic")  # these must not import MindSpore
+
+# Command lines inside a part: they are programs.
+COMMAND_LINES = ("data.doctor.__main__",)
+FRAMEWORK_EXCEPTIONS = ("data.mindrecord.shard",)  # writes MindSpore's own file format, in a process of its own
 
 # Modules whose results are their standard output.
 PRINTING_PARTS: dict[str, str] = {
@@ -122,7 +126,7 @@ def imported_part(imported: str) -> str | None:
 def wrong_imports(modules: list[Module]) -> list[str]:
     found = []
     for module in modules:
-        if module.part not in ALLOWED:
+        if module.part not in ALLOWED or module.name in COMMAND_LINES:
             continue
         for node, imported in imported_names(module):
             part = imported_part(imported)
@@ -135,7 +139,7 @@ def framework_imports(modules: list[Module]) -> list[str]:
     return [
         f"{module.where(node)}: {module.part} imports {imported}"
         for module in modules
-        if module.part in FRAMEWORK_FREE
+        if module.part in FRAMEWORK_FREE and module.name not in FRAMEWORK_EXCEPTIONS
         for node, imported in imported_names(module)
         if imported.split(".")[0] == "mindspore"
     ]
@@ -203,6 +207,7 @@ BREACHES = [
     (wrong_imports, "build", "from mindrcnn.a_program import main"),
     (framework_imports, "data.loader", "import mindspore as ms"),
     (framework_imports, "data.loader", "def f():\n    from mindspore.dataset import vision"),
+    (framework_imports, "data.mindrecord.reader", "from mindspore.mindrecord import FileReader"),
     (long_files, "ops.boxes", "x = 1\n" * (MAX_FILE_LINES + 1)),
     (long_functions, "ops.boxes", "class A:\n    def f(self):\n" + "        x = 1\n" * MAX_FUNCTION_LINES),
     (bare_excepts, "ops.boxes", "try:\n    f()\nexcept:\n    pass"),

@@ -1,4 +1,4 @@
-"""From configuration to objects: with build_masks.py the only place where the two meet."""
+"""From configuration to objects: with build_masks.py and build_training.py the only place where the two meet."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +20,10 @@ from mindrcnn.data.batch import InputFormat, ObjectFormat
 from mindrcnn.data.coco import read_coco
 from mindrcnn.data.layout import find_split
 from mindrcnn.data.loader import EvalLoader, TrainLoader
+from mindrcnn.data.mindrecord.reader import read_mindrecord
 from mindrcnn.data.record import Dataset, Record, training_records
 from mindrcnn.data.txt_list import read_txt
 from mindrcnn.engine import schedule as rates
-from mindrcnn.engine.optimizer import build_sgd
-from mindrcnn.engine.param_groups import trainable
 from mindrcnn.engine.trainer import Plan
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
@@ -38,9 +37,12 @@ from mindrcnn.models.proposals import ProposalSelector
 from mindrcnn.models.roi_sampling import RoiSampler
 from mindrcnn.models.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
 from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
 
 
-def build_detector(config: ModelConfig, num_classes: int) -> TwoStageDetector:
+def build_detector(
+    config: ModelConfig, num_classes: int, *, sample_count: SampleCount = at_least_one
+) -> TwoStageDetector:
     """The detector with fresh parameters; backbone weights are loaded separately."""
     backbone = build_backbone(config.backbone)
     roi_sampler = RoiSampler(candidates=build_candidate_sampler(config.roi_sampling))
@@ -48,10 +50,10 @@ def build_detector(config: ModelConfig, num_classes: int) -> TwoStageDetector:
         pixels=PixelNormalizer(mean=config.pixel.mean, std=config.pixel.std),
         backbone=backbone,
         neck=FPN(in_channels=backbone.out_channels, out_channels=config.fpn.out_channels),
-        rpn=build_rpn(config),
+        rpn=build_rpn(config, sample_count),
         roi_sampler=roi_sampler,
-        box=build_box_branch(config, num_classes),
-        mask=build_mask_branch(config, num_classes, roi_sampler.max_positives),
+        box=build_box_branch(config, num_classes, sample_count),
+        mask=build_mask_branch(config, num_classes, roi_sampler.max_positives, sample_count),
     )
 
 
@@ -79,7 +81,7 @@ def build_candidate_sampler(config: RPNConfig | RoiSamplingConfig) -> CandidateS
     )
 
 
-def build_rpn(config: ModelConfig) -> RegionProposalNetwork:
+def build_rpn(config: ModelConfig, sample_count: SampleCount) -> RegionProposalNetwork:
     """RPN head, anchors, loss and proposal selection."""
     rpn, anchors = config.rpn, config.anchors
     return RegionProposalNetwork(
@@ -91,6 +93,7 @@ def build_rpn(config: ModelConfig) -> RegionProposalNetwork:
             smooth_l1_beta=rpn.smooth_l1_beta,
             class_weight=rpn.class_weight,
             box_weight=rpn.box_weight,
+            sample_count=sample_count,
         ),
         selector=ProposalSelector(
             pre_nms_topk=(rpn.pre_nms_topk.train, rpn.pre_nms_topk.test),
@@ -101,7 +104,7 @@ def build_rpn(config: ModelConfig) -> RegionProposalNetwork:
     )
 
 
-def build_box_branch(config: ModelConfig, num_classes: int) -> BoxBranch:
+def build_box_branch(config: ModelConfig, num_classes: int, sample_count: SampleCount) -> BoxBranch:
     """Second-stage classification and regression."""
     box = config.box
     return BoxBranch(
@@ -117,6 +120,7 @@ def build_box_branch(config: ModelConfig, num_classes: int) -> BoxBranch:
             smooth_l1_beta=box.smooth_l1_beta,
             class_weight=box.class_weight,
             box_weight=box.box_weight,
+            sample_count=sample_count,
         ),
         selector=DetectionSelector(
             coder_weights=box.coder_weights,
@@ -138,6 +142,8 @@ def build_dataset(data: DataConfig, split: SplitConfig, key: str) -> Dataset:
         raise InputError("data.root: wanted the folder of the data set, got nothing")
     if not (split.name or split.annotations):
         raise InputError(f"{key}: wanted a split name or an annotation file, got neither")
+    if split.format == "mindrecord":
+        return read_mindrecord(folder=Path(data.root) / split.annotations, classes=data.classes)
     files = find_split(root=Path(data.root), name=split.name, annotations=split.annotations, images=split.images)
     if split.format == "txt":
         return read_txt(annotations=files.annotations, images=files.images, classes=data.classes)
@@ -158,8 +164,8 @@ def build_input_format(config: Config) -> InputFormat:
     )
 
 
-def build_train_loader(config: Config, dataset: Dataset) -> TrainLoader:
-    """Shuffled, augmented batches of the training split."""
+def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world_size: int = 1) -> TrainLoader:
+    """Shuffled, augmented batches of the training split; of several processes, the part of this one."""
     data, augment = config.data, config.data.augment
     if config.model.mask is not None:
         dataset.require_masks()
@@ -186,6 +192,8 @@ def build_train_loader(config: Config, dataset: Dataset) -> TrainLoader:
         seed=config.train.seed,
         workers=data.workers,
         prefetch=data.prefetch,
+        rank=rank,
+        world_size=world_size,
     )
 
 
@@ -203,8 +211,13 @@ def build_eval_loader(config: Config, records: Sequence[Record]) -> EvalLoader:
 # ------------------------------------------------------------------------------------------------------------- training
 
 
-def build_plan(train: TrainConfig, steps_per_epoch: int) -> Plan:
-    """Length of the training and its events."""
+def build_plan(train: TrainConfig, batches_per_epoch: int) -> Plan:
+    """Length of the training and its events. InputError where an epoch has too few batches for one step."""
+    steps_per_epoch = batches_per_epoch // train.accumulate
+    if steps_per_epoch == 0:
+        raise InputError(
+            f"train.accumulate: wanted at most the {batches_per_epoch} batches of an epoch, got {train.accumulate}"
+        )
     return Plan(
         total_steps=rates.in_steps(train.schedule.length, unit=train.schedule.unit, steps_per_epoch=steps_per_epoch),
         steps_per_epoch=steps_per_epoch,
@@ -213,17 +226,23 @@ def build_plan(train: TrainConfig, steps_per_epoch: int) -> Plan:
     )
 
 
-def peak_learning_rate(train: TrainConfig) -> float:
-    """The rate after warm-up: base_lr, scaled to the batch where the switch says so."""
+def global_batch(train: TrainConfig, *, world_size: int = 1) -> int:
+    """Images of one step of the optimizer, of all processes together."""
+    return train.batch_size * train.accumulate * world_size
+
+
+def peak_learning_rate(train: TrainConfig, *, world_size: int = 1) -> float:
+    """The rate after warm-up: base_lr, scaled to the global batch where the switch says so."""
     schedule = train.schedule
     if not schedule.scale_lr:
         return schedule.base_lr
-    return rates.scale_lr(schedule.base_lr, global_batch=train.batch_size, reference_batch=schedule.reference_batch)
+    images = global_batch(train, world_size=world_size)
+    return rates.scale_lr(schedule.base_lr, global_batch=images, reference_batch=schedule.reference_batch)
 
 
-def build_learning_rates(train: TrainConfig, plan: Plan) -> np.ndarray:
+def build_learning_rates(train: TrainConfig, plan: Plan, *, world_size: int = 1) -> np.ndarray:
     """Learning rate of every step, float32 [total_steps]."""
-    schedule, peak = train.schedule, peak_learning_rate(train)
+    schedule, peak = train.schedule, peak_learning_rate(train, world_size=world_size)
     if schedule.kind == "cosine":
         decayed = rates.cosine(base_lr=peak, total_steps=plan.total_steps, final_ratio=schedule.final_ratio)
     else:
@@ -241,16 +260,3 @@ def _milestone_steps(schedule: ScheduleConfig, steps_per_epoch: int) -> list[int
         rates.in_steps(milestone, unit=schedule.unit, steps_per_epoch=steps_per_epoch)
         for milestone in schedule.milestones
     ]
-
-
-def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarray) -> nn.Optimizer:
-    """SGD over the parameters that train."""
-    optimizer = train.optimizer
-    return build_sgd(
-        parameters=trainable(detector),
-        learning_rates=learning_rates,
-        momentum=optimizer.momentum,
-        nesterov=optimizer.nesterov,
-        weight_decay=optimizer.weight_decay,
-        decay_norm_and_bias=optimizer.decay_norm_and_bias,
-    )

@@ -9,19 +9,22 @@ from mindrcnn.models.mask_branch import MaskBranch, MaskHead
 from mindrcnn.models.mask_scoring_branch import MaskIoUHead, MaskScoringBranch
 from mindrcnn.models.point_rend_branch import PointRendBranch, TrainingPoints
 from mindrcnn.models.point_rend_heads import CoarseHead, PointHead
-from mindrcnn.models.roi_pooling import AdaptiveRoiPooler, RoiPooler
+from mindrcnn.models.roi_pooling import RoiPooler
 from mindrcnn.models.row_choice import all_rows, valid_rows
+from mindrcnn.ops.sample_count import SampleCount
 
 
-def build_pooler(config: RoiAlignConfig, resolution: int) -> nn.Cell:
+def build_pooler(config: RoiAlignConfig, resolution: int) -> RoiPooler:
     """ROIAlign of one output size."""
-    if config.sampling_ratio == 0:
-        return AdaptiveRoiPooler(resolution=resolution, aligned=config.aligned)
     return RoiPooler(resolution=resolution, sampling_ratio=config.sampling_ratio, aligned=config.aligned)
 
 
 def build_mask_rcnn(
-    config: ModelConfig, mask: MaskRCNNConfig | MaskScoringConfig, num_classes: int, max_positives: int
+    config: ModelConfig,
+    mask: MaskRCNNConfig | MaskScoringConfig,
+    num_classes: int,
+    max_positives: int,
+    sample_count: SampleCount,
 ) -> MaskBranch:
     """Mask R-CNN's branch."""
     return MaskBranch(
@@ -34,15 +37,16 @@ def build_mask_rcnn(
         ),
         max_positives=max_positives,
         weight=mask.weight,
+        sample_count=sample_count,
     )
 
 
 def build_mask_scoring(
-    config: ModelConfig, mask: MaskScoringConfig, num_classes: int, max_positives: int
+    config: ModelConfig, mask: MaskScoringConfig, num_classes: int, max_positives: int, sample_count: SampleCount
 ) -> MaskScoringBranch:
     """Mask Scoring R-CNN's branch."""
     return MaskScoringBranch(
-        mask=build_mask_rcnn(config, mask, num_classes, max_positives),
+        mask=build_mask_rcnn(config, mask, num_classes, max_positives, sample_count),
         iou_head=MaskIoUHead(
             in_channels=config.fpn.out_channels,
             resolution=mask.resolution,
@@ -54,11 +58,12 @@ def build_mask_scoring(
         mask_logit_thresh=mask.iou_mask_logit_thresh,
         area_eps=mask.iou_area_eps,
         weight=mask.iou_weight,
+        sample_count=sample_count,
     )
 
 
 def build_point_rend(
-    config: ModelConfig, mask: PointRendConfig, num_classes: int, max_positives: int
+    config: ModelConfig, mask: PointRendConfig, num_classes: int, max_positives: int, sample_count: SampleCount
 ) -> PointRendBranch:
     """PointRend's branch."""
     return PointRendBranch(
@@ -83,6 +88,7 @@ def build_point_rend(
         max_positives=max_positives,
         coarse_weight=mask.coarse_weight,
         point_weight=mask.point_weight,
+        sample_count=sample_count,
     )
 
 
@@ -93,8 +99,10 @@ MASK_BRANCHES: dict[type, Callable[..., nn.Cell]] = {
 }
 
 
-def build_mask_branch(config: ModelConfig, num_classes: int, max_positives: int) -> nn.Cell | None:
+def build_mask_branch(
+    config: ModelConfig, num_classes: int, max_positives: int, sample_count: SampleCount
+) -> nn.Cell | None:
     """The mask branch that the type of `model.mask` names; None for Faster R-CNN."""
     if config.mask is None:
         return None
-    return MASK_BRANCHES[type(config.mask)](config, config.mask, num_classes, max_positives)
+    return MASK_BRANCHES[type(config.mask)](config, config.mask, num_classes, max_positives, sample_count)

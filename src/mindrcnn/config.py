@@ -15,17 +15,13 @@ from typing import Literal
 from mindrcnn.config_data import DataConfig
 from mindrcnn.config_key import key, require
 from mindrcnn.config_model import ModelConfig, PointRendConfig
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """SGD with momentum."""
-
-    momentum: float = key(0.9, "Momentum.", low=0, high=1)
-    nesterov: bool = key(False, "Nesterov momentum.")
-    weight_decay: float = key(1e-4, "L2 penalty on weights.", low=0)
-    decay_norm_and_bias: bool = key(False, "Apply the penalty to norm parameters and biases too.")
-    clip_norm: float = key(0.0, "Largest global gradient norm; 0 does not clip.", low=0)
+from mindrcnn.config_train import (
+    AdamWConfig,
+    DynamicLossScaleConfig,
+    EMAConfig,
+    SGDConfig,
+    StaticLossScaleConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -54,21 +50,41 @@ class ScheduleConfig:
 class TrainConfig:
     """The training run."""
 
-    batch_size: int = key(2, "Images per device and step.", low=1)
+    batch_size: int = key(2, "Images per device and step: N devices take N times as many.", low=1)
     seed: int = key(0, "Seed of initialisation, order, augmentation and sampling.", low=0)
-    optimizer: OptimizerConfig = key(OptimizerConfig, "Optimiser.")
+    accumulate: int = key(
+        1,
+        "Batches whose gradients are averaged for one step of the optimizer; steps and epochs count such steps.",
+        low=1,
+    )
+    optimizer: SGDConfig | AdamWConfig = key(SGDConfig, "Optimizer by its type.")
     schedule: ScheduleConfig = key(ScheduleConfig, "Learning-rate schedule and length.")
     freeze: tuple[str, ...] = key(
         (), "Parameters whose names start with one of these do not train; each must match one."
     )
     init_checkpoint: str = key(
         "",
-        "Checkpoint whose parameters are loaded before training; where it has a mask branch of "
-        "another type, or none, the mask branch starts anew.",
+        "Checkpoint whose parameters are loaded before training. With another list of classes the outputs of classes "
+        "start anew; with a mask branch of another type, or none, the mask branch does.",
     )
+    precision: Literal["float32", "float16"] = key(
+        "float32", "float16: convolutions and matrix products in it (GPU and Ascend); give a loss_scale with it."
+    )
+    ema: EMAConfig = key(EMAConfig, "Average of the parameters.")
+    loss_scale: StaticLossScaleConfig | DynamicLossScaleConfig | None = key(
+        None, "Loss scale by its type, for float16; null for none."
+    )
+    patience: int = key(
+        0, "End the training after so many evaluations in a row without a better eval.best_metric; 0 never.", low=0
+    )
+    keep_last: int = key(0, "Keep the so many newest saves of `last` as step_STEP.ckpt too.", low=0)
+    keep_best: int = key(0, "Keep the so many best evaluated states as best_METRIC_step_STEP.ckpt too.", low=0)
     eval_every: int = key(1, "Evaluate after every so many epochs; 0 only at the end.", low=0)
     save_every: int = key(1, "Save `last` after every so many epochs.", low=1)
     log_every: int = key(20, "Progress line and metrics row after every so many steps.", low=1)
+    log_to: tuple[Literal["tensorboard", "mlflow", "summary_record"], ...] = key(
+        (), "Where the numbers and pictures go too: TensorBoard event files, an MLflow run, MindSpore's SummaryRecord."
+    )
 
 
 @dataclass(frozen=True)
@@ -93,8 +109,11 @@ class DeviceConfig:
     """Where it runs."""
 
     target: Literal["CPU", "GPU", "Ascend"] = key("CPU", "MindSpore device target.")
-    id: int = key(0, "Device number.", low=0)
+    id: int = key(0, "Device number; a launcher's own goes before it.", low=0)
     mode: Literal["graph", "pynative"] = key("graph", "graph compiles each step; pynative runs eagerly, for debugging.")
+    deterministic: bool = key(
+        False, "GPU and Ascend: slower operators whose results do not differ from run to run; those of a CPU never do."
+    )
 
 
 @dataclass(frozen=True)
@@ -109,6 +128,8 @@ class Config:
     device: DeviceConfig = key(DeviceConfig, "Device.")
 
     def __post_init__(self) -> None:
+        log_to = self.train.log_to
+        require(len(set(log_to)) == len(log_to), "train.log_to", "each of them once", log_to)
         usable = bool(self.name) and self.name not in (".", "..") and not set(self.name) & set("/\\")
         require(usable, "name", "a folder name without slashes", self.name)
         if self.model.mask is None:
@@ -124,6 +145,9 @@ class Config:
             require(
                 self.data.train.format != "txt", "data.train.format", "coco with model.mask: txt has no masks", "txt"
             )
+        if self.device.target == "CPU":
+            wanted = "float32 with device.target=CPU, which has no fast float16"
+            require(self.train.precision == "float32", "train.precision", wanted, self.train.precision)
         if self.eval.boundary:
             require(
                 self.eval.backend == "faster_coco_eval",

@@ -21,8 +21,14 @@ class SplitConfig:
         "Split name, e.g. train2017: finds annotations/instances_NAME.json with NAME/, or NAME/labels.json with "
         "NAME/data/ (also without the year).",
     )
-    format: Literal["coco", "txt"] = key("coco", "coco: COCO JSON; txt: rows of `path x1,y1,x2,y2,class ...`.")
-    annotations: str = key("", "Annotation file, relative to data.root unless absolute.")
+    format: Literal["coco", "txt", "mindrecord"] = key(
+        "coco",
+        "coco: COCO JSON; txt: rows of `path x1,y1,x2,y2,class ...`; mindrecord: a folder that "
+        "`python -m mindrcnn.data.mindrecord` wrote.",
+    )
+    annotations: str = key(
+        "", "Annotation file, or with format mindrecord the folder; relative to data.root unless absolute."
+    )
     images: str = key("", "Image folder, relative to data.root unless absolute.")
 
 
@@ -73,7 +79,8 @@ class DataConfig:
             divisible = height % INPUT_STRIDE == 0 and width % INPUT_STRIDE == 0
             require(divisible, "data.buckets", f"sides divisible by {INPUT_STRIDE}", (height, width))
         for name, split in (("train", self.train), ("val", self.val)):
-            given = split.format != "txt" or bool(split.annotations)
-            require(given, f"data.{name}.annotations", "the TXT list's path with format txt", split.annotations)
+            given = split.format == "coco" or bool(split.annotations)
+            what = "the TXT list's path" if split.format == "txt" else "the folder"
+            require(given, f"data.{name}.annotations", f"{what} with format {split.format}", split.annotations)
         repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
         require(not repeated, "data.classes", "names without repeats", repeated)

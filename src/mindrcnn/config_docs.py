@@ -14,10 +14,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from mindrcnn.config import Config
-from mindrcnn.config_types import Key, describe_limits, describe_type, keys_of, sections_of, tagged_members
+from mindrcnn.config_types import Key, describe_limits, describe_type, is_union, keys_of, sections_of, tagged_members
 
 _INTRODUCTION = """\
 # Configuration
@@ -78,9 +78,10 @@ def _section(section: type, name: str, defaults: dict[str, Any], note: str = "")
     for key, default in keys:
         inner = f"{name}.{key.name}" if name else key.name
         tags = {member: tag for tag, member in tagged_members(key.hint).items()} if _is_tagged(key) else {}
+        note = ", each entry" if get_origin(key.hint) is tuple else ""
         for member in sections_of(key.hint):
             inherited = vars(default) if isinstance(default, member) else {}
-            yield from _section(member, inner, inherited, f" with `type: {tags[member]}`" if tags else "")
+            yield from _section(member, inner, inherited, f" with `type: {tags[member]}`" if tags else note)
 
 
 def _row(key: Key, dotted: str, default: Any) -> str:
@@ -92,7 +93,7 @@ def _row(key: Key, dotted: str, default: Any) -> str:
 
 
 def _is_tagged(key: Key) -> bool:
-    return bool(sections_of(key.hint)) and sections_of(key.hint) != (key.hint,)
+    return is_union(key.hint)
 
 
 def _default(value: Any) -> str:

@@ -117,6 +117,8 @@ def _union(hint: Any, node: Node, place: _Place, default: Any) -> Any:
     members = tagged_members(hint)
     wanted = f"one of {', '.join(members)}"
     if "type" not in node.value:
+        if is_dataclass(default):
+            return _section(type(default), node, place.key, default)
         raise InputError(f"{node.origin}: {place.key}.type: wanted {wanted}, got no such key")
     tag = node.value["type"]
     if not isinstance(tag.value, str) or tag.value not in members:

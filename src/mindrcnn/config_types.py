@@ -50,8 +50,8 @@ def all_keys(section: type, prefix: str = "") -> Iterator[tuple[str, Key]]:
 
 
 def sections_of(hint: Any) -> tuple[type, ...]:
-    """The dataclasses that a key of this annotation can hold: none, one, or those of a union."""
-    members = get_args(hint) if is_union(hint) else (hint,)
+    """The dataclasses that a key of this annotation can hold, or a list in it: none, one, or those of a union."""
+    members = get_args(hint) if is_union(hint) or get_origin(hint) is tuple else (hint,)
     return tuple(member for member in members if isinstance(member, type) and is_dataclass(member))
 
 
@@ -94,6 +94,8 @@ def describe_limits(low: float | None, high: float | None) -> str:
 
 
 def _describe_tuple(items: tuple[Any, ...]) -> str:
+    if get_origin(items[0]) is Literal:
+        return f"list of any of {', '.join(get_args(items[0]))}"
     kind = describe_type(items[0])
     plural = kind.replace("list of", "lists of", 1) if kind.startswith("list") else f"{kind}s"
     return f"list of {plural}" if items[1:] == (Ellipsis,) else f"list of {len(items)} {plural}"

@@ -89,3 +89,14 @@ def test_evaluation_plan_has_every_image_once(assignment):
     assert [len(batch.indices) for batch in planned] == [4, 4, 4, 1, 4, 2, 1]
     assert sorted(index for batch in planned for index in batch.indices) == list(range(20))
     assert all((WIDE, TALL, SQUARE)[assignment[::-1][index]] == b.bucket for b in planned for index in b.indices)
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_the_order_does_not_depend_on_the_number_of_processes(assignment, world_size):
+    whole = plan(assignment, batch_size=4)
+    ranks = [plan(assignment, batch_size=4 // world_size, rank=r, world_size=world_size) for r in range(world_size)]
+    for epoch in (0, 1):
+        steps = zip(*(rank.epoch(epoch) for rank in ranks), strict=True)
+        joined = [(shares[0].bucket, sum((share.indices for share in shares), ())) for shares in steps]
+        assert joined == [(batch.bucket, batch.indices) for batch in whole.epoch(epoch)]
+        assert sorted(index for _, indices in joined for index in indices) == list(range(20))

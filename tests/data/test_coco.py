@@ -95,7 +95,7 @@ def test_iscrowd_and_segmentation_may_be_missing(content, write_coco):
     content["annotations"][2]["segmentation"] = []
     del content["annotations"][1]["segmentation"]
     dataset = read(write_coco(content))
-    assert dataset.without_mask == (6, 11)  # crowd 5 needs none
+    assert list(dataset.without_mask) == [6, 11]  # crowd 5 needs none
     assert not dataset.has_masks
     with pytest.raises(InputError, match=r"2 objects have none \(first: 6, 11\)"):
         dataset.require_masks()

@@ -298,3 +298,9 @@ def test_real_images(shared_data):
         assert (batch.gt_boxes <= limits + 1e-3).all()
         shares = batch.gt_masks[batch.gt_valid].mean(axis=(1, 2))
         assert 0.4 < shares.mean() < 0.8  # of its box an object of COCO fills 0.6 on average
+
+
+def test_eval_loader_of_nothing():
+    """What a process gets that has no image left to evaluate."""
+    loader = EvalLoader(records=(), input_format=FORMAT, batch_size=2)
+    assert (len(loader), list(loader)) == (0, [])

@@ -27,7 +27,7 @@ def test_names_and_numbers(listed):
     first, second = dataset.records
     assert first.boxes.tolist() == [[1, 2, 30.5, 20], [0, 0, 5, 5]]
     assert first.labels.tolist() == [2, 1]
-    assert first.segmentations == (None, None)
+    assert list(first.segmentations) == [None, None]
     assert (first.height, first.width, first.image_id) == (40, 60, 1)
     assert len(second.labels) == 0
     assert second.image_id == 3

@@ -32,3 +32,12 @@ def test_order_values_and_noise() -> None:
     expected = uniform_noise(((2, 406), (2, 5)), seed=5, step=9)
     for tensor, value in zip(tensors[-2:], expected, strict=True):
         np.testing.assert_array_equal(tensor.asnumpy(), value)
+
+
+def test_an_image_gets_the_same_noise_in_any_division() -> None:
+    whole = BatchFeed(noise_shapes=noise_shapes, seed=5)(SimpleNamespace(**FIELDS), 9)
+    for rank in range(2):
+        own = SimpleNamespace(**{name: value[rank : rank + 1] for name, value in FIELDS.items()})
+        share = BatchFeed(noise_shapes=noise_shapes, seed=5, rank=rank, world_size=2)(own, 9)
+        for tensor, of_all in zip(share, whole, strict=True):
+            np.testing.assert_array_equal(tensor.asnumpy(), of_all.asnumpy()[rank : rank + 1])

@@ -1,9 +1,11 @@
-"""Freezing by prefix, and who gets weight decay."""
+"""Freezing by prefix, and who gets which learning rate and weight decay."""
+
+from collections.abc import Sequence
 
 import pytest
 from mindspore import nn
 
-from mindrcnn.engine.param_groups import freeze, split_by_decay, trainable
+from mindrcnn.engine.param_groups import GroupRule, freeze, group_parameters, trainable
 from mindrcnn.errors import InputError
 
 
@@ -47,7 +49,40 @@ def test_freezing_everything_is_an_error() -> None:
         trainable(network)
 
 
+def grouped(rules: Sequence[GroupRule], *, decay_norm_and_bias: bool = False) -> dict[str, tuple[float, float]]:
+    """Factor on the learning rate and weight decay of each parameter, of which none may be in two groups."""
+    groups = group_parameters(
+        trainable(Small()), weight_decay=0.5, decay_norm_and_bias=decay_norm_and_bias, rules=rules
+    )
+    assert sum(len(group.parameters) for group in groups) == 6
+    assert len({(group.lr_factor, group.weight_decay) for group in groups}) == len(groups)
+    return {parameter.name: (group.lr_factor, group.weight_decay) for group in groups for parameter in group.parameters}
+
+
 def test_decay_spares_biases_and_norms() -> None:
-    weights, others = split_by_decay(trainable(Small()))
-    assert names(weights) == ["backbone.0.weight", "head.weight"]
-    assert names(others) == ["backbone.0.bias", "backbone.1.gamma", "backbone.1.beta", "head.bias"]
+    found = grouped(())
+    assert {name for name, values in found.items() if values == (1.0, 0.5)} == {"backbone.0.weight", "head.weight"}
+    assert {name for name, values in found.items() if values == (1.0, 0.0)} == {
+        "backbone.0.bias", "backbone.1.gamma", "backbone.1.beta", "head.bias"
+    }  # fmt: skip
+    assert set(grouped((), decay_norm_and_bias=True).values()) == {(1.0, 0.5)}
+
+
+def test_the_first_rule_that_matches_counts() -> None:
+    rules = (GroupRule("backbone.1", 2.0, 3.0), GroupRule("backbone", 0.1, 0.0), GroupRule("head.b", 5.0, 2.0))
+    assert grouped(rules, decay_norm_and_bias=True) == {
+        "backbone.0.weight": (0.1, 0.0),
+        "backbone.0.bias": (0.1, 0.0),
+        "backbone.1.gamma": (2.0, 1.5),
+        "backbone.1.beta": (2.0, 1.5),
+        "head.weight": (1.0, 0.5),
+        "head.bias": (5.0, 1.0),
+    }
+    assert grouped(rules)["head.bias"] == (5.0, 0.0)
+
+
+def test_a_rule_that_does_nothing_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"no parameter that trains .*'heads'; nearest: .*head"):
+        grouped((GroupRule("head", 1.0, 1.0), GroupRule("heads", 1.0, 1.0)))
+    with pytest.raises(InputError, match=r"earlier groups leave no parameter .*'backbone\.1'"):
+        grouped((GroupRule("backbone", 0.1, 1.0), GroupRule("backbone.1", 1.0, 1.0)))

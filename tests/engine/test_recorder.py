@@ -13,7 +13,12 @@ from mindrcnn.engine.recorder import Recorder, StepResult
 def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rates = np.linspace(0.1, 0.6, 6).astype(np.float32)
     recorder = Recorder(
-        folder=tmp_path, loss_names=("box", "mask"), learning_rates=rates, steps_per_epoch=4, log_every=2
+        folder=tmp_path,
+        loss_names=("box", "mask"),
+        learning_rates=rates,
+        steps_per_epoch=4,
+        log_every=2,
+        memory=lambda: {"host": 1.25, "device": 30.0},
     )
     with caplog.at_level(logging.INFO, logger="mindrcnn"):
         for step in range(1, 7):
@@ -33,6 +38,7 @@ def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptur
         "images_per_s": 1.5,
         "data_wait": 0.25,
         "eta_s": 4.0,
+        "memory_gb": {"host": 1.25, "device": 30.0},
     }
     assert rows[2] == expected
     assert rows[3]["epoch"] == 1.5
@@ -41,6 +47,7 @@ def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptur
     assert text[0] == "the first step took 60.0 s, most of it compiling"
     assert (
         text[-2] == "epoch 1/2 step 4/6 | loss 13.5000 (box 3.5000 mask 10.0000) | grad 3.50 | lr 0.4"
+        " | 1.2 GB host + 30.0 GB device"
         " | 1.50 images/s | data wait 25% | ETA 0:00:04"
     )
     assert text[-1].startswith("epoch 2/2 step 6/6")

@@ -16,6 +16,7 @@ import pytest
 from mindspore import Tensor
 
 from mindrcnn.engine.checkpoint import load_checkpoint
+from mindrcnn.engine.early_stop import EarlyStop
 from mindrcnn.engine.metrics_log import read_rows
 from mindrcnn.engine.recorder import Recorder
 from mindrcnn.engine.signals import StopSignals
@@ -48,8 +49,10 @@ class Harness:
         bad: dict[int, Any] | None = None,
         progress: Progress | None = None,
         best: float = -math.inf,
+        early_stop: EarlyStop | None = None,
     ):
         self.events: list[str] = []
+        self.kept: list[tuple[int, float]] = []
         self.aps = iter(aps)
         self.bad = bad or {}
         recorder = Recorder(
@@ -71,6 +74,8 @@ class Harness:
             best_metric="bbox_AP",
             progress=progress,
             best=best,
+            early_stop=early_stop,
+            keep=lambda progress: self.kept.append((progress.step, progress.metrics["bbox_AP"])),
         )
 
     def step(self, batch: Any, step: int) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -104,6 +109,23 @@ def test_last_every_epoch_best_only_when_better(tmp_path: Path) -> None:
         ("train", 1), ("eval", 2), ("eval", 4), ("train", 6), ("eval", 6)
     ]  # fmt: skip
     assert (tmp_path / "curves.png").is_file()
+    assert harness.kept == [(2, 0.3), (4, 0.2), (6, 0.4)]
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_ends_when_evaluations_get_no_better(tmp_path: Path, resumed: bool) -> None:
+    progress, stop = (Progress(2, 4, {"bbox_AP": 0.2}), 1) if resumed else (None, 0)
+    aps = (0.3,) if resumed else (0.3, 0.2, 0.3)
+    if resumed:
+        (tmp_path / "metrics.jsonl").write_text('{"kind": "eval", "step": 4, "epoch": 2, "metrics": {}}\n')
+    early_stop = EarlyStop(patience=2, stale=stop)
+    harness = Harness(tmp_path, plan(100), aps=aps, progress=progress, best=0.3 if resumed else -math.inf,
+                      early_stop=early_stop)  # fmt: skip
+    final = harness.trainer.run()
+    assert (final.step, harness.events[-2:]) == (6, ["last 3 6 {'bbox_AP': 0.2}", "eval 3"])
+    again = Harness(tmp_path, plan(100), aps=(0.9,), progress=final, best=0.3, early_stop=early_stop)
+    again.trainer.run()
+    assert again.events == []
 
 
 def test_a_resumed_training_does_what_was_left_and_nothing_twice(tmp_path: Path) -> None:

@@ -7,8 +7,18 @@ import pytest
 
 from mindrcnn.evaluation.paste import encode_masks, paste_window
 from mindrcnn.evaluation.rle import decode
+from mindrcnn.native.library import VARIABLE, available
 
 HEIGHT, WIDTH = 23, 31
+
+
+@pytest.fixture(params=["portable", "native"], autouse=True)
+def implementation(request, monkeypatch):
+    """Runs the test with numpy, and with the C++ function where there is one."""
+    if request.param == "portable":
+        monkeypatch.setenv(VARIABLE, "0")
+    elif not available():
+        pytest.skip("no native kernels here")
 
 
 def cell_value(mask, row, column):
@@ -71,7 +81,9 @@ def test_the_value_at_the_threshold_belongs_to_the_object():
     assert window.sum() == 16
 
 
-@pytest.mark.parametrize("box", [(5, 5, 5, 9), (5, 5, 9, 5), (9, 9, 5, 5), (0, 0, 0, 0)])
+@pytest.mark.parametrize(
+    "box", [(5, 5, 5, 9), (5, 5, 9, 5), (9, 9, 5, 5), (0, 0, 0, 0), (0, 0, np.nan, 9), (0, 0, 9, np.inf)]
+)
 def test_an_empty_box_gives_an_empty_mask(box):
     with np.errstate(all="raise"):
         (rle,) = encode_masks(np.ones((1, 28, 28), np.float32), np.array([box], np.float32), height=HEIGHT, width=WIDTH)

@@ -5,7 +5,8 @@ import math
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor, nn
+from mindspore import Tensor
+from prepared_heads import PreparedLogits, RowNumbers
 
 from mindrcnn.models.mask_branch import MaskBranch, MaskHead, own_class
 
@@ -21,7 +22,8 @@ def test_head_equals_numpy(mode: str) -> None:
         parameter.set_data(Tensor(rng.normal(size=parameter.shape).astype(np.float32)))
     values = {name: value.asnumpy() for name, value in head.parameters_dict().items()}
     pooled = rng.normal(size=(2, 2, 3, 3)).astype(np.float32)
-    logits = head(Tensor(pooled)).asnumpy()
+    both, labels = np.ones(2, bool), np.arange(CLASSES, dtype=np.int32)[:, None] + np.ones(2, np.int32)
+    logits = np.stack([head(Tensor(pooled), Tensor(label), Tensor(both)).asnumpy() for label in labels], axis=1)
     assert logits.shape == (2, CLASSES, 6, 6)
     for row in range(2):
         hidden = pooled[row]
@@ -58,23 +60,6 @@ def test_own_class(mode: str) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------------- branch
-
-
-class RowNumbers(nn.Cell):
-    """A pooler that marks each box's row, so that a head can look up prepared outputs; it keeps what it was asked."""
-
-    def construct(self, features: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> Tensor:
-        self.asked = boxes, valid
-        return ms.ops.arange(boxes.shape[0] * boxes.shape[1]).astype(ms.int32)
-
-
-class PreparedLogits(nn.Cell):
-    def __init__(self, logits: np.ndarray) -> None:
-        super().__init__()
-        self.logits = ms.Parameter(logits, name="logits")
-
-    def construct(self, rows: Tensor) -> Tensor:
-        return ms.ops.gather(self.logits, rows, 0)
 
 
 def build_branch(logits: np.ndarray, max_positives: int = 2) -> MaskBranch:
@@ -143,12 +128,12 @@ def test_only_slots_of_positives_are_pooled() -> None:
     case = make_case()
     branch = build_branch(case["logits"])
     branch.losses((), *(tuple(Tensor(v) for v in list(case.values())[part]) for part in (slice(0, 4), slice(4, 9))))
-    boxes, positive = branch.pooler.asked
+    boxes, positive = branch.pooler.asked[-1]
     np.testing.assert_array_equal(boxes.asnumpy(), case["boxes"][:, :2])
     assert positive.asnumpy().tolist() == [[True, True], [True, False]]
     more = build_branch(np.zeros((8, CLASSES, SIDE, SIDE), np.float32), max_positives=9)  # more than there are samples
     more.losses((), *(tuple(Tensor(v) for v in list(case.values())[part]) for part in (slice(0, 4), slice(4, 9))))
-    assert more.pooler.asked[0].shape == (2, 4, 4)
+    assert more.pooler.asked[-1][0].shape == (2, 4, 4)
 
 
 def test_loss_without_positives_is_exactly_zero() -> None:
@@ -172,4 +157,4 @@ def test_predict_is_the_probability_of_the_own_class() -> None:
         logits = case["logits"][row, max(labels[image, slot] - 1, 0)]
         np.testing.assert_allclose(masks.asnumpy()[image, slot], 1 / (1 + np.exp(-logits)), rtol=1e-5)
     np.testing.assert_array_equal(mask_scores.asnumpy(), scores.asnumpy())
-    assert branch.pooler.asked[1].asnumpy().tolist() == valid.tolist()
+    assert branch.pooler.asked[-1][1].asnumpy().tolist() == valid.tolist()

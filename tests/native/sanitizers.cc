@@ -8,7 +8,12 @@
 #include <vector>
 
 #include "assign.h"
+#include "conv1x1.h"
+#include "conv3x3.h"
+#include "mask_targets.h"
 #include "nms.h"
+#include "paste.h"
+#include "point_sample.h"
 #include "roi_align.h"
 
 namespace {
@@ -89,9 +94,60 @@ void call_assign(int64_t images, int64_t objects, int64_t candidates, bool share
   mindrcnn::assign(problem, boxes.data(), gt_boxes.data(), valid.data(), crowd.data(), matched.data(), state.data());
 }
 
+template <typename Value>
+void call_point_sample(int64_t maps, int64_t channels, int64_t height, int64_t width, int64_t rows, int64_t points) {
+  const mindrcnn::PointSampleProblem problem{maps, channels, height, width, rows, points};
+  const std::vector<Value> values(static_cast<size_t>(maps * channels * height * width), Value{1});
+  std::vector<float> places = make_boxes(rows * points / 2);  // a box is two points
+  for (float& place : places) place *= static_cast<float>(width) / 500;
+  std::vector<int32_t> map_index;
+  for (int64_t i = 0; i < rows; ++i) map_index.push_back(static_cast<int32_t>(random_bits() % 5) - 1);
+  std::vector<float> samples(static_cast<size_t>(rows * points * channels)), gradient(values.size());
+  mindrcnn::point_sample_forward(problem, values.data(), map_index.data(), places.data(), samples.data());
+  mindrcnn::point_sample_backward(problem, samples.data(), map_index.data(), places.data(), gradient.data());
+}
+
+void call_crop_masks(int64_t images, int64_t objects, int64_t stored, int64_t samples, int64_t side) {
+  const mindrcnn::CropProblem problem{images, objects, stored, samples, side};
+  const std::vector<uint8_t> masks = make_mask(images * objects * stored * stored, 2);
+  const std::vector<float> gt_boxes = make_boxes(images * objects), boxes = make_boxes(images * samples);
+  std::vector<int32_t> matched;
+  for (int64_t i = 0; i < images * samples; ++i) matched.push_back(static_cast<int32_t>(random_bits() % 8) - 1);
+  std::vector<float> targets(static_cast<size_t>(images * samples * side * side));
+  mindrcnn::crop_masks(problem, masks.data(), gt_boxes.data(), matched.data(), boxes.data(), targets.data());
+}
+
+void call_encode_masks(int64_t objects, int64_t side, int64_t height, int64_t width, double thresh) {
+  const mindrcnn::PasteProblem problem{objects, side, height, width, thresh};
+  std::vector<float> masks;
+  for (int64_t i = 0; i < objects * side * side; ++i) masks.push_back(i % 99 == 0 ? NAN : uniform(0, 1));
+  const std::vector<float> boxes = make_boxes(objects);
+  mindrcnn::encode_masks(problem, masks.data(), boxes.data());
+}
+
+void call_convolutions(int64_t images, int64_t height, int64_t width) {
+  const std::vector<uint8_t> valid = make_mask(images, 1);
+  std::vector<float> x(static_cast<size_t>(images * 32 * height * width), 1.0f), y(2 * x.size());
+  std::vector<float> weight(64 * 32 * 9, 0.5f), scale(64, 2.0f), bias(64);
+  const mindrcnn::ConvProblem problem{images, 32, 64, height, width, true, valid.data()};
+  mindrcnn::conv3x3_forward(problem, x.data(), weight.data(), scale.data(), bias.data(), y.data());
+  mindrcnn::conv3x3_input_gradient(problem, y.data(), y.data(), weight.data(), scale.data(), x.data());
+  mindrcnn::conv3x3_weight_gradient(problem, x.data(), y.data(), y.data(), scale.data(), weight.data(), bias.data());
+  const mindrcnn::PointwiseProblem points{images, 32, 64, height * width, true, valid.data()};
+  const std::vector<float> summand(y.size());
+  mindrcnn::conv1x1_forward(points, x.data(), weight.data(), scale.data(), bias.data(), summand.data(), y.data());
+  mindrcnn::conv1x1_input_gradient(points, y.data(), y.data(), weight.data(), scale.data(), x.data());
+  mindrcnn::conv1x1_weight_gradient(points, x.data(), y.data(), y.data(), scale.data(), weight.data(), bias.data());
+}
+
 }  // namespace
 
 int main() {
+  call_convolutions(3, 9, 14);
+  call_convolutions(1, 60, 70);
+  call_convolutions(1, 1, 1000);
+  call_convolutions(2, 1, 1);
+  call_convolutions(0, 5, 5);
   for (const bool aligned : {false, true}) {
     for (const int sampling_ratio : {0, 1, 2}) {
       call_roi_align(sampling_ratio, aligned, 2, 300, 500);
@@ -107,6 +163,20 @@ int main() {
     call_assign(2, 20, 1500, true, low_quality);
     call_assign(1, 0, 40, true, low_quality);
     call_assign(1, 3, 0, true, low_quality);
+  }
+  call_point_sample<float>(3, 37, 50, 60, 40, 600);
+  call_point_sample<float>(2, 3, 1, 1, 9, 70);
+  call_point_sample<float>(2, 3, 5, 5, 0, 70);
+  call_point_sample<float>(2, 3, 5, 5, 9, 0);
+  call_point_sample<uint8_t>(3, 1, 40, 40, 50, 300);
+  call_crop_masks(2, 6, 28, 300, 14);
+  call_crop_masks(2, 6, 1, 30, 5);
+  call_crop_masks(1, 0, 28, 30, 14);
+  call_crop_masks(1, 6, 28, 0, 14);
+  for (const double thresh : {0.01, 0.5, 1.0}) {
+    call_encode_masks(200, 28, 400, 500, thresh);
+    call_encode_masks(20, 1, 1, 1, thresh);
+    call_encode_masks(0, 28, 400, 500, thresh);
   }
   std::puts("done");
   return 0;

@@ -10,9 +10,10 @@ from mindspore import Tensor, nn, ops
 
 from mindrcnn.native.switch import in_use, portable_only
 from mindrcnn.ops.assignment import assign
+from mindrcnn.ops.mask_targets import crop_masks
 from mindrcnn.ops.nms import nms, nms_per_class
-from mindrcnn.ops.roi_align import roi_align
-from mindrcnn.ops.roi_align_adaptive import roi_align_adaptive
+from mindrcnn.ops.point_sample import point_sample, sample_maps
+from mindrcnn.ops.roi_align import ADAPTIVE, roi_align
 
 STRIDES = (4, 8, 16, 32)
 IMAGES, SLOTS, CHANNELS, RESOLUTION = 2, 30, 3, 3
@@ -92,7 +93,9 @@ def pool(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: T
 
 
 def pool_adaptive(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
-    return roi_align_adaptive((p2, p3, p4, p5), STRIDES, boxes, valid, resolution=RESOLUTION, aligned=True)
+    return roi_align(
+        (p2, p3, p4, p5), STRIDES, boxes, valid, resolution=RESOLUTION, sampling_ratio=ADAPTIVE, aligned=True
+    )
 
 
 def test_roi_align(both) -> None:
@@ -105,6 +108,18 @@ def test_roi_align(both) -> None:
     for wanted, got in zip(portable, native, strict=True):
         assert wanted.any()
         np.testing.assert_allclose(got, wanted, atol=1e-4)  # a gradient is a sum of many
+
+
+def test_images_of_another_shape(mode: str) -> None:
+    """Pooled values of the same shape, as training in buckets has them: PyNative mode remembers shapes."""
+    if not in_use():
+        pytest.skip("no native kernels here")
+    rng = np.random.default_rng(7)
+    boxes, valid = Tensor(ordinary_boxes(rng)), Tensor(np.ones((IMAGES, SLOTS), bool))
+    wide = features(rng)
+    for arrays in (wide, [array.transpose(0, 1, 3, 2).copy() for array in wide]):
+        _, *gradients = CallAndGradient(pool)(*(Tensor(array) for array in arrays), boxes, valid)
+        assert [gradient.shape for gradient in gradients] == [array.shape for array in arrays]
 
 
 def test_adaptive_roi_align_of_odd_boxes() -> None:
@@ -186,3 +201,68 @@ def test_assignment(both) -> None:
     for wanted, got in zip(portable, native, strict=True):
         assert len(np.unique(got)) > 2
         np.testing.assert_array_equal(got, wanted)
+
+
+def points_of_all_kinds(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """In cells of a map of 160 x 120: inside, outside, exactly on centres and borders, on top of each other, odd."""
+    points = (rng.uniform(-0.1, 1.1, (*shape, 2)) * (160, 120)).astype(np.float32)
+    points[:, : shape[1] // 2] = np.round(points[:, : shape[1] // 2] * 2) / 2
+    points[:, 1] = points[:, 0]
+    odd = (np.nan, np.inf, -np.inf, 1e9, -1e9, 3e38)
+    points[0, :12, 0] = points[1, 6:18, 1] = (*odd, *odd)
+    return points
+
+
+def sample_p2(p2: Tensor, points: Tensor, map_index: Tensor) -> Tensor:
+    """Transposed as PointRend's coarse head takes them, and read once more as one map for each row."""
+    samples = sample_maps(p2, map_index, points).transpose(0, 2, 1)
+    shares = ops.stop_gradient(points / 160)
+    return ops.concat((samples, point_sample(samples.reshape((-1, CHANNELS, 10, 30)), shares).transpose(0, 2, 1)))
+
+
+def test_point_sample(both) -> None:
+    rng = np.random.default_rng(4)
+    p2 = rng.standard_normal((IMAGES, CHANNELS, 120, 160)).astype(np.float32)
+    map_index = np.sort(rng.integers(0, IMAGES, 20)).astype(np.int32)
+    portable, native = both(CallAndGradient, sample_p2, p2, points_of_all_kinds(rng, (20, 300)), map_index)
+    for wanted, got in zip(portable[:2], native[:2], strict=True):  # without the points' gradient, zeros
+        assert wanted.any()
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
+    assert not native[2].any()
+
+
+def sample_bytes(scale: Tensor, masks: Tensor, points: Tensor) -> Tensor:
+    index = ops.arange(masks.shape[0]).astype(ms.int32)
+    return sample_maps(masks, index, points) * scale
+
+
+def test_point_sample_of_bytes(both) -> None:
+    """Under a gradient, which goes to what the samples are multiplied with."""
+    rng = np.random.default_rng(5)
+    masks = rng.integers(0, 2, (20, 1, 120, 160)).astype(np.uint8)
+    scale, points = np.float32([1.5]), points_of_all_kinds(rng, (20, 300))
+    portable, native = both(CallAndGradient, sample_bytes, scale, masks, points)
+    for wanted, got in zip(portable[:2], native[:2], strict=True):
+        assert wanted.any()
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+def crop_weighted(scale: Tensor, masks: Tensor, gt_boxes: Tensor, matched: Tensor, boxes: Tensor) -> Tensor:
+    return crop_masks(masks, gt_boxes, matched, boxes, 28) * scale
+
+
+def test_mask_targets(both) -> None:
+    """Bit by bit, also where a value is exactly 0.5. Under a gradient, which goes past them."""
+    rng = np.random.default_rng(6)
+    masks = rng.integers(0, 2, (IMAGES, SLOTS, 112, 112)).astype(np.uint8)
+    masks[:, ::2] = np.kron(masks[:, ::2, ::28, ::28], np.ones((28, 28), np.uint8))
+    gt_boxes, matched = ordinary_boxes(rng), rng.integers(0, SLOTS, (IMAGES, 3 * SLOTS)).astype(np.int32)
+    boxes = np.take_along_axis(gt_boxes, matched[..., None], axis=1)
+    boxes[:, SLOTS:] += rng.uniform(-20, 20, (IMAGES, 2 * SLOTS, 4)).astype(np.float32)
+    boxes[1, 40:60] = np.tile(boxes[1, :20, 2:], 2)  # every point in the corner of the object's box
+    matched[1, 40:60] = matched[1, :20]
+    boxes[0, 50:56] = gt_boxes[1, :6] = ODD_BOXES
+    portable, native = both(CallAndGradient, crop_weighted, np.float32([1.0]), masks, gt_boxes, matched, boxes)
+    assert 0.1 < native[0].mean() < 0.9
+    np.testing.assert_array_equal(native[0], portable[0])
+    np.testing.assert_array_equal(native[1], portable[1])

@@ -8,6 +8,7 @@ import pytest
 
 Arrays = list[np.ndarray]
 RESOLUTION, CHANNELS, IMAGES, SLOTS = 5, 7, 3, 40
+CONV_SHAPES = ((IMAGES, 32, 45, 50), (IMAGES, 64, 45, 50), (64, 32, 3, 3))  # x, y, weight
 ROI_SETTINGS = [RESOLUTION, 2, 1, 4, 8, 16, 32, 112.0**2, 224.0**2, 448.0**2]
 
 
@@ -36,7 +37,24 @@ def cases() -> dict[str, tuple[Arrays, Arrays]]:
         return np.full(shape, 77, dtype)
 
     keep = np.full((IMAGES, SLOTS), 77, np.uint8).view(bool)
+    p2, map_index = features(rng)[0], rng.integers(0, IMAGES, IMAGES * SLOTS).astype(np.int32)
+    points = rng.uniform(-9, 130, (IMAGES * SLOTS, 300, 2)).astype(np.float32)
+    samples = rng.standard_normal((IMAGES * SLOTS, 300, CHANNELS)).astype(np.float32)
+    masks = rng.integers(0, 2, (IMAGES, SLOTS, 28, 28)).astype(np.uint8)
+    x, y, weight = (rng.standard_normal(shape).astype(np.float32) for shape in CONV_SHAPES)
+    scale = rng.uniform(0.5, 2, 64).astype(np.float32)
+    bias, some, relu = np.zeros(64, np.float32), np.array([True, False, True]), np.array([1], np.float32)
     return {
+        "conv3x3_forward": ([x, weight, scale, bias, some, relu], [unwritten(*y.shape)]),
+        "conv3x3_input_gradient": ([y, y, weight, scale, some, relu], [unwritten(*x.shape)]),
+        "conv3x3_weight_gradient": ([x, y, y, scale, some, relu], [unwritten(*weight.shape), unwritten(64)]),
+        "conv1x1_forward": ([x, weight[:, :, :1, :1].copy(), scale, bias, some, relu], [unwritten(*y.shape)]),
+        "conv1x1_add_forward": (
+            [x, weight[:, :, :1, :1].copy(), scale, bias, y, some, relu],
+            [unwritten(*y.shape)],
+        ),
+        "conv1x1_input_gradient": ([y, y, weight[:, :, :1, :1].copy(), scale, some, relu], [unwritten(*x.shape)]),
+        "conv1x1_weight_gradient": ([x, y, y, scale, some, relu], [unwritten(64, 32, 1, 1), unwritten(64)]),
         "roi_align_forward": ([*features(rng), boxes, valid, settings], [unwritten(*pooled.shape)]),
         "roi_align_backward": ([pooled, boxes, valid, settings], [unwritten(*f.shape) for f in features(rng)]),
         "nms": ([boxes, scores, valid, threshold], [keep]),
@@ -45,6 +63,12 @@ def cases() -> dict[str, tuple[Arrays, Arrays]]:
             [anchors, boxes, valid & ~crowd, crowd, assign_settings],
             [unwritten(IMAGES, 2000, dtype=np.int32), unwritten(IMAGES, 2000, dtype=np.int32)],
         ),
+        "crop_masks": (
+            [masks, boxes, labels, random_boxes(rng, IMAGES, SLOTS)],
+            [unwritten(IMAGES, SLOTS, 9, 9)],
+        ),
+        "point_sample_forward": ([p2, map_index, points], [unwritten(*samples.shape)]),
+        "point_sample_backward": ([samples, map_index, points], [unwritten(*p2.shape)]),
     }
 
 
@@ -76,15 +100,15 @@ def test_wrong_arguments_are_refused(name: str, kernel: Callable) -> None:
         assert kernel(name, *changed, *outputs) == 1, index
         changed[index] = inputs[index][..., None]
         assert kernel(name, *changed, *outputs) == 1, index
-    longer = [*inputs[:-1], np.append(inputs[-1], np.float32(0))]
+    longer = [*inputs[:-1], np.concatenate([inputs[-1], inputs[-1][:1]])]
     assert kernel(name, *longer, *outputs) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_images(name: str, kernel: Callable) -> None:
     inputs, outputs = cases()[name]
-    empty = [array[:0] if len(array) in (IMAGES, IMAGES * SLOTS) else array for array in (*inputs[:-1], *outputs)]
-    assert kernel(name, *empty[: len(inputs) - 1], inputs[-1], *empty[len(inputs) - 1 :]) == 0
+    empty = [array[:0] if len(array) in (IMAGES, IMAGES * SLOTS) else array for array in (*inputs, *outputs)]
+    assert kernel(name, *empty) == 0
 
 
 def test_no_boxes(kernel: Callable) -> None:
@@ -97,3 +121,21 @@ def test_no_boxes(kernel: Callable) -> None:
     assert kernel("assign", anchors, boxes, valid, valid, settings, matched, state) == 0  # no object slots
     np.testing.assert_array_equal(matched, 0)
     np.testing.assert_array_equal(state, 0)
+
+
+def test_rows_of_points_in_no_map(kernel: Callable) -> None:
+    maps, map_index = np.ones((2, 3, 4, 4), np.float32), np.array([-1, 2, 1, 2**31 - 1], np.int32)
+    points = np.full((4, 5, 2), 2, np.float32)
+    samples, gradient = np.full((4, 5, 3), 7, np.float32), np.full((2, 3, 4, 4), 7, np.float32)
+    assert kernel("point_sample_forward", maps, map_index, points, samples) == 0
+    np.testing.assert_array_equal(samples.sum(axis=(1, 2)), [0, 0, 15, 0])
+    assert kernel("point_sample_backward", np.ones_like(samples), map_index, points, gradient) == 0
+    np.testing.assert_array_equal(gradient.sum(axis=(1, 2, 3)), [0, 15])
+
+
+def test_samples_of_no_object(kernel: Callable) -> None:
+    boxes = np.tile(np.float32([0, 0, 8, 8]), (1, 4, 1))
+    masks, matched = np.ones((1, 2, 8, 8), np.uint8), np.array([[-1, 2, 1, 2**31 - 1]], np.int32)
+    targets = np.full((1, 4, 5, 5), 7, np.float32)
+    assert kernel("crop_masks", masks, boxes[:, :2].copy(), matched, boxes, targets) == 0
+    np.testing.assert_array_equal(targets.mean(axis=(2, 3)), [[0, 0, 1, 0]])

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.native import switch
-from mindrcnn.native.switch import in_use, library, portable_only
+from mindrcnn.native import library as library_module
+from mindrcnn.native.library import VARIABLE, available, library
+from mindrcnn.native.switch import in_use, portable_only
 from mindrcnn.ops.nms import nms
 
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that is there, whether or not this machine has a compiler."""
-    monkeypatch.delenv(switch.VARIABLE, raising=False)
-    monkeypatch.setattr(switch, "library", lambda: "a/library.so")
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(library_module, "library", lambda: "a/library.so")
 
 
 @pytest.fixture
@@ -33,14 +34,16 @@ def test_in_use_on_a_cpu(built: None) -> None:
 
 
 def test_switched_off_by_the_variable(built: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(switch.VARIABLE, "0")
+    monkeypatch.setenv(VARIABLE, "0")
     assert not in_use()
+    assert not available()
 
 
 @pytest.mark.parametrize("target", ["Ascend", "GPU"])
 def test_not_on_other_devices(built: None, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     monkeypatch.setattr(ms, "get_context", lambda name: target)
     assert not in_use()
+    assert available()  # for what the processor beside the device does
 
 
 def test_not_in_a_portable_block(built: None) -> None:
@@ -51,7 +54,7 @@ def test_not_in_a_portable_block(built: None) -> None:
     assert in_use()
 
 
-def test_without_a_compiler_one_warning_and_the_portable_operators(
+def test_without_a_compiler_one_warning_and_the_portable_forms(
     fresh_library: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -62,9 +65,9 @@ def test_without_a_compiler_one_warning_and_the_portable_operators(
         assert not in_use()
         keep = nms(*(Tensor(array) for array in arguments), 0.5)
     np.testing.assert_array_equal(keep.asnumpy(), [[True, False, True]])
-    messages = [record.getMessage() for record in caplog.records if record.name == switch.__name__]
+    messages = [record.getMessage() for record in caplog.records if record.name == library_module.__name__]
     assert len(messages) == 1
-    assert "portable operators serve instead: wanted a C++17 compiler" in messages[0]
+    assert "portable forms serve instead: wanted a C++17 compiler" in messages[0]
 
 
 @pytest.mark.parametrize(("folder", "reason"), [("a:b", "without a colon"), ("plain", "libmindrcnn.so: ")])
@@ -79,7 +82,7 @@ def test_a_library_that_cannot_serve(
     path = tmp_path / folder / "libmindrcnn.so"
     path.parent.mkdir()
     path.write_text("not a library")
-    monkeypatch.setattr(switch, "build", lambda: path)
+    monkeypatch.setattr(library_module, "build", lambda: path)
     with caplog.at_level(logging.WARNING):
         assert library() == ""
     assert reason in caplog.text

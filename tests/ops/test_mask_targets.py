@@ -3,10 +3,13 @@
 import json
 
 import numpy as np
+import pytest
 from mindspore import Tensor
 from pycocotools import mask as coco_mask
 
 from mindrcnn.ops.mask_targets import crop_masks
+
+pytestmark = pytest.mark.usefixtures("implementation")
 
 SIDE = 6
 STORED = 12

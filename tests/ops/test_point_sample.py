@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mindrcnn.ops.point_sample import cell_table, point_sample, points_in_boxes, points_in_image, sample_cells
+from mindrcnn.ops.point_sample import point_sample, points_in_boxes, points_in_image, sample_maps
+
+pytestmark = pytest.mark.usefixtures("implementation")
 
 Run = Callable[..., Any]
 HEIGHT, WIDTH, CHANNELS = 3, 5, 2
@@ -41,11 +43,7 @@ def test_cells_equal_the_loop(run: Run) -> None:
     grid = np.array([(x, y) for y in AXIS for x in AXIS], np.float32)
     index = np.array([2, 0, 0, 1], np.int32)
     points = np.stack([grid, grid, grid[::-1], grid])
-
-    def sample(maps, index, points):
-        return sample_cells(cell_table(maps), index, HEIGHT, WIDTH, points)
-
-    found = run(sample, maps, index, points)
+    found = run(sample_maps, maps, index, points)
     np.testing.assert_allclose(found, reference(maps, index, points), atol=1e-5)
     assert not found[0, 0].any()  # far outside
 
@@ -53,14 +51,16 @@ def test_cells_equal_the_loop(run: Run) -> None:
 def test_masks_of_whole_numbers(run: Run) -> None:
     maps = np.random.default_rng(0).integers(0, 2, (2, 1, HEIGHT, WIDTH)).astype(np.uint8)
     points = np.random.default_rng(1).uniform(-1, 6, (2, 30, 2)).astype(np.float32)
-
-    def sample(cells, points, index):
-        return sample_cells(cells.reshape((-1, 1)), index, HEIGHT, WIDTH, points)
-
     index = np.array([1, 0], np.int32)
-    found = run(sample, maps, points, index)
+    found = run(sample_maps, maps, index, points)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, reference(maps, index, points), atol=1e-5)
+
+
+def test_points_that_are_not_finite_are_outside(run: Run) -> None:
+    points = np.float32([[[np.nan, 1], [1, np.nan], [np.inf, 1], [1, -np.inf], [1e30, 1], [1, 1]]])
+    found = run(sample_maps, np.ones((1, 1, HEIGHT, WIDTH), np.float32), np.zeros(1, np.int32), points)
+    np.testing.assert_allclose(found.ravel(), [0, 0, 0, 0, 0, 1], atol=1e-6)
 
 
 def test_shares_of_the_map(run: Run) -> None:

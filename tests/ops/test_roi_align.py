@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.ops.roi_align import fpn_level, roi_align
-from mindrcnn.ops.roi_align_adaptive import roi_align_adaptive
+from mindrcnn.ops.roi_align import ADAPTIVE, roi_align
+from mindrcnn.ops.roi_levels import fpn_level
 
 pytestmark = pytest.mark.usefixtures("implementation")
 
@@ -61,32 +61,28 @@ def roi_align_loop(
     return np.stack(results)
 
 
-def pool(aligned: bool, p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
+def pool(
+    aligned: bool, ratio: int, p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor
+) -> Tensor:
     return roi_align(
-        (p2, p3, p4, p5),
-        STRIDES,
-        boxes,
-        valid,
-        resolution=RESOLUTION,
-        sampling_ratio=RATIO,
-        aligned=aligned,
+        (p2, p3, p4, p5), STRIDES, boxes, valid, resolution=RESOLUTION, sampling_ratio=ratio, aligned=aligned
     )
 
 
 def pool_aligned(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
-    return pool(True, p2, p3, p4, p5, boxes, valid)
+    return pool(True, RATIO, p2, p3, p4, p5, boxes, valid)
 
 
 def pool_legacy(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
-    return pool(False, p2, p3, p4, p5, boxes, valid)
+    return pool(False, RATIO, p2, p3, p4, p5, boxes, valid)
 
 
 def pool_adaptive(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
-    return roi_align_adaptive((p2, p3, p4, p5), STRIDES, boxes, valid, resolution=RESOLUTION, aligned=True)
+    return pool(True, ADAPTIVE, p2, p3, p4, p5, boxes, valid)
 
 
 def pool_adaptive_legacy(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
-    return roi_align_adaptive((p2, p3, p4, p5), STRIDES, boxes, valid, resolution=RESOLUTION, aligned=False)
+    return pool(False, ADAPTIVE, p2, p3, p4, p5, boxes, valid)
 
 
 FORMS = [

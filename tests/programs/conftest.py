@@ -20,9 +20,11 @@ from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
 from mindrcnn.build import build_detector
+from mindrcnn.config import TrainConfig
 from mindrcnn.config_loader import dump_config, load_config
 from mindrcnn.data.demo import CATEGORY_IDS, make_demo
 from mindrcnn.engine.checkpoint import CheckpointInfo, save_checkpoint
+from mindrcnn.engine.training_state import TrainingState
 from mindrcnn.programs import train as training
 from mindrcnn.programs.common import run
 
@@ -140,13 +142,16 @@ def every_class_once() -> type[EveryClassOnce]:
 
 
 class StandInStep:
-    """Takes a TrainStep's place; `actions` maps a step, from 1, to what happens in it."""
+    """Takes a step's place; `actions` maps a step, from 1, to what happens in it."""
 
     actions: ClassVar[dict[int, Callable[[], object]]] = {}
 
-    def __init__(self, *, network: nn.Cell, optimizer: nn.Optimizer, clip_norm: float) -> None:
-        self.losses = len(network.detector.loss_names)
+    def __init__(self, train: TrainConfig, losses: nn.Cell, state: TrainingState, **settings: object) -> None:
+        self.losses = len(losses.detector.loss_names)
         self.steps = 0
+
+    def set_train(self, mode: bool) -> None:
+        """As of a Cell."""
 
     def __call__(self, *batch: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         self.steps += 1
@@ -156,7 +161,7 @@ class StandInStep:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandInStep]:
-    monkeypatch.setattr(training, "TrainStep", StandInStep)
+    monkeypatch.setattr(training, "build_step", StandInStep)
     monkeypatch.setattr(StandInStep, "actions", {})
     return StandInStep
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, nn
 
+from mindrcnn.config import TrainConfig
+from mindrcnn.engine.training_state import TrainingState
 from mindrcnn.programs import train as training
 from mindrcnn.programs.common import run
 
@@ -17,11 +19,11 @@ SECONDS = 0.01
 
 
 class FoldingStep:
-    """Takes a TrainStep's place."""
+    """Takes a step's place."""
 
-    def __init__(self, *, network: nn.Cell, optimizer: nn.Optimizer, clip_norm: float) -> None:
-        self.losses = len(network.detector.loss_names)
-        self.parameter = network.detector.trainable_params()[0]
+    def __init__(self, train: TrainConfig, losses: nn.Cell, state: TrainingState) -> None:
+        self.losses = len(losses.detector.loss_names)
+        self.parameter = state.network.trainable_params()[0]
 
     def __call__(self, *batch: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         time.sleep(SECONDS)
@@ -32,6 +34,6 @@ class FoldingStep:
 
 
 if __name__ == "__main__":
-    training.TrainStep = FoldingStep
+    training.build_step = FoldingStep
     config, run_dir, *overrides = sys.argv[1:]
     sys.exit(run(lambda: training.train(Path(config), overrides, Path(run_dir), resume=True)))

@@ -1,4 +1,4 @@
-"""How programs end."""
+"""How programs begin and end."""
 
 import logging
 import os
@@ -6,13 +6,15 @@ import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import mindspore as ms
 import pytest
 
+from mindrcnn.config import DeviceConfig
 from mindrcnn.engine.logging_setup import setup_logging
 from mindrcnn.errors import InputError
-from mindrcnn.programs.common import run
+from mindrcnn.programs.common import run, set_device
 
 Call = Callable[[Callable[[], int]], Any]
 
@@ -58,3 +60,17 @@ def test_a_log_file_on_a_full_disk_does_not_fill_stderr(
     outcome = call(action)
     assert (tmp_path / "train.log").stat().st_size == 10
     assert outcome.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "deterministic", "calls"), [("GPU", True, [True]), ("GPU", False, []), ("CPU", True, [])]
+)
+def test_deterministic_operators_are_chosen_where_there_is_a_choice(
+    monkeypatch: pytest.MonkeyPatch, target: Literal["CPU", "GPU"], deterministic: bool, calls: list[bool]
+) -> None:
+    made: list[bool] = []
+    for name in ("set_device", "set_context", "set_seed"):
+        monkeypatch.setattr(ms, name, lambda *arguments, **names: None)
+    monkeypatch.setattr(ms, "set_deterministic", made.append)
+    set_device(DeviceConfig(target=target, deterministic=deterministic), 0)
+    assert made == calls

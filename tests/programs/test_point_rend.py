@@ -17,7 +17,8 @@ from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, save_che
 from mindrcnn.errors import InputError
 from mindrcnn.programs.evaluate import evaluate_checkpoint
 from mindrcnn.programs.export import export
-from mindrcnn.programs.train import build_initialised_detector, train
+from mindrcnn.programs.initial_weights import build_initialised_detector
+from mindrcnn.programs.train import train
 from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
 
 Call = Callable[[Callable[[], int]], Any]
@@ -43,7 +44,7 @@ def started(tiny_point_rend: Path) -> Callable[..., nn.Cell]:
 
     def start(checkpoint: Path, *overrides: str) -> nn.Cell:
         config = load_config(tiny_point_rend, [f"train.init_checkpoint={checkpoint}", *overrides])
-        return build_initialised_detector(config, len(CATEGORY_IDS))
+        return build_initialised_detector(config, tuple(CATEGORY_IDS))
 
     return start
 

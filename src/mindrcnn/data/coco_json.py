@@ -1,74 +1,113 @@
-"""The tables of a COCO JSON file as checked columns.
+"""The tables of a COCO JSON file as checked columns, read a block of rows at a time.
 
-Whole columns are checked at once, and rows one by one only to name the culprit: COCO's train2017 has 860,000 objects.
+Whole columns of a block are checked at once, and rows one by one only to name the culprit: COCO's train2017 has 860,000
+objects.
 """
 
 from __future__ import annotations
 
-import gc
-import json
-from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.masks import Polygons
+from mindrcnn.data.json_stream import JsonStream, Member
 from mindrcnn.errors import InputError
 
 Row = dict[str, Any]
 Ints = npt.NDArray[np.int64]
 
-TABLES = ("images", "annotations", "categories")
+SINGULAR = {"images": "image", "annotations": "annotation", "categories": "category"}
+TABLES = tuple(SINGULAR)
+BLOCK_ROWS = 4096
 
 
-def load_tables(path: Path) -> dict[str, list[Row]]:
-    """The three tables of the file, each a list of objects. Polygons are already compact: as lists of Python numbers
-    they would take four times the memory. InputError: no file, not JSON, a table missing or no list of objects."""
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Rows of a table that follow each other; `starts` and `lengths` (n,): each one's bytes in the file."""
+
+    columns: Columns
+    starts: Ints
+    lengths: Ints
+
+    def single_rows(self) -> Iterator[Block]:
+        """The same rows in blocks of one."""
+        for index, columns in enumerate(self.columns.single_rows()):
+            one = slice(index, index + 1)
+            yield Block(columns, self.starts[one], self.lengths[one])
+
+
+def read_blocks(path: Path, file: BinaryIO) -> Iterator[tuple[str, Block]]:
+    """The three tables of the open file, block by block and in the file's order; other members are passed over.
+    InputError: not JSON, a table that is missing, there twice, or no list of objects."""
+    stream = JsonStream(file)
+    keys: list[str] = []
     try:
-        with path.open(encoding="utf-8") as file, _collector_paused():
-            content = json.load(file, object_hook=_compact, parse_constant=_refuse_constant)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such annotation file") from error
+        if not stream.is_object():
+            raise InputError(f"{path}: wanted a JSON object with {', '.join(TABLES)}, got {_kind(stream.whole())}")
+        for member in stream.members():
+            keys.append(member.key)
+            if member.key in TABLES:
+                for block in _blocks(path, member):
+                    yield member.key, block
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise InputError(f"{path}: wanted a COCO annotation file, got one that is not JSON: {error}") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: wanted a JSON object with {', '.join(TABLES)}, got {_kind(content)}")
     for table in TABLES:
-        _check_table(path, table, content)
-    return {table: content[table] for table in TABLES}
+        if keys.count(table) != 1:
+            wanted = f"a key {table!r}" if table not in keys else f"one key {table!r}"
+            raise InputError(f"{path}: wanted {wanted}, got only {sorted(keys)}")
+
+
+def empty_block(path: Path, table: str) -> Block:
+    """No rows of a table."""
+    nothing = np.zeros(0, dtype=np.int64)
+    return Block(Columns(path=path, table=table, rows=[]), nothing, nothing)
+
+
+def _blocks(path: Path, member: Member) -> Iterator[Block]:
+    table = member.key
+    if member.elements is None:
+        raise InputError(f"{path}: {table}: wanted a list of objects, got {_kind(member.value)}")
+    first = 0
+    while elements := list(islice(member.elements, BLOCK_ROWS)):
+        rows = [element.value for element in elements]
+        if not all(isinstance(row, dict) for row in rows):
+            raise InputError(f"{path}: {table}: wanted a list of objects, got a list of something else")
+        yield Block(
+            Columns(path=path, table=table, rows=rows, first=first),
+            np.array([element.start for element in elements], dtype=np.int64),
+            np.array([element.length for element in elements], dtype=np.int64),
+        )
+        first += len(rows)
 
 
 class Columns:
-    """One table, column by column; every error names the file and the row's id."""
+    """Rows of one table, column by column; every error names the file and the row's id. `first` is the place of the
+    first row in its table."""
 
-    def __init__(self, *, path: Path, table: str, rows: Sequence[Row]) -> None:
+    def __init__(self, *, path: Path, table: str, rows: Sequence[Row], first: int = 0) -> None:
         self.rows = rows
         self._path = path
-        self._singular = {"images": "image", "annotations": "annotation", "categories": "category"}[table]
+        self._table = table
+        self._singular = SINGULAR[table]
+        self._first = first
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def unique_ids(self) -> Ints:
-        """The `id` column (n,) int64; InputError on a repeated one."""
-        ids = self.whole_numbers("id")
-        values, counts = np.unique(ids, return_counts=True)
-        if len(values) < len(ids):
-            repeated = values[counts > 1]
-            raise InputError(
-                f"{self._path}: wanted every {self._singular} id once, got {self._singular} id {repeated[0]} "
-                f"{counts[counts > 1][0]} times ({len(repeated)} ids are repeated)"
-            )
-        return ids
+    def single_rows(self) -> Iterator[Columns]:
+        """The same rows one by one."""
+        for index, row in enumerate(self.rows):
+            yield Columns(path=self._path, table=self._table, rows=[row], first=self._first + index)
 
-    def whole_numbers(self, key: str, *, default: int | None = None, low: int | None = None) -> Ints:
-        """A column of integers (n,) int64; `default` stands for a missing key, `low` is the least allowed value."""
+    def whole_numbers(
+        self, key: str, *, default: int | None = None, low: int | None = None, high: int | None = None
+    ) -> Ints:
+        """A column of integers (n,) int64; `default` stands for a missing key, `low` and `high` are what is allowed."""
         values = self._values(key, default)
         column = np.asarray(values) if values else np.zeros(0, dtype=np.int64)
         if column.ndim != 1 or column.dtype.kind not in "iub":
@@ -76,6 +115,8 @@ class Columns:
         numbers = column.astype(np.int64)
         if low is not None and (numbers < low).any():
             self._blame(key, f"a whole number of at least {low}", (numbers >= low).tolist())
+        if high is not None and (numbers > high).any():
+            self._blame(key, f"a whole number of at most {high}", (numbers <= high).tolist())
         return numbers
 
     def texts(self, key: str) -> list[str]:
@@ -100,7 +141,7 @@ class Columns:
     def error(self, index: int, problem: str) -> InputError:
         """An InputError about one row: its id, or its place where it has none."""
         row = self.rows[index]
-        name = f"id {row['id']}" if "id" in row else f"number {index + 1}"
+        name = f"id {row['id']}" if "id" in row else f"number {self._first + index + 1}"
         return InputError(f"{self._path}: {self._singular} {name}: {problem}")
 
     def _values(self, key: str, default: Any) -> list[Any]:
@@ -117,39 +158,24 @@ class Columns:
         raise self.error(index, f"{key}: wanted {wanted}, got {_shown(self.rows[index].get(key))}")
 
 
-def _check_table(path: Path, table: str, content: Row) -> None:
-    if table not in content:
-        raise InputError(f"{path}: wanted a key {table!r}, got only {sorted(content)}")
-    rows = content[table]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(f"{path}: {table}: wanted a list of objects, got {_kind(rows)}")
+def require_unique(path: Path, table: str, ids: Ints) -> None:
+    """InputError naming the first id that is there more than once."""
+    values, counts = np.unique(ids, return_counts=True)
+    if len(values) < len(ids):
+        repeated, singular = values[counts > 1], SINGULAR[table]
+        raise InputError(
+            f"{path}: wanted every {singular} id once, got {singular} id {repeated[0]} {counts[counts > 1][0]} times "
+            f"({len(repeated)} ids are repeated)"
+        )
 
 
-def _compact(row: Row) -> Row:
-    """Called by the parser for each JSON object: polygons become float32 arrays as soon as they are read."""
-    parts = row.get("segmentation")
-    if type(parts) is list and parts:
-        try:
-            row["segmentation"] = Polygons(tuple(array("f", part) for part in parts))
-        except TypeError:
-            return row  # what is wrong is said by the reader, which knows the annotation's id
-    return row
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON number")
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Nothing that is being parsed can be garbage yet, and looking for it doubles the time of a large file."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+def places_of(ids: Ints, known: Ints) -> Ints:
+    """(n,) where each of `ids` is in `known`, whose ids are all different; -1 where it is not."""
+    if not len(known):
+        return np.full(len(ids), -1, dtype=np.int64)
+    order = np.argsort(known)
+    place = order[np.searchsorted(known, ids, sorter=order).clip(max=len(known) - 1)]
+    return np.where(known[place] == ids, place, -1)
 
 
 def _is_whole(value: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mindrcnn.errors import InputError
@@ -11,20 +11,29 @@ from mindrcnn.errors import InputError
 SHOWN = 3  # names in a message; enough to recognise a wrong folder
 
 
-def require_images(paths: Sequence[Path], *, listed_in: Path) -> None:
-    """InputError with the count and the first names, unless every path is a file. Asking for each path by itself takes
-    minutes for 100,000 images on a network disk; listing their folders takes one call for each."""
+def require_images(names: Sequence[str], *, folder: Path, listed_in: Path) -> None:
+    """InputError with the count and the first names, unless every name is a file's, relative to `folder`."""
+    missing = missing_images(names, folder=folder)
+    if missing:
+        shown = ", ".join(str(folder / name) for name in missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
+        raise InputError(f"{listed_in}: {len(missing)} of {len(names)} listed images are absent: {shown}")
+
+
+def missing_images(names: Iterable[str], *, folder: Path) -> list[str]:
+    """The names that are no file's, relative to `folder`.
+
+    Asking for each path by itself takes minutes for 100,000 images on a network disk; listing their folders takes one
+    call for each.
+    """
     present: dict[str, frozenset[str]] = {}
     missing = []
-    for path in paths:
-        folder, name = os.path.split(path)
-        if folder not in present:
-            present[folder] = _file_names(folder)
-        if name not in present[folder]:
-            missing.append(path)
-    if missing:
-        shown = ", ".join(str(path) for path in missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
-        raise InputError(f"{listed_in}: {len(missing)} of {len(paths)} listed images are absent: {shown}")
+    for name in names:
+        parent, last = os.path.split(folder / name)
+        if parent not in present:
+            present[parent] = _file_names(parent)
+        if last not in present[parent]:
+            missing.append(name)
+    return missing
 
 
 def require_folder(folder: Path, *, meaning: str) -> None:

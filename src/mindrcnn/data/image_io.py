@@ -6,6 +6,7 @@ to stderr; on COCO's JPEGs both take the same time and give the same pixels.
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 
@@ -31,30 +32,40 @@ def read_image(path: Path, *, annotated_size: tuple[int, int] | None = None) -> 
     the unturned image has that size, the image is left unturned. InputError names the file: unreadable, truncated, or
     of another size.
     """
-    with _opened(path) as image:
-        turned = _is_turned(image, annotated_size, path)
-        try:
-            image.load()
-            upright = ImageOps.exif_transpose(image) if turned else image
-            return _to_rgb(upright)
-        except UNREADABLE as error:
-            raise InputError(f"{path}: wanted a readable image: {error}") from error
+    with _opened(path, path) as image:
+        return _decoded(image, path, annotated_size)
+
+
+def decode_image(content: bytes, *, name: Path, annotated_size: tuple[int, int] | None = None) -> RGBImage:
+    """As read_image, from the bytes of the file `name`."""
+    with _opened(io.BytesIO(content), name) as image:
+        return _decoded(image, name, annotated_size)
 
 
 def read_size(path: Path) -> tuple[int, int]:
     """(h, w) after EXIF rotation, from the file's header alone. InputError names a file that is no image."""
-    with _opened(path) as image:
+    with _opened(path, path) as image:
         height, width = image.height, image.width
         return (width, height) if _orientation(image) in SIDEWAYS else (height, width)
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(file: Path | io.BytesIO, path: Path) -> Image.Image:
     try:
-        return Image.open(path)
+        return Image.open(file)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image file") from error
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: wanted an image, got a file of another kind or an empty one") from error
+    except UNREADABLE as error:
+        raise InputError(f"{path}: wanted a readable image: {error}") from error
+
+
+def _decoded(image: Image.Image, path: Path, annotated_size: tuple[int, int] | None) -> RGBImage:
+    turned = _is_turned(image, annotated_size, path)
+    try:
+        image.load()
+        upright = ImageOps.exif_transpose(image) if turned else image
+        return _to_rgb(upright)
     except UNREADABLE as error:
         raise InputError(f"{path}: wanted a readable image: {error}") from error
 

@@ -17,7 +17,6 @@ from mindrcnn.data.batch import (
     training_batch,
 )
 from mindrcnn.data.buckets import BatchPlan, Bucket, Ints, PlannedBatch, assign_buckets, evaluation_plan
-from mindrcnn.data.image_io import read_image
 from mindrcnn.data.prefetch import run_ahead
 from mindrcnn.data.record import Record
 from mindrcnn.data.target import Target
@@ -46,7 +45,7 @@ class TrainLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self._records = tuple(records)
+        self._records = records
         self._input = input_format
         self._objects = object_format
         self._augment = augment
@@ -84,7 +83,7 @@ class TrainLoader:
 
     def _sample(self, record: Record, epoch: int, bucket: Bucket) -> Sample:
         rng = image_rng(self._seed, epoch, record.image_id)
-        image = read_image(record.path, annotated_size=record.size)
+        image = record.image()
         image, target = self._augment(image, Target.of(record), rng, short_side=self._input.short_side, bucket=bucket)
         target = limit_objects(target, self._objects.max_objects, rng)
         return Sample(record.image_id, image, target, target.rasterised(self._objects.mask_side))
@@ -102,7 +101,7 @@ class EvalLoader:
         workers: int = 2,
         prefetch: int = 4,
     ) -> None:
-        self._records = tuple(records)
+        self._records = records
         self._input = input_format
         self._batch_size = batch_size
         self._workers = workers
@@ -121,7 +120,7 @@ class EvalLoader:
     def _make(self, planned: PlannedBatch) -> EvalBatch:
         records = [self._records[index] for index in planned.indices]
         return evaluation_batch(
-            [read_image(record.path, annotated_size=record.size) for record in records],
+            [record.image() for record in records],
             records,
             bucket=planned.bucket,
             batch_size=self._batch_size,

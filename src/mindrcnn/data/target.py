@@ -26,7 +26,7 @@ class Target:
     @classmethod
     def of(cls, record: Record) -> Target:
         """The record's objects, before any transformation."""
-        return cls(record.boxes, record.labels, record.crowd, record.segmentations, Frame())
+        return cls(record.boxes, record.labels, record.crowd, tuple(record.segmentations), Frame())
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,13 +14,14 @@ import numpy as np
 
 from mindrcnn.data.image_files import require_images
 from mindrcnn.data.image_io import read_size
-from mindrcnn.data.record import Dataset, Record, clip_boxes, log_dropped
+from mindrcnn.data.record import Dataset, clip_boxes, log_dropped
+from mindrcnn.data.record_table import RecordTable
 from mindrcnn.errors import InputError
 
 ROW_FORM = "path x1,y1,x2,y2,class ..."
 
 _Box = tuple[float, float, float, float]
-_Row = tuple[int, str, list[_Box], list[int]]  # line number, path, boxes, labels
+_Row = tuple[str, list[_Box], list[int]]  # path, boxes, labels
 
 
 def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Dataset:
@@ -29,26 +33,69 @@ def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Data
     """
     if not classes:
         raise InputError(f"{annotations}: a TXT list has no class names: wanted them in data.classes, got none")
-    labels = {name: label for label, name in enumerate(classes, start=1)}
-    rows = [_parse(annotations, number, line, labels) for number, line in _lines(annotations)]
-    if not rows:
+    rows = _read_rows(annotations, {name: label for label, name in enumerate(classes, start=1)})
+    if not rows.names:
         raise InputError(f"{annotations}: wanted rows of `{ROW_FORM}`, got an empty file")
-    _require_unique(annotations, rows)
-    paths = [images / path for _, path, _, _ in rows]
-    require_images(paths, listed_in=annotations)
-    kept = [_record(row, path) for row, path in zip(rows, paths, strict=True)]
-    total, used = sum(len(row[2]) for row in rows), sum(len(record.labels) for record in kept)
-    log_dropped(annotations, total - used, total)
+    require_images(rows.names, folder=images, listed_in=annotations)
+    sizes = np.array([read_size(images / name) for name in rows.names], dtype=np.int32)
+    counts = np.array(rows.counts)
+    image = np.repeat(np.arange(len(counts)), counts)
+    boxes, usable = clip_boxes(np.array(rows.boxes).reshape(-1, 4), sizes[image])
+    log_dropped(annotations, int((~usable).sum()), len(usable))
+    kept = np.bincount(image[usable], minlength=len(counts))
+    numbers = np.array(rows.numbers, dtype=np.int64)
     return Dataset(
-        records=tuple(kept),
+        records=RecordTable(
+            folder=images,
+            names=np.array([os.fsencode(name) for name in rows.names]),
+            image_ids=numbers,
+            sizes=sizes,
+            ends=np.cumsum(kept),
+            boxes=boxes[usable],
+            labels=np.array(rows.labels, dtype=np.int32)[usable],
+            crowd=np.zeros(int(usable.sum()), dtype=bool),
+            read_mask=_no_mask,
+        ),
         classes=tuple(classes),
         category_ids=tuple(range(1, len(classes) + 1)),
         annotation_file=annotations,
-        without_mask=tuple(record.image_id for record in kept if len(record.labels)),
+        without_mask=array("q", numbers[kept > 0].tobytes()),
     )
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
+def _no_mask(_: int) -> None:
+    """The mask of every object of a list."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The list as columns: for each image its line number, name and count of objects; all boxes and labels."""
+
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    names: list[str] = field(default_factory=list)
+    counts: array[int] = field(default_factory=lambda: array("q"))
+    boxes: array[float] = field(default_factory=lambda: array("d"))
+    labels: array[int] = field(default_factory=lambda: array("l"))
+
+
+def _read_rows(path: Path, class_labels: dict[str, int]) -> _Rows:
+    rows = _Rows()
+    first_line: dict[str, int] = {}
+    for number, line in read_lines(path):
+        image, boxes, labels = parse_row(path, number, line, class_labels)
+        if image in first_line:
+            raise InputError(f"{path}, line {number}: image {image} is listed already in line {first_line[image]}")
+        first_line[image] = number
+        rows.numbers.append(number)
+        rows.names.append(image)
+        rows.counts.append(len(labels))
+        rows.boxes.extend(corner for box in boxes for corner in box)
+        rows.labels.extend(labels)
+    return rows
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Number and text of every line that is not empty. InputError: no file, or no UTF-8."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -58,7 +105,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
-def _parse(path: Path, number: int, line: str, labels: dict[str, int]) -> _Row:
+def parse_row(path: Path, number: int, line: str, labels: dict[str, int]) -> _Row:
+    """One line: image path, boxes and labels. InputError names file, line and item."""
     image, *objects = line.split()
     boxes, box_labels = [], []
     for item in objects:
@@ -68,7 +116,7 @@ def _parse(path: Path, number: int, line: str, labels: dict[str, int]) -> _Row:
             raise InputError(f"{path}, line {number}: {item!r}: {error}") from error
         boxes.append(box)
         box_labels.append(label)
-    return number, image, boxes, box_labels
+    return image, boxes, box_labels
 
 
 def _parse_object(item: str, labels: dict[str, int]) -> tuple[_Box, int]:
@@ -93,29 +141,3 @@ def _label(text: str, labels: dict[str, int]) -> int:
     near = get_close_matches(text, labels, n=3, cutoff=0.5)
     hint = f" (nearest: {', '.join(near)})" if near else ""
     raise ValueError(f"wanted a class name or a number from 1 to {len(labels)}, got {text!r}{hint}")
-
-
-def _require_unique(path: Path, rows: Sequence[_Row]) -> None:
-    first_line: dict[str, int] = {}
-    for number, image, _, _ in rows:
-        if image in first_line:
-            raise InputError(f"{path}, line {number}: image {image} is listed already in line {first_line[image]}")
-        first_line[image] = number
-
-
-def _record(row: _Row, path: Path) -> Record:
-    number, _, boxes, labels = row
-    height, width = read_size(path)
-    corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-    clipped, usable = clip_boxes(corners, np.tile([[height, width]], (len(boxes), 1)))
-    kept = np.flatnonzero(usable)
-    return Record(
-        image_id=number,
-        path=path,
-        height=height,
-        width=width,
-        boxes=clipped[kept],
-        labels=np.array(labels, dtype=np.int32)[kept],
-        crowd=np.zeros(len(kept), dtype=bool),
-        segmentations=(None,) * len(kept),
-    )

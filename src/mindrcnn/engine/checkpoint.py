@@ -1,8 +1,10 @@
 """Checkpoints: one .ckpt file holds parameters, optimizer state, configuration and classes.
 
-Entries of the file: every network parameter under its own name; `optimizer.*` for momentum and step count;
-`mindrcnn.info`, a JSON text as UTF-8 bytes; and last the checksum (digest.py). Plain `mindspore.load_checkpoint` reads
-it too. Loading verifies the checksum first, so a truncated or altered file is an error and never a silent half.
+Entries of the file: every network parameter under its own name; `optimizer.*` for moments and step count;
+`mindrcnn.info`, a JSON text as UTF-8 bytes; and last the checksum (digest.py). Where a training averages its
+parameters, the averages have the parameters' names, as they are what is evaluated and used, and the parameters that
+train are `trained.*`. Plain `mindspore.load_checkpoint` reads it too. Loading verifies the checksum first, so a
+truncated or altered file is an error and never a silent half.
 """
 
 import json
@@ -20,14 +22,16 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from mindrcnn.atomic import replacing
+from mindrcnn.engine.average import ParameterAverage
 from mindrcnn.engine.digest import DIGEST_NAME, append_digest, verify_digest
 from mindrcnn.errors import InputError
 
 INFO_NAME = "mindrcnn.info"
 OPTIMIZER_PREFIX = "optimizer."
-# Of nn.SGD's own parameters only these carry state that a schedule or a fresh optimizer cannot give back: the momentum
-# buffers and the step count. The learning-rate list is left out on purpose: restoring it would override a new schedule.
-_OPTIMIZER_STATE = ("accum.", "global_step")
+TRAINED_PREFIX = "trained."
+# Of an optimizer's own parameters only these carry state that a schedule or a fresh one cannot give back: moments (of
+# nn.SGD, then of AdamW) and counts. The learning-rate list is left out on purpose: it would override a new schedule.
+_OPTIMIZER_STATE = ("accum.", "moment1.", "moment2.", "global_step", "updates")
 _LISTED = 10  # differing parameters that a message names before it only counts
 
 
@@ -37,6 +41,8 @@ class CheckpointInfo:
 
     config_yaml: the resolved configuration. classes[i] has label i+1 and the data set's category_ids[i]. epoch, step:
     completed ones; steps_per_epoch 0: not from a training. metrics: the last evaluation, empty before the first.
+    loss_scale: state of a LossScaler, empty without one.
+    world_size: processes that trained, each on the configuration's train.batch_size.
     """
 
     config_yaml: str
@@ -46,24 +52,40 @@ class CheckpointInfo:
     step: int
     steps_per_epoch: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
+    loss_scale: dict[str, float] = field(default_factory=dict)
+    world_size: int = 1
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded checkpoint; `optimizer` has the optimizer's own names ("accum.NAME", "global_step")."""
+    """A loaded checkpoint; `optimizer` has the optimizer's own names ("accum.NAME", "global_step").
+
+    parameters: what evaluation and inference use. trained: what training goes on with where that is something else,
+    because `parameters` are averages; under the same names.
+    """
 
     path: Path
     parameters: dict[str, Parameter]
     optimizer: dict[str, Parameter]
+    trained: dict[str, Parameter]
     info: CheckpointInfo
 
 
 def save_checkpoint(
-    path: Path, *, network: nn.Cell, info: CheckpointInfo, optimizer: nn.Optimizer | None = None
+    path: Path,
+    *,
+    network: nn.Cell,
+    info: CheckpointInfo,
+    optimizer: nn.Optimizer | None = None,
+    average: ParameterAverage | None = None,
 ) -> None:
     """Writes `path` (ending in .ckpt) whole or not at all. Raises InputError when it cannot be written."""
-    entries = [{"name": parameter.name, "data": parameter} for parameter in network.get_parameters()]
-    entries += [{"name": OPTIMIZER_PREFIX + state.name, "data": state} for state in _optimizer_state(optimizer)]
+    averages = {} if average is None else average.by_name()
+    parameters = list(network.get_parameters())
+    entries = [{"name": one.name, "data": averages.get(one.name, one)} for one in parameters]
+    entries += [{"name": TRAINED_PREFIX + one.name, "data": one} for one in parameters if one.name in averages]
+    if optimizer is not None:
+        entries += [{"name": OPTIMIZER_PREFIX + state.name, "data": state} for state in optimizer_state(optimizer)]
     text = json.dumps(asdict(info)).encode()
     entries.append({"name": INFO_NAME, "data": Tensor.from_numpy(np.frombuffer(text, np.uint8).copy())})
     with replacing(path) as temporary, _quiet_mindspore():
@@ -90,12 +112,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     entries = ms.load_checkpoint(str(path))
     del entries[DIGEST_NAME]
     info = _parse_info(path, entries.pop(INFO_NAME).asnumpy().tobytes())
-    optimizer = {
-        name.removeprefix(OPTIMIZER_PREFIX): entries.pop(name)
-        for name in list(entries)
-        if name.startswith(OPTIMIZER_PREFIX)
-    }
-    return Checkpoint(path=path, parameters=entries, optimizer=optimizer, info=info)
+    optimizer, trained = (_taken_out(entries, prefix) for prefix in (OPTIMIZER_PREFIX, TRAINED_PREFIX))
+    return Checkpoint(path=path, parameters=entries, optimizer=optimizer, trained=trained, info=info)
+
+
+def _taken_out(entries: dict[str, Parameter], prefix: str) -> dict[str, Parameter]:
+    """The entries whose names begin with `prefix`, under the rest of their names; they leave `entries`."""
+    return {name.removeprefix(prefix): entries.pop(name) for name in list(entries) if name.startswith(prefix)}
 
 
 def load_into(network: nn.Cell, checkpoint: Checkpoint, *, except_part: str | None = None) -> None:
@@ -140,9 +163,8 @@ def _signature(parameter: Parameter) -> str:
     return f"{str(parameter.dtype).lower()}{tuple(parameter.shape)}"
 
 
-def _optimizer_state(optimizer: nn.Optimizer | None) -> list[Parameter]:
-    if optimizer is None:
-        return []
+def optimizer_state(optimizer: nn.Optimizer) -> list[Parameter]:
+    """The optimizer's parameters that a checkpoint keeps."""
     return [parameter for parameter in optimizer.get_parameters() if parameter.name.startswith(_OPTIMIZER_STATE)]
 
 

@@ -1,4 +1,4 @@
-"""curves.png: losses, learning rate and AP of a run over its steps."""
+"""curves.png: losses, learning rate, gradient norm, speed and AP of a run over its steps."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mindrcnn.atomic import replacing
 from mindrcnn.engine.metrics_log import read_rows
 
-FIGURE_INCHES = (9.0, 11.0)
+FIGURE_INCHES = (9.0, 13.0)
 FIGURE_DPI = 100
 # Metrics are named TYPE_NUMBER, bbox_AP50 for example; those ending so are drawn, with these line widths. More of
 # COCO's twelve numbers would hide them.
@@ -19,7 +19,7 @@ _METRIC_WIDTHS = {"AP": 2.0, "AP50": 1.0, "AP75": 1.0}
 
 
 def draw_curves(metrics_file: Path, picture: Path) -> None:
-    """Draws the rows of metrics.jsonl into a PNG of 900 x 1100 pixels; panels without rows say so.
+    """Draws the rows of metrics.jsonl into a PNG of 900 x 1300 pixels; panels without rows say so.
 
     Raises InputError when the picture cannot be written.
     """
@@ -27,9 +27,11 @@ def draw_curves(metrics_file: Path, picture: Path) -> None:
     train = [row for row in rows if row["kind"] == "train"]
     evaluated = [row for row in rows if row["kind"] == "eval"]
     figure = Figure(figsize=FIGURE_INCHES, dpi=FIGURE_DPI, layout="constrained")
-    losses, rate, precision = figure.subplots(3, 1, height_ratios=(3, 1, 2), sharex=True)
+    losses, rate, norm, speed, precision = figure.subplots(5, 1, height_ratios=(3, 1, 1, 1, 2), sharex=True)
     _draw_losses(losses, train)
-    _draw_rate(rate, train)
+    _draw_one(rate, "Learning rate", train, "lr")
+    _draw_one(norm, "Gradient norm", train, "grad_norm")
+    _draw_one(speed, "Images per second", train, "images_per_s")
     _draw_precision(precision, evaluated)
     with replacing(picture) as temporary:
         FigureCanvasAgg(figure).print_png(str(temporary))
@@ -45,9 +47,9 @@ def _draw_losses(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
     _legend(axes, rows)
 
 
-def _draw_rate(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
-    _decorate(axes, "Learning rate", rows)
-    axes.plot([row["step"] for row in rows], [row["lr"] for row in rows], color="tab:gray")
+def _draw_one(axes: Axes, title: str, rows: Sequence[dict[str, Any]], column: str) -> None:
+    _decorate(axes, title, rows)
+    axes.plot([row["step"] for row in rows], _column([row.get(column) for row in rows]), color="tab:gray")
     axes.set_ylim(bottom=0)
 
 

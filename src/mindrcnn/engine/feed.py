@@ -34,17 +34,21 @@ class TrainBatch(Protocol):
 class BatchFeed:
     """Adds the samplers' noise and hands the arrays over without copying them.
 
-    noise_shapes: the detector's. seed: with the step number it determines the noise.
+    noise_shapes: the detector's. seed: with the step number it determines the noise, which is drawn for the images of
+    all `world_size` processes; each takes the rows of its own, so that an image gets the same noise in any division.
     """
 
-    def __init__(self, *, noise_shapes: NoiseShapes, seed: int) -> None:
+    def __init__(self, *, noise_shapes: NoiseShapes, seed: int, rank: int = 0, world_size: int = 1) -> None:
         self.noise_shapes = noise_shapes
         self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
 
     def __call__(self, batch: TrainBatch, step: int) -> tuple[Tensor, ...]:
         """images, image_sizes, gt_boxes, gt_labels, gt_valid, gt_crowd, gt_masks, then the noise arrays."""
         count, _, height, width = batch.images.shape
-        shapes = self.noise_shapes(count, height, width, batch.gt_boxes.shape[1])
+        shapes = self.noise_shapes(count * self.world_size, height, width, batch.gt_boxes.shape[1])
+        own = slice(self.rank * count, (self.rank + 1) * count)
         arrays = (
             batch.images,
             batch.image_sizes,
@@ -53,7 +57,7 @@ class BatchFeed:
             batch.gt_valid,
             batch.gt_crowd,
             batch.gt_masks,
-            *uniform_noise(shapes, seed=self.seed, step=step),
+            *(noise[own] for noise in uniform_noise(shapes, seed=self.seed, step=step)),
         )
         # Tensor(array) copies and takes 12 ms for an image, from_numpy 0.3 ms
         return tuple(Tensor.from_numpy(array) for array in arrays)

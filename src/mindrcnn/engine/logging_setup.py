@@ -11,8 +11,8 @@ _DATE = "%H:%M:%S"
 _FILE_DATE = "%Y-%m-%d %H:%M:%S"
 
 
-def setup_logging(log_file: Path | None = None) -> None:
-    """Sends INFO and above of the package to stderr and, when given, appends it to `log_file`.
+def setup_logging(log_file: Path | None = None, *, console_level: int = logging.INFO) -> None:
+    """Sends INFO and above of the package to `log_file`, when given, and `console_level` and above to stderr.
 
     Calling it again replaces what the last call set up. Raises InputError when the file cannot be opened.
     """
@@ -21,7 +21,9 @@ def setup_logging(log_file: Path | None = None) -> None:
         package.removeHandler(handler)
         handler.close()
     package.setLevel(logging.INFO)
-    _attach(package, logging.StreamHandler(), _DATE)
+    console = logging.StreamHandler()
+    console.setLevel(console_level)
+    _attach(package, console, _DATE)
     if log_file is not None:
         try:
             _attach(package, logging.FileHandler(log_file, encoding="utf-8"), _FILE_DATE)

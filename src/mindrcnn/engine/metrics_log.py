@@ -1,7 +1,8 @@
 """metrics.jsonl: one JSON object per line, written as training goes.
 
 Rows with kind "train": step, epoch (both count completed ones; epoch is fractional), losses (name -> mean since the
-last row), total, lr, grad_norm, images_per_s, data_wait (share of the time, 0 to 1), eta_s.
+last row), total, lr, grad_norm, images_per_s, data_wait (share of the time, 0 to 1), eta_s, memory_gb (place -> the
+most so far, in 1e9 bytes; "device" only where there is one besides the host).
 Rows with kind "eval": step, epoch, metrics (name -> number). A number that is not finite is null.
 """
 
@@ -23,7 +24,7 @@ class MetricsLog:
 
     def write(self, kind: str, **values: Any) -> None:
         """Appends one row. Raises InputError when the file cannot be written."""
-        line = json.dumps(_finite({"kind": kind, **values}), allow_nan=False)
+        line = json.dumps(finite({"kind": kind, **values}), allow_nan=False)
         try:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
@@ -34,6 +35,17 @@ class MetricsLog:
         """Drops the rows beyond `step`, which a resumed training writes again."""
         kept = [row for row in read_rows(self.path) if row["step"] <= step]
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def evaluations(self, metric: str) -> list[float]:
+        """The metric of each evaluation among the rows, oldest first; minus infinity where it is null."""
+        values = [row["metrics"][metric] for row in read_rows(self.path) if row["kind"] == "eval"]
+        return [-math.inf if value is None else value for value in values]
+
+    def last_evaluation(self, step: int) -> dict[str, float]:
+        """Metrics of the last evaluation up to `step`, NaN for null; empty without one."""
+        rows = [row for row in read_rows(self.path) if row["kind"] == "eval" and row["step"] <= step]
+        metrics = rows[-1]["metrics"] if rows else {}
+        return {name: math.nan if value is None else value for name, value in metrics.items()}
 
     def has_evaluation(self, step: int) -> bool:
         """Whether the evaluation after `step` steps is among the rows."""
@@ -59,10 +71,10 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no NaN or infinity."""
+def finite(value: Any) -> Any:
+    """The value with None for numbers that are not finite, inside mappings too: JSON has no NaN or infinity."""
     if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
+        return {name: finite(item) for name, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -1,7 +1,9 @@
-"""Which parameters train, and which of them weight decay pulls on."""
+"""Which parameters train, how fast, and which of them weight decay pulls on."""
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
 
 from mindspore import Parameter, nn
 
@@ -37,14 +39,57 @@ def trainable(network: nn.Cell) -> tuple[Parameter, ...]:
     return parameters
 
 
-def split_by_decay(parameters: Iterable[Parameter]) -> tuple[list[Parameter], list[Parameter]]:
-    """(weights, biases and norm parameters): weight decay is meant for the first list only."""
-    weights: list[Parameter] = []
-    others: list[Parameter] = []
+@dataclass(frozen=True)
+class GroupRule:
+    """Factors on learning rate and weight decay of the parameters whose names start with `match`."""
+
+    match: str
+    lr_factor: float
+    decay_factor: float
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that share a factor on the learning rate, and a weight decay."""
+
+    parameters: tuple[Parameter, ...]
+    lr_factor: float
+    weight_decay: float
+
+
+def group_parameters(
+    parameters: Sequence[Parameter], *, weight_decay: float, decay_norm_and_bias: bool, rules: Sequence[GroupRule]
+) -> list[ParameterGroup]:
+    """The groups of the parameters, each of which follows the first rule that matches its name, or none.
+
+    decay_norm_and_bias: without it, weight decay spares biases and norm parameters whatever the rules say.
+    Raises InputError for a rule that no parameter follows.
+    """
+    members: dict[tuple[float, float], list[Parameter]] = {}
+    followed = set()
     for parameter in parameters:
-        is_other = parameter.name.rsplit(".", 1)[-1] in NORM_AND_BIAS
-        (others if is_other else weights).append(parameter)
-    return weights, others
+        rule = next((rule for rule in rules if parameter.name.startswith(rule.match)), _NO_RULE)
+        followed.add(rule)
+        spared = not decay_norm_and_bias and parameter.name.rsplit(".", 1)[-1] in NORM_AND_BIAS
+        decay = 0.0 if spared else weight_decay * rule.decay_factor
+        members.setdefault((rule.lr_factor, decay), []).append(parameter)
+    for rule in rules:
+        if rule not in followed:
+            _refuse(rule, parameters)
+    return [ParameterGroup(tuple(group), *key) for key, group in members.items()]
+
+
+_NO_RULE = GroupRule(match="", lr_factor=1.0, decay_factor=1.0)
+
+
+def _refuse(rule: GroupRule, parameters: Sequence[Parameter]) -> NoReturn:
+    names = [parameter.name for parameter in parameters]
+    if any(name.startswith(rule.match) for name in names):
+        raise InputError(f"optimizer.groups: earlier groups leave no parameter to the one that matches {rule.match!r}")
+    raise InputError(
+        f"optimizer.groups: no parameter that trains has a name that starts with {rule.match!r}; nearest: "
+        f"{', '.join(_nearest(rule.match, names))}"
+    )
 
 
 def _nearest(prefix: str, names: Iterable[str]) -> list[str]:

@@ -1,17 +1,23 @@
-"""What training tells: progress lines, rows of metrics.jsonl, curves.png."""
+"""What training tells: progress lines, rows of metrics.jsonl, curves.png, and whatever sinks make of the rows."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 
 from mindrcnn.engine.curves import draw_curves
-from mindrcnn.engine.metrics_log import MetricsLog
+from mindrcnn.engine.memory import peak_memory_gb
+from mindrcnn.engine.metrics_log import MetricsLog, finite
+from mindrcnn.engine.sinks import MetricSink, row_scalars
 
 logger = logging.getLogger(__name__)
+
+METRICS = "metrics.jsonl"
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,9 @@ class StepResult:
 class Recorder:
     """Collects steps and reports every `log_every` of them, and the first and last one.
 
-    folder: receives metrics.jsonl and curves.png. learning_rates: one per step of the whole training.
+    folder: receives metrics.jsonl and curves.png. learning_rates: one per step of the whole training. sinks: get every
+    row too, and are closed at the end of the `with` block. pictures: files that an evaluation draws. memory: what to
+    report, in 1e9 bytes by name.
     """
 
     def __init__(
@@ -41,17 +49,32 @@ class Recorder:
         learning_rates: np.ndarray,
         steps_per_epoch: int,
         log_every: int,
+        sinks: Sequence[MetricSink] = (),
+        pictures: Sequence[Path] = (),
+        memory: Callable[[], Mapping[str, float]] = peak_memory_gb,
     ) -> None:
-        self.log = MetricsLog(folder / "metrics.jsonl")
+        self.log = MetricsLog(folder / METRICS)
         self.picture = folder / "curves.png"
         self.loss_names = loss_names
         self.learning_rates = learning_rates
         self.steps_per_epoch = steps_per_epoch
         self.log_every = log_every
+        self.sinks = sinks
+        self.pictures = pictures
+        self.memory = memory
         self._window: list[StepResult] = []
         self._timed_steps = 0
         self._timed_seconds = 0.0
         self._compiled = False
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for sink in self.sinks:
+            sink.close(failed=error is not None)
 
     def step(self, result: StepResult) -> None:
         """Takes in one step; writes a line and a row when it is due."""
@@ -67,13 +90,27 @@ class Recorder:
         self._compiled = True
 
     def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Writes an evaluation's row and redraws the curves."""
-        self.log.write("eval", step=step, epoch=epoch, metrics=dict(metrics))
+        """Writes an evaluation's row, shows its pictures and redraws the curves."""
+        self._write("eval", step=step, epoch=epoch, metrics=dict(metrics))
+        drawn = [picture for picture in self.pictures if picture.is_file()]
+        for sink in self.sinks if drawn else ():
+            sink.pictures(step, drawn)
         self.curves()
+
+    def has_evaluation(self, step: int) -> bool:
+        """Whether the evaluation after `step` steps has been written."""
+        return self.log.has_evaluation(step)
 
     def curves(self) -> None:
         """Redraws curves.png from all rows so far."""
         draw_curves(self.log.path, self.picture)
+
+    def _write(self, kind: str, **values: Any) -> None:
+        """A row, first on disk and then to the sinks."""
+        self.log.write(kind, **values)
+        scalars = row_scalars(finite({"kind": kind, **values}))
+        for sink in self.sinks:
+            sink.scalars(values["step"], scalars)
 
     def _report(self, last: StepResult) -> None:
         window, self._window = self._window, []
@@ -86,7 +123,8 @@ class Recorder:
             speed = sum(result.images for result in window) / seconds
             wait = sum(result.wait for result in window) / seconds
             eta = (len(self.learning_rates) - last.step) * self._timed_seconds / self._timed_steps
-        self.log.write(
+        memory = dict(self.memory())
+        self._write(
             "train",
             step=last.step,
             epoch=round(last.step / self.steps_per_epoch, 4),
@@ -97,11 +135,12 @@ class Recorder:
             images_per_s=speed,
             data_wait=wait,
             eta_s=eta,
+            memory_gb=memory,
         )
         named = " ".join(f"{name} {loss:.4f}" for name, loss in zip(self.loss_names, losses, strict=True))
         logger.info(
-            "%s | loss %.4f (%s) | grad %.2f | lr %.3g%s", self._where(last.step), total, named, norm, lr,
-            _pace(speed, wait, eta),
+            "%s | loss %.4f (%s) | grad %.2f | lr %.3g | %s%s", self._where(last.step), total, named, norm, lr,
+            " + ".join(f"{size:.1f} GB {place}" for place, size in memory.items()), _pace(speed, wait, eta),
         )  # fmt: skip
 
     def _where(self, step: int) -> str:

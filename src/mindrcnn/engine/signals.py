@@ -9,7 +9,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 EXIT_BASE = 128  # a shell's status of a process that a signal ended is 128 + the signal's number
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
@@ -25,7 +25,7 @@ class StopSignals:
         self._keeper: _InterruptKeeper | None = None
 
     def __enter__(self) -> "StopSignals":
-        self._previous = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        self._previous = {number: signal.signal(number, self._handle) for number in STOPPING}
         self._keeper = _InterruptKeeper()
         return self
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,9 @@ from typing import Any, Literal, Protocol
 
 from mindspore import Tensor
 
-from mindrcnn.engine.recorder import Recorder, StepResult
+from mindrcnn.engine.early_stop import EarlyStop
+from mindrcnn.engine.ranks import Ranks
+from mindrcnn.engine.recorder import StepResult
 from mindrcnn.engine.signals import StopSignals
 from mindrcnn.errors import InputError
 
@@ -44,18 +47,33 @@ class Loader(Protocol):
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Any]: ...
 
 
+class Record(Protocol):
+    """Where a training is told: recorder.py on the first of several processes, rank_recorder.py on the others. A `with`
+    block around the training closes it."""
+
+    def __enter__(self) -> Any: ...
+    def __exit__(self, *error: Any) -> None: ...
+    def step(self, result: StepResult) -> None: ...
+    def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None: ...
+    def curves(self) -> None: ...
+    def has_evaluation(self, step: int) -> bool: ...
+
+
 StepFunction = Callable[..., tuple[tuple[Tensor, ...], Tensor]]  # TrainStep's call
 Feed = Callable[[Any, int], tuple[Tensor, ...]]  # (batch, step) -> the step's arguments
 Evaluate = Callable[[int], Mapping[str, float]]  # completed epochs -> metrics
 Save = Callable[[Literal["last", "best"], Progress], None]
+Keep = Callable[[Progress], None]  # told of each evaluation
 
 
 class Trainer:
     """Runs a plan: steps, reports, evaluations, checkpoints.
 
-    step: a TrainStep. loss_names: names of its losses. evaluate: None where there is nothing to evaluate on.
-    best_metric: the metric, larger is better, that decides when `best` is saved. progress, best: how far the training
-    that is resumed came, and the best metric of its evaluations.
+    step: a TrainStep, or an AccumulatingStep with a feed of groups. loss_names: names of its losses. evaluate: None
+    where there is nothing to evaluate on. best_metric: the metric, larger is better, that decides when `best` is saved.
+    progress, best: how far the training that is resumed came, and the best metric of its evaluations. early_stop: may
+    end the training after an evaluation. keep: told of each evaluation, to keep more than one best checkpoint. ranks:
+    the processes that train together: they record the means of their losses, stop after the same step, decide alike.
     """
 
     def __init__(
@@ -66,12 +84,15 @@ class Trainer:
         feed: Feed,
         plan: Plan,
         loss_names: tuple[str, ...],
-        recorder: Recorder,
+        recorder: Record,
         save: Save,
         evaluate: Evaluate | None,
         best_metric: str,
         progress: Progress | None = None,
         best: float = -math.inf,
+        early_stop: EarlyStop | None = None,
+        keep: Keep | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.step = step
         self.loader = loader
@@ -84,6 +105,9 @@ class Trainer:
         self.best_metric = best_metric
         self.progress = progress or Progress()
         self.best = best
+        self.early_stop = early_stop or EarlyStop(patience=0)
+        self.keep = keep
+        self.ranks = ranks or Ranks()
 
     def run(self) -> Progress:
         """Trains to the end of the plan; must be called from the main thread, as it handles signals.
@@ -93,16 +117,18 @@ class Trainer:
         """
         with StopSignals() as signals:
             self._missed_evaluation(signals)
-            while self.progress.step < self.plan.total_steps:
+            while not self._ended() and not self.early_stop.due:
                 self._epoch(signals)
                 self._end_of_epoch(signals)
+        if not self._ended():
+            logger.info("ended early: %d evaluations without a better %s", self.early_stop.stale, self.best_metric)
         return self.progress
 
     def _missed_evaluation(self, signals: StopSignals) -> None:
         """The one that a resumed training was stopped before: a save comes first."""
         progress = self.progress
         at_end_of_epoch = progress.step > 0 and self._epoch_is_over()
-        if at_end_of_epoch and self._evaluation_is_due() and not self.recorder.log.has_evaluation(progress.step):
+        if at_end_of_epoch and self._evaluation_is_due() and not self.recorder.has_evaluation(progress.step):
             with signals.immediate():
                 self._evaluate()
 
@@ -116,9 +142,11 @@ class Trainer:
             if batch is None:
                 raise RuntimeError(f"the loader ended epoch {epoch} before its {self.plan.steps_per_epoch} steps")
             self._step(batch, started)
-            if signals.received is not None:
+            stop = self._agreed(signals.received)
+            if stop is not None:
+                signals.received = stop
                 self.save("last", self.progress)
-                logger.warning("stopped by %s after step %d; saved last", signals.received.name, self.progress.step)
+                logger.warning("stopped by %s after step %d; saved last", stop.name, self.progress.step)
                 signals.exit_if_received()
 
     def _step(self, batch: Any, started: float) -> None:
@@ -126,7 +154,7 @@ class Trainer:
         step = self.progress.step
         arrived = time.perf_counter()
         losses, norm = self.step(*self.feed(batch, step))
-        values = tuple(float(loss.asnumpy()) for loss in losses)
+        values = self.ranks.mean(tuple(float(loss.asnumpy()) for loss in losses))
         grad_norm = float(norm.asnumpy())
         self._check_finite(batch, values, grad_norm)
         finished = step + 1
@@ -136,11 +164,15 @@ class Trainer:
                 step=finished,
                 losses=values,
                 grad_norm=grad_norm,
-                images=len(batch.image_ids),
+                images=len(batch.image_ids) * self.ranks.size,
                 wait=arrived - started,
                 seconds=time.perf_counter() - started,
             )
         )
+
+    def _agreed(self, received: signal.Signals | None) -> signal.Signals | None:
+        """The signal that this rank or else another has received: all stop after the same step."""
+        return next((number for number in self.ranks.all_gather(received) if number is not None), None)
 
     def _check_finite(self, batch: Any, losses: tuple[float, ...], grad_norm: float) -> None:
         """The gradient norm counts too: with it not finite the weights no longer are, whatever this step's losses."""
@@ -178,9 +210,13 @@ class Trainer:
         epoch, step = self.progress.epoch, self.progress.step
         metrics = self.evaluate(epoch)
         self.progress = Progress(epoch, step, metrics)
-        if metrics[self.best_metric] > self.best:
+        better = metrics[self.best_metric] > self.best
+        if better:
             self.best = metrics[self.best_metric]
             logger.info("epoch %d: %s %.4f is the best so far", epoch, self.best_metric, self.best)
             self.save("best", self.progress)
+        if self.keep is not None:
+            self.keep(self.progress)
+        self.early_stop.evaluated(better=better)
         # Last: a resumed training takes the row as a sign that all of this was done.
         self.recorder.evaluation(epoch=epoch, step=step, metrics=metrics)

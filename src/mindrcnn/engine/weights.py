@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlparse
 
-from mindrcnn.atomic import replacing
+from mindrcnn.atomic import locked, replacing
 from mindrcnn.engine.digest import file_sha256
 from mindrcnn.errors import InputError
 
@@ -40,16 +40,26 @@ def fetch_weights(source: str, *, sha256: str = "") -> Path:
         _verify(path, expected, source)
         return path
     path = _cache_file(source)
-    if path.is_file():
-        _verify(path, expected, f"{path} (cached; delete it to download again)")
-        return path
-    _download(source, path, expected)
+    if not path.is_file():
+        _make_cache(path.parent)
+        with locked(path.parent):  # the processes of a job start together: one downloads, the others wait for it
+            if not path.is_file():
+                _download(source, path, expected)
+                return path
+    _verify(path, expected, f"{path} (cached; delete it to download again)")
     return path
 
 
 def cache_folder() -> Path:
     """MINDRCNN_CACHE, or ~/.cache/mindrcnn."""
     return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "mindrcnn")
+
+
+def _make_cache(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot create the cache folder {folder}: {error.strerror} ({CACHE_VARIABLE})") from error
 
 
 def _cache_file(url: str) -> Path:
@@ -74,12 +84,6 @@ def _verify(path: Path, expected: str, name: str) -> None:
 
 
 def _download(url: str, path: Path, expected: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot create the cache folder {path.parent}: {error.strerror} ({CACHE_VARIABLE})"
-        ) from error
     with replacing(path) as temporary:
         try:
             with urllib.request.urlopen(url, timeout=_TIMEOUT) as response, open(temporary, "wb") as file:

@@ -79,7 +79,7 @@ def draw_objects(image: Image, objects: Sequence[DrawnObject], class_names: Sequ
     ordered = sorted(objects, key=_box_area, reverse=True)
     for one in ordered:
         if one.rle is not None:
-            _draw_mask(picture, decode(one.rle), one.colour, thickness)
+            draw_mask(picture, decode(one.rle), one.colour, thickness)
     for one in ordered:
         _draw_box(picture, one, thickness)
     by_score = sorted(objects, key=lambda one: -1.0 if one.score is None else one.score, reverse=True)
@@ -93,7 +93,7 @@ def draw_pair(
     """Ground truth at the left, predictions at the right, under headings; small pictures are enlarged."""
     factor = max(1, round(PAIR_SIDE / max(image.shape[:2])))
     sides = [
-        _with_heading(draw_objects(*_enlarged(image, objects, factor), class_names), heading)
+        with_heading(draw_objects(*_enlarged(image, objects, factor), class_names), heading)
         for heading, objects in (("ground truth", truth), ("prediction", predictions))
     ]
     gap = np.full((sides[0].shape[0], max(4, sides[0].shape[1] // 100), 3), 255, dtype=np.uint8)
@@ -110,7 +110,8 @@ def _font_size(image: Image) -> int:
     return min(max(round(max(image.shape[:2]) / LONG_SIDE_PER_LETTER), smallest), largest)
 
 
-def _draw_mask(picture: Image, bitmap: NDArray[np.bool_], colour: Colour, thickness: int) -> None:
+def draw_mask(picture: Image, bitmap: NDArray[np.bool_], colour: Colour, thickness: int) -> None:
+    """Tints the bitmap's pixels of the picture and draws its contours."""
     left, top, width, height = cv2.boundingRect(bitmap.view(np.uint8))
     part = picture[top : top + height, left : left + width]
     inside = bitmap[top : top + height, left : left + width]
@@ -163,7 +164,8 @@ def _magnified(one: DrawnObject, factor: int) -> DrawnObject:
     return replace(one, box=(x_low, y_low, x_high, y_high), rle=rle)
 
 
-def _with_heading(picture: Image, heading: str) -> Image:
+def with_heading(picture: Image, heading: str) -> Image:
+    """The picture under a strip with a heading."""
     font_size = round(1.2 * _font_size(picture))
     strip = np.full((2 * font_size, picture.shape[1], 3), 255, dtype=np.uint8)
     plate = Plate(text=heading, anchor=(0, font_size // 3, 0, font_size // 3), colour=WHITE)

@@ -2,7 +2,8 @@
 
 The value of an image pixel is the mask read bilinearly at the pixel's centre (+0.5), with mask cells of size box / M
 and zeros outside the mask, compared with >= (detectron2 layers/mask_ops.py, align_corners False). Only the window of
-pixels that can reach the threshold is computed.
+pixels that can reach the threshold is computed. The C++ form in native/ adds up in another order: where a value lies
+within rounding of the threshold, the two may disagree about the pixel.
 
 Boxes are xyxy in pixels of the image; M is the mask side; windows are transposed, (columns, rows), as RLE reads them.
 """
@@ -15,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindrcnn.evaluation.rle import Rle, compress, window_counts
+from mindrcnn.native.library import available
+from mindrcnn.native.paste import native_encode_masks
 
 
 def mask_span(low: float, high: float, side: int, thresh: float, limit: int) -> tuple[int, int]:
@@ -40,11 +43,11 @@ def paste_window(
 ) -> tuple[NDArray[np.bool_], int, int]:
     """The mask (M, M) of one box as pixels: (columns, rows) bool window, its left column and top row in the image.
 
-    thresh lies in (0, 1]. The window is empty for an empty box or one wholly outside the image.
+    thresh lies in (0, 1]. The window is empty for a box that is empty, not finite or wholly outside the image.
     """
     x_low, y_low, x_high, y_high = (float(value) for value in box)
     side = mask.shape[-1]
-    if x_high <= x_low or y_high <= y_low:
+    if not (np.isfinite(box).all() and x_low < x_high and y_low < y_high):
         return np.zeros((0, 0), dtype=bool), 0, 0
     left, right = mask_span(x_low, x_high, side, thresh, width)
     top, bottom = mask_span(y_low, y_high, side, thresh, height)
@@ -58,6 +61,9 @@ def encode_masks(
     masks: NDArray[np.float32], boxes: NDArray[np.float32], *, height: int, width: int, thresh: float = 0.5
 ) -> list[Rle]:
     """COCO RLE of each object: masks (D, M, M) pasted at boxes (D, 4) into a height x width image."""
+    if available():
+        texts = native_encode_masks(masks, boxes, height=height, width=width, thresh=thresh)
+        return [Rle(size=[height, width], counts=text) for text in texts]
     counts = []
     for mask, box in zip(masks, boxes, strict=True):
         window, left, top = paste_window(mask, box, height=height, width=width, thresh=thresh)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from mindrcnn.data.batch import EvalBatch
 from mindrcnn.data.record import Record
 from mindrcnn.evaluation.detections import Detections
 from mindrcnn.evaluation.paste import encode_masks
+from mindrcnn.evaluation.pipeline import behind
 from mindrcnn.evaluation.postprocess import image_detections
 from mindrcnn.evaluation.rle import Rle
 
@@ -45,15 +45,9 @@ def predict_images(
     While `predict` runs on a batch, one worker thread undoes the resize, pastes and encodes the batch before. An error
     of either side is raised here.
     """
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="postprocess") as worker:
-        pending = None
-        for batch in batches:
-            outputs = predict(batch.images, batch.image_sizes)
-            finished, pending = pending, worker.submit(_batch_results, batch, outputs, mask_thresh)
-            if finished is not None:
-                yield from finished.result()
-        if pending is not None:
-            yield from pending.result()
+    computed = ((batch, predict(batch.images, batch.image_sizes)) for batch in batches)
+    for results in behind(lambda one: _batch_results(*one, mask_thresh), computed):
+        yield from results
 
 
 def _batch_results(batch: EvalBatch, outputs: tuple[NDArray, ...], mask_thresh: float) -> list[ImageResult]:

@@ -16,6 +16,7 @@ from mindrcnn.ops.coder import decode, encode
 from mindrcnn.ops.gather import take_rows
 from mindrcnn.ops.losses import smooth_l1, softmax_cross_entropy
 from mindrcnn.ops.nms import nms_per_class
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
 
 Samples = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -55,19 +56,21 @@ class BoxLoss(nn.Cell):
         smooth_l1_beta: float,
         class_weight: float,
         box_weight: float,
+        sample_count: SampleCount = at_least_one,
     ) -> None:
         super().__init__()
         self.coder_weights = coder_weights
         self.smooth_l1_beta = smooth_l1_beta
         self.class_weight = class_weight
         self.box_weight = box_weight
+        self.sample_count = sample_count
 
     def construct(self, logits: Tensor, deltas: Tensor, samples: Samples, gt_boxes: Tensor) -> tuple[Tensor, Tensor]:
         """logits B*S,K+1; deltas B*S,K,4; samples as RoiSampler returns them. Returns two scalars."""
         boxes, labels, valid, matched_gt = samples
         flat_labels = labels.reshape(-1)
         weight = valid.astype(ms.float32).reshape(-1)
-        count = ops.clamp(weight.sum(), 1.0)
+        count = self.sample_count(weight.sum())
         class_loss = (softmax_cross_entropy(logits, flat_labels) * weight).sum()
 
         own_deltas = own_class_deltas(deltas, flat_labels)  # background rows weigh nothing

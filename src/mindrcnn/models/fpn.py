@@ -4,6 +4,7 @@ from mindspore import Tensor, nn
 
 from mindrcnn.models.head_layers import conv
 from mindrcnn.models.initializers import xavier_fill
+from mindrcnn.ops.conv import conv1x1, conv3x3
 
 
 class FPN(nn.Cell):
@@ -32,12 +33,15 @@ class FPN(nn.Cell):
         c2, c3, c4, c5 = features
         lateral2, lateral3, lateral4, lateral5 = self.laterals
         output2, output3, output4, output5 = self.outputs
-        m5 = lateral5(c5)
-        m4 = add_upsampled(lateral4(c4), m5)
-        m3 = add_upsampled(lateral3(c3), m4)
-        m2 = add_upsampled(lateral2(c2), m3)
-        p5 = output5(m5)
-        return output2(m2), output3(m3), output4(m4), p5, self.every_second(p5)
+        m5 = conv1x1(c5, lateral5.weight, lateral5.bias)
+        m4 = add_upsampled(conv1x1(c4, lateral4.weight, lateral4.bias), m5)
+        m3 = add_upsampled(conv1x1(c3, lateral3.weight, lateral3.bias), m4)
+        m2 = add_upsampled(conv1x1(c2, lateral2.weight, lateral2.bias), m3)
+        p2 = conv3x3(m2, output2.weight, output2.bias)
+        p3 = conv3x3(m3, output3.weight, output3.bias)
+        p4 = conv3x3(m4, output4.weight, output4.bias)
+        p5 = conv3x3(m5, output5.weight, output5.bias)
+        return p2, p3, p4, p5, self.every_second(p5)
 
 
 def add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:

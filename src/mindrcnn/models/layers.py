@@ -10,6 +10,7 @@ from mindspore.common.initializer import Initializer
 from mindspore.common.parameter import Parameter
 
 from mindrcnn.models.initializers import msra_normal
+from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3
 
 NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
@@ -81,15 +82,36 @@ class ConvNorm(nn.Cell):
         self.norm = _batch_norm(norm, out_channels)
         self.convolve = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=pad, stride=stride, group=groups)
         self.bias_add = ops.BiasAdd()
-        self.activation = _activation(activation)
+        plain = self.frozen and (stride, groups, padding) == (1, 1, None)
+        self.plain_3x3 = plain and kernel_size == 3
+        self.plain_1x1 = plain and kernel_size == 1
+        self.relu_inside = (self.plain_3x3 or self.plain_1x1) and activation == "relu"
+        self.activation = _activation("none" if self.relu_inside else activation)
 
     def construct(self, x: Tensor) -> Tensor:
-        if self.frozen:
-            scale, shift = self.norm()
-            x = self.bias_add(self.convolve(x, self.conv.weight * scale.reshape(-1, 1, 1, 1)), shift)
-        else:
-            x = self.norm(self.conv(x))
-        return self.activation(x)
+        if not self.frozen:
+            return self.activation(self.norm(self.conv(x)))
+        weight, scale, shift = self.folded()
+        if self.plain_3x3:
+            return self.activation(conv3x3(x, weight, shift, scale=scale, relu=self.relu_inside))
+        if self.plain_1x1:
+            return self.activation(conv1x1(x, weight, shift, scale=scale, relu=self.relu_inside))
+        weight = weight * scale.reshape(-1, 1, 1, 1)
+        return self.activation(self.bias_add(self.convolve(x, weight), shift))
+
+    def add_relu(self, x: Tensor, summand: Tensor) -> Tensor:
+        """ReLU of this layer's output, which has no activation of its own, and a summand of its shape."""
+        if self.plain_1x1:
+            weight, scale, shift = self.folded()
+            return conv1x1_add_relu(x, weight, shift, summand, scale=scale)
+        return ops.relu(self.construct(x) + summand)
+
+    def folded(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Weight, scale and shift of a frozen layer. Where the scale trains, the weight carries it."""
+        scale, shift = self.norm()
+        if not self.norm.affine_trains:
+            return self.conv.weight, scale, shift
+        return self.conv.weight * scale.reshape(-1, 1, 1, 1), ops.ones_like(scale), shift
 
 
 def _batch_norm(norm: Norm, channels: int) -> nn.Cell:

@@ -8,6 +8,7 @@ from mindrcnn.models.head_layers import conv, dense
 from mindrcnn.models.initializers import msra_normal, xavier_fill
 from mindrcnn.models.mask_branch import GroundTruth, MaskBranch, Samples, own_class
 from mindrcnn.ops.mask_iou import iou_with_whole, share_inside
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
 
 
 class MaskIoUHead(nn.Cell):
@@ -60,7 +61,14 @@ class MaskScoringBranch(nn.Cell):
     loss_names = (*MaskBranch.loss_names, "loss_mask_iou")
 
     def __init__(
-        self, *, mask: MaskBranch, iou_head: MaskIoUHead, mask_logit_thresh: float, area_eps: float, weight: float
+        self,
+        *,
+        mask: MaskBranch,
+        iou_head: MaskIoUHead,
+        mask_logit_thresh: float,
+        area_eps: float,
+        weight: float,
+        sample_count: SampleCount = at_least_one,
     ) -> None:
         super().__init__()
         self.mask = mask
@@ -68,6 +76,7 @@ class MaskScoringBranch(nn.Cell):
         self.mask_logit_thresh = mask_logit_thresh
         self.area_eps = area_eps
         self.weight = weight
+        self.sample_count = sample_count
 
     def noise_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
         """None: the losses draw nothing."""
@@ -95,7 +104,7 @@ class MaskScoringBranch(nn.Cell):
         counted = ops.logical_and(labels.reshape(-1) > 0, true_ious > 0).astype(ms.float32)
         difference = ious - true_ious
         errors = 0.5 * difference * difference
-        return (errors * counted).sum() * (self.weight / ops.clamp(counted.sum(), 1.0))
+        return (errors * counted).sum() * (self.weight / self.sample_count(counted.sum()))
 
     def predict(
         self, features: tuple[Tensor, ...], detections: tuple[Tensor, Tensor, Tensor, Tensor]

@@ -13,7 +13,8 @@ from mindrcnn.models.roi_pooling import POOLED_STRIDES
 from mindrcnn.models.row_choice import RowChoice, put_back, take
 from mindrcnn.ops.losses import bce_with_logits
 from mindrcnn.ops.mask_targets import crop_masks
-from mindrcnn.ops.point_sample import cell_table, point_sample, points_in_boxes, points_in_image, sample_cells
+from mindrcnn.ops.point_sample import point_sample, points_in_boxes, points_in_image, sample_maps
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
 from mindrcnn.ops.subdivision import cell_centres, doubled, grid_points, uncertain_cells, uncertain_points, write_cells
 
 # Samples along each axis of one cell of the coarse target. A cell is a seventh of the object: the one sample that does
@@ -65,6 +66,7 @@ class PointRendBranch(nn.Cell):
         max_positives: int,
         coarse_weight: float,
         point_weight: float,
+        sample_count: SampleCount = at_least_one,
     ) -> None:
         super().__init__()
         self.coarse_head = coarse_head
@@ -74,6 +76,7 @@ class PointRendBranch(nn.Cell):
         self.max_positives = max_positives
         self.coarse_weight = coarse_weight
         self.point_weight = point_weight
+        self.sample_count = sample_count
         self.subdivision_points = subdivision_points
         self.first_side, self.steps = coarse_head.side, subdivision_steps
         while self.steps > 0 and (2 * self.first_side) ** 2 <= subdivision_points:
@@ -96,14 +99,13 @@ class PointRendBranch(nn.Cell):
         weight = take(positive, slots).astype(ms.float32)
         objects = rows[2] * gt[0].shape[1] + take(matched_gt[:, :count], slots)
 
-        table = cell_table(features[0])
-        coarse = self.coarse(features[0], table, rows)
+        coarse = self.coarse(features[0], rows)
         coarse_logits = own_class(coarse, rows[1])
         points = self.training_points(ops.stop_gradient(coarse_logits), take(noise[:, :count], slots))
-        point_logits = self.refine(features[0], table, rows, coarse, points)
+        point_logits = self.refine(features[0], rows, coarse, points)
         coarse_errors = bce_with_logits(coarse_logits, self.coarse_targets(rows, objects, gt)).mean(axis=(1, 2))
         point_errors = bce_with_logits(point_logits, self.point_targets(rows, objects, gt, points)).mean(axis=1)
-        scale = 1 / ops.clamp(weight.sum(), 1.0)
+        scale = 1 / self.sample_count(weight.sum())
         return (
             (coarse_errors * weight).sum() * scale * self.coarse_weight,
             (point_errors * weight).sum() * scale * self.point_weight,
@@ -120,15 +122,14 @@ class PointRendBranch(nn.Cell):
         boxes, scores, labels, valid = detections
         slots = self.choose_rows(valid)
         rows = self.rows(boxes, labels, slots)
-        table = cell_table(features[0])
-        coarse = self.coarse(features[0], table, rows)
+        coarse = self.coarse(features[0], rows)
         side = self.first_side
-        masks = self.refine(features[0], table, rows, coarse, grid_points(slots.shape[0], side))
+        masks = self.refine(features[0], rows, coarse, grid_points(slots.shape[0], side))
         masks = masks.reshape((-1, side, side))
         for _ in range(self.steps):
             masks, side = doubled(masks), 2 * side
             cells = uncertain_cells(masks, self.subdivision_points)
-            refined = self.refine(features[0], table, rows, coarse, cell_centres(cells, side))
+            refined = self.refine(features[0], rows, coarse, cell_centres(cells, side))
             masks = write_cells(masks, cells, refined)
         return put_back(ops.sigmoid(masks), slots, valid), scores
 
@@ -136,21 +137,20 @@ class PointRendBranch(nn.Cell):
         """The chosen slots of boxes B,S,4 and labels B,S."""
         return ops.stop_gradient(take(boxes, slots)), take(labels, slots), slots // boxes.shape[1]
 
-    def fine(self, feature: Tensor, table: Tensor, rows: Rows, points: Tensor) -> Tensor:
-        """Features N,P,C at points N,P,2, from P2 (B,C,H,W) given also as a table of cells."""
+    def fine(self, feature: Tensor, rows: Rows, points: Tensor) -> Tensor:
+        """Features N,P,C at points N,P,2, from P2 (B,C,H,W)."""
         boxes, _, image = rows
-        cells = points_in_image(boxes, points) / POOLED_STRIDES[0]
-        return sample_cells(table, image, feature.shape[2], feature.shape[3], cells)
+        return sample_maps(feature, image, points_in_image(boxes, points) / POOLED_STRIDES[0])
 
-    def coarse(self, feature: Tensor, table: Tensor, rows: Rows) -> Tensor:
+    def coarse(self, feature: Tensor, rows: Rows) -> Tensor:
         """Coarse logits N,K,M,M from a regular grid of points."""
         resolution = self.coarse_head.resolution
-        grid = self.fine(feature, table, rows, grid_points(rows[1].shape[0], resolution))
+        grid = self.fine(feature, rows, grid_points(rows[1].shape[0], resolution))
         return self.coarse_head(grid.transpose(0, 2, 1).reshape((-1, feature.shape[1], resolution, resolution)))
 
-    def refine(self, feature: Tensor, table: Tensor, rows: Rows, coarse: Tensor, points: Tensor) -> Tensor:
+    def refine(self, feature: Tensor, rows: Rows, coarse: Tensor, points: Tensor) -> Tensor:
         """Logits N,P of the rows' own classes at points N,P,2."""
-        return self.point_head(self.fine(feature, table, rows, points), point_sample(coarse, points), rows[1])
+        return self.point_head(self.fine(feature, rows, points), point_sample(coarse, points), rows[1])
 
     def coarse_targets(self, rows: Rows, objects: Tensor, gt: GroundTruth) -> Tensor:
         """N,M,M float32: 1 where the object, numbered through the batch, covers at least half of the cell."""
@@ -172,5 +172,5 @@ class PointRendBranch(nn.Cell):
         stored = gt_masks.shape[-1]
         own_boxes = ops.gather(gt_boxes.reshape((-1, 4)), objects, 0)
         cells = points_in_boxes(own_boxes, points_in_image(rows[0], points)) * stored
-        labels = sample_cells(gt_masks.reshape((-1, 1)), objects, stored, stored, cells)
+        labels = sample_maps(gt_masks.reshape((-1, 1, stored, stored)), objects, cells)
         return ops.stop_gradient(labels[..., 0])

@@ -3,28 +3,13 @@
 from mindspore import Tensor, nn
 
 from mindrcnn.ops.roi_align import roi_align
-from mindrcnn.ops.roi_align_adaptive import roi_align_adaptive
 
 POOLED_STRIDES = (4, 8, 16, 32)  # P2..P5; P6 serves proposals only
 
 
-class AdaptiveRoiPooler(nn.Cell):
-    """RoiPooler whose bins have as many sample points as feature cells (detectron2's and mmdetection's default)."""
-
-    def __init__(self, *, resolution: int, aligned: bool) -> None:
-        super().__init__()
-        self.resolution = resolution
-        self.aligned = aligned
-
-    def construct(self, features: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> Tensor:
-        """As RoiPooler."""
-        return roi_align_adaptive(
-            features[:4], POOLED_STRIDES, boxes, valid, resolution=self.resolution, aligned=self.aligned
-        )
-
-
 class RoiPooler(nn.Cell):
-    """ROIAlign of one output size over the pyramid levels P2..P5, sampling_ratio squared points a bin."""
+    """ROIAlign of one output size over the pyramid levels P2..P5, sampling_ratio squared points a bin; with ADAPTIVE as
+    many as it has feature cells."""
 
     def __init__(self, *, resolution: int, sampling_ratio: int, aligned: bool) -> None:
         super().__init__()

@@ -10,6 +10,7 @@ from mindrcnn.models.head_layers import conv
 from mindrcnn.models.proposals import ProposalSelector
 from mindrcnn.models.rpn_loss import RPNLoss
 from mindrcnn.ops.anchors import grid_anchors
+from mindrcnn.ops.conv import conv3x3
 
 STRIDES = (4, 8, 16, 32, 64)  # P2..P6
 
@@ -28,7 +29,7 @@ class RPNHead(nn.Cell):
         objectness: tuple[Tensor, ...] = ()
         deltas: tuple[Tensor, ...] = ()
         for feature in features:
-            hidden = ops.relu(self.conv(feature))
+            hidden = conv3x3(feature, self.conv.weight, self.conv.bias, relu=True)
             batch = feature.shape[0]
             objectness += (self.objectness(hidden).transpose(0, 2, 3, 1).reshape(batch, -1),)
             deltas += (self.deltas(hidden).transpose(0, 2, 3, 1).reshape(batch, -1, 4),)

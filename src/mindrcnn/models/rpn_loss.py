@@ -10,6 +10,7 @@ from mindrcnn.models.proposals import RPN_CODER_WEIGHTS
 from mindrcnn.ops.coder import encode
 from mindrcnn.ops.gather import take_rows
 from mindrcnn.ops.losses import bce_with_logits, smooth_l1
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
 
 
 class AnchorSampler(nn.Cell):
@@ -38,6 +39,7 @@ class RPNLoss(nn.Cell):
         smooth_l1_beta: float,
         class_weight: float,
         box_weight: float,
+        sample_count: SampleCount = at_least_one,
     ) -> None:
         super().__init__()
         self.sampler = sampler
@@ -45,6 +47,7 @@ class RPNLoss(nn.Cell):
         self.smooth_l1_beta = smooth_l1_beta
         self.class_weight = class_weight
         self.box_weight = box_weight
+        self.sample_count = sample_count
 
     def construct(
         self,
@@ -74,7 +77,7 @@ class RPNLoss(nn.Cell):
         if self.normalizer == "batch_size":
             count = float(self.sampler.batch_size_per_image * objectness.shape[0])
         else:
-            count = ops.maximum(pos_weight.sum() + neg_weight.sum(), Tensor(1.0, ms.float32))
+            count = self.sample_count(pos_weight.sum() + neg_weight.sum())
         return (
             (positive_loss + negative_loss) * (self.class_weight / count),
             box_loss * (self.box_weight / count),

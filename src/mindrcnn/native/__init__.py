@@ -1,4 +1,5 @@
-"""C++ kernels for the CPU behind functions of `mindrcnn.ops`, which say what they compute.
+"""C++ kernels for the CPU behind functions of `mindrcnn.ops` and `mindrcnn.evaluation`, which say what they compute.
 
-`build.py` compiles them, `switch.py` says whether they are in use, the other modules wrap them as MindSpore operators.
+`build.py` compiles them, `library.py` opens them, `switch.py` says whether the functions of `ops` use them, the other
+modules wrap them.
 """

@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import Tensor, ops
 
-from mindrcnn.native.switch import library
+from mindrcnn.native.library import library
 
 LOW_QUALITY = ("off", "keep", "overwrite")  # in the order of LowQuality in assign.h
 

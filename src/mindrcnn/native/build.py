@@ -6,19 +6,16 @@ builds now what would otherwise be built at first use, and prints the library's 
 $XDG_CACHE_HOME/mindrcnn, or ~/.cache/mindrcnn. The compiler is $CXX, or g++.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from mindrcnn.atomic import replacing
+from mindrcnn.atomic import locked, replacing
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -44,7 +41,7 @@ def build() -> Path:
     library = cache_folder() / key(compiler) / "libmindrcnn.so"
     if library.is_file():
         return library
-    with _locked(library.parent):
+    with locked(library.parent):
         if not library.is_file():  # another process may have built it while this one waited
             logger.info("compiling the native kernels, once for this machine, into %s", library)
             with replacing(library) as temporary:
@@ -88,19 +85,6 @@ def key(compiler: str) -> str:
     for path in sorted([*sources(), *FOLDER.glob("*.h")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds the folder's lock, which a killed process lets go."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / "lock", "w")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _run(command: list[str]) -> bytes:

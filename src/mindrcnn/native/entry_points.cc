@@ -1,73 +1,23 @@
 // The functions that MindSpore calls, in the form of its operators compiled ahead of time: pointers, ranks, shapes and
 // type names of all inputs and then all outputs. Settings arrive as a small float32 tensor, the last input, so nothing
-// here depends on MindSpore's headers or on its C++ ABI.
-#include <algorithm>
+// here depends on MindSpore's headers or on its C++ ABI. At the end a function that Python calls without MindSpore.
 #include <cstdint>
-#include <cstring>
-#include <exception>
-#include <initializer_list>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
+#include "arguments.h"
 #include "assign.h"
+#include "mask_targets.h"
 #include "nms.h"
+#include "paste.h"
+#include "point_sample.h"
 #include "roi_align.h"
 
 namespace {
 
-// MindSpore turns any other result into an exception that names the function and this number.
-enum Result { kOk = 0, kWrongArguments = 1, kFailed = 2 };
-
-class Arguments {
- public:
-  Arguments(int expected, int count, void** data, int* ranks, int64_t** shapes, const char** dtypes)
-      : data_(data), ranks_(ranks), shapes_(shapes), dtypes_(dtypes) {
-    if (count != expected) throw std::invalid_argument("count");
-  }
-
-  int rank(int index) const { return ranks_[index]; }
-
-  const int64_t* shape(int index, int rank) const {
-    if (ranks_[index] != rank) throw std::invalid_argument("rank");
-    return shapes_[index];
-  }
-
-  // The data of the tensor at this index, which must have this shape.
-  float* floats(int index, std::initializer_list<int64_t> shape) const {
-    return static_cast<float*>(checked(index, shape, "float32"));
-  }
-  int32_t* ints(int index, std::initializer_list<int64_t> shape) const {
-    return static_cast<int32_t*>(checked(index, shape, "int32"));
-  }
-  uint8_t* bools(int index, std::initializer_list<int64_t> shape) const {
-    return static_cast<uint8_t*>(checked(index, shape, "bool"));
-  }
-
- private:
-  void* checked(int index, std::initializer_list<int64_t> expected, const char* dtype) const {
-    const int64_t* got = shape(index, static_cast<int>(expected.size()));
-    const bool right = std::equal(expected.begin(), expected.end(), got) && std::strcmp(dtypes_[index], dtype) == 0;
-    if (!right) throw std::invalid_argument("tensor");
-    return data_[index];
-  }
-
-  void** data_;
-  int* ranks_;
-  int64_t** shapes_;
-  const char** dtypes_;
-};
-
-template <typename Function>
-int guarded(Function function) {
-  try {
-    function();
-    return kOk;
-  } catch (const std::invalid_argument&) {
-    return kWrongArguments;
-  } catch (const std::exception&) {
-    return kFailed;
-  }
-}
+using mindrcnn::Arguments;
+using mindrcnn::guarded;
 
 constexpr int kLevels = 4;
 // resolution, sampling ratio, aligned, strides, edges between levels
@@ -106,11 +56,14 @@ float* pooled_of(const Arguments& arguments, int index, const mindrcnn::RoiAlign
   return arguments.floats(index, {problem.images * problem.slots, problem.channels, side, side});
 }
 
-}  // namespace
+// `maps` is the index of a tensor that has the maps' shape.
+mindrcnn::PointSampleProblem point_sample_problem(const Arguments& arguments, int maps, int points) {
+  const int64_t* shape = arguments.shape(maps, 4);
+  if (shape[2] < 1 || shape[3] < 1) throw std::invalid_argument("maps");
+  return {shape[0], shape[1], shape[2], shape[3], arguments.shape(points, 3)[0], arguments.shape(points, 3)[1]};
+}
 
-#define MINDRCNN_KERNEL(name)                                                                                    \
-  extern "C" __attribute__((visibility("default"))) int name(int count, void** data, int* ranks, int64_t** shapes, \
-                                                             const char** dtypes, void*, void*)
+}  // namespace
 
 // Inputs: four features B,C,H,W; boxes B,S,4; valid B,S; settings. Output: B*S,C,resolution,resolution.
 MINDRCNN_KERNEL(roi_align_forward) {
@@ -181,4 +134,66 @@ MINDRCNN_KERNEL(assign) {
                      arguments.ints(5, {problem.images, problem.candidates}),
                      arguments.ints(6, {problem.images, problem.candidates}));
   });
+}
+
+// Inputs: gt_masks B,G,R,R uint8; gt_boxes B,G,4; matched_gt B,S; boxes B,S,4. Output: B,S,side,side.
+MINDRCNN_KERNEL(crop_masks) {
+  return guarded([&] {
+    const Arguments arguments(5, count, data, ranks, shapes, dtypes);
+    const int64_t *masks = arguments.shape(0, 4), *matched = arguments.shape(2, 2), *targets = arguments.shape(4, 4);
+    const mindrcnn::CropProblem problem{masks[0], masks[1], masks[2], matched[1], targets[2]};
+    if (problem.stored < 1) throw std::invalid_argument("masks");
+    mindrcnn::crop_masks(problem, arguments.bytes(0, {problem.images, problem.objects, problem.stored, problem.stored}),
+                         arguments.floats(1, {problem.images, problem.objects, 4}),
+                         arguments.ints(2, {problem.images, problem.samples}),
+                         arguments.floats(3, {problem.images, problem.samples, 4}),
+                         arguments.floats(4, {problem.images, problem.samples, problem.side, problem.side}));
+  });
+}
+
+// Inputs: maps M,C,H,W, float32 or uint8; map_index N; points N,P,2. Output: N,P,C.
+MINDRCNN_KERNEL(point_sample_forward) {
+  return guarded([&] {
+    const Arguments arguments(4, count, data, ranks, shapes, dtypes);
+    const mindrcnn::PointSampleProblem problem = point_sample_problem(arguments, 0, 2);
+    const std::initializer_list<int64_t> maps{problem.maps, problem.channels, problem.height, problem.width};
+    const int32_t* map_index = arguments.ints(1, {problem.rows});
+    const float* points = arguments.floats(2, {problem.rows, problem.points, 2});
+    float* samples = arguments.floats(3, {problem.rows, problem.points, problem.channels});
+    if (arguments.has_floats(0)) {
+      mindrcnn::point_sample_forward<float>(problem, arguments.floats(0, maps), map_index, points, samples);
+    } else {
+      mindrcnn::point_sample_forward<uint8_t>(problem, arguments.bytes(0, maps), map_index, points, samples);
+    }
+  });
+}
+
+// Inputs: gradient of the output above; map_index; points. Output: gradient of the maps.
+MINDRCNN_KERNEL(point_sample_backward) {
+  return guarded([&] {
+    const Arguments arguments(4, count, data, ranks, shapes, dtypes);
+    const mindrcnn::PointSampleProblem problem = point_sample_problem(arguments, 3, 2);
+    mindrcnn::point_sample_backward(
+        problem, arguments.floats(0, {problem.rows, problem.points, problem.channels}),
+        arguments.ints(1, {problem.rows}), arguments.floats(2, {problem.rows, problem.points, 2}),
+        arguments.floats(3, {problem.maps, problem.channels, problem.height, problem.width}));
+  });
+}
+
+// Writes the compressed run lengths of `objects` masks, each with a line feed behind it, to text if they fit into its
+// capacity. Returns their length, -1 when memory does not suffice.
+extern "C" __attribute__((visibility("default"))) int64_t encode_masks(const float* masks, const float* boxes,
+                                                                       int64_t objects, int64_t side, int64_t height,
+                                                                       int64_t width, double thresh, char* text,
+                                                                       int64_t capacity) {
+  try {
+    std::string all;
+    for (const std::string& one : mindrcnn::encode_masks({objects, side, height, width, thresh}, masks, boxes)) {
+      all.append(one).push_back('\n');
+    }
+    if (static_cast<int64_t>(all.size()) <= capacity) std::copy(all.begin(), all.end(), text);
+    return static_cast<int64_t>(all.size());
+  } catch (const std::exception&) {
+    return -1;
+  }
 }

@@ -3,7 +3,7 @@
 import mindspore as ms
 from mindspore import Tensor, ops
 
-from mindrcnn.native.switch import library
+from mindrcnn.native.library import library
 
 Shape = tuple[int, ...]
 

@@ -81,71 +81,68 @@ size_t widest(const RoiAlignProblem& problem) {
   return static_cast<size_t>(most);
 }
 
-}  // namespace
-
 // Both passes go plane by plane (an image's channel): a thread owns its planes, so no result depends on the number of
 // threads, and the boxes of an image, which overlap, find the plane in the cache.
-
-void roi_align_forward(const RoiAlignProblem& problem, const std::vector<const float*>& features, const float* boxes,
-                       const uint8_t* valid, float* pooled) {
-  const TapTable table = make_tap_table(problem, boxes, valid);
+//
+// Calls begin(image, channel), and then for each of the image's valid boxes, level by level, visit(box, width of its
+// level, place of its first column in that level's features, place in the pooled values, scratch).
+template <typename Begin, typename Visit>
+void walk_planes(const RoiAlignProblem& problem, const TapTable& table, Begin begin, Visit visit) {
   const int64_t bins = static_cast<int64_t>(problem.resolution) * problem.resolution;
-  const int64_t planes = problem.images * problem.channels;
-  const size_t scratch = widest(problem);
 #pragma omp parallel
   {
-    std::vector<float> row(scratch);
+    std::vector<float> row(widest(problem));
 #pragma omp for schedule(dynamic)
-    for (int64_t plane = 0; plane < planes; ++plane) {
+    for (int64_t plane = 0; plane < problem.images * problem.channels; ++plane) {
       const int64_t image = plane / problem.channels, channel = plane % problem.channels;
-      const int64_t first_box = image * problem.slots;
-      for (int64_t slot = 0; slot < problem.slots; ++slot) {
-        if (!valid[first_box + slot]) {
-          std::fill_n(pooled + ((first_box + slot) * problem.channels + channel) * bins, bins, 0.0f);
-        }
-      }
-      for (size_t i = 0; i < problem.levels.size(); ++i) {
-        const Level& level = problem.levels[i];
-        const RowRange& rows = table.rows[image * problem.levels.size() + i];
-        if (rows.last >= rows.first) read_ahead(features[i] + plane * level.height * level.width, level.width, rows);
-      }
+      begin(image, channel);
       for (int64_t i = table.order_starts[image]; i < table.order_starts[image + 1]; ++i) {
-        const int64_t index = first_box + table.order[i];
+        const int64_t index = image * problem.slots + table.order[i];
         const BoxTaps& box = table.boxes[index];
         const Level& level = problem.levels[box.level];
-        const float* values = features[box.level] + plane * level.height * level.width + box.first_column;
-        pool_plane(table, box, values, level.width, row.data(), pooled + (index * problem.channels + channel) * bins);
+        visit(box, level.width, plane * level.height * level.width + box.first_column,
+              (index * problem.channels + channel) * bins, row.data());
       }
     }
   }
 }
 
+}  // namespace
+
+void roi_align_forward(const RoiAlignProblem& problem, const std::vector<const float*>& features, const float* boxes,
+                       const uint8_t* valid, float* pooled) {
+  const TapTable table = make_tap_table(problem, boxes, valid);
+  const int64_t bins = static_cast<int64_t>(problem.resolution) * problem.resolution;
+  const auto begin = [&](int64_t image, int64_t channel) {
+    for (int64_t index = image * problem.slots; index < (image + 1) * problem.slots; ++index) {
+      if (!valid[index]) std::fill_n(pooled + (index * problem.channels + channel) * bins, bins, 0.0f);
+    }
+    for (size_t i = 0; i < problem.levels.size(); ++i) {
+      const Level& level = problem.levels[i];
+      const RowRange& rows = table.rows[image * problem.levels.size() + i];
+      const float* plane = features[i] + (image * problem.channels + channel) * level.height * level.width;
+      if (rows.last >= rows.first) read_ahead(plane, level.width, rows);
+    }
+  };
+  walk_planes(problem, table, begin,
+              [&](const BoxTaps& box, int64_t width, int64_t place, int64_t pooled_place, float* row) {
+                pool_plane(table, box, features[box.level] + place, width, row, pooled + pooled_place);
+              });
+}
+
 void roi_align_backward(const RoiAlignProblem& problem, const float* pooled_gradient, const float* boxes,
                         const uint8_t* valid, const std::vector<float*>& gradients) {
   const TapTable table = make_tap_table(problem, boxes, valid);
-  const int64_t bins = static_cast<int64_t>(problem.resolution) * problem.resolution;
-  const int64_t planes = problem.images * problem.channels;
-  const size_t scratch = widest(problem);
-#pragma omp parallel
-  {
-    std::vector<float> row(scratch);
-#pragma omp for schedule(dynamic)
-    for (int64_t plane = 0; plane < planes; ++plane) {
-      const int64_t image = plane / problem.channels, channel = plane % problem.channels;
-      for (size_t i = 0; i < problem.levels.size(); ++i) {
-        const int64_t cells = problem.levels[i].height * problem.levels[i].width;
-        std::fill_n(gradients[i] + plane * cells, cells, 0.0f);
-      }
-      for (int64_t i = table.order_starts[image]; i < table.order_starts[image + 1]; ++i) {
-        const int64_t index = image * problem.slots + table.order[i];
-        const BoxTaps& box = table.boxes[index];
-        const Level& level = problem.levels[box.level];
-        float* values = gradients[box.level] + plane * level.height * level.width + box.first_column;
-        spread_plane(table, box, pooled_gradient + (index * problem.channels + channel) * bins, level.width,
-                     row.data(), values);
-      }
+  const auto begin = [&](int64_t image, int64_t channel) {
+    for (size_t i = 0; i < problem.levels.size(); ++i) {
+      const int64_t cells = problem.levels[i].height * problem.levels[i].width;
+      std::fill_n(gradients[i] + (image * problem.channels + channel) * cells, cells, 0.0f);
     }
-  }
+  };
+  walk_planes(problem, table, begin,
+              [&](const BoxTaps& box, int64_t width, int64_t place, int64_t pooled_place, float* row) {
+                spread_plane(table, box, pooled_gradient + pooled_place, width, row, gradients[box.level] + place);
+              });
 }
 
 }  // namespace mindrcnn

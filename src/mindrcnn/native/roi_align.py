@@ -3,9 +3,7 @@
 import mindspore as ms
 from mindspore import Tensor, ops
 
-from mindrcnn.native.switch import library
-
-ADAPTIVE = 0  # as a sampling ratio: as many points as a bin has feature cells
+from mindrcnn.native.library import library
 
 Shape = tuple[int, ...]
 
@@ -14,7 +12,7 @@ class _RoiAlign(ops.Custom):
     """Call with features P2..P5 [B, C, H, W], boxes [B, S, 4], valid [B, S] and settings; returns [B * S, C,
     resolution, resolution]. The gradient flows to the features.
 
-    settings [10] float32: resolution, sampling ratio (or ADAPTIVE), aligned (0 or 1), the four strides, and the three
+    settings [10] float32: resolution, sampling ratio (0: adaptive), aligned (0 or 1), the four strides, and the three
     box areas at which a level ends.
     """
 
@@ -29,6 +27,8 @@ class _RoiAlign(ops.Custom):
             return features + others
 
         super().__init__(f"{library()}:roi_align_forward", out_shape, ms.float32, "aot", bprop)
+        # PyNative mode keeps the shapes that it has inferred, for operators of equal attributes and input shapes.
+        self.add_prim_attr("resolution", resolution)
 
 
 class _RoiAlignGradient(ops.Custom):
@@ -36,6 +36,7 @@ class _RoiAlignGradient(ops.Custom):
 
     def __init__(self, shapes: tuple[Shape, Shape, Shape, Shape]) -> None:
         super().__init__(f"{library()}:roi_align_backward", shapes, (ms.float32,) * 4, "aot")
+        self.add_prim_attr("shapes", shapes)  # the reason is above
 
 
 def native_roi_align(
@@ -49,7 +50,7 @@ def native_roi_align(
     sampling_ratio: int,
     aligned: bool,
 ) -> Tensor:
-    """ops.roi_align.roi_align, or with sampling_ratio ADAPTIVE ops.roi_align_adaptive.roi_align_adaptive."""
+    """ops.roi_align.roi_align."""
     settings = Tensor((resolution, sampling_ratio, int(aligned), *strides, *level_edges), ms.float32)
     p2, p3, p4, p5 = features
     # In PyNative mode MindSpore adds up the gradients of what is used twice, even bools, and cannot.

@@ -6,6 +6,8 @@ Letters in shapes: B images, G ground-truth slots, S samples, R side of the stor
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrcnn.native.mask_targets import native_crop_masks
+from mindrcnn.native.switch import in_use
 from mindrcnn.ops.gather import take_rows
 
 
@@ -19,6 +21,8 @@ def crop_masks(gt_masks: Tensor, gt_boxes: Tensor, matched_gt: Tensor, boxes: Te
     object's box. One sample per bin comes closer to detectron2's rasterised polygons than a mean of several
     (benchmarks/mask_targets.py). No gradient.
     """
+    if in_use():
+        return native_crop_masks(gt_masks, gt_boxes, matched_gt, boxes, side)
     images, objects, stored = gt_masks.shape[:3]
     gt = take_rows(gt_boxes, matched_gt)
     x_first, x_second, x_weight, x_inside = _axis_samples(boxes[..., 0::2], gt[..., 0::2], side, stored)

@@ -4,26 +4,35 @@ The reading of grid_sample without align_corners (detectron2 point_features.py):
 its value at the centre, j + 0.5; outside the map there are zeros. Written with gathers: grid_sample takes longer on a
 CPU (benchmarks/point_sample.py) and cannot be exported everywhere.
 
-Letters in shapes: N maps or boxes, P points of each, C channels. A point is (x, y).
+Letters in shapes: M maps, N rows of points or boxes, P points of each, C channels. A point is (x, y).
 """
 
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrcnn.native.point_sample import native_sample_maps
+from mindrcnn.native.switch import in_use
+
+_OUTSIDE = -1.0  # more than half a cell before the first cell
+
 
 def cell_table(maps: Tensor) -> Tensor:
-    """maps [N, C, H, W] as rows of cells [N * H * W, C], what `sample_cells` reads."""
+    """maps [N, C, H, W] as rows of cells [N * H * W, C]."""
     return maps.transpose(0, 2, 3, 1).reshape((-1, maps.shape[1]))
 
 
-def sample_cells(table: Tensor, map_index: Tensor, height: int, width: int, points: Tensor) -> Tensor:
-    """Samples of maps of height x width cells that lie one after another, row first, in table [cells, C].
+def sample_maps(maps: Tensor, map_index: Tensor, points: Tensor) -> Tensor:
+    """Samples of maps [M, C, H, W], float32 or uint8, at points [N, P, 2] in cells.
 
-    map_index [N] int32: the map that the points of row n are in; points [N, P, 2] in cells.
+    map_index [N] int32: the map that the points of row n are in. A point that is not finite counts as outside.
 
-    Returns [N, P, C] float32. The gradient flows to the table alone.
+    Returns [N, P, C] float32. The gradient flows to the maps alone.
     """
+    if in_use():
+        return native_sample_maps(maps, map_index, points)
+    channels, height, width = maps.shape[1:]
     count, per_row = points.shape[:2]
+    points = ops.where(ops.isfinite(points), points, _OUTSIDE)
     points = ops.stop_gradient(points) - 0.5
     x, y = points[..., 0], points[..., 1]
     left, top = ops.floor(x), ops.floor(y)
@@ -38,15 +47,16 @@ def sample_cells(table: Tensor, map_index: Tensor, height: int, width: int, poin
             weights.append((row_weight * column_weight * inside.astype(ms.float32)).reshape((1, -1, 1)))
             cells.append((row_start + ops.clamp(column, 0, width - 1).astype(ms.int32)).reshape(-1))
     # One gather: each of several would leave a gradient of the table's whole size.
-    values = ops.gather(table, ops.concat(cells), 0).astype(ms.float32).reshape((4, count * per_row, table.shape[1]))
-    return (values * ops.stop_gradient(ops.concat(weights))).sum(0).reshape((count, per_row, table.shape[1]))
+    values = ops.gather(cell_table(maps), ops.concat(cells), 0).astype(ms.float32)
+    values = values.reshape((4, count * per_row, channels))
+    return (values * ops.stop_gradient(ops.concat(weights))).sum(0).reshape((count, per_row, channels))
 
 
 def point_sample(maps: Tensor, points: Tensor) -> Tensor:
     """Samples [N, P, C] of maps [N, C, H, W] at points [N, P, 2] given in shares (0..1) of a map's width and height."""
     count, _, height, width = maps.shape
     index = ops.arange(count).astype(ms.int32)
-    return sample_cells(cell_table(maps), index, height, width, points * Tensor((width, height), ms.float32))
+    return sample_maps(maps, index, points * Tensor((width, height), ms.float32))
 
 
 def points_in_image(boxes: Tensor, points: Tensor) -> Tensor:

@@ -8,28 +8,16 @@ Letters in shapes: B images, S boxes of an image, N = B * S, C channels, H_l and
 points of a box along one axis (resolution * sampling_ratio).
 """
 
-from collections.abc import Sequence
-
 import mindspore as ms
 from mindspore import Tensor, ops
 
 from mindrcnn.native.roi_align import native_roi_align
 from mindrcnn.native.switch import in_use
-from mindrcnn.ops.boxes import area
 from mindrcnn.ops.point_sample import cell_table
+from mindrcnn.ops.roi_align_adaptive import pool_adaptive
+from mindrcnn.ops.roi_levels import LEVEL_EDGES, boxes_on_levels
 
-# FPN (https://arxiv.org/abs/1612.03144, equation 1): boxes from 224 x 224 up, the ImageNet input size, are pooled from
-# P4, and each level serves sides twice as long as the one before. Compared as areas, the edges are exact.
-LEVEL_EDGES = (112.0**2, 224.0**2, 448.0**2)
-
-
-def fpn_level(boxes: Tensor) -> Tensor:
-    """Level of boxes [..., 4] (input pixels) as an index [...] int32 into (P2, P3, P4, P5)."""
-    box_area = area(boxes)
-    level = ops.zeros_like(box_area).astype(ms.int32)
-    for edge in LEVEL_EDGES:
-        level = level + (box_area >= edge).astype(ms.int32)
-    return level
+ADAPTIVE = 0  # as a sampling ratio: ceil(bin side in cells), the default of detectron2 and mmdetection
 
 
 def roi_align(
@@ -45,9 +33,10 @@ def roi_align(
     """ROIAlign (https://arxiv.org/abs/1703.06870) of each box from the one pyramid level that fits its size.
 
     features: P2..P5, each [B, C, H_l, W_l]; strides: their strides; boxes [B, S, 4] in input pixels; valid [B, S] bool.
-    Each of resolution x resolution bins is the mean of sampling_ratio x sampling_ratio bilinear samples. aligned
-    corrects the half pixel between box and pixel-centre coordinates (detectron2's ROIAlignV2); the legacy form without
-    it also makes boxes at least one feature pixel wide and high (torchvision's and Detectron's default).
+    Each of resolution x resolution bins is the mean of sampling_ratio x sampling_ratio bilinear samples; with ADAPTIVE
+    boxes lie inside the image. aligned corrects the half pixel between box and pixel-centre coordinates (detectron2's
+    ROIAlignV2); the legacy form without it also makes boxes at least one feature pixel wide and high (torchvision's and
+    Detectron's default).
 
     Returns [B * S, C, resolution, resolution]; zeros for invalid boxes. The gradient flows to the features alone.
     """
@@ -62,6 +51,24 @@ def roi_align(
             sampling_ratio=sampling_ratio,
             aligned=aligned,
         )
+    if sampling_ratio == ADAPTIVE:
+        return pool_adaptive(features, strides, boxes, valid, resolution=resolution, aligned=aligned)
+    return _pool_fixed(
+        features, strides, boxes, valid, resolution=resolution, sampling_ratio=sampling_ratio, aligned=aligned
+    )
+
+
+def _pool_fixed(
+    features: tuple[Tensor, ...],
+    strides: tuple[int, ...],
+    boxes: Tensor,
+    valid: Tensor,
+    *,
+    resolution: int,
+    sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:
+    """roi_align for a whole sampling_ratio from 1 up."""
     images, slots = valid.shape
     count, channels = images * slots, features[0].shape[1]
     points = resolution * sampling_ratio
@@ -95,54 +102,6 @@ def _pool_rows(table: Tensor, row_starts: Tensor, columns: Tensor, weights: Tens
     values = ops.gather(table, cells.reshape(-1), 0).reshape((count, points, columns.shape[1] * table.shape[1]))
     # no gradient to the weights: it would cost as much as the one to the features
     return ops.bmm(ops.stop_gradient(weights.expand_dims(1) * bins), values)
-
-
-def boxes_on_levels(
-    features: tuple[Tensor, ...], strides: tuple[int, ...], boxes: Tensor, valid: Tensor, aligned: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Where boxes [B, S, 4] lie on the level that each is pooled from; invalid ones count as empty.
-
-    Returns corners low and high [N, 2] in cells of that level; its height and width [N, 1] float32; the row [N, 1]
-    int32, in the table of all cells of all levels and images, where its cells begin; valid [N, 1] float32. No gradient.
-    """
-    slots = valid.shape[1]
-    valid = valid.reshape((-1, 1)).astype(ms.float32)
-    boxes = ops.stop_gradient(ops.where(valid > 0, boxes.reshape((-1, 4)), 0.0))
-    height, width, stride, first_cell = _level_geometry(features, strides, fpn_level(boxes), slots)
-    low, high = _feature_box(boxes, stride, aligned)
-    return low, high, height, width, first_cell, valid
-
-
-def _level_geometry(
-    features: tuple[Tensor, ...], strides: tuple[int, ...], level: Tensor, slots: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """For each box [N, 1]: its level's height, width and stride (float32), and in the table of all cells of all levels
-    and images the row (int32) where its image's cells of that level begin."""
-    images = features[0].shape[0]
-    heights, widths, starts = [], [], []
-    start = 0
-    for feature in features:
-        heights.append(feature.shape[2])
-        widths.append(feature.shape[3])
-        starts.append(start)
-        start += images * feature.shape[2] * feature.shape[3]
-    height, width, stride = (_pick(values, level).astype(ms.float32) for values in (heights, widths, strides))
-    image = ops.tile(ops.arange(images).expand_dims(1), (1, slots)).reshape((-1, 1)).astype(ms.int32)
-    cells = (height * width).astype(ms.int32)
-    return height, width, stride, _pick(starts, level) + image * cells
-
-
-def _pick(values: Sequence[int], level: Tensor) -> Tensor:
-    """values[level] for each box, [N, 1] int32."""
-    return ops.gather(Tensor(values, ms.int32), level, 0).expand_dims(1)
-
-
-def _feature_box(boxes: Tensor, stride: Tensor, aligned: bool) -> tuple[Tensor, Tensor]:
-    """Corners [N, 2] each of boxes [N, 4] in coordinates where feature cell j has its centre at j."""
-    low, high = boxes[:, :2] / stride, boxes[:, 2:] / stride
-    if aligned:
-        return low - 0.5, high - 0.5
-    return low, low + 1 + ops.relu(high - low - 1)
 
 
 def _axis_points(low: Tensor, high: Tensor, length: Tensor, points: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 How many points a box takes differs from box to box, so here the shapes follow cells instead of points: a box covers a
 bounded number of cells of its level, a bin's mean over its points is a weighted sum of these cells, and a cell lies
-near at most five points of a bin along an axis, whatever their number. Slower than roi_align's two points an axis, by
+near at most five points of a bin along an axis, whatever their number. Slower than two points an axis, by
 about the ratio of cells to points, and exact.
 
 Letters in shapes as in roi_align.py; T the most cells that a box may cover.
@@ -11,10 +11,8 @@ Letters in shapes as in roi_align.py; T the most cells that a box may cover.
 import mindspore as ms
 from mindspore import Tensor, ops
 
-from mindrcnn.native.roi_align import ADAPTIVE, native_roi_align
-from mindrcnn.native.switch import in_use
 from mindrcnn.ops.point_sample import cell_table
-from mindrcnn.ops.roi_align import LEVEL_EDGES, boxes_on_levels
+from mindrcnn.ops.roi_levels import LEVEL_EDGES, boxes_on_levels
 
 # Points are more than half a cell apart, and those that count for a cell lie less than one cell from it, or at that
 # distance where the border continues.
@@ -23,7 +21,7 @@ _LEAST_STEP = 1e-6  # cells between points; keeps the division finite on boxes w
 _CHUNKS = 4  # gathered cells exist for a quarter of T at a time
 
 
-def roi_align_adaptive(
+def pool_adaptive(
     features: tuple[Tensor, ...],
     strides: tuple[int, ...],
     boxes: Tensor,
@@ -32,21 +30,10 @@ def roi_align_adaptive(
     resolution: int,
     aligned: bool,
 ) -> Tensor:
-    """ROIAlign as roi_align.py describes it, with ceil(bin side in cells) sample points of each bin along each axis.
+    """roi_align with ceil(bin side in cells) sample points of each bin along each axis.
 
     Arguments and result as of roi_align(). Boxes lie inside the image.
     """
-    if in_use():
-        return native_roi_align(
-            features,
-            strides,
-            LEVEL_EDGES,
-            boxes,
-            valid,
-            resolution=resolution,
-            sampling_ratio=ADAPTIVE,
-            aligned=aligned,
-        )
     images, slots = valid.shape
     count, channels = images * slots, features[0].shape[1]
     low, high, height, width, first_cell, valid = boxes_on_levels(features, strides, boxes, valid, aligned)

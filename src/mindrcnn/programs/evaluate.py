@@ -11,6 +11,7 @@ from mindrcnn.evaluation.report import per_class_text, summary_text
 from mindrcnn.evaluation.results_file import read_results
 from mindrcnn.programs.common import EXIT_OK
 from mindrcnn.programs.evaluation import SplitEvaluator
+from mindrcnn.programs.job import join_job
 from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
 
 
@@ -18,12 +19,16 @@ def evaluate_checkpoint(checkpoint_file: Path, overrides: Sequence[str], out: Pa
     """Predicts the validation split of the checkpoint's configuration and prints the COCO tables."""
     setup_logging()
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
+    ranks = join_job(config.device, config.train.seed)
     # Results carry the ids of the split at hand, whose numbering may differ from the training data's.
     dataset = build_dataset(config.data, config.data.val, "data.val")
-    evaluator = SplitEvaluator(config=config, dataset=dataset)
+    evaluator = SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
     folder = out or checkpoint_file.parent / "eval"
     predict = NumpyPredictor(detector=restore_detector(checkpoint, config))
-    report(evaluator.run(predict, folder), folder)
+    evaluations = evaluator.run(predict, folder)
+    if ranks.first:
+        report(evaluations, folder)
+    ranks.wait()
     return EXIT_OK
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from mindrcnn.build import build_eval_loader
 from mindrcnn.config import Config
 from mindrcnn.config_model import MaskScoringConfig
-from mindrcnn.data.image_io import read_image
 from mindrcnn.data.record import Dataset
+from mindrcnn.engine.ranks import Ranks
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco_eval import evaluate
 from mindrcnn.evaluation.coco_gt import coco_annotations
@@ -18,6 +18,7 @@ from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.evaluation.mask_calibration import calibrate, summary_line, without_iou_scores, write_calibration
 from mindrcnn.evaluation.metrics import IouType, Metrics
+from mindrcnn.evaluation.pipeline import behind
 from mindrcnn.evaluation.predict import ImageResult, Predict, predict_images, with_progress
 from mindrcnn.evaluation.report import write_metrics
 from mindrcnn.evaluation.results import result_entries
@@ -25,11 +26,18 @@ from mindrcnn.programs.pictures import picture_names, write_picture
 
 logger = logging.getLogger(__name__)
 
+PICTURES = "pictures"  # their folder among what an evaluation writes
+
 
 class SplitEvaluator:
-    """Scores a detector, or a saved results list, on one split and writes what it finds into a folder."""
+    """Scores a detector, or a saved results list, on one split and writes what it finds into a folder.
 
-    def __init__(self, *, config: Config, dataset: Dataset) -> None:
+    ranks: processes that share the images of the split. Each scores the results of all, so that they agree; the first
+    alone writes.
+    """
+
+    def __init__(self, *, config: Config, dataset: Dataset, ranks: Ranks | None = None) -> None:
+        self.ranks = ranks or Ranks()
         self.config = config
         self.dataset = dataset
         has_masks = config.model.mask is not None
@@ -39,30 +47,43 @@ class SplitEvaluator:
         if config.eval.boundary:
             self.iou_types += ("boundary",)
         self.truth = ground_truth(config, dataset)
+        drawn = evenly_spaced(self.ranks.share(dataset.records), config.eval.pictures if self.ranks.first else 0)
+        self.drawn = picture_names(record.path for record in drawn)
         if has_masks:
             require_true_masks(self.truth, dataset)
 
+    def pictures(self, folder: Path) -> list[Path]:
+        """The pictures that `run` draws for that folder."""
+        return [folder / PICTURES / name for name in self.drawn.values()]
+
     def run(self, predict: Predict, folder: Path) -> list[Metrics]:
-        """Predicts every image; writes results.json, metrics.json and pictures/ into `folder`."""
-        records = self.dataset.records
+        """Predicts every image; writes results.json, metrics.json and pictures/ into `folder`.
+
+        Of several processes each predicts its share, and the first draws some of its own.
+        """
+        records = self.ranks.share(self.dataset.records)
         loader = build_eval_loader(self.config, records)
         results = with_progress(
             predict_images(loader, predict, mask_thresh=self.config.eval.mask_thresh), total=len(records)
         )
-        pictures = picture_names(record.path for record in evenly_spaced(records, self.config.eval.pictures))
-        entries: list[dict[str, Any]] = []
-        for result in results:
+
+        def finish(result: ImageResult) -> list[dict[str, Any]]:
             record = result.record
-            entries += result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
-            if record.path in pictures:
-                self.draw(result, folder / "pictures" / pictures[record.path])
-        write_json(folder / "results.json", entries)
+            if record.path in self.drawn:
+                self.draw(result, folder / PICTURES / self.drawn[record.path])
+            return result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
+
+        entries = self.ranks.merge([entry for found in behind(finish, results) for entry in found])
+        if self.ranks.first:
+            write_json(folder / "results.json", entries)
         return self.score(entries, folder)
 
     def score(self, entries: Sequence[dict[str, Any]], folder: Path) -> list[Metrics]:
         """COCO numbers of result entries; writes metrics.json, and of a model that predicts its masks' IoU
         mask_calibration.json and .png, into `folder`."""
         evaluations = [self.metrics(entries, iou_type) for iou_type in self.iou_types]
+        if not self.ranks.first:
+            return evaluations
         write_metrics(folder / "metrics.json", evaluations)
         if isinstance(self.config.model.mask, MaskScoringConfig):
             plain = self.metrics(without_iou_scores(entries), "segm")
@@ -84,7 +105,7 @@ class SplitEvaluator:
 
     def draw(self, result: ImageResult, path: Path) -> None:
         """Ground truth beside prediction, as one picture."""
-        image = read_image(result.record.path, annotated_size=result.record.size)
+        image = result.record.image()
         predictions = predicted_objects(result, score_thresh=self.config.eval.picture_score)
         picture = draw_pair(image, true_objects(result.record), predictions, self.dataset.classes)
         write_picture(path, picture)

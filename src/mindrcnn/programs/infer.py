@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ from mindrcnn.evaluation.drawing import draw_objects, predicted_objects
 from mindrcnn.evaluation.inference_json import Classes, image_document, keep, labels_of
 from mindrcnn.evaluation.input_images import ReadableImages, find_images
 from mindrcnn.evaluation.json_files import write_json
-from mindrcnn.evaluation.predict import predict_images, with_progress
+from mindrcnn.evaluation.pipeline import ahead, behind
+from mindrcnn.evaluation.predict import ImageResult, predict_images, with_progress
 from mindrcnn.programs.common import EXIT_OK, EXIT_SKIPPED
 from mindrcnn.programs.pictures import picture_names, write_picture
 from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
@@ -47,16 +49,18 @@ def infer(
     labels = labels_of(class_names, classes) if class_names else None
     images = ReadableImages(paths, read=read_image)
     predictions = predict_images(
-        single_batches(images, config),
+        ahead(single_batches(images, config)),
         NumpyPredictor(detector=restore_detector(checkpoint, with_lower_score_thresh(config, score_thresh))),
         mask_thresh=config.eval.mask_thresh,
     )
-    documents = []
-    for result in with_progress(predictions, total=len(paths)):
+
+    def finish(result: ImageResult) -> dict[str, Any]:
         chosen = keep(result, score_thresh=score_thresh, labels=labels)
-        documents.append(image_document(chosen, classes))
         picture = draw_objects(read_image(result.record.path), predicted_objects(chosen), classes.names)
         write_picture(out / names[result.record.path], picture)
+        return image_document(chosen, classes)
+
+    documents = list(behind(finish, with_progress(predictions, total=len(paths))))
     write_json(out / "predictions.json", {"images": documents})
     logger.info("%d images with predictions.json in %s", len(documents), out)
     if images.skipped:

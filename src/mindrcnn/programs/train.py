@@ -2,48 +2,66 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-from mindspore import nn
-
-from mindrcnn.atomic import write_text
 from mindrcnn.build import (
     build_dataset,
-    build_detector,
     build_learning_rates,
-    build_optimizer,
     build_plan,
     build_train_loader,
+    global_batch,
     peak_learning_rate,
 )
+from mindrcnn.build_training import build_flow, build_state, build_step
 from mindrcnn.config import Config
 from mindrcnn.config_loader import dump_config, load_config
-from mindrcnn.config_model import BackboneConfig
 from mindrcnn.data.record import Dataset
-from mindrcnn.engine.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint, load_into, save_checkpoint
+from mindrcnn.engine.accumulation import AccumulatingStep
+from mindrcnn.engine.average import applied
+from mindrcnn.engine.early_stop import EarlyStop, evaluations_since_best
 from mindrcnn.engine.feed import BatchFeed
 from mindrcnn.engine.logging_setup import setup_logging
-from mindrcnn.engine.param_groups import freeze
-from mindrcnn.engine.recorder import Recorder
-from mindrcnn.engine.resume import best_so_far, keep_previous, load_optimizer, newest_checkpoint
+from mindrcnn.engine.metrics_log import MetricsLog
+from mindrcnn.engine.ranks import Ranks
+from mindrcnn.engine.recorder import METRICS
+from mindrcnn.engine.resume import best_so_far, newest_checkpoint
 from mindrcnn.engine.run_folder import create_run_folder
+from mindrcnn.engine.sinks import require_sinks
 from mindrcnn.engine.train_step import TrainStep
-from mindrcnn.engine.trainer import Evaluate, Plan, Progress, Save, Trainer
-from mindrcnn.engine.weights import fetch_weights
+from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Record, Trainer
+from mindrcnn.engine.training_state import TrainingState
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
-from mindrcnn.models.pretrained import load_backbone
-from mindrcnn.programs.common import EXIT_OK, set_device
+from mindrcnn.programs.common import EXIT_OK
 from mindrcnn.programs.evaluation import SplitEvaluator, headline
-from mindrcnn.programs.resumed_run import begun_run, resumed_progress
+from mindrcnn.programs.initial_weights import build_initialised_detector
+from mindrcnn.programs.job import gradient_reduction, join_job, open_log, sample_count, together
+from mindrcnn.programs.resumed_run import begun_run, resumed_progress, take_up
+from mindrcnn.programs.run_checkpoints import RunCheckpoints, best_metric
 from mindrcnn.programs.trained_model import NumpyPredictor
+from mindrcnn.programs.watching import build_recorder
 
 logger = logging.getLogger(__name__)
 
 RUNS = Path("runs")  # where run folders are made
-MASK_BRANCH = "mask."  # what the names of a mask branch's parameters begin with
+EVALUATION = "eval"  # in a run folder: what the latest evaluation wrote
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a training is made of, at the step that it begins with or goes on from."""
+
+    config: Config
+    dataset: Dataset
+    evaluator: SplitEvaluator | None
+    loader: Loader
+    detector: TwoStageDetector
+    plan: Plan
+    state: TrainingState
+    progress: Progress
+    folder: Path
+    ranks: Ranks
 
 
 def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None, *, resume: bool = False) -> int:
@@ -53,58 +71,78 @@ def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = No
     """
     setup_logging()
     config = load_config(config_file, overrides)
-    begun = begun_run(RUNS, run_dir, config.name) if resume else None
+    require_sinks(config.train.log_to)
+    ranks = join_job(config.device, config.train.seed)
+    begun = ranks.from_first(lambda: begun_run(RUNS, run_dir, config.name)) if resume else None
     checkpoint = None if begun is None else newest_checkpoint(begun)
-    run_dir = chosen_folder(run_dir, config.name) if begun is None else begun
+    new = ranks.from_first(lambda: chosen_folder(run_dir, config.name)) if begun is None else begun
     dataset = build_dataset(config.data, config.data.train, "data.train")
     config = replace(config, data=replace(config.data, classes=dataset.classes))
-    evaluator = build_evaluator(config)
-    loader = build_train_loader(config, dataset)
-    set_device(config.device, config.train.seed)
-    detector = build_initialised_detector(config, len(dataset.classes), checkpoint)
+    evaluator = build_evaluator(config, ranks)
+    loader = build_train_loader(config, dataset, rank=ranks.rank, world_size=ranks.size)
+    detector = build_initialised_detector(config, dataset.classes, checkpoint, sample_count(ranks))
 
     plan = build_plan(config.train, loader.steps_per_epoch())
-    learning_rates = build_learning_rates(config.train, plan)
-    optimizer = build_optimizer(config.train, detector, learning_rates)
+    learning_rates = build_learning_rates(config.train, plan, world_size=ranks.size)
+    state = build_state(config.train, detector, learning_rates)
     progress = Progress()
     if checkpoint is not None:
-        progress = resumed_progress(checkpoint, config, plan)
-        load_optimizer(optimizer, checkpoint)
-    folder = begun or create_run_folder(run_dir.parent, run_dir.name, config_yaml=dump_config(config))
-    setup_logging(folder / "train.log")
-    announce(config, dataset, plan, folder)
-    recorder = Recorder(
-        folder=folder,
-        loss_names=detector.loss_names,
-        learning_rates=learning_rates,
-        steps_per_epoch=plan.steps_per_epoch,
-        log_every=config.train.log_every,
-    )
+        progress = resumed_progress(checkpoint, config, plan, ranks.size)
+        state.restore(checkpoint)
+    folder = begun or ranks.from_first(lambda: create_run_folder(new.parent, new.name, config_yaml=dump_config(config)))
+    open_log(folder, ranks)
+    announce(config, dataset, plan, folder, ranks.size)
     if begun is not None:
         logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
-        write_text(folder / "config.yaml", dump_config(config))
-        recorder.log.forget_after(progress.step)
-    step = TrainStep(
-        network=TrainingLosses(detector=detector),
-        optimizer=optimizer,
-        clip_norm=config.train.optimizer.clip_norm,
-    )
-    trainer = Trainer(
-        step=step,
-        loader=loader,
-        feed=BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed),
-        plan=plan,
-        loss_names=detector.loss_names,
-        recorder=recorder,
-        save=saver(config, dataset, detector, optimizer, folder, plan.steps_per_epoch),
-        evaluate=None if evaluator is None else evaluation(evaluator, detector, step, folder),
-        best_metric=best_metric(config),
-        progress=progress,
-        best=best_so_far(folder, best_metric(config)),
-    )
-    trainer.run()
+        ranks.from_first(lambda: take_up(folder, config, progress.step))
+    recorder = build_recorder(
+        config, plan, learning_rates, detector.loss_names, folder=folder,
+        pictures=() if evaluator is None else evaluator.pictures(folder / EVALUATION),
+        resumed_after=None if begun is None else progress.step,
+        ranks=ranks,
+    )  # fmt: skip
+    training = Training(config, dataset, evaluator, loader, detector, plan, state, progress, folder, ranks)
+    with recorder:
+        build_trainer(training, recorder).run()
+        ranks.wait()
     logger.info("done: %s", folder)
     return EXIT_OK
+
+
+def build_trainer(training: Training, recorder: Record) -> Trainer:
+    """The loop over the training's steps, evaluations and checkpoints."""
+    config, detector, folder, ranks = training.config, training.detector, training.folder, training.ranks
+    step = build_step(
+        config.train, TrainingLosses(detector=detector), training.state, reduce_gradients=gradient_reduction(ranks)
+    )
+    feed = BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed, rank=ranks.rank, world_size=ranks.size)
+    step_loader, step_feed = build_flow(config.train, training.loader, feed)
+    checkpoints = RunCheckpoints(
+        config=config,
+        dataset=training.dataset,
+        plan=training.plan,
+        state=training.state,
+        folder=folder,
+        ranks=ranks,
+    )
+    metric = best_metric(config)
+    evaluations = MetricsLog(folder / METRICS).evaluations(metric)
+    return Trainer(
+        step=together(step, ranks),
+        loader=step_loader,
+        feed=step_feed,
+        plan=training.plan,
+        loss_names=detector.loss_names,
+        recorder=recorder,
+        save=checkpoints.save,
+        evaluate=None if training.evaluator is None else evaluation(training.evaluator, training, step),
+        best_metric=metric,
+        progress=training.progress,
+        best=best_so_far(folder, metric, evaluations),
+        early_stop=EarlyStop(patience=config.train.patience, stale=evaluations_since_best(evaluations)),
+        keep=checkpoints.evaluated,
+        ranks=ranks,
+    )
 
 
 def chosen_folder(run_dir: Path | None, name: str) -> Path:
@@ -117,106 +155,39 @@ def chosen_folder(run_dir: Path | None, name: str) -> Path:
     return folder
 
 
-def build_evaluator(config: Config) -> SplitEvaluator | None:
+def build_evaluator(config: Config, ranks: Ranks) -> SplitEvaluator | None:
     """Reads the validation split before training starts, so that its faults cost nothing; None where there is none."""
     split = config.data.val
     if not (split.name or split.annotations):
         return None
-    return SplitEvaluator(config=config, dataset=build_dataset(config.data, split, "data.val"))
+    return SplitEvaluator(config=config, dataset=build_dataset(config.data, split, "data.val"), ranks=ranks)
 
 
-def build_initialised_detector(config: Config, num_classes: int, resumed: Checkpoint | None = None) -> TwoStageDetector:
-    """The detector with the weights that training starts or goes on from, and its frozen parameters frozen."""
-    detector = build_detector(config.model, num_classes)
-    if resumed is not None:
-        load_into(detector, resumed)
-    elif config.train.init_checkpoint:
-        load_initial(detector, load_checkpoint(Path(config.train.init_checkpoint)))
-    else:
-        load_backbone_weights(detector.backbone, config.model.backbone)
-    frozen = freeze(detector, config.train.freeze)
-    if frozen:
-        logger.info("%d parameters are frozen by train.freeze", len(frozen))
-    return detector
-
-
-def load_initial(detector: TwoStageDetector, checkpoint: Checkpoint) -> None:
-    """Loads a checkpoint, but for the mask branch where the checkpoint's is of another type, or missing."""
-    ours = {parameter.name for parameter in detector.get_parameters() if parameter.name.startswith(MASK_BRANCH)}
-    if not ours or ours & checkpoint.parameters.keys():
-        load_into(detector, checkpoint)
-        return
-    load_into(detector, checkpoint, except_part=MASK_BRANCH)
-    logger.info("%s has no mask branch of this type: it starts anew", checkpoint.path)
-
-
-def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
-    """Loads `model.backbone.weights`, if any."""
-    if not config.weights:
-        logger.info("model.backbone.weights is empty: the backbone starts from random weights")
-        return
-    logger.info("%s", load_backbone(backbone, fetch_weights(config.weights, sha256=config.weights_sha256)))
-
-
-def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path) -> None:
+def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path, world_size: int) -> None:
     """One line each about data, length and learning rate."""
-    schedule = config.train.schedule
+    schedule, images = config.train.schedule, global_batch(config.train, world_size=world_size)
     logger.info("run folder %s", folder)
     logger.info("%d images, %d classes", len(dataset.records), len(dataset.classes))
-    logger.info(
-        "%d steps of %d images, %d steps an epoch", plan.total_steps, config.train.batch_size, plan.steps_per_epoch
-    )
-    scaled = f"base_lr {schedule.base_lr:g} x {config.train.batch_size} / {schedule.reference_batch} images"
+    if world_size > 1:
+        logger.info("%d processes", world_size)
+    logger.info("%d steps of %d images, %d steps an epoch", plan.total_steps, images, plan.steps_per_epoch)
+    scaled = f"base_lr {schedule.base_lr:g} x {images} / {schedule.reference_batch} images"
     logger.info(
         "learning rate %g after warm-up (%s)",
-        peak_learning_rate(config.train),
+        peak_learning_rate(config.train, world_size=world_size),
         scaled if schedule.scale_lr else "base_lr, not scaled to the batch",
     )
 
 
-def best_metric(config: Config) -> str:
-    """Name of the metric that decides which checkpoint is best."""
-    chosen = config.eval.best_metric
-    if chosen == "auto":
-        chosen = "bbox" if config.model.mask is None else "segm"
-    return f"{chosen}_AP"
-
-
-def saver(
-    config: Config,
-    dataset: Dataset,
-    detector: TwoStageDetector,
-    optimizer: nn.Optimizer,
-    folder: Path,
-    steps_per_epoch: int,
-) -> Save:
-    """Writes last.ckpt or best.ckpt into the run folder; the last.ckpt before becomes previous.ckpt."""
-    config_yaml = dump_config(config)
-
-    def save(which: Literal["last", "best"], progress: Progress) -> None:
-        info = CheckpointInfo(
-            config_yaml=config_yaml,
-            classes=dataset.classes,
-            category_ids=dataset.category_ids,
-            epoch=progress.epoch,
-            step=progress.step,
-            steps_per_epoch=steps_per_epoch,
-            metrics=dict(progress.metrics),
-        )
-        if which == "last":
-            keep_previous(folder)
-        save_checkpoint(folder / f"{which}.ckpt", network=detector, info=info, optimizer=optimizer)
-
-    return save
-
-
-def evaluation(evaluator: SplitEvaluator, detector: TwoStageDetector, step: TrainStep, folder: Path) -> Evaluate:
-    """Evaluates the detector as it is now, into the run folder, and goes back to training."""
-    predict = NumpyPredictor(detector=detector)
+def evaluation(evaluator: SplitEvaluator, training: Training, step: TrainStep | AccumulatingStep) -> Evaluate:
+    """Evaluates the detector as it is now, with the average of its parameters where there is one, into the run folder,
+    and goes back to training."""
+    predict = NumpyPredictor(detector=training.detector)
 
     def evaluate(epoch: int) -> Mapping[str, float]:
         logger.info("evaluating after epoch %d", epoch)
-        metrics = headline(evaluator.run(predict, folder / "eval"))
+        with applied(training.state.average):
+            metrics = headline(evaluator.run(predict, training.folder / EVALUATION))
         step.set_train(True)
         logger.info("%s", " ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
         return metrics

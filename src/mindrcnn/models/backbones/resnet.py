@@ -102,4 +102,4 @@ class Bottleneck(nn.Cell):
             )
 
     def construct(self, x: Tensor) -> Tensor:
-        return ops.relu(self.conv3(self.conv2(self.conv1(x))) + self.shortcut(x))
+        return self.conv3.add_relu(self.conv2(self.conv1(x)), self.shortcut(x))

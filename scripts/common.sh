@@ -1,0 +1,100 @@
+# Sourced by the run_*.sh scripts, which define usage(): argument checks, and the options of jobs of several processes.
+
+script="$(basename "$0")"
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+
+refuse() { usage >&2; echo "$script: $*" >&2; exit 2; }
+
+# value OPTION "$@": the word after an option
+value() { [ $# -ge 3 ] || refuse "$1: wanted a value, got nothing"; printf '%s' "$3"; }
+
+require_file() { [ -f "$2" ] || refuse "$1: wanted an existing file, got $2"; }
+
+is_number() { case "$1" in '' | *[!0-9]* | 0) return 1 ;; esac; }
+
+# Sets device to the override that DEVICE stands for; without it the configuration decides.
+read_device() {
+    device=()
+    case "${DEVICE:-}" in
+        "") ;;
+        Ascend | GPU | CPU) device=("device.target=$DEVICE") ;;
+        *) refuse "DEVICE: wanted Ascend, GPU or CPU, got $DEVICE" ;;
+    esac
+}
+
+launch_usage() {
+    cat <<'TEXT'
+Several processes:
+  --devices N            processes, one a device; a rank table has its own number
+  --launcher NAME        msrun (default), mpirun (Open MPI), or rank-table (Ascend)
+  --rank-table FILE      HCCL rank table (JSON), for --launcher rank-table
+  --bind-cores           give each process its own cores; the default with DEVICE=Ascend and DEVICE=GPU
+  --no-bind-cores        let the system place them; the default otherwise
+  --nodes N              machines, with --devices processes in all; call the script on each (msrun)
+  --node-rank N          number of this machine, from 0 (also of the rank table's server)
+  --master-addr ADDRESS  address of machine 0
+  --master-port PORT     a free port on machine 0, with --nodes
+  --dry-run              print the commands and end
+TEXT
+}
+
+devices=""
+launcher=msrun
+bind=auto
+nodes=1
+dry_run=no
+launch=()
+
+# take_launch_option "$@": sets taken to how many words belong to an option of launch_usage, 0 where it is none
+take_launch_option() {
+    taken=2
+    case "$1" in
+        --devices)
+            devices="$(value "$1" "$@")"
+            is_number "$devices" || refuse "--devices: wanted a whole number above 0, got $devices" ;;
+        --launcher)
+            launcher="$(value "$1" "$@")"
+            case "$launcher" in
+                msrun | mpirun | rank-table) ;;
+                *) refuse "--launcher: wanted msrun, mpirun or rank-table, got $launcher" ;;
+            esac ;;
+        --rank-table)
+            table="$(value "$1" "$@")"
+            require_file --rank-table "$table"
+            launch+=(--rank-table "$table") ;;
+        --nodes)
+            nodes="$(value "$1" "$@")"
+            is_number "$nodes" || refuse "--nodes: wanted a whole number above 0, got $nodes" ;;
+        --node-rank | --master-addr | --master-port)
+            word="$(value "$1" "$@")"
+            launch+=("$1" "$word") ;;
+        --bind-cores) bind=yes; taken=1 ;;
+        --no-bind-cores) bind=no; taken=1 ;;
+        --dry-run) dry_run=yes; taken=1 ;;
+        *) taken=0 ;;
+    esac
+}
+
+# Completes launch, the options of mindrcnn.programs.launch; $1: the folder for the logs of the processes.
+finish_launch_options() {
+    case "$launcher" in
+        rank-table) case " ${launch[*]-} " in *" --rank-table "*) ;; *) refuse "--launcher rank-table wants --rank-table FILE" ;; esac ;;
+        *)
+            case " ${launch[*]-} " in *" --rank-table "*) refuse "--rank-table wants --launcher rank-table" ;; esac
+            [ -n "$devices" ] || refuse "--devices: wanted the number of processes, got nothing" ;;
+    esac
+    if [ "$launcher" = mpirun ] && [ "$dry_run" = no ] && ! command -v mpirun >/dev/null; then
+        refuse "--launcher mpirun: wanted mpirun (Open MPI) on PATH, got none"
+    fi
+    if [ "$nodes" -gt 1 ]; then
+        [ $((devices % nodes)) -eq 0 ] || refuse "--nodes: wanted a divisor of the $devices devices, got $nodes"
+        launch+=(--local-devices $((devices / nodes)))
+    fi
+    if [ "$bind" = auto ]; then
+        case "${DEVICE:-}" in Ascend | GPU) bind=yes ;; *) bind=no ;; esac
+    fi
+    [ -z "$devices" ] || launch+=(--devices "$devices")
+    [ "$bind" = no ] || launch+=(--bind-cores)
+    [ "$dry_run" = no ] || launch+=(--dry-run)
+    launch+=(--launcher "$launcher" --log-dir "$1")
+}

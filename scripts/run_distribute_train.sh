@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Trains on several devices.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: bash scripts/run_distribute_train.sh CONFIG --devices N [options] [a.b=c ...]
+       bash scripts/run_distribute_train.sh CONFIG --launcher rank-table --rank-table FILE [options] [a.b=c ...]
+
+Trains the model of a configuration file in several processes, one a device; a.b=c changes a configuration key, and
+train.batch_size counts the images of one device. What one of them writes for all is in the run's folder; the output of
+each is in worker_RANK.log in RUN_DIR.logs. When a process dies, the others are ended and the reason is shown.
+
+  --run-dir DIR          folder of the run, new or empty (runs/CONFIG-DATE-TIME)
+  --resume               go on with the run in --run-dir, or start it; another number of devices is fine as long as
+                         devices x train.batch_size stays the same
+
+TEXT
+    launch_usage
+    cat <<'TEXT'
+
+Environment:
+  DEVICE                 Ascend, GPU or CPU; without it the configuration decides
+  HCCL_CONNECT_TIMEOUT   seconds that Ascend devices wait for each other at the start (600)
+
+  DEVICE=Ascend bash scripts/run_distribute_train.sh configs/mask_rcnn_r50_fpn_1x_coco.yaml --devices 8 data.root=/path/to/coco
+  DEVICE=Ascend bash scripts/run_distribute_train.sh configs/mask_rcnn_r50_fpn_1x_coco.yaml --launcher rank-table \
+      --rank-table hccl_8p.json data.root=/path/to/coco
+TEXT
+}
+
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+config="" run="" resume=() overrides=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -h | --help) usage; exit 0 ;;
+        --run-dir) run="$(value "$1" "$@")"; shift 2 ;;
+        --resume) resume=(--resume); shift ;;
+        -*)
+            take_launch_option "$@"
+            [ "$taken" -gt 0 ] || refuse "unknown argument: $1"
+            shift "$taken" ;;
+        *=*) overrides+=("$1"); shift ;;
+        *) [ -z "$config" ] || refuse "wanted one configuration file, got $config and $1"; config="$1"; shift ;;
+    esac
+done
+[ -n "$config" ] || refuse "wanted a configuration file, got none"
+require_file CONFIG "$config"
+[ "${#resume[@]}" -eq 0 ] || [ -n "$run" ] || refuse "--resume wants --run-dir DIR"
+[ "$nodes" -eq 1 ] || [ -n "$run" ] || refuse "--nodes wants --run-dir DIR, a folder that all machines share"
+read_device
+run="${run:-runs/$(basename "$config" .yaml)-$(date +%Y%m%d-%H%M%S)}"
+finish_launch_options "$run.logs"
+
+python="$(bash "$root/scripts/setup_env.sh")"
+exec "$python" -m mindrcnn.programs.launch "${launch[@]}" -- \
+    "$root/train.py" "$config" --run-dir "$run" "${resume[@]}" "${device[@]}" "${overrides[@]}"

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Evaluates a checkpoint, on one device or several.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: bash scripts/run_eval.sh CHECKPOINT [options] [a.b=c ...]
+
+Predicts the validation split of a checkpoint's configuration and prints the COCO tables; a.b=c changes a configuration
+key. With --devices the processes share the images, and the tables are those of one process.
+
+  --out DIR              folder for results, metrics and pictures (eval beside the checkpoint)
+
+TEXT
+    launch_usage
+    cat <<'TEXT'
+
+Environment:
+  DEVICE                 Ascend, GPU or CPU; without it the configuration decides
+  HCCL_CONNECT_TIMEOUT   seconds that Ascend devices wait for each other at the start (600)
+
+  DEVICE=Ascend bash scripts/run_eval.sh runs/coco/best.ckpt --devices 8 data.root=/path/to/coco
+TEXT
+}
+
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+checkpoint="" out="" overrides=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -h | --help) usage; exit 0 ;;
+        --out) out="$(value "$1" "$@")"; shift 2 ;;
+        -*)
+            take_launch_option "$@"
+            [ "$taken" -gt 0 ] || refuse "unknown argument: $1"
+            shift "$taken" ;;
+        *=*) overrides+=("$1"); shift ;;
+        *) [ -z "$checkpoint" ] || refuse "wanted one checkpoint, got $checkpoint and $1"; checkpoint="$1"; shift ;;
+    esac
+done
+[ -n "$checkpoint" ] || refuse "wanted a checkpoint, got none"
+require_file CHECKPOINT "$checkpoint"
+read_device
+out="${out:-$(dirname "$checkpoint")/eval}"
+program=("$root/eval.py" "$checkpoint" --out "$out" "${device[@]}" "${overrides[@]}")
+single=no
+[ -n "$devices" ] || [ "$launcher" != msrun ] || [ "${#launch[@]}" -gt 0 ] || single=yes
+[ "$single" = no ] || [ "$dry_run" = no ] || refuse "--dry-run wants --devices N"
+[ "$single" = yes ] || finish_launch_options "$out.logs"
+
+python="$(bash "$root/scripts/setup_env.sh")"
+if [ "$single" = yes ]; then
+    exec "$python" "${program[@]}"
+fi
+exec "$python" -m mindrcnn.programs.launch "${launch[@]}" -- "${program[@]}"

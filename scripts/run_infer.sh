@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Predicts image files with a checkpoint.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: bash scripts/run_infer.sh CHECKPOINT IMAGES [IMAGES ...] [options] [a.b=c ...]
+
+Predicts images and writes predictions.json and the images with what was found drawn on them. IMAGES: a file, a folder
+or a pattern in quotes; a.b=c changes a configuration key.
+
+  --out DIR       folder for the JSON and the pictures (inferred)
+  --score NUMBER  least score of a prediction (0.5)
+  --classes LIST  only these classes, names separated by commas
+  --device-id N   number of the device (0)
+
+Environment:
+  DEVICE          Ascend, GPU or CPU; without it the configuration decides
+
+  bash scripts/run_infer.sh runs/coco/best.ckpt photos --out found --score 0.6
+TEXT
+}
+
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+checkpoint="" out=inferred options=() words=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -h | --help) usage; exit 0 ;;
+        --out) out="$(value "$1" "$@")"; shift 2 ;;
+        --score | --classes) word="$(value "$1" "$@")"; options+=("$1" "$word"); shift 2 ;;
+        --device-id)
+            number="$(value "$1" "$@")"
+            case "$number" in *[!0-9]*) refuse "--device-id: wanted a whole number, got $number" ;; esac
+            words+=("device.id=$number"); shift 2 ;;
+        -*) refuse "unknown argument: $1" ;;
+        *)
+            if [ -z "$checkpoint" ]; then checkpoint="$1"; else words+=("$1"); fi
+            shift ;;
+    esac
+done
+[ -n "$checkpoint" ] || refuse "wanted a checkpoint, got none"
+require_file CHECKPOINT "$checkpoint"
+[ "${#words[@]}" -gt 0 ] || refuse "wanted at least one image file, folder or pattern, got none"
+read_device
+
+python="$(bash "$root/scripts/setup_env.sh")"
+exec "$python" "$root/infer.py" "$checkpoint" "${words[@]}" --out "$out" "${options[@]}" "${device[@]}"

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Trains on one device.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: bash scripts/run_standalone_train.sh CONFIG [options] [a.b=c ...]
+
+Trains the model of a configuration file on one device; a.b=c changes a configuration key. The run's folder has the log,
+the checkpoints and the curves.
+
+  --run-dir DIR   folder of the run, new or empty (runs/CONFIG-DATE-TIME)
+  --resume        go on with the run in --run-dir, or start it
+  --device-id N   number of the device (0)
+
+Environment:
+  DEVICE          Ascend, GPU or CPU; without it the configuration decides
+
+  DEVICE=Ascend bash scripts/run_standalone_train.sh configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco
+TEXT
+}
+
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+config="" run="" resume=() overrides=() id=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -h | --help) usage; exit 0 ;;
+        --run-dir) run="$(value "$1" "$@")"; shift 2 ;;
+        --resume) resume=(--resume); shift ;;
+        --device-id)
+            number="$(value "$1" "$@")"
+            case "$number" in *[!0-9]*) refuse "--device-id: wanted a whole number, got $number" ;; esac
+            id=("device.id=$number"); shift 2 ;;
+        -*) refuse "unknown argument: $1" ;;
+        *=*) overrides+=("$1"); shift ;;
+        *) [ -z "$config" ] || refuse "wanted one configuration file, got $config and $1"; config="$1"; shift ;;
+    esac
+done
+[ -n "$config" ] || refuse "wanted a configuration file, got none"
+require_file CONFIG "$config"
+[ "${#resume[@]}" -eq 0 ] || [ -n "$run" ] || refuse "--resume wants --run-dir DIR"
+read_device
+run="${run:-runs/$(basename "$config" .yaml)-$(date +%Y%m%d-%H%M%S)}"
+
+python="$(bash "$root/scripts/setup_env.sh")"
+exec "$python" "$root/train.py" "$config" --run-dir "$run" "${resume[@]}" "${device[@]}" "${id[@]}" "${overrides[@]}"

@@ -1,0 +1,117 @@
+"""From the keys under `train` to the optimizer and the step."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mindspore import nn
+
+from mindrcnn.config import TrainConfig
+from mindrcnn.config_train import (
+    AdamWConfig,
+    DynamicLossScaleConfig,
+    ParameterGroupConfig,
+    StaticLossScaleConfig,
+)
+from mindrcnn.engine.accumulation import AccumulatingStep, GroupedFeed, GroupedLoader
+from mindrcnn.engine.average import ParameterAverage
+from mindrcnn.engine.loss_scale import LossScale, LossScaler, NoLossScale
+from mindrcnn.engine.optimizer import build_adamw, build_sgd
+from mindrcnn.engine.param_groups import GroupRule, trainable
+from mindrcnn.engine.precision import in_float16
+from mindrcnn.engine.train_step import ReduceGradients, TrainStep, unchanged
+from mindrcnn.engine.trainer import Feed, Loader
+from mindrcnn.engine.training_state import TrainingState
+
+
+def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarray) -> nn.Optimizer:
+    """The optimizer over the parameters that train."""
+    optimizer = train.optimizer
+    if isinstance(optimizer, AdamWConfig):
+        return build_adamw(
+            parameters=trainable(detector),
+            learning_rates=learning_rates,
+            betas=optimizer.betas,
+            eps=optimizer.eps,
+            weight_decay=optimizer.weight_decay,
+            decay_norm_and_bias=optimizer.decay_norm_and_bias,
+            rules=group_rules(optimizer.groups),
+        )
+    return build_sgd(
+        parameters=trainable(detector),
+        learning_rates=learning_rates,
+        momentum=optimizer.momentum,
+        nesterov=optimizer.nesterov,
+        weight_decay=optimizer.weight_decay,
+        decay_norm_and_bias=optimizer.decay_norm_and_bias,
+        rules=group_rules(optimizer.groups),
+    )
+
+
+def group_rules(groups: Sequence[ParameterGroupConfig]) -> list[GroupRule]:
+    """What is different for some parameters."""
+    return [
+        GroupRule(match=group.match, lr_factor=group.lr_factor, decay_factor=group.decay_factor) for group in groups
+    ]
+
+
+def build_average(train: TrainConfig, detector: nn.Cell) -> ParameterAverage | None:
+    """The average of the detector's parameters, which begins at what they are now; None without train.ema."""
+    if train.ema.decay == 0:
+        return None
+    return ParameterAverage(network=detector, decay=train.ema.decay, warmup=train.ema.warmup)
+
+
+def build_loss_scale(config: StaticLossScaleConfig | DynamicLossScaleConfig | None) -> LossScale:
+    """A fixed, a moving or no loss scale."""
+    if config is None:
+        return NoLossScale()
+    if isinstance(config, StaticLossScaleConfig):
+        return LossScaler(scale=config.scale, factor=1.0, window=0)
+    return LossScaler(scale=config.initial, factor=config.factor, window=config.window)
+
+
+def build_state(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarray) -> TrainingState:
+    """The detector with its optimizer, average and loss scale, at the start of a training."""
+    return TrainingState(
+        network=detector,
+        optimizer=build_optimizer(train, detector, learning_rates),
+        average=build_average(train, detector),
+        loss_scale=build_loss_scale(train.loss_scale),
+    )
+
+
+def in_groups(train: TrainConfig) -> bool:
+    """Whether a step takes a group of batches; one batch without a loss scale is a step that compiles as a whole."""
+    return train.accumulate > 1 or train.loss_scale is not None
+
+
+def build_step(
+    train: TrainConfig, losses: nn.Cell, state: TrainingState, reduce_gradients: ReduceGradients = unchanged
+) -> TrainStep | AccumulatingStep:
+    """The step of the trainer; losses: a cell whose call with a batch returns its losses."""
+    if train.precision == "float16":
+        losses = in_float16(losses)
+    clip_norm = train.optimizer.clip_norm
+    if in_groups(train):
+        return AccumulatingStep(
+            network=losses,
+            optimizer=state.optimizer,
+            loss_scale=state.loss_scale,
+            clip_norm=clip_norm,
+            average=state.average,
+            reduce_gradients=reduce_gradients,
+        )
+    return TrainStep(
+        network=losses,
+        optimizer=state.optimizer,
+        clip_norm=clip_norm,
+        average=state.average,
+        reduce_gradients=reduce_gradients,
+    )
+
+
+def build_flow(train: TrainConfig, loader: Loader, feed: Feed) -> tuple[Loader, Feed]:
+    """Loader and feed of the trainer, which give a step of `build_step` what it takes."""
+    if not in_groups(train):
+        return loader, feed
+    return GroupedLoader(loader=loader, count=train.accumulate), GroupedFeed(feed=feed, count=train.accumulate)

@@ -1,0 +1,60 @@
+"""An exponential moving average of the parameters (Polyak and Juditsky, 1992; as used by Tan and Le, EfficientNet)."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import mindspore as ms
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+
+PREFIX = "average"  # of the averages' own names; in a checkpoint they have the names of the parameters
+
+_blend = ops.MultitypeFuncGraph("blend")
+_map = ops.HyperMap()
+
+
+@_blend.register("Tensor", "Tensor", "Tensor")
+def _blend_one(rate: Tensor, average: Tensor, value: Tensor) -> Tensor:
+    # This form leaves the average of a parameter that never changes exactly as it is.
+    return ops.assign_add(average, (value - average) * rate)
+
+
+class ParameterAverage(nn.Cell):
+    """After each step: average += (1 - d) * (value - average), d = min(decay, (1 + n) / (warmup + n)) after n steps.
+
+    network: all its floating-point parameters are averaged, batch norm statistics too, starting from their values now.
+    warmup: 1 is none; 10, TensorFlow's number, lets the average of a short training forget its beginning.
+    """
+
+    def __init__(self, *, network: nn.Cell, decay: float, warmup: float) -> None:
+        super().__init__(auto_prefix=False)
+        self.values = ParameterTuple(p for p in network.get_parameters() if p.dtype == ms.float32)
+        self.averages = self.values.clone(prefix=PREFIX, init="same")
+        for average in self.averages:
+            average.requires_grad = False
+        self.decay = Tensor(decay, ms.float32)
+        self.warmup = warmup
+
+    def construct(self, steps: Tensor) -> tuple[Tensor, ...]:
+        """steps: number of finished steps, this one included, [1] or scalar int32."""
+        count = steps.astype(ms.float32).reshape(())
+        decay = ops.minimum(self.decay, (1 + count) / (self.warmup + count))
+        return _map(ops.partial(_blend, 1 - decay), self.averages, self.values)
+
+    def by_name(self) -> Mapping[str, Parameter]:
+        """The averages under the names of the parameters they are of."""
+        return {value.name: average for value, average in zip(self.values, self.averages, strict=True)}
+
+
+@contextmanager
+def applied(average: ParameterAverage | None) -> Iterator[None]:
+    """Inside the block the network has the averages in place of its parameters; with None nothing changes."""
+    pairs = () if average is None else tuple(zip(average.values, average.averages, strict=True))
+    trained = [value.asnumpy().copy() for value, _ in pairs]
+    # Not set_data: in PyNative mode the compiled part of nn.SGD would go on with the memory that a value had before.
+    for value, mean in pairs:
+        ops.assign(value, mean)
+    try:
+        yield
+    finally:
+        for (value, _), array in zip(pairs, trained, strict=True):
+            ops.assign(value, Tensor(array))

@@ -1,0 +1,149 @@
+"""Which of several processes this is, as the environment that msrun, mpirun or an HCCL rank table leaves says.
+
+Nothing here imports MindSpore: what it reads when it loads has to be set before.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mindrcnn.errors import InputError
+
+Launcher = Literal["none", "msrun", "mpirun", "rank-table"]
+
+# MindSpore looks for MPI itself when it finds one of these; here MPI only starts the processes.
+MPI_VARIABLES = ("OMPI_COMMAND", "PMIX_RANK")
+LOCAL_HOST = "127.0.0.1"
+SCHEDULER_PORT = "8118"  # msrun's own default
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One process among `size`. rank: None until MindSpore assigns one; device_id: of this machine, None: not said.
+
+    scheduler: msrun's extra process, which connects the others and computes nothing.
+    """
+
+    launcher: Launcher = "none"
+    rank: int | None = 0
+    size: int = 1
+    device_id: int | None = None
+    scheduler: bool = False
+
+
+def read_launch(environment: Mapping[str, str]) -> Launch:
+    """What started this process. InputError where the variables are incomplete or contradict each other."""
+    mpi_size = _number(environment, "OMPI_COMM_WORLD_SIZE", low=1)
+    by_mpi = mpi_size is not None and mpi_size > 1
+    if "MS_ROLE" in environment:
+        if by_mpi:
+            raise InputError(
+                "environment: wanted one launcher, got the variables of two: MS_ROLE of msrun and OMPI_COMM_WORLD_SIZE "
+                "of mpirun"
+            )
+        return _by_msrun(environment)
+    if by_mpi:
+        return Launch(
+            launcher="mpirun",
+            rank=_required(environment, "OMPI_COMM_WORLD_RANK", high=mpi_size),
+            size=_required(environment, "OMPI_COMM_WORLD_SIZE"),
+            device_id=_required(environment, "OMPI_COMM_WORLD_LOCAL_RANK", high=mpi_size),
+        )
+    if environment.get("RANK_TABLE_FILE"):
+        return _by_rank_table(environment)
+    return Launch()
+
+
+def cluster_variables(launch: Launch, environment: Mapping[str, str]) -> dict[str, str]:
+    """What mpirun's processes have to add to their environment so that MindSpore connects them as msrun's.
+
+    Empty for the other launchers. The scheduler's place is MS_SCHED_HOST and MS_SCHED_PORT, or this machine.
+    InputError where the processes run on several machines and MS_SCHED_HOST does not say which one has the scheduler.
+    """
+    if launch.launcher != "mpirun":
+        return {}
+    local_size = _number(environment, "OMPI_COMM_WORLD_LOCAL_SIZE", low=1)
+    if local_size is not None and local_size < launch.size and "MS_SCHED_HOST" not in environment:
+        raise InputError(
+            "environment: wanted MS_SCHED_HOST, the address of rank 0's machine, as mpirun started only "
+            f"{local_size} of {launch.size} processes on this one, got nothing (mpirun -x MS_SCHED_HOST=...)"
+        )
+    return {
+        "MS_ROLE": "MS_WORKER",
+        "MS_WORKER_NUM": str(launch.size),
+        "MS_NODE_ID": str(launch.rank),
+        "MS_SCHED_HOST": environment.get("MS_SCHED_HOST", LOCAL_HOST),
+        "MS_SCHED_PORT": environment.get("MS_SCHED_PORT", SCHEDULER_PORT),
+    }
+
+
+def read_rank_table(path: Path) -> list[dict[int, int]]:
+    """Per server of an HCCL rank table, in its order: rank -> device id. InputError where it is not one."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"rank table: wanted a readable JSON file, got {path}: {error}") from error
+    try:
+        servers = [
+            {int(device["rank_id"]): int(device["device_id"]) for device in server["device"]}
+            for server in table["server_list"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: wanted server_list[].device[] with rank_id and device_id, got a table without ({error!r})"
+        ) from error
+    ranks = sorted(rank for server in servers for rank in server)
+    if not ranks or ranks != list(range(len(ranks))):
+        raise InputError(f"{path}: wanted the rank_ids 0, 1, 2, ... once each, got {_shortened(ranks)}")
+    return servers
+
+
+def _by_msrun(environment: Mapping[str, str]) -> Launch:
+    role, size = environment["MS_ROLE"], _required(environment, "MS_WORKER_NUM", low=1)
+    if role == "MS_SCHED":
+        return Launch(launcher="msrun", size=size, scheduler=True)
+    if role != "MS_WORKER":
+        raise InputError(f"environment: MS_ROLE: wanted MS_WORKER or MS_SCHED, got {role}")
+    rank = _number(environment, "MS_NODE_ID", high=size)
+    if rank is None:  # of several machines without --node_rank
+        rank = _number(environment, "RANK_ID", high=size)
+    return Launch(launcher="msrun", rank=rank, size=size, device_id=_number(environment, "DEVICE_ID"))
+
+
+def _by_rank_table(environment: Mapping[str, str]) -> Launch:
+    path = Path(environment["RANK_TABLE_FILE"])
+    devices = {rank: device for server in read_rank_table(path) for rank, device in server.items()}
+    rank = _required(environment, "RANK_ID", high=len(devices))
+    device_id = _required(environment, "DEVICE_ID")
+    if devices[rank] != device_id:
+        raise InputError(
+            f"environment: DEVICE_ID: wanted {devices[rank]}, which {path} gives to RANK_ID {rank}, got {device_id}"
+        )
+    size = _number(environment, "RANK_SIZE", low=1)
+    if size is not None and size != len(devices):
+        raise InputError(f"environment: RANK_SIZE: wanted {len(devices)}, the ranks of {path}, got {size}")
+    return Launch(launcher="rank-table", rank=rank, size=len(devices), device_id=device_id)
+
+
+def _required(environment: Mapping[str, str], name: str, *, low: int = 0, high: int | None = None) -> int:
+    number = _number(environment, name, low=low, high=high)
+    if number is None:
+        raise InputError(f"environment: wanted {name} beside the launcher's other variables, got nothing")
+    return number
+
+
+def _number(environment: Mapping[str, str], name: str, *, low: int = 0, high: int | None = None) -> int | None:
+    """The variable as a number of at least `low` and below `high`; None where it is not set."""
+    text = environment.get(name)
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < low or (high is not None and int(text) >= high):
+        wanted = f"a number of at least {low}" if high is None else f"a number from {low} to {high - 1}"
+        raise InputError(f"environment: {name}: wanted {wanted}, got {text!r}")
+    return int(text)
+
+
+def _shortened(ranks: list[int]) -> str:
+    return ", ".join(map(str, ranks[:10])) + (", ..." if len(ranks) > 10 else "") or "none"

@@ -1,0 +1,82 @@
+"""MLflow, which is imported only when a run is opened."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import time
+from typing import Any
+
+from mindrcnn.atomic import write_text
+from mindrcnn.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_EXPERIMENT = "mindrcnn"
+RUN_ID_FILE = "mlflow_run_id"  # in the run folder: a resumed training goes on with the same MLflow run
+_MILLISECONDS = 1000
+
+
+class MlflowSink:
+    """One MLflow run for one run folder, at MLFLOW_TRACKING_URI in the experiment MLFLOW_EXPERIMENT_NAME.
+
+    MLflow cannot forget, so points that it has already are not sent again. InputError where it cannot be reached at the
+    start; later that is a warning, and training goes on.
+    """
+
+    def __init__(self, *, folder: Path, run_name: str) -> None:
+        from mlflow.entities import Metric
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        self._metric, self._error = Metric, MlflowException
+        id_file = folder / RUN_ID_FILE
+        try:
+            self._client = MlflowClient()
+            if id_file.is_file():
+                self.run_id = id_file.read_text(encoding="utf-8").strip()
+                self._client.update_run(self.run_id, status="RUNNING")
+            else:
+                self.run_id = self._client.create_run(_experiment(self._client), run_name=run_name).info.run_id
+                write_text(id_file, self.run_id)
+            self._client.log_artifact(self.run_id, str(folder / "config.yaml"))
+            self._last_steps = self._steps_so_far()
+        except MlflowException as error:
+            raise InputError(f"train.log_to: mlflow: {error}") from error
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """One point of each curve that does not reach so far yet."""
+        now = round(time() * _MILLISECONDS)
+        points = [
+            self._metric(key=name, value=value, timestamp=now, step=step)
+            for name, value in values.items()
+            if step > self._last_steps.get(name, -1)
+        ]
+        self._send(f"numbers of step {step}", self._client.log_batch, self.run_id, points)
+
+    def pictures(self, step: int, files: Sequence[Path]) -> None:
+        """As artifacts in pictures/step_STEP."""
+        folder = f"pictures/step_{step}"
+        for file in files:
+            self._send(f"{file.name} of step {step}", self._client.log_artifact, self.run_id, str(file), folder)
+
+    def close(self, *, failed: bool) -> None:
+        """Gives the run its status."""
+        self._send("the end", self._client.set_terminated, self.run_id, "FAILED" if failed else "FINISHED")
+
+    def _send(self, what: str, action: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            action(*arguments)
+        except self._error as error:
+            logger.warning("mlflow: %s could not be sent: %s", what, error)
+
+    def _steps_so_far(self) -> dict[str, int]:
+        names = self._client.get_run(self.run_id).data.metrics
+        return {name: max(point.step for point in self._client.get_metric_history(self.run_id, name)) for name in names}
+
+
+def _experiment(client: Any) -> str:
+    """Id of the experiment, which is made if it is missing."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT)
+    known = client.get_experiment_by_name(name)
+    return client.create_experiment(name) if known is None else known.experiment_id

@@ -1,0 +1,41 @@
+// 3x3 convolution of stride 1 and padding 1, scaled, with bias and optionally ReLU; forward and gradients.
+//
+// Winograd's minimal filtering F(4x4, 3x3), in tiles of 4x4 outputs (Lavin and Gray, 2016, arXiv:1509.09308): 36
+// multiplications where the definition takes 144. Rounding differs from the definition's; see docs/performance.md.
+#ifndef MINDRCNN_NATIVE_CONV3X3_H_
+#define MINDRCNN_NATIVE_CONV3X3_H_
+
+#include <cstdint>
+
+namespace mindrcnn {
+
+struct ConvProblem {
+  int64_t images;
+  int64_t in_channels;   // multiples of kChannelStep
+  int64_t out_channels;
+  int64_t height;
+  int64_t width;
+  bool relu;
+  // images flags, or null; what is not valid is not computed: its outputs are 0, and it adds nothing to gradients.
+  const uint8_t* valid;
+};
+
+constexpr int64_t kChannelStep = 32;
+
+// x: images x in_channels x height x width; weight: out_channels x in_channels x 3 x 3; scale, which
+// the weights of each output channel are multiplied with, and bias: out_channels; y: images x out_channels x height x
+// width, all of which is written.
+void conv3x3_forward(const ConvProblem& problem, const float* x, const float* weight, const float* scale,
+                     const float* bias, float* y);
+
+// The gradient of x from that of y; y is read where problem.relu.
+void conv3x3_input_gradient(const ConvProblem& problem, const float* y_gradient, const float* y, const float* weight,
+                            const float* scale, float* x_gradient);
+
+// The gradients of weight and bias, not of scale.
+void conv3x3_weight_gradient(const ConvProblem& problem, const float* x, const float* y_gradient, const float* y,
+                             const float* scale, float* weight_gradient, float* bias_gradient);
+
+}  // namespace mindrcnn
+
+#endif  // MINDRCNN_NATIVE_CONV3X3_H_

@@ -1,0 +1,53 @@
+// The inner loop of the convolutions: a small block of a matrix product, kept in registers.
+#ifndef MINDRCNN_NATIVE_GEMM_H_
+#define MINDRCNN_NATIVE_GEMM_H_
+
+#include <cstdint>
+#include <cstring>
+
+namespace mindrcnn {
+
+#ifdef __AVX512F__
+constexpr int kLanes = 16;
+#else
+constexpr int kLanes = 8;
+#endif
+
+typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
+
+inline Lanes load(const float* from) {
+  Lanes lanes;
+  std::memcpy(&lanes, from, sizeof(lanes));
+  return lanes;
+}
+
+inline void store(float* to, Lanes lanes) { std::memcpy(to, &lanes, sizeof(lanes)); }
+
+// c[i][j] = (add ? c[i][j] : 0) + sum over d of a[d][i] * b[d][j], i < Rows, j < Vectors * kLanes; each matrix with the
+// distance between its rows. Sums run in the order of d whatever surrounds the call.
+template <int Rows, int Vectors>
+__attribute__((optimize("fp-contract=fast"))) inline void multiply_block(const float* __restrict a, int64_t a_step,
+                                                                         const float* __restrict b, int64_t b_step,
+                                                                         int64_t depth, float* __restrict c,
+                                                                         int64_t c_step, bool add) {
+  Lanes sums[Rows][Vectors];
+  for (int i = 0; i < Rows; ++i) {
+    for (int j = 0; j < Vectors; ++j) sums[i][j] = add ? load(c + i * c_step + j * kLanes) : Lanes{};
+  }
+  for (int64_t d = 0; d < depth; ++d) {
+    Lanes values[Vectors];
+    for (int j = 0; j < Vectors; ++j) values[j] = load(b + j * kLanes);
+    for (int i = 0; i < Rows; ++i) {
+      for (int j = 0; j < Vectors; ++j) sums[i][j] += a[i] * values[j];
+    }
+    a += a_step;
+    b += b_step;
+  }
+  for (int i = 0; i < Rows; ++i) {
+    for (int j = 0; j < Vectors; ++j) store(c + i * c_step + j * kLanes, sums[i][j]);
+  }
+}
+
+}  // namespace mindrcnn
+
+#endif  // MINDRCNN_NATIVE_GEMM_H_

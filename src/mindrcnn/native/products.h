@@ -1,0 +1,75 @@
+// Sizes of the blocks that both convolutions multiply, and ways into their layouts.
+#ifndef MINDRCNN_NATIVE_PRODUCTS_H_
+#define MINDRCNN_NATIVE_PRODUCTS_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "gemm.h"
+
+namespace mindrcnn {
+
+// Rows of a product that fit into the registers beside three vectors of columns.
+constexpr int kRows = kLanes == 16 ? 8 : 4;
+constexpr int64_t kPanel = 3 * kLanes;  // columns that the inner loop of a product goes through at once
+constexpr int kColumnVectors = 2;       // of the weight gradient's products
+constexpr int64_t kColumns = kColumnVectors * kLanes;
+
+// c = a b of kRows rows and up to kPanel columns, a multiple of kLanes; a[depth][kRows], b[depth][kPanel].
+inline void multiply_panel(const float* a, const float* b, int64_t depth, int64_t columns, float* c, int64_t c_step) {
+  switch (columns / kLanes) {
+    case 3: multiply_block<kRows, 3>(a, kRows, b, kPanel, depth, c, c_step, false); break;
+    case 2: multiply_block<kRows, 2>(a, kRows, b, kPanel, depth, c, c_step, false); break;
+    default: multiply_block<kRows, 1>(a, kRows, b, kPanel, depth, c, c_step, false);
+  }
+}
+
+// One row of a weight gradient's product: kRows rows of c from a[depth][kRows] and b[columns / kColumns][depth][kColumns]
+// whose panels lie b_step apart.
+inline void multiply_rows(const float* a, const float* b, int64_t b_step, int64_t depth, int64_t columns, float* c,
+                          bool add) {
+  for (int64_t column = 0; column < columns; column += kColumns) {
+    multiply_block<kRows, kColumnVectors>(a, kRows, b + column / kColumns * b_step, kColumns, depth, c + column, columns,
+                                          add);
+  }
+}
+
+// Lanes x Lanes numbers, rows to columns.
+inline void transpose(Lanes (&rows)[kLanes]) {
+  typedef int32_t Order __attribute__((vector_size(kLanes * sizeof(int32_t))));
+  for (int step = 1; step < kLanes; step *= 2) {
+    Order low, high;
+    for (int i = 0; i < kLanes; ++i) {
+      low[i] = i & step ? kLanes + i - step : i;
+      high[i] = i & step ? kLanes + i : i + step;
+    }
+    for (int i = 0; i < kLanes; ++i) {
+      if (i & step) continue;
+      const Lanes a = rows[i], b = rows[i + step];
+      rows[i] = __builtin_shuffle(a, b, low);
+      rows[i + step] = __builtin_shuffle(a, b, high);
+    }
+  }
+}
+
+// kLanes channels from `channel` on, kLanes places of each from from[i * from_step] on, into panels of `width` channels:
+// to[channel / width * panel_step + place * width + channel % width].
+inline void transpose_into_panels(const float* from, int64_t from_step, int64_t channel, int64_t width,
+                                  int64_t panel_step, float* to) {
+  Lanes values[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) values[i] = load(from + i * from_step);
+  transpose(values);
+  const int64_t piece = std::min<int64_t>(width, kLanes);
+  for (int64_t i = 0; i < kLanes; ++i) {
+    float lanes[kLanes];
+    store(lanes, values[i]);
+    for (int64_t first = 0; first < kLanes; first += piece) {
+      const int64_t place = channel + first;
+      std::copy_n(lanes + first, piece, to + place / width * panel_step + i * width + place % width);
+    }
+  }
+}
+
+}  // namespace mindrcnn
+
+#endif  // MINDRCNN_NATIVE_PRODUCTS_H_

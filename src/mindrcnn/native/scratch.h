@@ -1,0 +1,71 @@
+// Working memory that stays with the process: fresh memory would cost a page fault for every 4 KB of every call.
+#ifndef MINDRCNN_NATIVE_SCRATCH_H_
+#define MINDRCNN_NATIVE_SCRATCH_H_
+
+#include <cstdint>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <utility>
+#include <vector>
+
+namespace mindrcnn {
+
+// Room for some floats, not initialised, aligned to whole cache lines; given back for the next call when it goes.
+class Scratch {
+ public:
+  explicit Scratch(int64_t floats) {
+    const size_t bytes = (static_cast<size_t>(floats) * sizeof(float) + kAlign - 1) / kAlign * kAlign;
+    {
+      const std::lock_guard<std::mutex> lock(mutex());
+      if (!spare().empty()) {
+        block_ = spare().back();
+        spare().pop_back();
+      }
+    }
+    if (block_.second < bytes) {
+      std::free(block_.first);
+      block_ = {std::aligned_alloc(kAlign, bytes), bytes};
+      if (block_.first == nullptr) {
+        block_.second = 0;
+        throw std::bad_alloc();
+      }
+    }
+  }
+
+  ~Scratch() {
+    const std::lock_guard<std::mutex> lock(mutex());
+    spare().push_back(block_);
+  }
+
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  // The next `count` floats of it.
+  float* take(int64_t count) {
+    float* taken = static_cast<float*>(block_.first) + taken_;
+    taken_ += count;
+    return taken;
+  }
+
+ private:
+  using Block = std::pair<void*, size_t>;
+  static constexpr size_t kAlign = 64;
+
+  static std::mutex& mutex() {
+    static std::mutex one;
+    return one;
+  }
+  // Never destroyed: kernels may still run while the process ends.
+  static std::vector<Block>& spare() {
+    static std::vector<Block>& blocks = *new std::vector<Block>;
+    return blocks;
+  }
+
+  Block block_{nullptr, 0};
+  int64_t taken_ = 0;
+};
+
+}  // namespace mindrcnn
+
+#endif  // MINDRCNN_NATIVE_SCRATCH_H_

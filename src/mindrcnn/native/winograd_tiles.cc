@@ -1,0 +1,213 @@
+#include "winograd_tiles.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace mindrcnn {
+namespace {
+
+// One-dimensional transforms, of the points 0, 1, -1, 2, -2 and infinity. Each lane is a tile, or a weight.
+
+void input_transform(const Lanes* d, Lanes* to, int step) {
+  const Lanes odd = d[3] - 4.0f * d[1], even = d[4] - 4.0f * d[2];
+  const Lanes odd_two = 2.0f * (d[3] - d[1]), even_two = d[4] - d[2];
+  to[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
+  to[step] = even + odd;
+  to[2 * step] = even - odd;
+  to[3 * step] = even_two + odd_two;
+  to[4 * step] = even_two - odd_two;
+  to[5 * step] = 4.0f * d[1] - 5.0f * d[3] + d[5];
+}
+
+void output_transform(const Lanes* m, Lanes* to, int step) {
+  const Lanes sum = m[1] + m[2], difference = m[1] - m[2];
+  const Lanes sum_two = m[3] + m[4], difference_two = m[3] - m[4];
+  to[0] = m[0] + sum + sum_two;
+  to[step] = difference + 2.0f * difference_two;
+  to[2 * step] = sum + 4.0f * sum_two;
+  to[3 * step] = difference + 8.0f * difference_two + m[5];
+}
+
+void gradient_transform(const Lanes* y, Lanes* to, int step) {
+  const Lanes even = y[0] + y[2], odd = y[1] + y[3];
+  const Lanes even_two = y[0] + 4.0f * y[2], odd_two = 2.0f * y[1] + 8.0f * y[3];
+  to[0] = y[0];
+  to[step] = even + odd;
+  to[2 * step] = even - odd;
+  to[3 * step] = even_two + odd_two;
+  to[4 * step] = even_two - odd_two;
+  to[5 * step] = y[3];
+}
+
+// Transforms the rows, then the columns, of From x From values into To x To: from[i * From + j], vectors of tiles.
+template <int From, int To, void (*transform)(const Lanes*, Lanes*, int)>
+void transform_both(const Lanes* from, Lanes* to) {
+  Lanes columns[To * From];
+  for (int j = 0; j < From; ++j) {
+    Lanes column[From];
+    for (int i = 0; i < From; ++i) column[i] = from[i * From + j];
+    transform(column, columns + j, From);
+  }
+  for (int i = 0; i < To; ++i) transform(columns + i * From, to + i * To, 1);
+}
+
+int64_t tiles_along(int64_t side) { return (side + kTile - 1) / kTile; }
+
+constexpr int64_t kMostTiles = kBlock + kLanes;
+
+// A row of a map, from one column before the first tile, cut into its four phases: value 4 t + q of the row is
+// phases[q][t]. Beyond the map's sides there are zeros.
+class RowPhases {
+ public:
+  void read(const MapView& map, int64_t plane, int64_t y, int64_t first_tile, int64_t tiles, int64_t before) {
+    const int64_t length = kTile * (tiles + 1);
+    const int64_t first = kTile * first_tile - before;
+    const int64_t low = std::max<int64_t>(first, 0), high = std::min(first + length, map.width);
+    std::fill_n(line_, length, 0.0f);
+    if (y >= 0 && y < map.height && low < high) {
+      const float* values = map.values + (plane * map.height + y) * map.width;
+      float* to = line_ - first;
+      if (map.mask == nullptr) {
+        std::copy(values + low, values + high, to + low);
+      } else {
+        const float* mask = map.mask + (plane * map.height + y) * map.width;
+        for (int64_t x = low; x < high; ++x) to[x] = mask[x] > 0 ? values[x] : 0.0f;
+      }
+    }
+    for (int64_t t = 0; t <= tiles; ++t) {
+      for (int q = 0; q < kTile; ++q) phases_[q][t] = line_[kTile * t + q];
+    }
+  }
+
+  // Value `offset` of each tile's part of the row.
+  const float* at(int offset) const { return phases_[offset % kTile] + offset / kTile; }
+
+ private:
+  float line_[kTile * (kMostTiles + 1)];
+  float phases_[kTile][kMostTiles + 1];
+};
+
+// Gathers the tiles of a block, Side x Side values each, into planes[i * Side + j][tile], and transforms them.
+template <int Side, void (*transform)(const Lanes*, Lanes*, int)>
+void transform_tiles(const MapView& map, int64_t channel, const Run* begin, const Run* end, int64_t padded, float* to,
+                     PointLayout layout) {
+  constexpr int kBefore = (Side - kTile) / 2;
+  alignas(64) float planes[Side * Side][kMostTiles];
+  RowPhases phases;
+  int64_t filled = 0;
+  for (const Run* run = begin; run != end; ++run) {
+    for (int i = 0; i < Side; ++i) {
+      phases.read(map, run->image * map.channels + channel, kTile * run->row + i - kBefore, run->column, run->count,
+                  kBefore);
+      for (int j = 0; j < Side; ++j) std::copy_n(phases.at(j), run->count, planes[i * Side + j] + run->at);
+    }
+    filled = run->at + run->count;
+  }
+  for (int i = 0; i < Side * Side; ++i) std::fill(planes[i] + filled, planes[i] + padded, 0.0f);
+  for (int64_t t = 0; t < padded; t += kLanes) {
+    Lanes from[Side * Side], points[kPoints];
+    for (int i = 0; i < Side * Side; ++i) from[i] = load(planes[i] + t);
+    transform_both<Side, kPatch, transform>(from, points);
+    float* const place = to + t / kPanel * layout.panel_step + t % kPanel;
+    for (int p = 0; p < kPoints; ++p) store(place + p * layout.point_step, points[p]);
+  }
+}
+
+}  // namespace
+
+Tiling::Tiling(int64_t images, int64_t height, int64_t width, const uint8_t* valid) : starts_{0} {
+  const int64_t rows = tiles_along(height), columns = tiles_along(width);
+  int64_t at = 0;
+  for (int64_t image = 0; image < images; ++image) {
+    if (valid != nullptr && !valid[image]) continue;
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t column = 0; column < columns;) {
+        if (at == kBlock) {
+          starts_.push_back(static_cast<int64_t>(runs_.size()));
+          at = 0;
+        }
+        const int64_t count = std::min(columns - column, kBlock - at);
+        runs_.push_back({image, row, column, count, at});
+        column += count;
+        at += count;
+      }
+    }
+  }
+  if (at > 0) starts_.push_back(static_cast<int64_t>(runs_.size()));
+}
+
+int64_t Tiling::tiles(int64_t block) const {
+  const Run& last = end(block)[-1];
+  return last.at + last.count;
+}
+
+int64_t Tiling::padded_tiles(int64_t block) const { return (tiles(block) + kLanes - 1) / kLanes * kLanes; }
+
+void transform_inputs(const MapView& map, int64_t channel, const Run* begin, const Run* end, int64_t padded,
+                      float* to, PointLayout layout) {
+  transform_tiles<kPatch, input_transform>(map, channel, begin, end, padded, to, layout);
+}
+
+void transform_gradients(const MapView& map, int64_t channel, const Run* begin, const Run* end, int64_t padded,
+                         float* to, PointLayout layout) {
+  transform_tiles<kTile, gradient_transform>(map, channel, begin, end, padded, to, layout);
+}
+
+void write_outputs(const float* points, int64_t point_step, float bias, bool relu, int64_t channels, int64_t channel,
+                   int64_t height, int64_t width, const Run* begin, const Run* end, float* map) {
+  alignas(64) float outputs[kTile][kTile][kMostTiles];
+  const Run& last = end[-1];
+  for (int64_t t = 0; t < last.at + last.count; t += kLanes) {
+    Lanes from[kPoints], to[kTile * kTile];
+    for (int p = 0; p < kPoints; ++p) from[p] = load(points + p * point_step + t);
+    transform_both<kPatch, kTile, output_transform>(from, to);
+    for (int i = 0; i < kTile * kTile; ++i) {
+      const Lanes value = to[i] + bias;
+      store(&outputs[i / kTile][i % kTile][t], relu ? (value < 0.0f ? Lanes{} : value) : value);
+    }
+  }
+  float line[kTile * kMostTiles];
+  for (const Run* run = begin; run != end; ++run) {
+    const int64_t first = kTile * run->column;
+    const int64_t columns = std::min(kTile * run->count, width - first);
+    for (int i = 0; i < kTile && kTile * run->row + i < height; ++i) {
+      for (int64_t t = 0; t < run->count; ++t) {
+        for (int j = 0; j < kTile; ++j) line[kTile * t + j] = outputs[i][j][run->at + t];
+      }
+      const int64_t y = kTile * run->row + i;
+      std::copy_n(line, columns, map + ((run->image * channels + channel) * height + y) * width + first);
+    }
+  }
+}
+
+namespace {
+
+// Weights are multiplied on both sides with the rows (1/4, 0, 0), (-1, -1, -1)/6, (-1, 1, -1)/6, (1, 2, 4)/24,
+// (1, -2, 4)/24 and (0, 0, 1).
+void weight_transform(const Lanes* w, Lanes* to, int step) {
+  const Lanes ends = (w[0] + w[2]) * (-1 / 6.0f), middle = w[1] * (1 / 6.0f);
+  const Lanes ends_two = w[0] * (1 / 24.0f) + w[2] * (1 / 6.0f), middle_two = w[1] * (1 / 12.0f);
+  to[0] = w[0] * 0.25f;
+  to[step] = ends - middle;
+  to[2 * step] = ends + middle;
+  to[3 * step] = ends_two + middle_two;
+  to[4 * step] = ends_two - middle_two;
+  to[5 * step] = w[2];
+}
+
+void weight_gradient_transform(const Lanes* p, Lanes* to, int step) {
+  const Lanes sum = (p[1] + p[2]) * (-1 / 6.0f), sum_two = p[3] + p[4];
+  to[0] = p[0] * 0.25f + sum + sum_two * (1 / 24.0f);
+  to[step] = (p[2] - p[1]) * (1 / 6.0f) + (p[3] - p[4]) * (1 / 12.0f);
+  to[2 * step] = sum + sum_two * (1 / 6.0f) + p[5];
+}
+
+}  // namespace
+
+void transform_weight(const Lanes* weight, Lanes* points) { transform_both<3, kPatch, weight_transform>(weight, points); }
+
+void weight_gradient_of(const Lanes* points, Lanes* gradient) {
+  transform_both<kPatch, 3, weight_gradient_transform>(points, gradient);
+}
+
+}  // namespace mindrcnn

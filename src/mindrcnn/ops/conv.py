@@ -1,0 +1,80 @@
+"""Convolutions of stride 1 that keep the size of their maps: nearly all of the arithmetic of a detector.
+
+Letters in shapes: B images, C channels that go in, K channels that come out. Everything is float32.
+
+Each channel that comes out is multiplied with its scale [K], by default 1, and then gets its bias [K]; no gradient
+flows to the scale. Images that are not valid [B] bool may be left out: nobody may use what comes out for them, and no
+gradient may come from there. The kernels do not compute them and give zeros.
+"""
+
+import mindspore as ms
+from mindspore import Tensor, ops
+
+from mindrcnn.native.conv import CHANNEL_STEPS_1X1, CHANNEL_STEPS_3X3, native_add_conv1x1, native_conv
+from mindrcnn.native.switch import in_use
+
+
+def conv3x3(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    *,
+    scale: Tensor | None = None,
+    relu: bool = False,
+    valid: Tensor | None = None,
+) -> Tensor:
+    """x [B, C, H, W], weight [K, C, 3, 3]. Returns [B, K, H, W], behind ReLU if asked for."""
+    return _conv(x, weight, bias, scale, relu, valid, CHANNEL_STEPS_3X3)
+
+
+def conv1x1(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    *,
+    scale: Tensor | None = None,
+    relu: bool = False,
+    valid: Tensor | None = None,
+) -> Tensor:
+    """x [B, C, H, W], weight [K, C, 1, 1]. Returns [B, K, H, W], behind ReLU if asked for."""
+    return _conv(x, weight, bias, scale, relu, valid, CHANNEL_STEPS_1X1)
+
+
+def conv1x1_add_relu(
+    x: Tensor, weight: Tensor, bias: Tensor, summand: Tensor, *, scale: Tensor | None = None
+) -> Tensor:
+    """ReLU of conv1x1's result and a summand [B, K, H, W]."""
+    if _kernel_fits(weight, CHANNEL_STEPS_1X1):
+        scale = ops.ones((weight.shape[0],), ms.float32) if scale is None else scale
+        return native_add_conv1x1(x, weight, scale, bias, summand, ops.ones((x.shape[0],), ms.bool_))
+    return ops.relu(_portable(x, weight, bias, scale) + summand)
+
+
+def _conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    scale: Tensor | None,
+    relu: bool,
+    valid: Tensor | None,
+    steps: tuple[int, int],
+) -> Tensor:
+    if _kernel_fits(weight, steps):
+        scale = ops.ones((weight.shape[0],), ms.float32) if scale is None else scale
+        valid = ops.ones((x.shape[0],), ms.bool_) if valid is None else valid
+        return native_conv(x, weight, scale, bias, valid, relu=relu)
+    out = _portable(x, weight, bias, scale)
+    return ops.relu(out) if relu else out
+
+
+def _kernel_fits(weight: Tensor, steps: tuple[int, int]) -> bool:
+    in_step, out_step = steps
+    return weight.shape[1] % in_step == 0 and weight.shape[0] % out_step == 0 and in_use()
+
+
+def _portable(x: Tensor, weight: Tensor, bias: Tensor, scale: Tensor | None) -> Tensor:
+    if scale is not None:  # cheaper than scaling the map
+        weight = weight * ops.stop_gradient(scale).reshape(-1, 1, 1, 1)
+    side = weight.shape[2]
+    convolve = ops.Conv2D(weight.shape[0], side, pad_mode="pad", pad=side // 2)
+    return ops.BiasAdd()(convolve(x, weight), bias)

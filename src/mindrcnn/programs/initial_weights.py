@@ -1,0 +1,145 @@
+"""The weights that a training starts from: a backbone's, or a checkpoint's of other classes or another mask branch."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn
+
+from mindrcnn.build import build_detector
+from mindrcnn.config import Config
+from mindrcnn.config_model import BackboneConfig
+from mindrcnn.convert.class_axes import ClassAxis, axes_of
+from mindrcnn.engine.checkpoint import Checkpoint, load_checkpoint, load_into
+from mindrcnn.engine.param_groups import freeze
+from mindrcnn.engine.weights import fetch_weights
+from mindrcnn.models.detector import TwoStageDetector
+from mindrcnn.models.pretrained import load_backbone
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
+
+logger = logging.getLogger(__name__)
+
+Parameters = Mapping[str, Parameter]
+
+# What the names of a mask branch's parameters begin with, and those of the parts that two kinds of it share or not.
+MASK_BRANCH = "mask."
+MASK_HEAD, SCORED_MASK_HEAD = "mask.head.", "mask.mask.head."  # the same layers in Mask R-CNN and in Mask Scoring R-CNN
+IOU_HEAD = "mask.iou_head."
+_LISTED = 5  # class names that a message gives before it only counts
+
+
+def build_initialised_detector(
+    config: Config,
+    classes: Sequence[str],
+    resumed: Checkpoint | None = None,
+    sample_count: SampleCount = at_least_one,
+) -> TwoStageDetector:
+    """The detector with the weights that training starts or goes on from, and its frozen parameters frozen."""
+    detector = build_detector(config.model, len(classes), sample_count=sample_count)
+    if resumed is not None:
+        load_into(detector, resumed)
+    elif config.train.init_checkpoint:
+        load_initial(detector, load_checkpoint(Path(config.train.init_checkpoint)), classes)
+    else:
+        load_backbone_weights(detector.backbone, config.model.backbone)
+    frozen = freeze(detector, config.train.freeze)
+    if frozen:
+        logger.info("%d parameters are frozen by train.freeze", len(frozen))
+    return detector
+
+
+def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
+    """Loads `model.backbone.weights`, if any."""
+    if not config.weights:
+        logger.info("model.backbone.weights is empty: the backbone starts from random weights")
+        return
+    logger.info("%s", load_backbone(backbone, fetch_weights(config.weights, sha256=config.weights_sha256)))
+
+
+def load_initial(detector: TwoStageDetector, checkpoint: Checkpoint, classes: Sequence[str]) -> None:
+    """Loads a checkpoint, but for what it cannot know; the log names everything that starts anew.
+
+    With another list of classes, names or order, the outputs of classes keep their fresh values. So does the mask
+    branch where the checkpoint's is of another type, or missing; Mask and Mask Scoring R-CNN share their mask head.
+    Raises InputError, with the detector untouched, where anything else differs.
+    """
+    own = {parameter.name: parameter for parameter in detector.get_parameters()}
+    given = with_own_mask_head(checkpoint.parameters, own)
+    anew = part_without_counterpart(own, given)
+    if tuple(classes) != checkpoint.info.classes:
+        given = {**given, **fresh_class_outputs(own, given, len(checkpoint.info.classes), len(classes))}
+    load_into(detector, replace(checkpoint, parameters=given), except_part=anew)
+    report(checkpoint, own, given, classes, anew)
+
+
+def with_own_mask_head(given: Parameters, own: Parameters) -> dict[str, Parameter]:
+    """The checkpoint's parameters, its mask head under the name that it has in our model."""
+    here, there = (SCORED_MASK_HEAD, MASK_HEAD) if _has(own, SCORED_MASK_HEAD) else (MASK_HEAD, SCORED_MASK_HEAD)
+    renamed = {}
+    for name, value in given.items():
+        renamed[here + name.removeprefix(there) if name.startswith(there) else name] = value
+    return renamed
+
+
+def part_without_counterpart(own: Parameters, given: Parameters) -> str | None:
+    """What the names of the part begin with that the checkpoint cannot give: the mask branch, its IoU head, or None."""
+    ours = {name for name in own if name.startswith(MASK_BRANCH)}
+    if ours and not ours & given.keys():
+        return MASK_BRANCH
+    return IOU_HEAD if ours and _has(own, IOU_HEAD) != _has(given, IOU_HEAD) else None
+
+
+def fresh_class_outputs(own: Parameters, given: Parameters, old: int, new: int) -> dict[str, Parameter]:
+    """The parameters with a class axis as a model of other classes starts with them; `old`, `new`: number of classes.
+
+    A layer that puts out classes is our own fresh one, background included. PointRend's layers that read class
+    predictions beside features keep the columns of the features.
+    """
+    fresh = {}
+    for name, value in given.items():
+        axes = axes_of(name)
+        if name not in own or not axes:
+            continue
+        if all(axis.trailing for axis in axes):
+            fresh[name] = _fresh_columns(own[name], value, axes[0], old, new)
+        else:
+            fresh[name] = own[name]
+    return fresh
+
+
+def _fresh_columns(own: Parameter, given: Parameter, axis: ClassAxis, old: int, new: int) -> Parameter:
+    """`given` with the last columns, those of the classes, from `own`; `given` itself where the others do not fit."""
+    features = own.shape[axis.axis] - new
+    if given.shape[axis.axis] - old != features or given.shape[0] != own.shape[0]:
+        return given
+    kept, _ = np.split(given.asnumpy(), [features], axis=axis.axis)
+    _, columns = np.split(own.asnumpy(), [features], axis=axis.axis)
+    value = np.ascontiguousarray(np.concatenate((kept, columns), axis=axis.axis))
+    return Parameter(Tensor.from_numpy(value), name=given.name)
+
+
+def report(
+    checkpoint: Checkpoint, own: Parameters, given: Parameters, classes: Sequence[str], anew: str | None
+) -> None:
+    """Says what of the model did not come from the checkpoint."""
+    logger.info("starting from %s", checkpoint.path)
+    if anew is not None and _has(own, anew):
+        part = "mask branch of this type" if anew == MASK_BRANCH else "head for the IoU of masks"
+        logger.info("it has no %s: %s* starts anew", part, anew)
+    if tuple(classes) != checkpoint.info.classes:
+        names = [name for name in own if name in given and axes_of(name) and not (anew and name.startswith(anew))]
+        logger.info("it knows %s, this run %s: these start anew", _named(checkpoint.info.classes), _named(classes))
+        for name in names:
+            part = "the columns of the classes in " if all(axis.trailing for axis in axes_of(name)) else ""
+            logger.info("  %s%s %s", part, name, tuple(own[name].shape))
+
+
+def _named(classes: Sequence[str]) -> str:
+    more = f" and {len(classes) - _LISTED} more" if len(classes) > _LISTED else ""
+    return f"{len(classes)} classes ({', '.join(classes[:_LISTED])}{more})"
+
+
+def _has(parameters: Parameters, part: str) -> bool:
+    return any(name.startswith(part) for name in parameters)

@@ -1,0 +1,66 @@
+"""What training and evaluation do differently in a job of several processes."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mindspore as ms
+from mindspore import Tensor
+
+from mindrcnn.config import DeviceConfig
+from mindrcnn.engine.accumulation import AccumulatingStep
+from mindrcnn.engine.averaging import AverageGradients, GlobalSampleCount
+from mindrcnn.engine.distributed import connect
+from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.engine.ranks import Ranks
+from mindrcnn.engine.train_step import TrainStep, unchanged
+from mindrcnn.engine.trainer import StepFunction
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
+from mindrcnn.programs.common import set_device
+
+
+def join_job(device: DeviceConfig, seed: int) -> Ranks:
+    """Selects the device, seeds and connects the processes; all but the first show only warnings from here on."""
+    set_device(device, seed)
+    ranks = connect()
+    setup_logging(console_level=console_level(ranks))
+    return ranks
+
+
+def open_log(folder: Path, ranks: Ranks) -> None:
+    """train.log of the run folder, or this process's own train_rank_N.log."""
+    name = "train.log" if ranks.first else f"train_rank_{ranks.rank}.log"
+    setup_logging(folder / name, console_level=console_level(ranks))
+
+
+def console_level(ranks: Ranks) -> int:
+    """Least level that a process shows on its standard error."""
+    return logging.INFO if ranks.first else logging.WARNING
+
+
+def sample_count(ranks: Ranks) -> SampleCount:
+    """What losses divide by: see ops/sample_count.py."""
+    return at_least_one if ranks.size == 1 else GlobalSampleCount(size=ranks.size)
+
+
+def gradient_reduction(ranks: Ranks) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    """What becomes of a process's gradients before the update."""
+    return unchanged if ranks.size == 1 else AverageGradients(size=ranks.size)
+
+
+def together(step: TrainStep | AccumulatingStep, ranks: Ranks) -> StepFunction:
+    """The step, which all processes begin at once, after each has compiled it for the shapes of the batch.
+
+    On a CPU, MindSpore's collectives inside it would fail where one process compiled half a minute longer than another.
+    """
+    if ranks.size == 1:
+        return step
+
+    def run(*batch: Any) -> tuple[tuple[Tensor, ...], Tensor]:
+        if ms.get_context("mode") == ms.GRAPH_MODE:
+            step.compile(*batch)  # does nothing for shapes that it has been compiled for
+        ranks.wait()
+        return step(*batch)
+
+    return run

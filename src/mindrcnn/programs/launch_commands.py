@@ -1,0 +1,132 @@
+"""The command lines that start the processes of a job under each launcher."""
+
+import os
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mindrcnn.engine.launch import LOCAL_HOST, read_rank_table
+from mindrcnn.errors import InputError
+
+# Seconds that HCCL waits for the other devices to connect; HCCL's own 120 are few where ranks compile for minutes.
+HCCL_CONNECT_TIMEOUT = "600"
+CLUSTER_TIMEOUT = 300  # seconds that msrun waits for all of its processes to start
+
+# Each process of mpirun sends its output to its own file; $0 is the folder, "$@" the program.
+REDIRECTED = 'exec "$@" >"$0/worker_$OMPI_COMM_WORLD_RANK.log" 2>&1'
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to start. program: words after Python's name; devices: processes on all machines, local_devices: on this.
+
+    node_rank: number of this machine, from 0. master_port 0: a free one. rank_table: with the launcher of that name.
+    """
+
+    program: tuple[str, ...]
+    devices: int
+    local_devices: int
+    log_dir: Path
+    node_rank: int = 0
+    master_addr: str = LOCAL_HOST
+    master_port: int = 0
+    rank_table: Path | None = None
+    bind_cores: bool = False
+
+    def worker_log(self, rank: int) -> Path:
+        """Where a process's output goes, under every launcher."""
+        return self.log_dir / f"worker_{rank}.log"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One process to start; `environment` is what it adds to ours. rank: of a worker; None: a launcher."""
+
+    words: tuple[str, ...]
+    output: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    rank: int | None = None
+
+
+def msrun_commands(job: Job) -> list[Command]:
+    """One msrun, which starts the scheduler and the workers."""
+    words = [
+        str(Path(sys.executable).with_name("msrun")),
+        f"--worker_num={job.devices}",
+        f"--local_worker_num={job.local_devices}",
+        f"--master_addr={job.master_addr}",
+        f"--master_port={job.master_port or free_port()}",
+        f"--log_dir={job.log_dir}",
+        "--join=True",
+        f"--cluster_time_out={CLUSTER_TIMEOUT}",
+        f"--tail_worker_log={job.devices}",  # none: there is no such rank
+    ]
+    if job.local_devices < job.devices:
+        words.append(f"--node_rank={job.node_rank}")
+    if job.bind_cores:
+        words.append("--bind_core=True")
+    # msrun starts "python", whichever comes first on PATH
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return [Command((*words, *job.program), job.log_dir / "launcher.log", common_environment() | {"PATH": path})]
+
+
+def mpirun_commands(job: Job) -> list[Command]:
+    """One mpirun (Open MPI); rank 0 starts the scheduler that connects the processes."""
+    cores = f"--map-by slot:PE={cores_each(job)} --bind-to core" if job.bind_cores else "--bind-to none"
+    root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+    worker = ["bash", "-c", REDIRECTED, str(job.log_dir.resolve()), sys.executable, *job.program]
+    cluster = {"MS_SCHED_HOST": job.master_addr, "MS_SCHED_PORT": str(job.master_port or free_port())}
+    words = ["mpirun", *root, "-n", str(job.devices), *cores.split(), *worker]
+    return [Command(tuple(words), job.log_dir / "launcher.log", common_environment() | cluster)]
+
+
+def rank_table_commands(job: Job) -> list[Command]:
+    """One process per device that the table has on this machine, the server of number `node_rank`."""
+    if job.rank_table is None:
+        raise InputError("--rank-table: wanted an HCCL rank table with --launcher rank-table, got nothing")
+    servers = read_rank_table(job.rank_table)
+    if job.node_rank >= len(servers):
+        raise InputError(f"--node-rank: wanted 0 to {len(servers) - 1}, the servers of {job.rank_table}, got "
+                         f"{job.node_rank}")  # fmt: skip
+    size = sum(len(server) for server in servers)
+    commands = []
+    for place, (rank, device) in enumerate(sorted(servers[job.node_rank].items())):
+        environment = {
+            "RANK_TABLE_FILE": str(job.rank_table.resolve()),
+            "RANK_ID": str(rank),
+            "RANK_SIZE": str(size),
+            "DEVICE_ID": str(device),
+        }
+        words = (*taskset(job, place), sys.executable, *job.program)
+        commands.append(Command(words, job.worker_log(rank), common_environment() | environment, rank))
+    return commands
+
+
+def taskset(job: Job, place: int) -> tuple[str, ...]:
+    """Binds the process of this place on the machine to its equal share of the cores."""
+    if not job.bind_cores:
+        return ()
+    cores = sorted(os.sched_getaffinity(0))
+    count = cores_each(job)
+    return "taskset", "-c", ",".join(map(str, cores[place * count : (place + 1) * count]))
+
+
+def cores_each(job: Job) -> int:
+    """Cores of one process. InputError with more processes than cores."""
+    cores = len(os.sched_getaffinity(0))
+    if cores < job.local_devices:
+        raise InputError(f"--bind-cores: wanted at least {job.local_devices} cores, one a process, got {cores}")
+    return cores // job.local_devices
+
+
+def common_environment() -> dict[str, str]:
+    """For every launcher; a value that the user has set stays."""
+    return {"HCCL_CONNECT_TIMEOUT": os.environ.get("HCCL_CONNECT_TIMEOUT", HCCL_CONNECT_TIMEOUT)}
+
+
+def free_port() -> int:
+    """A port that nothing uses now, so that two jobs on a machine do not meet."""
+    with socket.socket() as probe:
+        probe.bind((LOCAL_HOST, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,83 @@
+"""Which checkpoints a training run writes into its folder, and what they say about themselves."""
+
+from pathlib import Path
+from typing import Literal
+
+from mindrcnn.config import Config
+from mindrcnn.config_loader import dump_config
+from mindrcnn.data.record import Dataset
+from mindrcnn.engine.averaging import average_statistics
+from mindrcnn.engine.checkpoint import CheckpointInfo
+from mindrcnn.engine.kept_checkpoints import KeptCheckpoints, Write
+from mindrcnn.engine.ranks import Ranks
+from mindrcnn.engine.resume import keep_previous
+from mindrcnn.engine.trainer import Plan, Progress
+from mindrcnn.engine.training_state import TrainingState
+
+
+class RunCheckpoints:
+    """last.ckpt and best.ckpt, previous.ckpt (the last.ckpt before), and those that the configuration asks to keep.
+
+    Of several processes the first writes, and the others wait. They also agree on the statistics of batch norms then,
+    so that each evaluates what is saved.
+    """
+
+    def __init__(
+        self, *, config: Config, dataset: Dataset, plan: Plan, state: TrainingState, folder: Path, ranks: Ranks
+    ) -> None:
+        self.folder = folder
+        self.state = state
+        self.ranks = ranks
+        self.write = checkpoint_writer(config, dataset, plan, state, ranks.size)
+        self.kept = KeptCheckpoints(
+            folder=folder,
+            write=self.write,
+            metric=best_metric(config),
+            last=config.train.keep_last,
+            best=config.train.keep_best,
+        )
+
+    def save(self, which: Literal["last", "best"], progress: Progress) -> None:
+        """The trainer's Save."""
+        average_statistics(self.state.network, self.state.average, self.ranks)
+        self.ranks.from_first(lambda: self._save(which, progress))
+
+    def evaluated(self, progress: Progress) -> None:
+        """The trainer's Keep."""
+        self.ranks.from_first(lambda: self.kept.evaluated(progress))
+
+    def _save(self, which: Literal["last", "best"], progress: Progress) -> None:
+        if which == "last":
+            keep_previous(self.folder)
+        self.write(self.folder / f"{which}.ckpt", progress)
+        if which == "last":
+            self.kept.saved(progress)
+
+
+def checkpoint_writer(config: Config, dataset: Dataset, plan: Plan, state: TrainingState, world_size: int) -> Write:
+    """Saves the state with the configuration and classes of the run."""
+    config_yaml = dump_config(config)
+
+    def write(path: Path, progress: Progress) -> None:
+        info = CheckpointInfo(
+            config_yaml=config_yaml,
+            classes=dataset.classes,
+            category_ids=dataset.category_ids,
+            epoch=progress.epoch,
+            step=progress.step,
+            steps_per_epoch=plan.steps_per_epoch,
+            metrics=dict(progress.metrics),
+            loss_scale=state.loss_scale.state(),
+            world_size=world_size,
+        )
+        state.save(path, info)
+
+    return write
+
+
+def best_metric(config: Config) -> str:
+    """Name of the metric that decides which checkpoint is best."""
+    chosen = config.eval.best_metric
+    if chosen == "auto":
+        chosen = "bbox" if config.model.mask is None else "segm"
+    return f"{chosen}_AP"

@@ -1,0 +1,49 @@
+"""What a training tells while it runs, set up as the configuration says."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mindrcnn.config import Config
+from mindrcnn.engine.metrics_log import read_rows
+from mindrcnn.engine.rank_recorder import RankRecorder
+from mindrcnn.engine.ranks import Ranks
+from mindrcnn.engine.recorder import METRICS, Recorder
+from mindrcnn.engine.sinks import open_sinks
+from mindrcnn.engine.trainer import Plan, Record
+
+
+def build_recorder(
+    config: Config,
+    plan: Plan,
+    learning_rates: np.ndarray,
+    loss_names: tuple[str, ...],
+    *,
+    folder: Path,
+    pictures: Sequence[Path],
+    resumed_after: int | None,
+    ranks: Ranks,
+) -> Record:
+    """The recorder of this process: the first alone writes into the run folder, and to the sinks of `train.log_to`.
+
+    resumed_after: the step that a resumed training goes on after; what sinks have of later steps comes again.
+    """
+    if not ranks.first:
+        return RankRecorder(folder=folder, log_every=config.train.log_every)
+    sinks = open_sinks(
+        config.train.log_to,
+        folder=folder,
+        run_name=folder.name,
+        rows=read_rows(folder / METRICS),
+        resumed_after=resumed_after,
+    )
+    return Recorder(
+        folder=folder,
+        loss_names=loss_names,
+        learning_rates=learning_rates,
+        steps_per_epoch=plan.steps_per_epoch,
+        log_every=config.train.log_every,
+        sinks=sinks,
+        pictures=pictures,
+    )

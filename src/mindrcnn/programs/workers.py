@@ -1,0 +1,121 @@
+"""The processes of a running job: which ranks are there, which have gone, and how."""
+
+import contextlib
+import signal
+from dataclasses import dataclass
+
+import psutil
+
+RANK_VARIABLES = ("RANK_ID", "OMPI_COMM_WORLD_RANK")
+SIGNAL_BITS = 0x7F  # of a wait status; the exit status is in the bits from 8 on
+EXIT_CODE_FIELD = 51  # of /proc/PID/stat, counted from 0
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A process that has ended. code: its wait status as the system gives it; None: it was gone before it was read."""
+
+    rank: int
+    code: int | None
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it is known to have ended with status 0."""
+        return self.code == 0
+
+    @property
+    def killed(self) -> bool:
+        """Whether a signal is known to have ended it."""
+        return self.code is not None and self.code & SIGNAL_BITS != 0
+
+    def __str__(self) -> str:
+        if self.code is None:
+            return f"rank {self.rank} ended"
+        if self.killed:
+            return f"rank {self.rank} was ended by {signal.Signals(self.code & SIGNAL_BITS).name}"
+        return f"rank {self.rank} ended with status {self.code >> 8}"
+
+
+class Workers:
+    """Finds a launcher's workers among its descendants and remembers in which order they ended."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, psutil.Process] = {}
+        self.family: dict[int, psutil.Process] = {}  # every descendant seen, to be ended with the job
+        self.gone: dict[int, Gone] = {}
+
+    def update(self, launchers: list[int]) -> None:
+        """Looks once; to be called more often than processes are reaped."""
+        for pid in launchers:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                for member in [process, *process.children(recursive=True)]:
+                    self._meet(member)
+        ended = [
+            Gone(rank, _exit_code(process.pid))
+            for rank, process in self.known.items()
+            if rank not in self.gone and _has_ended(process)
+        ]
+        # Of several at once, one that was killed brought the others down rather than the other way round.
+        self.gone.update({gone.rank: gone for gone in sorted(ended, key=lambda gone: not gone.killed)})
+
+    def first_failure(self) -> Gone | None:
+        """The rank that ended first, those that ended well left out."""
+        return next((gone for gone in self.gone.values() if not gone.ended_well), None)
+
+    def first_to_leave(self) -> Gone | None:
+        """The rank that ended first, however it did, where others still run."""
+        return next(iter(self.gone.values())) if self.gone and self.running() else None
+
+    def running(self) -> list[int]:
+        """Ranks that have not ended."""
+        return [rank for rank in self.known if rank not in self.gone]
+
+    def send(self, number: int) -> None:
+        """Sends a signal to every worker that runs."""
+        for rank in self.running():
+            with contextlib.suppress(psutil.Error):
+                self.known[rank].send_signal(number)
+
+    def kill(self) -> None:
+        """Ends every process of the job that is left, launchers included."""
+        for process in self.family.values():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+    def _meet(self, process: psutil.Process) -> None:
+        self.family[process.pid] = process
+        if process in self.known.values():
+            return
+        rank = _rank(process)
+        if rank is not None and rank not in self.known:  # a worker's own children have its environment too
+            self.known[rank] = process
+
+
+def _rank(process: psutil.Process) -> int | None:
+    """The rank in a worker's environment; None for schedulers and helpers."""
+    try:
+        environment = process.environ()
+    except psutil.Error:
+        return None
+    if environment.get("MS_ROLE") == "MS_SCHED":
+        return None
+    text = next((environment[name] for name in RANK_VARIABLES if name in environment), "")
+    return int(text) if text.isdecimal() else None
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _exit_code(pid: int) -> int | None:
+    """Wait status of a process that its parent has not yet asked for it."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            after_name = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(after_name[EXIT_CODE_FIELD - 2]) if after_name[0] == "Z" else None

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from mindrcnn.data.coco import read_coco
+from mindrcnn.data.record import Chosen
+from mindrcnn.errors import InputError
+
+
+@pytest.fixture
+def dataset(content, write_coco):
+    annotations, images = write_coco(content)
+    return read_coco(annotations=annotations, images=images)
+
+
+def test_places_and_slices(dataset):
+    records = dataset.records
+    assert [record.image_id for record in records] == [70, 3]
+    assert records[-1].image_id == 3
+    assert [record.image_id for record in records[1:]] == [3]
+    with pytest.raises(IndexError):
+        records[2]
+    chosen = Chosen(records, np.array([1, 0, 1]))
+    assert [record.image_id for record in chosen] == [3, 70, 3]
+    assert [record.image_id for record in chosen[1:]] == [70, 3]
+
+
+def test_masks_are_read_when_they_are_asked_for(dataset):
+    masks = dataset.records[0].segmentations
+    assert len(masks) == 2
+    assert [mask is None for mask in masks] == [False, False]
+    assert list(masks[1].parts[0]) == [50, 30, 60, 30, 60, 40]
+    assert len(masks[:1]) == 1
+    with pytest.raises(IndexError):
+        masks[2]
+
+
+def test_a_file_that_is_replaced_still_gives_the_old_masks(dataset):
+    path = dataset.annotation_file
+    path.rename(path.with_suffix(".old"))
+    path.write_text("{}")
+    assert list(dataset.records[0].segmentations[1].parts[0]) == [50, 30, 60, 30, 60, 40]
+
+
+def test_a_file_that_is_written_over_is_named(dataset):
+    dataset.annotation_file.write_text("[" * 2000)
+    with pytest.raises(InputError, match=r"annotations\.json: .* has the file changed since"):
+        dataset.records[0].segmentations[1]

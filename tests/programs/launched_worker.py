@@ -1,0 +1,34 @@
+"""Stands in for train.py under a launcher: waits, fails, kills itself, or stops at a signal as its argument says."""
+
+import os
+import signal
+import sys
+import time
+from types import FrameType
+
+LONG = 120  # seconds; no test waits for them
+
+
+def save_and_stop(number: int, frame: FrameType | None) -> None:
+    """What training does at a signal."""
+    print("saved", flush=True)
+    sys.exit(128 + number)
+
+
+def main() -> None:
+    rank = int(os.environ.get("RANK_ID") or os.environ["OMPI_COMM_WORLD_RANK"])
+    what, marked = sys.argv[1], int(sys.argv[2])
+    signal.signal(signal.SIGTERM, save_and_stop)
+    print(f"rank {rank} of device {os.environ.get('DEVICE_ID')} does {what}", flush=True)
+    time.sleep(0.5)
+    if what == "end" or (what == "leave" and rank == marked):
+        return
+    if rank == marked and what == "fail":
+        print("error: data.root: wanted a folder", flush=True)
+        sys.exit(2)
+    if rank == marked and what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(LONG)
+
+
+main()

@@ -1,0 +1,248 @@
+"""The launcher of several processes: its commands, and what it does when one of them ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mindrcnn.programs import supervise
+from mindrcnn.programs.launch import main
+from mindrcnn.programs.launch_commands import cores_each
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+WORKER = Path(__file__).with_name("launched_worker.py")
+SOON = 30  # seconds, far less than a worker's sleep
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Two machines of two devices."""
+    servers = [
+        {"device": [{"rank_id": str(2 * place + index), "device_id": str(6 + index)} for index in range(2)]}
+        for place in range(2)
+    ]
+    path = tmp_path / "hccl.json"
+    path.write_text(json.dumps({"server_list": servers}))
+    return path
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Path:
+    """One machine of two devices."""
+    path = tmp_path / "single.json"
+    devices = [{"rank_id": str(rank), "device_id": str(rank)} for rank in range(2)]
+    path.write_text(json.dumps({"server_list": [{"device": devices}]}))
+    return path
+
+
+@pytest.fixture
+def launch(tmp_path: Path, single: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts stand-in workers by a rank table: launch("die", 1)."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(what: str, marked: int) -> subprocess.Popen[str]:
+        options = ["--launcher", "rank-table", "--rank-table", str(single), "--log-dir", str(tmp_path / "logs")]
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "mindrcnn.programs.launch", *options, "--", str(WORKER), what, str(marked)],
+                env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+        process.kill()
+        process.communicate()
+
+
+def dry_run(capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:
+    """The printed commands."""
+    assert main([*options, "--log-dir", "logs", "--dry-run", "--", "train.py", "a b.yaml", "x.y=1"]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_msrun_command(capsys: pytest.CaptureFixture[str]) -> None:
+    (command,) = dry_run(capsys, "--devices", "8", "--bind-cores")
+    for word in (
+        "--worker_num=8",
+        "--local_worker_num=8",
+        "--master_addr=127.0.0.1",
+        "--bind_core=True",
+        "--join=True",
+    ):
+        assert f" {word} " in command
+    assert "HCCL_CONNECT_TIMEOUT=600" in command
+    assert command.endswith("train.py 'a b.yaml' x.y=1 >logs/launcher.log")
+    assert "--node_rank" not in command
+
+
+def test_msrun_on_several_machines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HCCL_CONNECT_TIMEOUT", "1800")
+    options = "--devices 16 --local-devices 8 --node-rank 1 --master-addr 10.0.0.1 --master-port 8200"
+    (command,) = dry_run(capsys, *options.split())
+    for word in ("--worker_num=16", "--local_worker_num=8", "--node_rank=1", "--master_port=8200"):
+        assert f" {word} " in command
+    assert "--bind_core" not in command
+    assert "HCCL_CONNECT_TIMEOUT=1800" in command
+
+
+def test_mpirun_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (command,) = dry_run(capsys, "--launcher", "mpirun", "--devices", "4")
+    assert " -n 4 --bind-to none bash -c " in command
+    assert "MS_SCHED_HOST=127.0.0.1" in command
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    (command,) = dry_run(capsys, "--launcher", "mpirun", "--devices", "4", "--bind-cores")
+    assert " --map-by slot:PE=2 --bind-to core " in command
+
+
+def test_rank_table_commands(capsys: pytest.CaptureFixture[str], table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 3, 5, 7, 9})
+    options = ["--launcher", "rank-table", "--rank-table", str(table), "--node-rank", "1", "--bind-cores"]
+    commands = dry_run(capsys, *options)
+    for command, rank, device, cores in zip(commands, (2, 3), (6, 7), ("1,3", "5,7"), strict=True):
+        assert f" RANK_TABLE_FILE={table} RANK_ID={rank} RANK_SIZE=4 DEVICE_ID={device} taskset -c {cores} " in command
+        assert command.endswith(f">logs/worker_{rank}.log")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("", "--devices: wanted the number of processes, got nothing"),
+        ("--launcher rank-table", "--devices: wanted the number of processes, got nothing"),
+        ("--launcher rank-table --devices 2", "--rank-table: wanted an HCCL rank table with --launcher rank-table"),
+        ("--devices 2 --rank-table x.json", "--rank-table: wanted --launcher rank-table with it, got msrun"),
+        ("--launcher rank-table --rank-table x.json", "rank table: wanted a readable JSON file, got x.json"),
+        ("--launcher rank-table --rank-table TABLE --devices 3", "--devices: wanted 4, the ranks of"),
+        ("--launcher rank-table --rank-table TABLE --node-rank 2", "--node-rank: wanted 0 to 1, the servers of"),
+        ("--devices 8 --local-devices 3", "--local-devices: wanted a divisor of the 8 devices, got 3"),
+        ("--devices 8 --local-devices 4", "--master-port: wanted the port that all machines are told, got nothing"),
+        ("--devices 8 --node-rank 1", "--node-rank: wanted 0 to 0, got 1"),
+        ("--launcher mpirun --devices 8 --local-devices 4 --master-port 9000", "wanted all devices on one machine"),
+        ("--devices 1000000 --bind-cores --launcher mpirun", "--bind-cores: wanted at least 1000000 cores"),
+    ],
+)
+def test_options_that_do_not_fit(capsys: pytest.CaptureFixture[str], table: Path, options: str, message: str) -> None:
+    words = options.replace("TABLE", str(table)).split()
+    assert main([*words, "--log-dir", "logs", "--dry-run", "--", "train.py"]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--devices", "0"], ["--launcher", "ssh"], ["--devices", "2"]])
+def test_words_that_the_parser_refuses(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(words)
+    assert error.value.code == 2
+
+
+def test_all_end_well(launch: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    process = launch("end", 0)
+    stdout, stderr = process.communicate(timeout=SOON)
+    assert (process.returncode, stdout, stderr) == (0, "rank 0 of device 0 does end\n", "")
+    assert (tmp_path / "logs" / "worker_1.log").read_text() == "rank 1 of device 1 does end\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "marked", "status", "reason"),
+    [
+        ("fail", 1, 2, "rank 1 ended with status 2; 1 others were still running"),
+        ("fail", 0, 2, "rank 0 ended with status 2; 1 others were still running"),
+        ("die", 1, 1, "rank 1 was ended by SIGKILL; 1 others were still running"),
+    ],
+)
+def test_one_that_ends_badly_ends_the_job(
+    launch: Callable[..., subprocess.Popen[str]], what: str, marked: int, status: int, reason: str
+) -> None:
+    process = launch(what, marked)
+    _, stderr = process.communicate(timeout=SOON)
+    assert process.returncode == status
+    assert stderr.startswith(f"error: {reason}")
+    assert f"worker_{marked}.log:\n  rank {marked} of device {marked} does {what}" in stderr
+    assert ("  error: data.root: wanted a folder" in stderr) == (what == "fail")
+    assert not workers_left()
+
+
+def test_one_that_leaves_the_others_ends_the_job(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, single: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervise, "END_GRACE", 1.0)
+    options = ["--launcher", "rank-table", "--rank-table", str(single), "--log-dir", str(tmp_path / "logs")]
+    assert main([*options, "--", str(WORKER), "leave", "0"]) == 1
+    assert "rank 0 ended with status 0; 1 others were still running" in capsys.readouterr().err
+    assert not workers_left()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM])
+def test_a_signal_reaches_all(
+    launch: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: signal.Signals
+) -> None:
+    process = launch("wait", 0)
+    logs = [tmp_path / "logs" / f"worker_{rank}.log" for rank in range(2)]
+    wait_for(lambda: all(log.is_file() and log.read_text() for log in logs))
+    time.sleep(0.5)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=SOON)
+    assert (process.returncode, stderr) == (128 + number, f"stopped by {number.name}\n")
+    assert all(log.read_text().endswith("saved\n") for log in logs)
+
+
+def test_a_second_signal_ends_all_at_once(launch: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    process = launch("wait", 0)
+    logs = [tmp_path / "logs" / f"worker_{rank}.log" for rank in range(2)]
+    wait_for(lambda: all(log.is_file() and log.read_text() for log in logs))
+    workers = psutil.Process(process.pid).children()
+    for worker in workers:
+        worker.suspend()
+    process.send_signal(signal.SIGTERM)
+    time.sleep(1)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=SOON)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not any(worker.is_running() for worker in workers)
+
+
+def test_a_program_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path, single: Path) -> None:
+    options = ["--launcher", "rank-table", "--rank-table", str(single), "--log-dir", str(tmp_path / "logs")]
+    assert main([*options, "--", "nowhere.py"]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+def test_every_core_is_given_to_one_process_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(7)))
+    job: Any = type("Job", (), {"local_devices": 3})()
+    assert cores_each(job) == 2
+
+
+def workers_left() -> list[psutil.Process]:
+    """Stand-in workers that run."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if str(WORKER) in words and "mindrcnn.programs.launch" not in words:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -1,0 +1,47 @@
+"""What a resumed training must have in common with the one before, with one process and with several."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mindrcnn.config import Config
+from mindrcnn.config_loader import dump_config, load_config
+from mindrcnn.engine.checkpoint import Checkpoint, CheckpointInfo
+from mindrcnn.engine.trainer import Plan
+from mindrcnn.errors import InputError
+from mindrcnn.programs.resumed_run import resumed_progress
+
+PLAN = Plan(total_steps=6, steps_per_epoch=3, eval_every=1, save_every=1)
+
+
+def config_of(tiny: Path, batch_size: int) -> Config:
+    config = load_config(tiny)
+    return replace(config, train=replace(config.train, batch_size=batch_size))
+
+
+def checkpoint_of(config: Config, world_size: int) -> Checkpoint:
+    info = CheckpointInfo(
+        config_yaml=dump_config(config),
+        classes=("a",),
+        category_ids=(1,),
+        epoch=1,
+        step=4,
+        steps_per_epoch=3,
+        world_size=world_size,
+    )
+    return Checkpoint(path=Path("last.ckpt"), parameters={}, trained={}, optimizer={}, info=info)
+
+
+@pytest.mark.parametrize(("batch_size", "world_size"), [(4, 1), (2, 2), (1, 4)])
+def test_another_number_of_processes_with_as_many_images_a_step(tiny: Path, batch_size: int, world_size: int) -> None:
+    checkpoint = checkpoint_of(config_of(tiny, 2), 2)
+    assert resumed_progress(checkpoint, config_of(tiny, batch_size), PLAN, world_size).step == 4
+
+
+def test_another_number_of_images_a_step(tiny: Path) -> None:
+    checkpoint = checkpoint_of(config_of(tiny, 2), 2)
+    with pytest.raises(InputError, match=r"train\.batch_size x processes: wanted 4, as the run began, got 8"):
+        resumed_progress(checkpoint, config_of(tiny, 2), PLAN, 4)
+    with pytest.raises(InputError, match=r"train\.batch_size: wanted 2, as the run began, got 4"):
+        resumed_progress(checkpoint_of(config_of(tiny, 2), 1), config_of(tiny, 4), PLAN, 1)

@@ -1,0 +1,76 @@
+"""Real processes on a CPU under each launcher that can run here, with a network that compiles in a moment."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROGRAM = Path(__file__).with_name("small_job.py")
+LIMIT = 600  # seconds, on a machine that does other things too
+END_LIMIT = 60  # seconds in which a job has to end after a process died
+
+Start = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Start:
+    """Runs a command with a stand-in for mpirun on PATH."""
+    mpirun = tmp_path / "mpirun"
+    mpirun.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("fake_mpirun.py")} "$@"\n')
+    mpirun.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(REPOSITORY / "src")}
+
+    def run_command(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *map(str, words)]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=LIMIT)
+
+    return run_command
+
+
+def launched(launcher: str, *arguments: object) -> tuple[object, ...]:
+    options = ("--launcher", launcher, "--devices", 2, "--log-dir", "logs")
+    return ("-m", "mindrcnn.programs.launch", *options, "--", PROGRAM, *arguments)
+
+
+def outcome(text: str) -> dict[str, Any]:
+    (line,) = [line for line in text.splitlines() if line.startswith("outcome ")]
+    return dict(json.loads(line.removeprefix("outcome ")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["msrun", "mpirun"])
+def test_two_processes_agree_with_one_on_unequal_shares(run: Start, tmp_path: Path, launcher: str) -> None:
+    alone = run(PROGRAM)
+    assert alone.returncode == 0, alone.stderr
+    together = run(*launched(launcher))
+    assert (together.returncode, together.stderr) == (0, "")
+    one, first = outcome(alone.stdout), outcome(together.stdout)
+    assert (one["size"], first["size"]) == (1, 2)
+    assert outcome((tmp_path / "logs" / "worker_1.log").read_text()) == first
+    np.testing.assert_allclose(first["losses"], one["losses"], rtol=1e-6)
+    np.testing.assert_allclose(first["weights"], one["weights"], rtol=1e-6)
+    assert first["told"] == "from rank 0"
+    assert first["items"] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["msrun", "mpirun"])
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_ends_the_job(run: Start, tmp_path: Path, launcher: str, victim: int) -> None:
+    process = run(*launched(launcher, victim))
+    ended = time.time()
+    assert process.returncode == 1
+    assert f"error: rank {victim} was ended by SIGKILL" in process.stderr
+    log = tmp_path / "logs" / f"worker_{victim}.log"
+    assert str(log.relative_to(tmp_path)) in process.stderr
+    (killed,) = [line for line in log.read_text().splitlines() if line.startswith("killed at ")]
+    assert ended - float(killed.split()[-1]) < END_LIMIT
