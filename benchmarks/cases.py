@@ -14,6 +14,7 @@ OBJECTS = 32  # of a training image: enough for the sampler to find as many posi
 
 # Turns: of cases with a target, of others, and of those that take longest.
 MANY, SOME, FEW = 7, 3, 2
+KERNEL_TURNS = 5
 LARGE_TURNS = 5  # of the cases with a target at 800x1344
 
 
@@ -129,7 +130,9 @@ def kernel_case(name: str, kind: str, **settings: Any) -> Case:
     sides: tuple[Side, ...] = (OURS, PORTABLE, THEIRS)
     if settings.get("adaptive"):
         sides = (OURS, PORTABLE)  # torchvision's detectors do not use it
-    return Case(name=f"kernel/{name}", group="kernel", kind=kind, settings=settings, sides=sides, repetitions=MANY)
+    return Case(
+        name=f"kernel/{name}", group="kernel", kind=kind, settings=settings, sides=sides, repetitions=KERNEL_TURNS
+    )
 
 
 def kernel_cases() -> list[Case]:

@@ -51,9 +51,14 @@ def random_detector(config: Config, num_classes: int = CLASSES) -> TwoStageDetec
     """Fresh parameters, with activations of the size that training leaves."""
     set_device(config.device, seed=0)
     detector = build_detector(config.model, num_classes)
-    for parameter in detector.get_parameters():
-        if parameter.name.startswith("backbone.") and parameter.name.endswith("conv3.norm.gamma"):
-            parameter.set_data(Tensor(np.full(parameter.shape, RESIDUAL_SCALE, np.float32)))
+    last_norms = [
+        parameter
+        for parameter in detector.get_parameters()
+        if parameter.name.startswith("backbone.") and parameter.name.endswith("conv3.norm.gamma")
+    ]
+    assert last_norms, "the bottlenecks' parameters have other names now"
+    for parameter in last_norms:
+        parameter.set_data(Tensor(np.full(parameter.shape, RESIDUAL_SCALE, np.float32)))
     return detector
 
 
