@@ -103,8 +103,8 @@ def test_two_processes_train_as_one_of_twice_the_batch(runs: Runs) -> None:
     two, one = (load_checkpoint(runs.folder / name / "last.ckpt") for name in ("two", "one"))
     for name, value in one.parameters.items():
         np.testing.assert_allclose(two.parameters[name].asnumpy(), value.asnumpy(), rtol=1e-5, atol=1e-6, err_msg=name)
-    metrics = [[row["metrics"] for row in runs.rows(name, "eval")] for name in ("two", "one")]
-    assert metrics[0] == pytest.approx(metrics[1], abs=1e-6)
+    for ours, wanted in zip(runs.rows("two", "eval"), runs.rows("one", "eval"), strict=True):
+        assert ours["metrics"] == pytest.approx(wanted["metrics"], abs=1e-6)
     files = {path.name for path in (runs.folder / "two").iterdir()}
     assert files == {path.name for path in (runs.folder / "one").iterdir()} | {"train_rank_1.log"}
 
