@@ -1,0 +1,36 @@
+"""The programs on converted data: what they do with the JSON files, from the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mindrcnn.data.mindrecord.__main__ import main as convert
+
+MADE = "data.{split}={{format: mindrecord, annotations: {folder}/{split}}}"
+
+
+def rows(run: Path) -> list[dict[str, Any]]:
+    """What metrics.jsonl says of losses and AP; times and memory differ."""
+    table = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return [{key: row.get(key) for key in ("kind", "step", "losses", "grad_norm", "lr", "metrics")} for row in table]
+
+
+@pytest.mark.slow
+def test_training_on_mindrecord_equals_training_on_json(
+    program: Callable[..., Any], tiny: Path, demo: Path, tmp_path: Path
+) -> None:
+    for split in ("train", "val"):
+        annotations = demo / "annotations" / f"instances_{split}.json"
+        words = (annotations, "--images", demo / split, "--out", tmp_path / "converted" / split, "--shards", 2)
+        assert convert([*map(str, words), "--workers", "0"]) == 0
+    made = [MADE.format(split=split, folder=tmp_path / "converted") for split in ("train", "val")]
+    for name, overrides in (("json", []), ("mindrecord", made)):
+        outcome = program("train.py", tiny, "--run-dir", tmp_path / name, "data.keep_empty_images=true", *overrides)
+        assert outcome.status == 0, outcome.stderr
+    assert rows(tmp_path / "mindrecord") == rows(tmp_path / "json")
+    results = [json.loads((tmp_path / name / "eval" / "results.json").read_text()) for name in ("json", "mindrecord")]
+    assert results[0]
+    assert results[0] == results[1]
