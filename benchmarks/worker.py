@@ -8,9 +8,11 @@ libraries print goes to standard error.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
+import signal
 import statistics
 import sys
 import time
@@ -101,6 +103,12 @@ def limit_threads(count: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(len(processors))
 
 
+def die_with_parent() -> None:
+    """Ends this process when the driver ends, however that does; a suspended one would otherwise stay for ever."""
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of sys/prctl.h
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
 def prepare(side: str, case: Case) -> Prepared:
     """Imports the side's library and builds the case."""
     if side == PORTABLE:
@@ -153,6 +161,7 @@ def main(arguments: list[str]) -> int:
         results.write(json.dumps(values) + "\n")
         results.flush()
 
+    die_with_parent()
     limit_threads(int(threads))
     try:
         serve(side, Case.from_json(text), answer)

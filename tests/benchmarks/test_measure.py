@@ -1,6 +1,7 @@
 """The driver with workers that only pretend to work."""
 
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from benchmarks.case import OURS, THEIRS, Case, Side
 from benchmarks.measure import CaseResult, measure
-from benchmarks.processes import Worker, WorkerError
+from benchmarks.processes import REPOSITORY, Worker, WorkerError
 
 CASE = Case(name="group/case", group="group", kind="kind", settings={})
 # Answers as benchmarks/worker.py does; writes its name into a file at every run.
@@ -93,3 +94,19 @@ def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     ):
         worker.ready()
     assert worker.process.returncode == -9
+
+
+def test_a_suspended_worker_ends_with_a_driver_that_is_killed() -> None:
+    worker = "import os, signal; from benchmarks.worker import die_with_parent; die_with_parent(); " \
+        "print(os.getpid(), flush=True); os.kill(os.getpid(), signal.SIGSTOP)"  # fmt: skip
+    driver = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {worker!r}]); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", driver], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    status = Path(f"/proc/{pid}/stat")
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while status.exists() and ") Z " not in status.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not status.exists() or ") Z " in status.read_text()
