@@ -3,7 +3,8 @@
 python -m mindrcnn.programs.compare_masks val.json images --results "Mask R-CNN=runs/a/eval/results.json" \
     "PointRend=runs/b/eval/results.json" --out masks.jpg
 
-A row is an annotated object that every model found, largest first; the columns are the annotation and the models.
+A row is an annotated object that every model found, of those some that are spread over all sizes, largest first; the
+columns are the annotation and the models.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth
 from mindrcnn.evaluation.palette import class_colour
 from mindrcnn.evaluation.results_file import read_results
 from mindrcnn.programs.common import EXIT_OK, run
+from mindrcnn.programs.evaluation import evenly_spaced
 from mindrcnn.programs.pictures import write_picture
 
 logger = logging.getLogger("mindrcnn.programs.compare_masks")  # __name__ is __main__ here
@@ -42,7 +44,8 @@ Results = dict[str, list[dict[str, Any]]]  # entries by model
 
 def compare(truth: GroundTruth, images: Path, results: Results, *, count: int) -> NDArray[np.uint8]:
     """The picture (H, W, 3) RGB. InputError where no object was found by all."""
-    objects = [(one, masks) for one in largest_first(truth) if (masks := found_masks(one, results)) is not None][:count]
+    found = [(one, masks) for one in largest_first(truth) if (masks := found_masks(one, results)) is not None]
+    objects = evenly_spaced(found, count)
     if not objects:
         raise InputError(f"wanted an object that {' and '.join(results)} found (mask IoU {FOUND_IOU:g}), got none")
     files = {image["id"]: image["file_name"] for image in truth.images}
