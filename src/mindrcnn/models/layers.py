@@ -10,7 +10,7 @@ from mindspore.common.initializer import Initializer
 from mindspore.common.parameter import Parameter
 
 from mindrcnn.models.initializers import msra_normal
-from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3
+from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3, scale_rows
 
 NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
@@ -96,7 +96,7 @@ class ConvNorm(nn.Cell):
             return self.activation(conv3x3(x, weight, shift, scale=scale, relu=self.relu_inside))
         if self.plain_1x1:
             return self.activation(conv1x1(x, weight, shift, scale=scale, relu=self.relu_inside))
-        weight = weight * scale.reshape(-1, 1, 1, 1)
+        weight = scale_rows(weight, scale)
         return self.activation(self.bias_add(self.convolve(x, weight), shift))
 
     def add_relu(self, x: Tensor, summand: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class ConvNorm(nn.Cell):
         scale, shift = self.norm()
         if not self.norm.affine_trains:
             return self.conv.weight, scale, shift
-        return self.conv.weight * scale.reshape(-1, 1, 1, 1), ops.ones_like(scale), shift
+        return scale_rows(self.conv.weight, scale), ops.ones_like(scale), shift
 
 
 def _batch_norm(norm: Norm, channels: int) -> nn.Cell:
