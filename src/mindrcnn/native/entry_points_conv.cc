@@ -1,11 +1,11 @@
-// The convolutions, and the sum of the pyramid's maps, as MindSpore calls them; form and settings as in entry_points.cc.
+// The convolutions, and what enlarges and halves maps, as MindSpore calls them; form and settings as in entry_points.cc.
 #include <cstdint>
 #include <stdexcept>
 
 #include "arguments.h"
 #include "conv1x1.h"
 #include "conv3x3.h"
-#include "upsample.h"
+#include "sampling.h"
 
 namespace {
 
@@ -164,5 +164,29 @@ MINDRCNN_KERNEL(sum_of_four) {
     mindrcnn::sum_of_four(shape[0] * shape[1], height, width,
                           arguments.floats(0, {shape[0], shape[1], 2 * height, 2 * width}),
                           arguments.floats(1, {shape[0], shape[1], height, width}));
+  });
+}
+
+// Input: x B,C,H,W. Output: y B,C,H/2,W/2, sides rounded up.
+MINDRCNN_KERNEL(every_second) {
+  return guarded([&] {
+    const Arguments arguments(2, count, data, ranks, shapes, dtypes);
+    const int64_t* shape = arguments.shape(0, 4);
+    const int64_t height = shape[2], width = shape[3];
+    mindrcnn::every_second(shape[0] * shape[1], height, width,
+                           arguments.floats(0, {shape[0], shape[1], height, width}),
+                           arguments.floats(1, {shape[0], shape[1], (height + 1) / 2, (width + 1) / 2}));
+  });
+}
+
+// Input: gradient of y. Output: gradient of x.
+MINDRCNN_KERNEL(spread) {
+  return guarded([&] {
+    const Arguments arguments(2, count, data, ranks, shapes, dtypes);
+    const int64_t* shape = arguments.shape(1, 4);
+    const int64_t height = shape[2], width = shape[3];
+    mindrcnn::spread(shape[0] * shape[1], height, width,
+                     arguments.floats(0, {shape[0], shape[1], (height + 1) / 2, (width + 1) / 2}),
+                     arguments.floats(1, {shape[0], shape[1], height, width}));
   });
 }

@@ -2,8 +2,8 @@
 
 from mindspore import Tensor
 
+from mindrcnn.native.sampling import native_add_upsampled
 from mindrcnn.native.switch import in_use
-from mindrcnn.native.upsample import native_add_upsampled
 
 
 def add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:

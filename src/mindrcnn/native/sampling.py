@@ -1,4 +1,4 @@
-"""The kernels that add an enlarged map, as MindSpore operators."""
+"""The kernels that enlarge maps twice and halve them, as MindSpore operators."""
 
 import mindspore as ms
 from mindspore import Tensor, ops
@@ -34,3 +34,28 @@ class _SumOfFour(ops.Custom):
 def native_add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:
     """ops.upsample.add_upsampled."""
     return _AddUpsampled()(fine, coarse)
+
+
+class _EverySecond(ops.Custom):
+    """Call with x [B, C, H, W]; returns [B, C, H/2, W/2], sides rounded up."""
+
+    def __init__(self) -> None:
+        def out_shape(x: Shape) -> Shape:
+            return x[0], x[1], (x[2] + 1) // 2, (x[3] + 1) // 2
+
+        def bprop(x, out, dout):  # type: ignore[no-untyped-def]
+            return (_Spread(x.shape)(dout),)
+
+        super().__init__(f"{library()}:every_second", out_shape, ms.float32, "aot", bprop)
+
+
+class _Spread(ops.Custom):
+    """Call with the gradient of every second pixel; returns that of x, of this shape."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(f"{library()}:spread", shape, ms.float32, "aot")
+
+
+def native_every_second(x: Tensor) -> Tensor:
+    """Every second pixel of every second row of x, from the first on."""
+    return _EverySecond()(x)
