@@ -28,7 +28,8 @@ def build_sgd(
     """v = momentum * v + (gradient + decay * weight); weight -= rate * v (Nesterov: gradient + momentum * v).
 
     learning_rates: float32, one per step. rules: what is different for some parameters. ops.SGD rather than
-    ops.ApplyMomentum: only the first agrees with PyTorch under Nesterov momentum. InputError for Nesterov momentum without momentum.
+    ops.ApplyMomentum: only the first agrees with PyTorch under Nesterov momentum. InputError for Nesterov
+    momentum without momentum.
     """
     if nesterov and momentum <= 0:
         raise InputError(f"optimizer: nesterov wants momentum above 0, got {momentum}")
