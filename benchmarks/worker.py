@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.case import PORTABLE, Case
+from benchmarks.case import PORTABLE, THEIRS, Case
 
 # Where each kind of case is built, by library.
 BUILDERS = {
@@ -111,6 +111,9 @@ def die_with_parent() -> None:
 
 def prepare(side: str, case: Case) -> Prepared:
     """Imports the side's library and builds the case."""
+    if side != THEIRS:
+        # It comes with PyTorch's CUDA build. MindSpore imports it where it is installed: 76 MB that it does not need.
+        sys.modules["triton"] = None  # type: ignore[assignment]
     if side == PORTABLE:
         os.environ["MINDRCNN_NATIVE"] = "0"
         side = "mindrcnn"

@@ -26,13 +26,14 @@ ALLOWED = {
     "errors": set(),
     "cpu_setup": set(),
     "atomic": {"errors"},
+    "heap": set(),
     "config": {"errors"},
     "native": {"errors", "atomic"},
     "ops": {"errors", "native"},
-    "models": {"errors", "ops"},
+    "models": {"errors", "heap", "ops"},
     "data": {"errors", "atomic"},
     "evaluation": {"errors", "atomic", "data", "native"},
-    "engine": {"errors", "atomic", "ops", "models", "data", "evaluation"},
+    "engine": {"errors", "atomic", "heap", "ops", "models", "data", "evaluation"},
     "build": {"errors", "config", "ops", "models", "data", "evaluation", "engine"},
 }
 FRAMEWORK_FREE = ("data", "config", "errors", "cpu_setup", "atomic")  # these must not import MindSpore

@@ -1,11 +1,10 @@
 """FPN against numpy."""
 
-import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.models.fpn import FPN, add_upsampled
+from mindrcnn.models.fpn import FPN
 
 CHANNELS = (3, 4, 5, 6)
 OUT = 4
@@ -47,21 +46,6 @@ def test_forward(mode):
     assert pyramid[4].shape == (2, OUT, 2, 3)  # odd sides round up, as max pooling with kernel 1 and stride 2 does
     for level, reference in zip(pyramid, wanted, strict=True):
         np.testing.assert_allclose(level.asnumpy(), reference, rtol=1e-4, atol=1e-4)
-
-
-def test_upsampling_gradient(mode):
-    """A coarse pixel's gradient is the sum over its four fine ones, the fine map's is passed through."""
-    rng = np.random.default_rng(2)
-    fine, towards = (rng.normal(size=(2, 3, 8, 6)).astype(np.float32) for _ in range(2))
-    coarse = rng.normal(size=(2, 3, 4, 3)).astype(np.float32)
-
-    def loss(fine, coarse, towards):
-        return (add_upsampled(fine, coarse) * towards).sum()
-
-    to_fine, to_coarse = ms.grad(loss, (0, 1))(Tensor(fine), Tensor(coarse), Tensor(towards))
-    np.testing.assert_array_equal(to_fine.asnumpy(), towards)
-    wanted = sum(towards[:, :, dy::2, dx::2] for dy in (0, 1) for dx in (0, 1))
-    np.testing.assert_allclose(to_coarse.asnumpy(), wanted, rtol=1e-6, atol=1e-6)
 
 
 def test_initialisation():

@@ -16,6 +16,7 @@ ACTIVATIONS = {
 }
 CASES = {
     "3x3": dict(in_channels=4, out_channels=6, kernel_size=3, activation="relu"),
+    "3x3 strided": dict(in_channels=32, out_channels=32, kernel_size=3, stride=2, activation="relu"),
     "1x1 strided": dict(in_channels=4, out_channels=6, kernel_size=1, stride=2, activation="none"),
     "7x7 strided": dict(in_channels=3, out_channels=4, kernel_size=7, stride=2, activation="relu"),
     "depthwise": dict(in_channels=4, out_channels=4, kernel_size=3, groups=4, activation="relu6"),

@@ -15,6 +15,7 @@
 #include "paste.h"
 #include "point_sample.h"
 #include "roi_align.h"
+#include "sampling.h"
 
 namespace {
 
@@ -140,9 +141,23 @@ void call_convolutions(int64_t images, int64_t height, int64_t width) {
   mindrcnn::conv1x1_weight_gradient(points, x.data(), y.data(), y.data(), scale.data(), weight.data(), bias.data());
 }
 
+void call_sampling(int64_t planes, int64_t height, int64_t width) {
+  const int64_t small = (height + 1) / 2 * ((width + 1) / 2);
+  std::vector<float> x(static_cast<size_t>(planes * height * width), 1.0f), y(static_cast<size_t>(planes * small));
+  mindrcnn::every_second(planes, height, width, x.data(), y.data());
+  mindrcnn::spread(planes, height, width, y.data(), x.data());
+  if (height % 2 != 0 || width % 2 != 0) return;
+  mindrcnn::add_upsampled(planes, height / 2, width / 2, x.data(), y.data(), x.data());
+  mindrcnn::sum_of_four(planes, height / 2, width / 2, x.data(), y.data());
+}
+
 }  // namespace
 
 int main() {
+  call_sampling(6, 8, 10);
+  call_sampling(6, 7, 9);
+  call_sampling(6, 1, 1);
+  call_sampling(0, 8, 10);
   call_convolutions(3, 9, 14);
   call_convolutions(1, 60, 70);
   call_convolutions(1, 1, 1000);

@@ -43,6 +43,7 @@ def cases() -> dict[str, tuple[Arrays, Arrays]]:
     masks = rng.integers(0, 2, (IMAGES, SLOTS, 28, 28)).astype(np.uint8)
     x, y, weight = (rng.standard_normal(shape).astype(np.float32) for shape in CONV_SHAPES)
     scale = rng.uniform(0.5, 2, 64).astype(np.float32)
+    even = x[:, :, 1:].copy()  # sides that can be halved
     bias, some, relu = np.zeros(64, np.float32), np.array([True, False, True]), np.array([1], np.float32)
     return {
         "conv3x3_forward": ([x, weight, scale, bias, some, relu], [unwritten(*y.shape)]),
@@ -55,6 +56,10 @@ def cases() -> dict[str, tuple[Arrays, Arrays]]:
         ),
         "conv1x1_input_gradient": ([y, y, weight[:, :, :1, :1].copy(), scale, some, relu], [unwritten(*x.shape)]),
         "conv1x1_weight_gradient": ([x, y, y, scale, some, relu], [unwritten(64, 32, 1, 1), unwritten(64)]),
+        "add_upsampled": ([even, even[:, :, ::2, ::2].copy()], [unwritten(*even.shape)]),
+        "sum_of_four": ([even], [unwritten(*even[:, :, ::2, ::2].shape)]),
+        "every_second": ([x], [unwritten(*x[:, :, ::2, ::2].shape)]),
+        "spread": ([x[:, :, ::2, ::2].copy()], [unwritten(*x.shape)]),
         "roi_align_forward": ([*features(rng), boxes, valid, settings], [unwritten(*pooled.shape)]),
         "roi_align_backward": ([pooled, boxes, valid, settings], [unwritten(*f.shape) for f in features(rng)]),
         "nms": ([boxes, scores, valid, threshold], [keep]),

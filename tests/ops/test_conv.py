@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.native.switch import in_use
-from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3
+from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2
 
 
 def reference(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, *, relu: bool) -> np.ndarray:
@@ -93,6 +93,18 @@ def test_gradients(shape: str, relu: bool, gradients: Callable, implementation: 
     wanted = reference_gradients(sens, x, weight, bias, relu=relu)
     for one, other in zip(got, wanted, strict=True):
         assert other.any()
+        assert_close(one, other)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_stride_2(shape: str, run: Callable, gradients: Callable, implementation: str) -> None:
+    """Every second pixel, from the first on, of odd and even sides."""
+    x, weight, bias, sens = arrays(SHAPES[shape])
+    assert_close(run(conv3x3_stride2, x, weight, bias), reference(x, weight, bias, relu=False)[:, :, ::2, ::2])
+    spread = np.zeros_like(sens)
+    spread[:, :, ::2, ::2] = sens[:, :, ::2, ::2]
+    got = gradients(conv3x3_stride2, np.ascontiguousarray(sens[:, :, ::2, ::2]), x, weight, bias)
+    for one, other in zip(got, reference_gradients(spread, x, weight, bias, relu=False), strict=True):
         assert_close(one, other)
 
 

@@ -30,7 +30,7 @@ INFO_NAME = "mindrcnn.info"
 OPTIMIZER_PREFIX = "optimizer."
 TRAINED_PREFIX = "trained."
 # Of an optimizer's own parameters only these carry state that a schedule or a fresh one cannot give back: moments (of
-# nn.SGD, then of AdamW) and counts. The learning-rate list is left out on purpose: it would override a new schedule.
+# SGD, then of AdamW) and counts. The learning-rate list is left out on purpose: it would override a new schedule.
 _OPTIMIZER_STATE = ("accum.", "moment1.", "moment2.", "global_step", "updates")
 _LISTED = 10  # differing parameters that a message names before it only counts
 

@@ -11,6 +11,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from mindrcnn.engine.param_groups import GroupRule, group_parameters
 from mindrcnn.errors import InputError
 
+_sgd = ops.MultitypeFuncGraph("sgd")
 _adamw = ops.MultitypeFuncGraph("adamw")
 
 
@@ -23,29 +24,52 @@ def build_sgd(
     weight_decay: float,
     decay_norm_and_bias: bool,
     rules: Sequence[GroupRule] = (),
-) -> nn.SGD:
+) -> "SGD":
     """v = momentum * v + (gradient + decay * weight); weight -= rate * v (Nesterov: gradient + momentum * v).
 
-    learning_rates: float32, one per step. rules: what is different for some parameters. nn.SGD rather than nn.Momentum:
-    only the first agrees with PyTorch under Nesterov momentum. InputError for Nesterov momentum without momentum.
+    learning_rates: float32, one per step. rules: what is different for some parameters. ops.SGD rather than
+    ops.ApplyMomentum: only the first agrees with PyTorch under Nesterov momentum. InputError for Nesterov
+    momentum without momentum.
     """
     if nesterov and momentum <= 0:
         raise InputError(f"optimizer: nesterov wants momentum above 0, got {momentum}")
-    optimizer = nn.SGD(
-        _groups(parameters, learning_rates, weight_decay, decay_norm_and_bias, rules),
-        learning_rate=_as_tensor(learning_rates),
-        momentum=float(momentum),
-        nesterov=nesterov,
-    )
-    _decay_inside_the_update(optimizer, nesterov)
-    return optimizer
+    groups = _groups(parameters, learning_rates, weight_decay, decay_norm_and_bias, rules)
+    return SGD(groups, learning_rates=learning_rates, momentum=momentum, nesterov=nesterov)
 
 
-def _decay_inside_the_update(optimizer: nn.SGD, nesterov: bool) -> None:
-    """Lets each parameter's update add the decay, which nn.SGD does before, in two more passes over all of them."""
-    dampening = 0.0
-    optimizer.opt = tuple(ops.SGD(dampening, decay, nesterov) for decay in optimizer.group_weight_decay)
-    optimizer.exec_weight_decay = False
+class SGD(nn.Optimizer):
+    """As torch.optim.SGD without dampening, with the names that nn.SGD gives its state.
+
+    nn.SGD also keeps a third copy of all parameters, `stat`, which marks momentum that is yet to be filled: from zeros,
+    without dampening, the formula needs no mark. groups: in MindSpore's form; a group's decay is part of its update, as
+    nn.SGD's takes two more passes over all parameters.
+    """
+
+    def __init__(
+        self, groups: list[dict[str, Any]], *, learning_rates: np.ndarray, momentum: float, nesterov: bool
+    ) -> None:
+        super().__init__(_as_tensor(learning_rates), groups)
+        self.momentum = Parameter(Tensor(momentum, ms.float32), name="momentum")
+        self.accum = self._parameters.clone(prefix="accum", init="zeros")
+        dampening = 0.0
+        self.updates = tuple(ops.SGD(dampening, decay, nesterov) for decay in self.group_weight_decay)
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """gradients in the order of the parameters."""
+        rates = self.get_lr()
+        if not self.is_group_lr:
+            rates = (rates,) * self.param_length
+        self.assignadd(self.global_step, self.global_step_increase_tensor)
+        update = ops.partial(_sgd, self.momentum)
+        return self.hyper_map_reverse(update, self.updates, rates, self._parameters, self.accum, gradients)
+
+
+@_sgd.register("Tensor", "Function", "Tensor", "Tensor", "Tensor", "Tensor")
+def _sgd_one(
+    momentum: Tensor, update: Any, rate: Tensor, weight: Parameter, accum: Parameter, gradient: Tensor
+) -> Tensor:
+    filled = gradient - gradient  # ops.zeros_like would become a constant of the graph, which stays in memory
+    return ops.depend(gradient, update(weight, gradient, rate, accum, momentum, filled))
 
 
 def build_adamw(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import nn
 
 from mindrcnn.atomic import replacing
 from mindrcnn.engine.checkpoint import Checkpoint, load_checkpoint, optimizer_state
@@ -79,7 +79,3 @@ def load_optimizer(optimizer: nn.Optimizer, checkpoint: Checkpoint) -> None:
         )
     for name, value in checkpoint.optimizer.items():
         own[name].set_data(value)
-    for parameter in optimizer.get_parameters():
-        # nn.SGD's mark of a momentum buffer that is yet to be filled; 0 after a step
-        if parameter.name.startswith("stat."):
-            parameter.set_data(Tensor(np.zeros(parameter.shape, np.float32)))

@@ -10,7 +10,7 @@ from mindspore.common.initializer import Initializer
 from mindspore.common.parameter import Parameter
 
 from mindrcnn.models.initializers import msra_normal
-from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3
+from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2, scale_rows
 
 NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
@@ -82,9 +82,10 @@ class ConvNorm(nn.Cell):
         self.norm = _batch_norm(norm, out_channels)
         self.convolve = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=pad, stride=stride, group=groups)
         self.bias_add = ops.BiasAdd()
-        plain = self.frozen and (stride, groups, padding) == (1, 1, None)
-        self.plain_3x3 = plain and kernel_size == 3
-        self.plain_1x1 = plain and kernel_size == 1
+        plain = self.frozen and (groups, padding) == (1, None)
+        self.plain_3x3 = plain and (kernel_size, stride) == (3, 1)
+        self.halving_3x3 = plain and (kernel_size, stride) == (3, 2)
+        self.plain_1x1 = plain and (kernel_size, stride) == (1, 1)
         self.relu_inside = (self.plain_3x3 or self.plain_1x1) and activation == "relu"
         self.activation = _activation("none" if self.relu_inside else activation)
 
@@ -96,7 +97,9 @@ class ConvNorm(nn.Cell):
             return self.activation(conv3x3(x, weight, shift, scale=scale, relu=self.relu_inside))
         if self.plain_1x1:
             return self.activation(conv1x1(x, weight, shift, scale=scale, relu=self.relu_inside))
-        weight = weight * scale.reshape(-1, 1, 1, 1)
+        if self.halving_3x3:
+            return self.activation(conv3x3_stride2(x, weight, shift, scale=scale))
+        weight = scale_rows(weight, scale)
         return self.activation(self.bias_add(self.convolve(x, weight), shift))
 
     def add_relu(self, x: Tensor, summand: Tensor) -> Tensor:
@@ -111,7 +114,7 @@ class ConvNorm(nn.Cell):
         scale, shift = self.norm()
         if not self.norm.affine_trains:
             return self.conv.weight, scale, shift
-        return self.conv.weight * scale.reshape(-1, 1, 1, 1), ops.ones_like(scale), shift
+        return scale_rows(self.conv.weight, scale), ops.ones_like(scale), shift
 
 
 def _batch_norm(norm: Norm, channels: int) -> nn.Cell:

@@ -19,16 +19,18 @@ Shape = tuple[int, ...]
 class _Conv(ops.Custom):
     """Call with x [B, C, H, W], weight [K, C, side, side], scale, bias, valid and settings; returns [B, K, H, W]."""
 
-    def __init__(self, kernel: str) -> None:
+    def __init__(self, kernel: str, relu: bool) -> None:
         def out_shape(x: Shape, weight: Shape, scale: Shape, bias: Shape, valid: Shape, settings: Shape) -> Shape:
             return x[0], weight[0], x[2], x[3]
 
         def bprop(x, weight, scale, bias, valid, settings, out, dout):  # type: ignore[no-untyped-def]
-            to_x = _InputGradient(kernel, x.shape)(dout, out, weight, scale, valid, settings)
-            to_weight, to_bias = _WeightGradient(kernel, weight.shape)(x, dout, out, scale, valid, settings)
+            seen = out if relu else dout  # the kernels do not read it without ReLU; `out` would stay in memory for it
+            to_x = _InputGradient(kernel, x.shape)(dout, seen, weight, scale, valid, settings)
+            to_weight, to_bias = _WeightGradient(kernel, weight.shape)(x, dout, seen, scale, valid, settings)
             return to_x, to_weight, ops.zeros_like(scale), to_bias, ops.zeros_like(valid), ops.zeros_like(settings)
 
         super().__init__(f"{library()}:{kernel}_forward", out_shape, ms.float32, "aot", bprop)
+        self.add_prim_attr("relu", relu)  # the reason is in roi_align.py
 
 
 class _AddingConv1x1(ops.Custom):
@@ -70,7 +72,7 @@ def native_conv(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor, valid: T
     """ops.conv.conv3x3 or conv1x1, as the weight's shape says."""
     kernel = "conv3x3" if weight.shape[2] == 3 else "conv1x1"
     settings = Tensor((float(relu),), ms.float32)
-    return _Conv(kernel)(x, weight, ops.stop_gradient(scale), bias, ops.stop_gradient(valid), settings)
+    return _Conv(kernel, relu)(x, weight, ops.stop_gradient(scale), bias, ops.stop_gradient(valid), settings)
 
 
 def native_add_conv1x1(

@@ -1,10 +1,11 @@
-// The convolutions as MindSpore calls them; form and settings as in entry_points.cc.
+// The convolutions, and what enlarges and halves maps, as MindSpore calls them; form and settings as in entry_points.cc.
 #include <cstdint>
 #include <stdexcept>
 
 #include "arguments.h"
 #include "conv1x1.h"
 #include "conv3x3.h"
+#include "sampling.h"
 
 namespace {
 
@@ -138,5 +139,54 @@ MINDRCNN_KERNEL(conv1x1_weight_gradient) {
                                       maps_of(arguments, 2, problem.out_channels, 0),
                                       arguments.floats(3, {problem.out_channels}), weights_of(arguments, 6, problem),
                                       arguments.floats(7, {problem.out_channels}));
+  });
+}
+
+// Inputs: fine B,C,2H,2W; coarse B,C,H,W. Output: their sum, of the shape of fine.
+MINDRCNN_KERNEL(add_upsampled) {
+  return guarded([&] {
+    const Arguments arguments(3, count, data, ranks, shapes, dtypes);
+    const int64_t* shape = arguments.shape(1, 4);
+    const int64_t height = shape[2], width = shape[3];
+    mindrcnn::add_upsampled(shape[0] * shape[1], height, width,
+                            arguments.floats(0, {shape[0], shape[1], 2 * height, 2 * width}),
+                            arguments.floats(1, {shape[0], shape[1], height, width}),
+                            arguments.floats(2, {shape[0], shape[1], 2 * height, 2 * width}));
+  });
+}
+
+// Input: gradient of the sum. Output: gradient of coarse.
+MINDRCNN_KERNEL(sum_of_four) {
+  return guarded([&] {
+    const Arguments arguments(2, count, data, ranks, shapes, dtypes);
+    const int64_t* shape = arguments.shape(1, 4);
+    const int64_t height = shape[2], width = shape[3];
+    mindrcnn::sum_of_four(shape[0] * shape[1], height, width,
+                          arguments.floats(0, {shape[0], shape[1], 2 * height, 2 * width}),
+                          arguments.floats(1, {shape[0], shape[1], height, width}));
+  });
+}
+
+// Input: x B,C,H,W. Output: y B,C,H/2,W/2, sides rounded up.
+MINDRCNN_KERNEL(every_second) {
+  return guarded([&] {
+    const Arguments arguments(2, count, data, ranks, shapes, dtypes);
+    const int64_t* shape = arguments.shape(0, 4);
+    const int64_t height = shape[2], width = shape[3];
+    mindrcnn::every_second(shape[0] * shape[1], height, width,
+                           arguments.floats(0, {shape[0], shape[1], height, width}),
+                           arguments.floats(1, {shape[0], shape[1], (height + 1) / 2, (width + 1) / 2}));
+  });
+}
+
+// Input: gradient of y. Output: gradient of x.
+MINDRCNN_KERNEL(spread) {
+  return guarded([&] {
+    const Arguments arguments(2, count, data, ranks, shapes, dtypes);
+    const int64_t* shape = arguments.shape(1, 4);
+    const int64_t height = shape[2], width = shape[3];
+    mindrcnn::spread(shape[0] * shape[1], height, width,
+                     arguments.floats(0, {shape[0], shape[1], (height + 1) / 2, (width + 1) / 2}),
+                     arguments.floats(1, {shape[0], shape[1], height, width}));
   });
 }

@@ -1,4 +1,4 @@
-"""Convolutions of stride 1 that keep the size of their maps: nearly all of the arithmetic of a detector.
+"""Convolutions that keep the size of their maps or halve it: nearly all of the arithmetic of a detector.
 
 Letters in shapes: B images, C channels that go in, K channels that come out. Everything is float32.
 
@@ -11,6 +11,7 @@ import mindspore as ms
 from mindspore import Tensor, ops
 
 from mindrcnn.native.conv import CHANNEL_STEPS_1X1, CHANNEL_STEPS_3X3, native_add_conv1x1, native_conv
+from mindrcnn.native.sampling import native_every_second
 from mindrcnn.native.switch import in_use
 
 
@@ -25,6 +26,17 @@ def conv3x3(
 ) -> Tensor:
     """x [B, C, H, W], weight [K, C, 3, 3]. Returns [B, K, H, W], behind ReLU if asked for."""
     return _conv(x, weight, bias, scale, relu, valid, CHANNEL_STEPS_3X3)
+
+
+def conv3x3_stride2(x: Tensor, weight: Tensor, bias: Tensor, *, scale: Tensor | None = None) -> Tensor:
+    """x [B, C, H, W], weight [K, C, 3, 3]. Returns [B, K, H/2, W/2], sides rounded up.
+
+    The kernel computes all pixels as fast as MindSpore every second one, which for that keeps nine copies of the map,
+    once for each gradient too.
+    """
+    if _kernel_fits(weight, CHANNEL_STEPS_3X3):
+        return native_every_second(conv3x3(x, weight, bias, scale=scale))
+    return _portable(x, weight, bias, scale, stride=2)
 
 
 def conv1x1(
@@ -50,6 +62,12 @@ def conv1x1_add_relu(
     return ops.relu(_portable(x, weight, bias, scale) + summand)
 
 
+def scale_rows(weight: Tensor, scale: Tensor) -> Tensor:
+    """Weight [K, C, H, W] with the values of each channel that comes out times its scale [K]."""
+    # Tiled, because on a CPU a product that broadcasts keeps two index lists of eight bytes for each value.
+    return weight * ops.tile(scale.reshape(-1, 1, 1, 1), (1, *weight.shape[1:]))
+
+
 def _conv(
     x: Tensor,
     weight: Tensor,
@@ -72,9 +90,9 @@ def _kernel_fits(weight: Tensor, steps: tuple[int, int]) -> bool:
     return weight.shape[1] % in_step == 0 and weight.shape[0] % out_step == 0 and in_use()
 
 
-def _portable(x: Tensor, weight: Tensor, bias: Tensor, scale: Tensor | None) -> Tensor:
+def _portable(x: Tensor, weight: Tensor, bias: Tensor, scale: Tensor | None, stride: int = 1) -> Tensor:
     if scale is not None:  # cheaper than scaling the map
-        weight = weight * ops.stop_gradient(scale).reshape(-1, 1, 1, 1)
+        weight = scale_rows(weight, ops.stop_gradient(scale))
     side = weight.shape[2]
-    convolve = ops.Conv2D(weight.shape[0], side, pad_mode="pad", pad=side // 2)
+    convolve = ops.Conv2D(weight.shape[0], side, pad_mode="pad", pad=side // 2, stride=stride)
     return ops.BiasAdd()(convolve(x, weight), bias)
