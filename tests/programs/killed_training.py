@@ -21,7 +21,7 @@ SECONDS = 0.01
 class FoldingStep:
     """Takes a step's place."""
 
-    def __init__(self, train: TrainConfig, losses: nn.Cell, state: TrainingState) -> None:
+    def __init__(self, train: TrainConfig, losses: nn.Cell, state: TrainingState, **settings: object) -> None:
         self.losses = len(losses.detector.loss_names)
         self.parameter = state.network.trainable_params()[0]
 
