@@ -11,7 +11,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -46,11 +46,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, help="a COCO data set with a split val2017, for the evaluation case")
     parser.add_argument("--write-docs", action="store_true", help="then write docs/performance.md and its pictures")
-    parser.add_argument("--from", type=Path, dest="source", metavar="JSON", help="measure nothing: read these results")
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="source",
+        metavar="JSON",
+        help="read these results and measure nothing, or with --only those cases anew",
+    )
     parser.add_argument("--list", action="store_true", help="print the names of the cases and end")
     options = parser.parse_args(argv)
-    if options.write_docs and options.only:
-        parser.error("--write-docs wants a run without --only: the page would lose the other cases")
+    if options.write_docs and options.only and options.source is None:
+        parser.error("--write-docs wants a run without --only, or --from JSON: the page would lose the other cases")
     return options
 
 
@@ -67,15 +73,15 @@ def chosen_cases(options: argparse.Namespace) -> list[Case]:
     return [case for case in cases if options.data is not None or not case.needs_data]
 
 
-def run_cases(cases: Sequence[Case], options: argparse.Namespace) -> Results:
-    """Measures one case after the other, reporting and saving each."""
+def run_cases(cases: Sequence[Case], options: argparse.Namespace, earlier: Sequence[CaseResult]) -> Results:
+    """Measures one case after the other, reporting and saving each; earlier results of other cases stay."""
     if options.data is not None:
         os.environ[DATA_VARIABLE] = str(options.data.resolve())
     machine = describe_machine(options.threads)
     logs = options.out.parent / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    results: list[CaseResult] = []
+    results = {result.case.name: result for result in earlier}
     for number, case in enumerate(cases):
         prefix = (
             f"[{number + 1}/{len(cases)} {clock(time.monotonic() - started)}{remaining(started, number, len(cases))}]"
@@ -93,10 +99,15 @@ def run_cases(cases: Sequence[Case], options: argparse.Namespace) -> Results:
             logs=logs,
             notify=notify,
         )
-        results.append(result)
+        results[case.name] = result
         print("\n".join(case_lines(result)), flush=True)
-        write_results(options.out, Results(machine=machine, cases=results))
-    return Results(machine=machine, cases=results)
+        write_results(options.out, Results(machine=machine, cases=in_order(results)))
+    return Results(machine=machine, cases=in_order(results))
+
+
+def in_order(results: Mapping[str, CaseResult]) -> list[CaseResult]:
+    """Results by name, in the order of a whole run."""
+    return [results[case.name] for case in CASES if case.name in results]
 
 
 def write_documents(results: Results) -> None:
@@ -124,14 +135,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(case.name for case in CASES))
         return 0
-    if options.source is not None:
-        results = read_results(options.source)
+    earlier = None if options.source is None else read_results(options.source)
+    if earlier is not None and not options.only:
+        results = earlier
     else:
         cases = chosen_cases(options)
         if not cases:
             print("no case has such a name; --list prints all names", file=sys.stderr)
             return EXIT_INPUT
-        results = run_cases(cases, options)
+        results = run_cases(cases, options, () if earlier is None else earlier.cases)
         print(f"results in {options.out}", file=sys.stderr)
     if options.write_docs:
         write_documents(results)

@@ -22,6 +22,18 @@ def test_one_case_from_the_command_line_to_the_file(tmp_path: Path) -> None:
     (case,) = json.loads(out.read_text())["cases"]
     assert len(case["sides"]["mindrcnn"]["seconds"]["total"]) == 2
     assert case["sides"]["mindrcnn"]["peak_memory"] > 2**20
+    # Measured anew beside results of another case, which stay.
+    other = {**case, "case": {**case["case"], "name": "kernel/nms/4000"}}
+    content = json.loads(out.read_text())
+    out.write_text(json.dumps({**content, "cases": [case, other]}))
+    command[-1] = "3"
+    done = subprocess.run([*command, "--from", str(out), "--out", str(out)], cwd=REPOSITORY, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    turns = {found["case"]["name"]: found["sides"]["mindrcnn"] for found in json.loads(out.read_text())["cases"]}
+    assert {name: len(side["seconds"]["total"]) for name, side in turns.items()} == {
+        "kernel/nms/4000": 2,
+        "kernel/paste/100x28x28": 3,
+    }
 
 
 def test_unknown_names_end_with_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
