@@ -50,7 +50,7 @@ def applied(average: ParameterAverage | None) -> Iterator[None]:
     """Inside the block the network has the averages in place of its parameters; with None nothing changes."""
     pairs = () if average is None else tuple(zip(average.values, average.averages, strict=True))
     trained = [value.asnumpy().copy() for value, _ in pairs]
-    # Not set_data: in PyNative mode the compiled part of the optimizer would go on with the memory that a value had before.
+    # Not set_data: in PyNative mode the compiled part of an optimizer would go on with the memory that a value had.
     for value, mean in pairs:
         ops.assign(value, mean)
     try:
