@@ -81,7 +81,7 @@ def test_a_loss_that_is_not_finite_keeps_the_good_checkpoint(
     call: Call, tiny: Path, monkeypatch: pytest.MonkeyPatch, files_under: FilesUnder
 ) -> None:
     rates = np.array([0.0] * STEPS_PER_EPOCH + [1e30] * STEPS_PER_EPOCH, np.float32)
-    monkeypatch.setattr(training, "build_learning_rates", lambda *_: rates)
+    monkeypatch.setattr(training, "build_learning_rates", lambda *_, **settings: rates)
     overrides = [NO_VALIDATION, "data.keep_empty_images=true", "model.mask=null", "train.optimizer.clip_norm=0"]
     message = call(lambda: train(tiny, overrides)).error
     found = re.match(r"training stopped at step (\d): not finite: (.*); images (\d+(?:, \d+){3})\. ", message)
