@@ -10,6 +10,14 @@ value() { [ $# -ge 3 ] || refuse "$1: wanted a value, got nothing"; printf '%s' 
 
 require_file() { [ -f "$2" ] || refuse "$1: wanted an existing file, got $2"; }
 
+# read_device_id "$@": sets id to the override that --device-id stands for
+read_device_id() {
+    local number
+    number="$(value "$1" "$@")"
+    case "$number" in *[!0-9]*) refuse "--device-id: wanted a whole number, got $number" ;; esac
+    id=("device.id=$number")
+}
+
 is_number() { case "$1" in '' | *[!0-9]* | 0) return 1 ;; esac; }
 
 # Sets device to the override that DEVICE stands for; without it the configuration decides.
@@ -45,7 +53,7 @@ nodes=1
 dry_run=no
 launch=()
 
-# take_launch_option "$@": sets taken to how many words belong to an option of launch_usage, 0 where it is none
+# take_launch_option "$@": sets taken to how many words belong to an option of launch_usage; refuses any other
 take_launch_option() {
     taken=2
     case "$1" in
@@ -71,7 +79,7 @@ take_launch_option() {
         --bind-cores) bind=yes; taken=1 ;;
         --no-bind-cores) bind=no; taken=1 ;;
         --dry-run) dry_run=yes; taken=1 ;;
-        *) taken=0 ;;
+        *) refuse "unknown argument: $1" ;;
     esac
 }
 

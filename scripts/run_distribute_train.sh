@@ -37,10 +37,7 @@ while [ $# -gt 0 ]; do
         -h | --help) usage; exit 0 ;;
         --run-dir) run="$(value "$1" "$@")"; shift 2 ;;
         --resume) resume=(--resume); shift ;;
-        -*)
-            take_launch_option "$@"
-            [ "$taken" -gt 0 ] || refuse "unknown argument: $1"
-            shift "$taken" ;;
+        -*) take_launch_option "$@"; shift "$taken" ;;
         *=*) overrides+=("$1"); shift ;;
         *) [ -z "$config" ] || refuse "wanted one configuration file, got $config and $1"; config="$1"; shift ;;
     esac

@@ -30,10 +30,7 @@ while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
         --out) out="$(value "$1" "$@")"; shift 2 ;;
-        -*)
-            take_launch_option "$@"
-            [ "$taken" -gt 0 ] || refuse "unknown argument: $1"
-            shift "$taken" ;;
+        -*) take_launch_option "$@"; shift "$taken" ;;
         *=*) overrides+=("$1"); shift ;;
         *) [ -z "$checkpoint" ] || refuse "wanted one checkpoint, got $checkpoint and $1"; checkpoint="$1"; shift ;;
     esac

@@ -28,10 +28,7 @@ while [ $# -gt 0 ]; do
         -h | --help) usage; exit 0 ;;
         --run-dir) run="$(value "$1" "$@")"; shift 2 ;;
         --resume) resume=(--resume); shift ;;
-        --device-id)
-            number="$(value "$1" "$@")"
-            case "$number" in *[!0-9]*) refuse "--device-id: wanted a whole number, got $number" ;; esac
-            id=("device.id=$number"); shift 2 ;;
+        --device-id) read_device_id "$@"; shift 2 ;;
         -*) refuse "unknown argument: $1" ;;
         *=*) overrides+=("$1"); shift ;;
         *) [ -z "$config" ] || refuse "wanted one configuration file, got $config and $1"; config="$1"; shift ;;

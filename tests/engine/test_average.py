@@ -90,5 +90,5 @@ def test_applied_inside_the_block_only_and_training_goes_on_as_without(mode: str
 
 
 def test_without_an_average_nothing_is_replaced() -> None:
-    with applied(None):
-        pass
+    with applied(None) as given:
+        assert given is None

@@ -4,14 +4,13 @@ Its parts also serve a step over several batches or with a loss scale (accumulat
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import mindspore as ms
 import mindspore.ops as ops
 from mindspore import Parameter, Tensor, nn
 
 from mindrcnn.engine.average import ParameterAverage
-from mindrcnn.heap import give_back_after_compiling
+from mindrcnn.heap import TrimmedCell
 
 # Added to the norm before dividing, as torch.nn.utils.clip_grad_norm_ does.
 CLIP_EPSILON = 1e-6
@@ -99,7 +98,7 @@ class Update(nn.Cell):
         return ops.depend(norm, done)
 
 
-class TrainStep(nn.Cell):
+class TrainStep(TrimmedCell):
     """Calling it with a batch updates the parameters once and returns the losses.
 
     network: a cell whose call with the batch returns a tuple of scalar losses; their sum is minimised.
@@ -125,12 +124,6 @@ class TrainStep(nn.Cell):
         self.update = Update(optimizer=optimizer, clip_norm=clip_norm, average=average)
         self.one = Tensor(1.0, ms.float32)
         self.set_train()
-
-    def compile(self, *batch: Tensor, **settings: Any) -> None:
-        """As of nn.Cell, which also calls it before each run."""
-        before = len(self.compile_cache)
-        super().compile(*batch, **settings)
-        give_back_after_compiling(self, before)
 
     def construct(self, *batch: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """(losses in the network's order, gradient norm before clipping); all scalars."""

@@ -1,10 +1,8 @@
 """The two-stage detector, composed of its parts (Ren et al., 2015; He et al., 2017)."""
 
-from typing import Any
-
 from mindspore import Tensor, nn
 
-from mindrcnn.heap import give_back_after_compiling
+from mindrcnn.heap import TrimmedCell
 from mindrcnn.models.box_branch import BoxBranch
 from mindrcnn.models.pixels import PixelNormalizer
 from mindrcnn.models.roi_sampling import RoiSampler
@@ -107,18 +105,12 @@ class TrainingLosses(nn.Cell):
         return self.detector.losses(*batch)
 
 
-class Predictor(nn.Cell):
+class Predictor(TrimmedCell):
     """A detector whose call predicts; what evaluation, inference and export run."""
 
     def __init__(self, *, detector: TwoStageDetector) -> None:
         super().__init__(auto_prefix=False)
         self.detector = detector
-
-    def compile(self, *batch: Tensor, **settings: Any) -> None:
-        """As of nn.Cell, which also calls it before each run."""
-        before = len(self.compile_cache)
-        super().compile(*batch, **settings)
-        give_back_after_compiling(self, before)
 
     def construct(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
         """Arguments and result of `TwoStageDetector.predict`."""
