@@ -29,7 +29,7 @@ while [ $# -gt 0 ]; do
         -h | --help) usage; exit 0 ;;
         --out) out="$(value "$1" "$@")"; shift 2 ;;
         --score | --classes) word="$(value "$1" "$@")"; options+=("$1" "$word"); shift 2 ;;
-        --device-id) read_device_id "$@"; words+=("${id[@]}"); shift 2 ;;
+        --device-id) read_device_id "$@"; options+=("${id[@]}"); shift 2 ;;
         -*) refuse "unknown argument: $1" ;;
         *)
             if [ -z "$checkpoint" ]; then checkpoint="$1"; else words+=("$1"); fi

@@ -180,7 +180,8 @@ def test_evaluation(sandbox: Sandbox) -> None:
 def test_inference(sandbox: Sandbox) -> None:
     words = ("best.ckpt", "a photo.jpg", "more/*.png", "--score", "0.6", "--device-id", "1", "eval.mask_thresh=0.4")
     assert sandbox.call("run_infer.sh", *words) == [
-        "ROOT/infer.py", "best.ckpt", "a photo.jpg", "more/*.png", "device.id=1", "eval.mask_thresh=0.4",
-        "--out", "inferred", "--score", "0.6",
+        "ROOT/infer.py", "best.ckpt", "a photo.jpg", "more/*.png", "eval.mask_thresh=0.4",
+        "--out", "inferred", "--score", "0.6", "device.id=1",
     ]  # fmt: skip
-    assert "wanted at least one image file" in sandbox.run("run_infer.sh", "best.ckpt").stderr
+    for options in ([], ["--device-id", "1"]):
+        assert "wanted at least one image file" in sandbox.run("run_infer.sh", "best.ckpt", *options).stderr

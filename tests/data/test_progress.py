@@ -25,7 +25,7 @@ def test_a_file_gets_a_line_now_and_then(clock):
         clock[0] += 1
         line.update(done)
     line.close()
-    assert stream.getvalue() == "15/1000 images, 1/s, 16 min 25 s left\n30/1000 images, 1/s, 16 min 10 s left\n"
+    assert stream.getvalue() == "15/1000 images, 1/s, 0:16:25 left\n30/1000 images, 1/s, 0:16:10 left\n"
 
 
 def test_a_terminal_gets_one_line_that_is_written_over(clock):
@@ -37,4 +37,4 @@ def test_a_terminal_gets_one_line_that_is_written_over(clock):
     clock[0] += 0.1
     line.update(10_100)
     line.close()
-    assert stream.getvalue() == "\r10000/36000000 images, 1000/s, 9 h 59 min left\033[K\n"
+    assert stream.getvalue() == "\r10000/36000000 images, 1000/s, 9:59:50 left\033[K\n"

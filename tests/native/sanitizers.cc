@@ -134,11 +134,10 @@ void call_convolutions(int64_t images, int64_t height, int64_t width) {
   mindrcnn::conv3x3_forward(problem, x.data(), weight.data(), scale.data(), bias.data(), y.data());
   mindrcnn::conv3x3_input_gradient(problem, y.data(), y.data(), weight.data(), scale.data(), x.data());
   mindrcnn::conv3x3_weight_gradient(problem, x.data(), y.data(), y.data(), scale.data(), weight.data(), bias.data());
-  const mindrcnn::PointwiseProblem points{images, 32, 64, height * width, true, valid.data()};
   const std::vector<float> summand(y.size());
-  mindrcnn::conv1x1_forward(points, x.data(), weight.data(), scale.data(), bias.data(), summand.data(), y.data());
-  mindrcnn::conv1x1_input_gradient(points, y.data(), y.data(), weight.data(), scale.data(), x.data());
-  mindrcnn::conv1x1_weight_gradient(points, x.data(), y.data(), y.data(), scale.data(), weight.data(), bias.data());
+  mindrcnn::conv1x1_forward(problem, x.data(), weight.data(), scale.data(), bias.data(), summand.data(), y.data());
+  mindrcnn::conv1x1_input_gradient(problem, y.data(), y.data(), weight.data(), scale.data(), x.data());
+  mindrcnn::conv1x1_weight_gradient(problem, x.data(), y.data(), y.data(), scale.data(), weight.data(), bias.data());
 }
 
 void call_sampling(int64_t planes, int64_t height, int64_t width) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import timedelta
 from typing import TextIO
 
 TERMINAL_SECONDS, FILE_SECONDS = 0.5, 15.0  # between two lines; a file keeps them all
@@ -27,7 +28,7 @@ class ProgressLine:
             return
         self._last, self._shown = now, True
         rate = done / (now - self._start)
-        left = _duration((self._total - done) / rate)
+        left = timedelta(seconds=round((self._total - done) / rate))
         text = f"{done}/{self._total} {self._what}, {rate:.0f}/s, {left} left"
         self._stream.write(f"\r{text}\033[K" if terminal else f"{text}\n")
         self._stream.flush()
@@ -36,9 +37,3 @@ class ProgressLine:
         """Ends the line on a terminal."""
         if self._shown and self._stream.isatty():
             self._stream.write("\n")
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -50,7 +50,7 @@ def unchanged(gradients: Gradients) -> Gradients:
     return gradients
 
 
-class GradientFunction(nn.Cell):
+class GradientFunction(TrimmedCell):
     """Losses of a batch and the gradients of their sum.
 
     network: a cell whose call with the batch returns a tuple of scalar losses. parameters: differentiated by these.

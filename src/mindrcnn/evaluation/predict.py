@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,15 +76,9 @@ def with_progress(
         now = clock()
         if now - last >= PROGRESS_SECONDS and done < total:
             rate = done / (now - start)
-            logger.info("%d/%d images, %.2f images/s, %s left", done, total, rate, duration((total - done) / rate))
+            left = timedelta(seconds=round((total - done) / rate))
+            logger.info("%d/%d images, %.2f images/s, %s left", done, total, rate, left)
             last = now
         yield result
     seconds = max(clock() - start, 1e-9)
-    logger.info("%d images in %s, %.2f images/s", done, duration(seconds), done / seconds)
-
-
-def duration(seconds: float) -> str:
-    """h:mm:ss, or m:ss below an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    logger.info("%d images in %s, %.2f images/s", done, timedelta(seconds=round(seconds)), done / seconds)

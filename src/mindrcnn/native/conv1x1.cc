@@ -152,25 +152,25 @@ void read_panels(const Maps& maps, int64_t image, int64_t channel, int64_t first
 
 }  // namespace
 
-void conv1x1_forward(const PointwiseProblem& problem, const float* x, const float* weight, const float* scale,
+void conv1x1_forward(const ConvProblem& problem, const float* x, const float* weight, const float* scale,
                      const float* bias, const float* summand, float* y) {
-  multiply({{x, nullptr, problem.in_channels, problem.pixels}, weight, scale, problem.out_channels, problem.in_channels,
-            false, bias, summand, problem.relu, y},
+  multiply({{x, nullptr, problem.in_channels, problem.pixels()}, weight, scale, problem.out_channels,
+            problem.in_channels, false, bias, summand, problem.relu, y},
            problem.images, problem.valid);
 }
 
-void conv1x1_input_gradient(const PointwiseProblem& problem, const float* y_gradient, const float* y,
-                            const float* weight, const float* scale, float* x_gradient) {
-  multiply({{y_gradient, problem.relu ? y : nullptr, problem.out_channels, problem.pixels}, weight, scale,
+void conv1x1_input_gradient(const ConvProblem& problem, const float* y_gradient, const float* y, const float* weight,
+                            const float* scale, float* x_gradient) {
+  multiply({{y_gradient, problem.relu ? y : nullptr, problem.out_channels, problem.pixels()}, weight, scale,
             problem.in_channels, problem.out_channels, true, nullptr, nullptr, false, x_gradient},
            problem.images, problem.valid);
 }
 
-void conv1x1_weight_gradient(const PointwiseProblem& problem, const float* x, const float* y_gradient, const float* y,
+void conv1x1_weight_gradient(const ConvProblem& problem, const float* x, const float* y_gradient, const float* y,
                              const float* scale, float* weight_gradient, float* bias_gradient) {
   const int64_t rows = problem.out_channels, columns = problem.in_channels;
-  const Maps inputs_maps{x, nullptr, columns, problem.pixels};
-  const Maps gradients_maps{y_gradient, problem.relu ? y : nullptr, rows, problem.pixels};
+  const Maps inputs_maps{x, nullptr, columns, problem.pixels()};
+  const Maps gradients_maps{y_gradient, problem.relu ? y : nullptr, rows, problem.pixels()};
   std::fill_n(weight_gradient, rows * columns, 0.0f);
   std::fill_n(bias_gradient, rows, 0.0f);
   const int64_t block = std::max<int64_t>(kSharedCache / (rows + columns) / kPanel, 1) * kPanel;
@@ -181,8 +181,8 @@ void conv1x1_weight_gradient(const PointwiseProblem& problem, const float* x, co
   {
     for (int64_t image = 0; image < problem.images; ++image) {
       if (!problem.valid[image]) continue;
-      for (int64_t first = 0; first < problem.pixels; first += block) {
-        const int64_t count = std::min(problem.pixels - first, block);
+      for (int64_t first = 0; first < problem.pixels(); first += block) {
+        const int64_t count = std::min(problem.pixels() - first, block);
 #pragma omp for nowait
         for (int64_t channel = 0; channel < columns; channel += kLanes) {
           read_panels(inputs_maps, image, channel, first, count, kColumns, block, inputs, nullptr);

@@ -4,33 +4,25 @@
 
 #include <cstdint>
 
+#include "conv_problem.h"
+
 namespace mindrcnn {
 
-struct PointwiseProblem {
-  int64_t images;
-  int64_t in_channels;  // multiples of kInStep and kOutStep
-  int64_t out_channels;
-  int64_t pixels;  // of a map
-  bool relu;
-  // images flags; what is not valid is not computed: its outputs are 0, and it adds nothing to gradients.
-  const uint8_t* valid;
-};
-
-constexpr int64_t kInStep = 32;
-constexpr int64_t kOutStep = 16;
+constexpr int64_t kInStep = 32;   // of input channels
+constexpr int64_t kOutStep = 16;  // of output channels
 
 // x: images x in_channels x pixels; weight: out_channels x in_channels; scale, which the weights of each output
 // channel are multiplied with, and bias: out_channels; summand: null, or added before ReLU, like y images x
 // out_channels x pixels.
-void conv1x1_forward(const PointwiseProblem& problem, const float* x, const float* weight, const float* scale,
+void conv1x1_forward(const ConvProblem& problem, const float* x, const float* weight, const float* scale,
                      const float* bias, const float* summand, float* y);
 
 // The gradient of x from that of y; y is read where problem.relu.
-void conv1x1_input_gradient(const PointwiseProblem& problem, const float* y_gradient, const float* y,
-                            const float* weight, const float* scale, float* x_gradient);
+void conv1x1_input_gradient(const ConvProblem& problem, const float* y_gradient, const float* y, const float* weight,
+                            const float* scale, float* x_gradient);
 
 // The gradients of weight and bias, not of scale.
-void conv1x1_weight_gradient(const PointwiseProblem& problem, const float* x, const float* y_gradient, const float* y,
+void conv1x1_weight_gradient(const ConvProblem& problem, const float* x, const float* y_gradient, const float* y,
                              const float* scale, float* weight_gradient, float* bias_gradient);
 
 }  // namespace mindrcnn

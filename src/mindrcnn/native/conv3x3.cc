@@ -63,7 +63,7 @@ void multiply_task(const float* weights, const float* inputs, int64_t columns, i
 
 void clear_invalid(const ConvProblem& problem, int64_t channels, float* map) {
   const int64_t size = channels * problem.height * problem.width;
-  for (int64_t image = 0; problem.valid != nullptr && image < problem.images; ++image) {
+  for (int64_t image = 0; image < problem.images; ++image) {
     if (!problem.valid[image]) std::fill_n(map + image * size, size, 0.0f);
   }
 }

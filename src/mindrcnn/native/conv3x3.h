@@ -7,20 +7,11 @@
 
 #include <cstdint>
 
+#include "conv_problem.h"
+
 namespace mindrcnn {
 
-struct ConvProblem {
-  int64_t images;
-  int64_t in_channels;   // multiples of kChannelStep
-  int64_t out_channels;
-  int64_t height;
-  int64_t width;
-  bool relu;
-  // images flags, or null; what is not valid is not computed: its outputs are 0, and it adds nothing to gradients.
-  const uint8_t* valid;
-};
-
-constexpr int64_t kChannelStep = 32;
+constexpr int64_t kChannelStep = 32;  // of input and output channels
 
 // x: images x in_channels x height x width; weight: out_channels x in_channels x 3 x 3; scale, which
 // the weights of each output channel are multiplied with, and bias: out_channels; y: images x out_channels x height x

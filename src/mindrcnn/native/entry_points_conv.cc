@@ -10,51 +10,60 @@
 namespace {
 
 using mindrcnn::Arguments;
+using mindrcnn::ConvProblem;
 using mindrcnn::guarded;
 
-constexpr int64_t kSide = 3;
+// The side of a convolution's weights, and what its channels are multiples of.
+struct Form {
+  int64_t side, in_step, out_step;
+};
 
-void require_multiples(int64_t in_channels, int64_t in_step, int64_t out_channels, int64_t out_step) {
-  if (in_channels % in_step != 0 || out_channels % out_step != 0) throw std::invalid_argument("channels");
+constexpr Form k3x3{3, mindrcnn::kChannelStep, mindrcnn::kChannelStep};
+constexpr Form k1x1{1, mindrcnn::kInStep, mindrcnn::kOutStep};
+
+// The tensors of a convolution, each at a place of its own in each kernel.
+class Tensors {
+ public:
+  // `x` and `y` are places of tensors that have the shapes of input and output; settings: relu (0 or 1).
+  Tensors(const Form& form, const Arguments& arguments, int x, int y, int valid, int settings)
+      : arguments_(arguments), side_(form.side) {
+    const int64_t* in = arguments.shape(x, 4);
+    const int64_t out_channels = arguments.shape(y, 4)[1];
+    if (in[1] % form.in_step != 0 || out_channels % form.out_step != 0) throw std::invalid_argument("channels");
+    const bool relu = *arguments.floats(settings, {1}) != 0;
+    problem = {in[0], in[1], out_channels, in[2], in[3], relu, arguments.bools(valid, {in[0]})};
+  }
+
+  float* input(int place) const { return map(place, problem.in_channels); }
+  float* output(int place) const { return map(place, problem.out_channels); }
+  float* weight(int place) const {
+    return arguments_.floats(place, {problem.out_channels, problem.in_channels, side_, side_});
+  }
+  float* for_each_output(int place) const { return arguments_.floats(place, {problem.out_channels}); }
+
+  ConvProblem problem;
+
+ private:
+  float* map(int place, int64_t channels) const {
+    return arguments_.floats(place, {problem.images, channels, problem.height, problem.width});
+  }
+
+  const Arguments& arguments_;
+  int64_t side_;
+};
+
+template <typename Gradient>
+void input_gradient(const Form& form, const Arguments& arguments, Gradient gradient) {
+  const Tensors tensors(form, arguments, 6, 0, 4, 5);
+  gradient(tensors.problem, tensors.output(0), tensors.output(1), tensors.weight(2), tensors.for_each_output(3),
+           tensors.input(6));
 }
 
-// `x` and `y` are indices of tensors that have the shapes of input and output; settings: relu (0 or 1).
-mindrcnn::ConvProblem conv_problem(const Arguments& arguments, int x, int y, int valid, int settings) {
-  const int64_t* in = arguments.shape(x, 4);
-  const int64_t out_channels = arguments.shape(y, 4)[1];
-  require_multiples(in[1], mindrcnn::kChannelStep, out_channels, mindrcnn::kChannelStep);
-  const bool relu = *arguments.floats(settings, {1}) != 0;
-  return {in[0], in[1], out_channels, in[2], in[3], relu, arguments.bools(valid, {in[0]})};
-}
-
-float* inputs_of(const Arguments& arguments, int index, const mindrcnn::ConvProblem& problem) {
-  return arguments.floats(index, {problem.images, problem.in_channels, problem.height, problem.width});
-}
-
-float* outputs_of(const Arguments& arguments, int index, const mindrcnn::ConvProblem& problem) {
-  return arguments.floats(index, {problem.images, problem.out_channels, problem.height, problem.width});
-}
-
-float* weights_of(const Arguments& arguments, int index, const mindrcnn::ConvProblem& problem) {
-  return arguments.floats(index, {problem.out_channels, problem.in_channels, kSide, kSide});
-}
-
-mindrcnn::PointwiseProblem pointwise_problem(const Arguments& arguments, int x, int y, int valid, int settings) {
-  const int64_t* in = arguments.shape(x, 4);
-  const int64_t out_channels = arguments.shape(y, 4)[1];
-  require_multiples(in[1], mindrcnn::kInStep, out_channels, mindrcnn::kOutStep);
-  const bool relu = *arguments.floats(settings, {1}) != 0;
-  return {in[0], in[1], out_channels, in[2] * in[3], relu, arguments.bools(valid, {in[0]})};
-}
-
-// A map of the problem's height and width, which the tensor at `like` has too.
-float* maps_of(const Arguments& arguments, int index, int64_t channels, int like) {
-  const int64_t* shape = arguments.shape(like, 4);
-  return arguments.floats(index, {shape[0], channels, shape[2], shape[3]});
-}
-
-float* weights_of(const Arguments& arguments, int index, const mindrcnn::PointwiseProblem& problem) {
-  return arguments.floats(index, {problem.out_channels, problem.in_channels, 1, 1});
+template <typename Gradient>
+void weight_gradient(const Form& form, const Arguments& arguments, Gradient gradient) {
+  const Tensors tensors(form, arguments, 0, 1, 4, 5);
+  gradient(tensors.problem, tensors.input(0), tensors.output(1), tensors.output(2), tensors.for_each_output(3),
+           tensors.weight(6), tensors.for_each_output(7));
 }
 
 }  // namespace
@@ -63,32 +72,9 @@ float* weights_of(const Arguments& arguments, int index, const mindrcnn::Pointwi
 MINDRCNN_KERNEL(conv3x3_forward) {
   return guarded([&] {
     const Arguments arguments(7, count, data, ranks, shapes, dtypes);
-    const mindrcnn::ConvProblem problem = conv_problem(arguments, 0, 6, 4, 5);
-    mindrcnn::conv3x3_forward(problem, inputs_of(arguments, 0, problem), weights_of(arguments, 1, problem),
-                              arguments.floats(2, {problem.out_channels}), arguments.floats(3, {problem.out_channels}),
-                              outputs_of(arguments, 6, problem));
-  });
-}
-
-// Inputs: gradient of y; y; weight; scale; valid; settings. Output: gradient of x.
-MINDRCNN_KERNEL(conv3x3_input_gradient) {
-  return guarded([&] {
-    const Arguments arguments(7, count, data, ranks, shapes, dtypes);
-    const mindrcnn::ConvProblem problem = conv_problem(arguments, 6, 0, 4, 5);
-    mindrcnn::conv3x3_input_gradient(problem, outputs_of(arguments, 0, problem), outputs_of(arguments, 1, problem),
-                                     weights_of(arguments, 2, problem), arguments.floats(3, {problem.out_channels}),
-                                     inputs_of(arguments, 6, problem));
-  });
-}
-
-// Inputs: x; gradient of y; y; scale; valid; settings. Outputs: gradients of weight and bias.
-MINDRCNN_KERNEL(conv3x3_weight_gradient) {
-  return guarded([&] {
-    const Arguments arguments(8, count, data, ranks, shapes, dtypes);
-    const mindrcnn::ConvProblem problem = conv_problem(arguments, 0, 1, 4, 5);
-    mindrcnn::conv3x3_weight_gradient(problem, inputs_of(arguments, 0, problem), outputs_of(arguments, 1, problem),
-                                      outputs_of(arguments, 2, problem), arguments.floats(3, {problem.out_channels}),
-                                      weights_of(arguments, 6, problem), arguments.floats(7, {problem.out_channels}));
+    const Tensors tensors(k3x3, arguments, 0, 6, 4, 5);
+    mindrcnn::conv3x3_forward(tensors.problem, tensors.input(0), tensors.weight(1), tensors.for_each_output(2),
+                              tensors.for_each_output(3), tensors.output(6));
   });
 }
 
@@ -96,11 +82,9 @@ MINDRCNN_KERNEL(conv3x3_weight_gradient) {
 MINDRCNN_KERNEL(conv1x1_forward) {
   return guarded([&] {
     const Arguments arguments(7, count, data, ranks, shapes, dtypes);
-    const mindrcnn::PointwiseProblem problem = pointwise_problem(arguments, 0, 6, 4, 5);
-    mindrcnn::conv1x1_forward(problem, maps_of(arguments, 0, problem.in_channels, 0),
-                              weights_of(arguments, 1, problem), arguments.floats(2, {problem.out_channels}),
-                              arguments.floats(3, {problem.out_channels}), nullptr,
-                              maps_of(arguments, 6, problem.out_channels, 0));
+    const Tensors tensors(k1x1, arguments, 0, 6, 4, 5);
+    mindrcnn::conv1x1_forward(tensors.problem, tensors.input(0), tensors.weight(1), tensors.for_each_output(2),
+                              tensors.for_each_output(3), nullptr, tensors.output(6));
   });
 }
 
@@ -108,37 +92,35 @@ MINDRCNN_KERNEL(conv1x1_forward) {
 MINDRCNN_KERNEL(conv1x1_add_forward) {
   return guarded([&] {
     const Arguments arguments(8, count, data, ranks, shapes, dtypes);
-    const mindrcnn::PointwiseProblem problem = pointwise_problem(arguments, 0, 7, 5, 6);
-    mindrcnn::conv1x1_forward(problem, maps_of(arguments, 0, problem.in_channels, 0),
-                              weights_of(arguments, 1, problem), arguments.floats(2, {problem.out_channels}),
-                              arguments.floats(3, {problem.out_channels}),
-                              maps_of(arguments, 4, problem.out_channels, 0),
-                              maps_of(arguments, 7, problem.out_channels, 0));
+    const Tensors tensors(k1x1, arguments, 0, 7, 5, 6);
+    mindrcnn::conv1x1_forward(tensors.problem, tensors.input(0), tensors.weight(1), tensors.for_each_output(2),
+                              tensors.for_each_output(3), tensors.output(4), tensors.output(7));
   });
 }
 
 // Inputs: gradient of y; y; weight; scale; valid; settings. Output: gradient of x.
+MINDRCNN_KERNEL(conv3x3_input_gradient) {
+  return guarded([&] {
+    input_gradient(k3x3, Arguments(7, count, data, ranks, shapes, dtypes), mindrcnn::conv3x3_input_gradient);
+  });
+}
+
 MINDRCNN_KERNEL(conv1x1_input_gradient) {
   return guarded([&] {
-    const Arguments arguments(7, count, data, ranks, shapes, dtypes);
-    const mindrcnn::PointwiseProblem problem = pointwise_problem(arguments, 6, 0, 4, 5);
-    mindrcnn::conv1x1_input_gradient(problem, maps_of(arguments, 0, problem.out_channels, 6),
-                                     maps_of(arguments, 1, problem.out_channels, 6), weights_of(arguments, 2, problem),
-                                     arguments.floats(3, {problem.out_channels}),
-                                     maps_of(arguments, 6, problem.in_channels, 6));
+    input_gradient(k1x1, Arguments(7, count, data, ranks, shapes, dtypes), mindrcnn::conv1x1_input_gradient);
   });
 }
 
 // Inputs: x; gradient of y; y; scale; valid; settings. Outputs: gradients of weight and bias.
+MINDRCNN_KERNEL(conv3x3_weight_gradient) {
+  return guarded([&] {
+    weight_gradient(k3x3, Arguments(8, count, data, ranks, shapes, dtypes), mindrcnn::conv3x3_weight_gradient);
+  });
+}
+
 MINDRCNN_KERNEL(conv1x1_weight_gradient) {
   return guarded([&] {
-    const Arguments arguments(8, count, data, ranks, shapes, dtypes);
-    const mindrcnn::PointwiseProblem problem = pointwise_problem(arguments, 0, 1, 4, 5);
-    mindrcnn::conv1x1_weight_gradient(problem, maps_of(arguments, 0, problem.in_channels, 0),
-                                      maps_of(arguments, 1, problem.out_channels, 0),
-                                      maps_of(arguments, 2, problem.out_channels, 0),
-                                      arguments.floats(3, {problem.out_channels}), weights_of(arguments, 6, problem),
-                                      arguments.floats(7, {problem.out_channels}));
+    weight_gradient(k1x1, Arguments(8, count, data, ranks, shapes, dtypes), mindrcnn::conv1x1_weight_gradient);
   });
 }
 

@@ -119,7 +119,7 @@ Tiling::Tiling(int64_t images, int64_t height, int64_t width, const uint8_t* val
   const int64_t rows = tiles_along(height), columns = tiles_along(width);
   int64_t at = 0;
   for (int64_t image = 0; image < images; ++image) {
-    if (valid != nullptr && !valid[image]) continue;
+    if (!valid[image]) continue;
     for (int64_t row = 0; row < rows; ++row) {
       for (int64_t column = 0; column < columns;) {
         if (at == kBlock) {
