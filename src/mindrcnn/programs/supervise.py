@@ -116,7 +116,9 @@ class Supervisor:
             return EXIT_FAILED
         running = self.workers.running()
         others = f"; {len(running)} others were still running and were ended" if running else ""
-        say(f"error: {failure}{others}{ending_of(self.job.worker_log(failure.rank))}")
+        # A launcher that took the status of its worker before it could be read here says what it was.
+        launcher = ending_of(self.commands[0].output) if failure.code is None and self.commands[0].rank is None else ""
+        say(f"error: {failure}{others}{ending_of(self.job.worker_log(failure.rank))}{launcher}")
         return failure.code >> 8 if failure.code and failure.code >> 8 else EXIT_FAILED
 
     def _show_log(self) -> None:
