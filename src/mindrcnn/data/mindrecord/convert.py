@@ -227,6 +227,7 @@ def _write(dataset: Dataset, images: Path, key: str, job: Job, done: Callable[[i
             index_sha256=checksum(_index(temporary)),
         )
         for written, place in ((temporary, job.path), (_index(temporary), _index(job.path))):
+            written.chmod(folder.stat().st_mode & 0o666)  # MindSpore's are for their owner alone
             _flush(written)
             os.replace(written, place)
         write_columns(job.path, entry, key, _columns(records, names, addresses))

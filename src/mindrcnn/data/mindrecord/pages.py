@@ -1,4 +1,5 @@
-"""How large MindRecord's pages and header are made, so that a shard is little larger than what it holds.
+"""How large MindRecord's pages and header are made, and in which order records fill them, so that a shard is little
+larger than what it holds.
 
 A shard is a header, one page or more of plain fields and one of blobs; a record lies in one page, and each page takes
 its full size. With MindSpore's own sizes (16 MB and 32 MB) a shard has up to 50 MB of nothing in it.
@@ -6,8 +7,10 @@ its full size. With MindSpore's own sizes (16 MB and 32 MB) a shard has up to 50
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 LEAST_PAGE, LARGEST_PAGE = 1 << 16, 1 << 28  # of which MindSpore allows the latter at most
 LEAST_HEADER = 1 << 16
@@ -17,37 +20,48 @@ BLOB_OVERHEAD = 64  # lengths and padding of a record's blobs
 
 
 @dataclass(frozen=True)
-class PageFormat:
-    """Bytes of a shard's header and of each page."""
+class Packing:
+    """Bytes of a shard's header and of each page, and the records in the order in which they are to be written."""
 
     header: int
     page: int
+    order: tuple[int, ...]
 
 
-def choose_pages(records: Sequence[int]) -> PageFormat | None:
-    """The sizes that give the smallest shard for records of these bytes, in this order; None where one record is larger
-    than a page can be."""
+def pack(records: Sequence[int]) -> Packing | None:
+    """What gives the smallest shard for records of these bytes; None where one is larger than a page can be."""
     sizes = [size + BLOB_OVERHEAD for size in records]
-    best: tuple[int, PageFormat] | None = None
+    best: tuple[int, Packing] | None = None
     page = LEAST_PAGE
     while page <= LARGEST_PAGE:
         if page >= max(sizes, default=0):
-            count = _pages(sizes, page) + -(-PLAIN_BYTES * len(sizes) // page)
+            pages = _fill(sizes, page)
+            count = max(len(pages), 1) + -(-PLAIN_BYTES * len(sizes) // page)
             header = LEAST_HEADER
             while header < HEADER_BYTES_OF_PAGE * count:
                 header *= 2
             total = header + count * page
             if best is None or total < best[0]:
-                best = total, PageFormat(header, page)
+                best = total, Packing(header, page, tuple(chain.from_iterable(pages)))
         page += max(page // 8 // LEAST_PAGE, 1) * LEAST_PAGE
     return None if best is None else best[1]
 
 
-def _pages(sizes: Sequence[int], page: int) -> int:
-    """Pages that records of these sizes fill one after the other."""
-    count, used = 1, 0
-    for size in sizes:
-        if used + size > page:
-            count, used = count + 1, 0
-        used += size
-    return count
+def _fill(sizes: Sequence[int], page: int) -> list[list[int]]:
+    """The records of each page: the largest first, each into the fullest page that has room for it.
+
+    MindRecord begins a page when a record does not fit into the last one, and so comes to the same pages: the first
+    record of a page fits into none before it.
+    """
+    pages: list[list[int]] = []
+    rooms: list[tuple[int, int]] = []  # bytes left and number of each page, ascending
+    for index in sorted(range(len(sizes)), key=lambda index: -sizes[index]):
+        place = bisect_left(rooms, (sizes[index], 0))
+        if place < len(rooms):
+            room, number = rooms.pop(place)
+        else:
+            room, number = page, len(pages)
+            pages.append([])
+        pages[number].append(index)
+        insort(rooms, (room - sizes[index], number))
+    return pages

@@ -7,6 +7,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mindrcnn.data.mindrecord.annotation import encode_annotation, head_bytes
-from mindrcnn.data.mindrecord.pages import PageFormat, choose_pages
+from mindrcnn.data.mindrecord.pages import Packing, pack
 from mindrcnn.data.record import Record
 from mindrcnn.errors import InputError
 
@@ -64,15 +65,15 @@ def write_shard(
     """
     from mindspore.mindrecord import FileWriter
 
-    pages = _page_format(records)
+    packing = _packing(records)
     writer = FileWriter(str(path), shard_num=1, overwrite=True)
-    writer.set_header_size(pages.header)
-    writer.set_page_size(pages.page)
+    writer.set_header_size(packing.header)
+    writer.set_page_size(packing.page)
     writer.add_schema(SCHEMA, "an image and its objects")
     written: list[_Written] = []
     for start in range(0, len(records), ROWS_AT_ONCE):
         rows = []
-        for index in range(start, min(start + ROWS_AT_ONCE, len(records))):
+        for index in packing.order[start : start + ROWS_AT_ONCE]:
             row, lengths = _row(records[index], names[index])
             rows.append(row)
             image, annotation = row["image"], row["annotation"]
@@ -81,16 +82,16 @@ def write_shard(
         writer.write_raw_data(rows)
         done(len(rows))
     writer.commit()
-    return _addresses(path, pages, written)
+    return _addresses(path, packing, written)
 
 
-def _page_format(records: Sequence[Record]) -> PageFormat:
+def _packing(records: Sequence[Record]) -> Packing:
     sizes = [len(encode_annotation(record)[0]) + image_size(record) for record in records]
-    pages = choose_pages(sizes)
-    if pages is None:
+    packing = pack(sizes)
+    if packing is None:
         largest = records[int(np.argmax(sizes))]
         raise InputError(f"{largest.path}: wanted an image that MindRecord can hold, got one of {max(sizes)} bytes")
-    return pages
+    return packing
 
 
 def image_size(record: Record) -> int:
@@ -122,11 +123,13 @@ def _row(record: Record, name: str) -> tuple[dict[str, Any], list[int]]:
     return row, lengths
 
 
-def _addresses(path: Path, pages: PageFormat, written: Sequence[_Written]) -> Addresses:
+def _addresses(path: Path, packing: Packing, written: Sequence[_Written]) -> Addresses:
     """From MindRecord's own index, which is an SQLite table; each is checked against what was written."""
+    found = sorted(zip(packing.order, _blobs(path, packing), written, strict=True), key=itemgetter(0))
+    rows = [row for _, _, row in found]
     images, masks = [], []
     with path.open("rb") as file:
-        for (start, end), row in zip(_blobs(path, pages), written, strict=True):
+        for _, (start, end), row in found:
             annotation = start + 2 * _LENGTH  # blobs lie in the order of their names
             image = annotation + row.annotation_length + _LENGTH
             if (
@@ -139,19 +142,19 @@ def _addresses(path: Path, pages: PageFormat, written: Sequence[_Written]) -> Ad
             masks.append(annotation + head_bytes(len(row.mask_lengths)) + _starts(row.mask_lengths))
     return Addresses(
         image_starts=np.array(images, dtype=np.int64),
-        image_lengths=np.array([row.image_length for row in written], dtype=np.int32),
-        image_crcs=np.array([row.image_crc for row in written], dtype=np.uint32),
+        image_lengths=np.array([row.image_length for row in rows], dtype=np.int32),
+        image_crcs=np.array([row.image_crc for row in rows], dtype=np.uint32),
         mask_starts=np.concatenate([np.zeros(0, dtype=np.int64), *masks]),
-        mask_lengths=np.array([length for row in written for length in row.mask_lengths], dtype=np.int32),
+        mask_lengths=np.array([length for row in rows for length in row.mask_lengths], dtype=np.int32),
     )
 
 
-def _blobs(path: Path, pages: PageFormat) -> Iterator[tuple[int, int]]:
+def _blobs(path: Path, packing: Packing) -> Iterator[tuple[int, int]]:
     connection = sqlite3.connect(f"{path}.db")
     try:
         query = "SELECT PAGE_ID_BLOB, PAGE_OFFSET_BLOB, PAGE_OFFSET_BLOB_END FROM INDEXES ORDER BY ROW_ID"
         for page, start, end in connection.execute(query):
-            first = pages.header + page * pages.page
+            first = packing.header + page * packing.page
             yield first + start, first + end
     finally:
         connection.close()
