@@ -179,6 +179,7 @@ int main() {
     call_assign(1, 3, 0, true, low_quality);
   }
   call_point_sample<float>(3, 37, 50, 60, 40, 600);
+  call_point_sample<float>(3, 37, 7, 9, 40, 600);
   call_point_sample<float>(2, 3, 1, 1, 9, 70);
   call_point_sample<float>(2, 3, 5, 5, 0, 70);
   call_point_sample<float>(2, 3, 5, 5, 9, 0);

@@ -231,6 +231,22 @@ def test_point_sample(both) -> None:
     assert not native[2].any()
 
 
+def sample_rows(maps: Tensor, points: Tensor, map_index: Tensor) -> Tensor:
+    return sample_maps(maps, map_index, points)
+
+
+def test_point_sample_of_small_maps(both) -> None:
+    """With more channels than the kernel has for one pass."""
+    rng = np.random.default_rng(9)
+    maps = rng.standard_normal((IMAGES, 37, 12, 16)).astype(np.float32)
+    map_index = np.sort(rng.integers(0, IMAGES, 20)).astype(np.int32)
+    points = points_of_all_kinds(rng, (20, 300)) / np.float32(10)
+    portable, native = both(CallAndGradient, sample_rows, maps, points, map_index)
+    for wanted, got in zip(portable[:2], native[:2], strict=True):
+        assert wanted.any()
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
 def sample_bytes(scale: Tensor, masks: Tensor, points: Tensor) -> Tensor:
     index = ops.arange(masks.shape[0]).astype(ms.int32)
     return sample_maps(masks, index, points) * scale

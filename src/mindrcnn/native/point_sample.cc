@@ -8,6 +8,7 @@ namespace {
 
 constexpr int64_t kPoints = 256;   // at a time; where they lie and what they read stay in the nearest caches
 constexpr int64_t kChannels = 16;  // at a time; of a point's samples they fill one cache line
+constexpr int64_t kSmallMap = 256;  // cells; kChannels planes of it stay in the nearest cache
 constexpr int kTaps = 4;
 
 // The four cells around each of a number of points, kind by kind so that the loops over points vectorise.
@@ -77,6 +78,46 @@ void spread_plane(const Taps& taps, const float* samples, float* plane) {
   }
 }
 
+// kChannels planes of a small map, cell by cell: a point reads or adds to all channels at once.
+struct CellLines {
+  float of_cell[kSmallMap][kChannels];
+
+  static bool fit(int64_t cells, int64_t channels) { return cells <= kSmallMap && channels == kChannels; }
+
+  template <typename Value>
+  void load(const Value* planes, int64_t cells) {
+    for (int64_t cell = 0; cell < cells; ++cell) {
+      for (int64_t c = 0; c < kChannels; ++c) of_cell[cell][c] = static_cast<float>(planes[c * cells + cell]);
+    }
+  }
+
+  void store(float* planes, int64_t cells) const {
+    for (int64_t cell = 0; cell < cells; ++cell) {
+      for (int64_t c = 0; c < kChannels; ++c) planes[c * cells + cell] = of_cell[cell][c];
+    }
+  }
+
+  void read(const Taps& taps, float* samples, int64_t stride) const {
+    for (int64_t i = 0; i < taps.count; ++i) {
+      float sums[kChannels] = {};
+      for (int tap = 0; tap < kTaps; ++tap) {
+        const float* line = of_cell[taps.cell[tap][i]];
+        for (int64_t c = 0; c < kChannels; ++c) sums[c] += taps.weight[tap][i] * line[c];
+      }
+      std::copy_n(sums, kChannels, samples + i * stride);
+    }
+  }
+
+  void spread(const Taps& taps, const float* samples, int64_t stride) {
+    for (int64_t i = 0; i < taps.count; ++i) {
+      for (int tap = 0; tap < kTaps; ++tap) {
+        float* line = of_cell[taps.cell[tap][i]];
+        for (int64_t c = 0; c < kChannels; ++c) line[c] += taps.weight[tap][i] * samples[i * stride + c];
+      }
+    }
+  }
+};
+
 int64_t blocks_of(const PointSampleProblem& problem) { return (problem.channels + kChannels - 1) / kChannels; }
 
 // Calls visit(first point, how many) for the points of a row, a number of them at a time.
@@ -101,12 +142,19 @@ void point_sample_forward(const PointSampleProblem& problem, const Value* maps, 
     const int64_t channels = std::min(kChannels, problem.channels - first_channel);
     const int64_t map = map_index[row];
     const bool exists = map >= 0 && map < problem.maps;
+    const bool in_lines = exists && CellLines::fit(cells, channels);
     const Value* planes = exists ? maps + (map * problem.channels + first_channel) * cells : nullptr;
     Taps taps;
     Samples block{};
+    CellLines lines;
+    if (in_lines) lines.load(planes, cells);
     in_parts(problem, [&](int64_t first, int64_t count) {
       const int64_t start = row * problem.points + first;
       taps.load(problem, points + 2 * start, count);
+      if (in_lines) {
+        lines.read(taps, samples + start * problem.channels + first_channel, problem.channels);
+        return;
+      }
       for (int64_t c = 0; c < channels && exists; ++c) read_plane(taps, planes + c * cells, block.of_channel[c]);
       block.store(samples + start * problem.channels + first_channel, problem.channels, channels, count);
     });
@@ -126,17 +174,26 @@ void point_sample_backward(const PointSampleProblem& problem, const float* sampl
     const int64_t channels = std::min(kChannels, problem.channels - first_channel);
     float* planes = gradient + (map * problem.channels + first_channel) * cells;
     std::fill_n(planes, channels * cells, 0.0f);
+    const bool in_lines = CellLines::fit(cells, channels);
     Taps taps;
     Samples block;
+    CellLines lines;
+    if (in_lines) lines.load(planes, cells);
     for (int64_t row = 0; row < problem.rows; ++row) {
       if (map_index[row] != map) continue;
       in_parts(problem, [&](int64_t first, int64_t count) {
         const int64_t start = row * problem.points + first;
+        const float* from = sample_gradient + start * problem.channels + first_channel;
         taps.load(problem, points + 2 * start, count);
-        block.load(sample_gradient + start * problem.channels + first_channel, problem.channels, channels, count);
+        if (in_lines) {
+          lines.spread(taps, from, problem.channels);
+          return;
+        }
+        block.load(from, problem.channels, channels, count);
         for (int64_t c = 0; c < channels; ++c) spread_plane(taps, block.of_channel[c], planes + c * cells);
       });
     }
+    if (in_lines) lines.store(planes, cells);
   }
 }
 
