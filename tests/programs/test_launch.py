@@ -8,14 +8,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from mindrcnn.programs import supervise
+from mindrcnn.programs import supervise, workers
 from mindrcnn.programs.launch import main
 from mindrcnn.programs.launch_commands import cores_each
+from mindrcnn.programs.workers import Gone, Workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("launched_worker.py")
@@ -246,3 +248,16 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("codes", "first"), [((9, None), Gone(1, None)), ((1 << 8, 9), Gone(1, 9)), ((None, 9), Gone(0, None))]
+)
+def test_of_several_that_end_at_once_one_is_the_cause(monkeypatch, codes, first):
+    """9: killed; None: the launcher has taken its status, and so knew of it before it ended the others."""
+    monkeypatch.setattr(workers, "_has_ended", lambda process: True)
+    monkeypatch.setattr(workers, "_exit_code", lambda pid: codes[pid])
+    watched = Workers()
+    watched.known = {rank: SimpleNamespace(pid=rank) for rank in range(2)}
+    watched.update([])
+    assert watched.first_failure() == first

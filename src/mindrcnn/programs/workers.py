@@ -56,8 +56,10 @@ class Workers:
             for rank, process in self.known.items()
             if rank not in self.gone and _has_ended(process)
         ]
-        # Of several at once, one that was killed brought the others down rather than the other way round.
-        self.gone.update({gone.rank: gone for gone in sorted(ended, key=lambda gone: not gone.killed)})
+        # Of several at once, the launcher knew of one whose status it has taken before it ended the others itself; and
+        # one that was killed brought the others down rather than the other way round.
+        ended.sort(key=lambda gone: (gone.code is not None, not gone.killed))
+        self.gone.update({gone.rank: gone for gone in ended})
 
     def first_failure(self) -> Gone | None:
         """The rank that ended first, those that ended well left out."""
