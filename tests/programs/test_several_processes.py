@@ -150,7 +150,7 @@ def test_stopped_in_two_and_resumed_in_one(runs: Runs) -> None:
     _, stderr = process.communicate(timeout=LIMIT)
     assert (process.returncode, stderr) == (128 + signal.SIGTERM, "stopped by SIGTERM\n")
     stopped = load_checkpoint(runs.folder / "stopped" / "last.ckpt").info
-    assert 0 < stopped.step < TOTAL
+    assert 0 < stopped.step <= TOTAL // 2
     assert stopped.world_size == 2
     runs.train_one("stopped")
     np.testing.assert_allclose(runs.losses("stopped"), runs.losses("one"), rtol=1e-5, atol=1e-6)
