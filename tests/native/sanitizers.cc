@@ -15,7 +15,7 @@
 #include "paste.h"
 #include "point_sample.h"
 #include "roi_align.h"
-#include "sampling.h"
+#include "resample.h"
 
 namespace {
 

@@ -20,7 +20,7 @@ from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "kernels"
 
 # No contraction to fused multiply-adds: overlaps are compared with thresholds and with each other, and must come out as
 # the portable operators round them.

@@ -11,7 +11,7 @@ import mindspore as ms
 from mindspore import Tensor, ops
 
 from mindrcnn.native.conv import CHANNEL_STEPS_1X1, CHANNEL_STEPS_3X3, native_add_conv1x1, native_conv
-from mindrcnn.native.sampling import native_every_second
+from mindrcnn.native.resample import native_every_second
 from mindrcnn.native.switch import in_use
 
 

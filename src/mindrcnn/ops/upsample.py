@@ -2,7 +2,7 @@
 
 from mindspore import Tensor
 
-from mindrcnn.native.sampling import native_add_upsampled
+from mindrcnn.native.resample import native_add_upsampled
 from mindrcnn.native.switch import in_use
 
 

@@ -1,5 +1,5 @@
 // Maps enlarged twice by nearest neighbour, and halved. Semantics: native_add_upsampled and native_every_second of
-// src/mindrcnn/native/sampling.py.
+// src/mindrcnn/native/resample.py.
 #ifndef MINDRCNN_NATIVE_SAMPLING_H_
 #define MINDRCNN_NATIVE_SAMPLING_H_
 

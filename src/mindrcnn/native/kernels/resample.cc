@@ -1,4 +1,4 @@
-#include "sampling.h"
+#include "resample.h"
 
 #include <algorithm>
 

@@ -5,7 +5,7 @@
 #include "arguments.h"
 #include "conv1x1.h"
 #include "conv3x3.h"
-#include "sampling.h"
+#include "resample.h"
 
 namespace {
 
