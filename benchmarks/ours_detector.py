@@ -17,8 +17,8 @@ from benchmarks.scene import CLASSES, POSITIVE_IOU, Scene, disc, make_scene
 from benchmarks.worker import Prepared
 from mindrcnn.build import build_detector
 from mindrcnn.build_training import build_optimizer
-from mindrcnn.config import Config
-from mindrcnn.config_loader import load_config
+from mindrcnn.config.loader import load_config
+from mindrcnn.config.run import Config
 from mindrcnn.engine.feed import BatchFeed
 from mindrcnn.engine.train_step import TrainStep
 from mindrcnn.evaluation.paste import encode_masks

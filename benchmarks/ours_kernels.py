@@ -15,7 +15,7 @@ from benchmarks import kernel_inputs as inputs
 from benchmarks.scene import disc
 from benchmarks.worker import Prepared, repeated
 from mindrcnn.build_masks import build_pooler
-from mindrcnn.config_model import RoiAlignConfig
+from mindrcnn.config.model import RoiAlignConfig
 from mindrcnn.evaluation.paste import encode_masks
 from mindrcnn.ops.assignment import assign
 from mindrcnn.ops.mask_targets import crop_masks

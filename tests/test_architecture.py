@@ -57,9 +57,8 @@ TEXT_SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".sh", ".txt", ".cfg", 
 def top_part(name: str) -> str:
     """The part of a dotted name inside the package; a part of one file can have more beside it, named PART_..."""
     first = name.split(".")[0]
-    for part in ("config", "build"):
-        if first.startswith(f"{part}_"):
-            return part
+    if first.startswith("build_"):
+        return "build"
     return first
 
 
@@ -77,7 +76,7 @@ class Module:
 
     @property
     def part(self) -> str:
-        """Top-level part: `ops.boxes` is in ops, `config_loader` in config, `build_masks` in build."""
+        """Top-level part: `ops.boxes` is in ops, `build_masks` in build."""
         return top_part(self.name)
 
     def where(self, node: ast.AST) -> str:
@@ -201,8 +200,8 @@ BREACHES = [
     (wrong_imports, "ops.boxes", "from ..models import fpn"),
     (wrong_imports, "models.rpn", "from mindrcnn import build"),
     (wrong_imports, "models.rpn", "from mindrcnn.build_masks import build_pooler"),
-    (wrong_imports, "models.rpn", "from mindrcnn.config import RPNConfig"),
-    (wrong_imports, "engine.trainer", "import mindrcnn.config_loader"),
+    (wrong_imports, "models.rpn", "from mindrcnn.config.run import RPNConfig"),
+    (wrong_imports, "engine.trainer", "import mindrcnn.config.loader"),
     (wrong_imports, "data.loader", "from mindrcnn.models import rpn"),
     (wrong_imports, "evaluation.predict", "from mindrcnn.models import detector"),
     (wrong_imports, "build", "from mindrcnn.a_program import main"),
@@ -217,8 +216,8 @@ BREACHES = [
 
 NO_BREACHES = [
     (wrong_imports, "ops.boxes", "import numpy\nfrom mindrcnn.errors import InputError\nfrom .coder import encode"),
-    (wrong_imports, "build", "from mindrcnn.config import Config\nfrom mindrcnn.models import rpn"),
-    (wrong_imports, "config_loader", "from mindrcnn.config import Config"),
+    (wrong_imports, "build", "from mindrcnn.config.run import Config\nfrom mindrcnn.models import rpn"),
+    (wrong_imports, "config.loader", "from mindrcnn.config.run import Config"),
     (wrong_imports, "build", "from mindrcnn.build_masks import build_pooler"),
     (wrong_imports, "a_program", "from mindrcnn import build, config"),
     (framework_imports, "ops.boxes", "import mindspore"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mindrcnn.config import Config
-from mindrcnn.config_loader import dump_config, load_config
-from mindrcnn.config_model import MaskScoringConfig, PointRendConfig
+from mindrcnn.config.loader import dump_config, load_config
+from mindrcnn.config.model import MaskScoringConfig, PointRendConfig
+from mindrcnn.config.run import Config
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXT = (REPOSITORY / "docs" / "finetune.md").read_text(encoding="utf-8")

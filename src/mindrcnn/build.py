@@ -7,14 +7,14 @@ import numpy as np
 from mindspore import nn
 
 from mindrcnn.build_masks import build_mask_branch, build_pooler
-from mindrcnn.config import Config, ScheduleConfig, TrainConfig
-from mindrcnn.config_data import DataConfig, SplitConfig
-from mindrcnn.config_model import (
+from mindrcnn.config.data import DataConfig, SplitConfig
+from mindrcnn.config.model import (
     BackboneConfig,
     ModelConfig,
     RoiSamplingConfig,
     RPNConfig,
 )
+from mindrcnn.config.run import Config, ScheduleConfig, TrainConfig
 from mindrcnn.data.augment import Augment
 from mindrcnn.data.batch import InputFormat, ObjectFormat
 from mindrcnn.data.coco import read_coco

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from mindspore import nn
 
-from mindrcnn.config import TrainConfig
-from mindrcnn.config_train import (
+from mindrcnn.config.run import TrainConfig
+from mindrcnn.config.train import (
     AdamWConfig,
     DynamicLossScaleConfig,
     ParameterGroupConfig,

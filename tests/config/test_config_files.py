@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mindrcnn.config import Config
-from mindrcnn.config_loader import dump_config, load_config, parse_config
-from mindrcnn.config_model import PointRendConfig
+from mindrcnn.config.loader import dump_config, load_config, parse_config
+from mindrcnn.config.model import PointRendConfig
+from mindrcnn.config.run import Config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / "configs"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.build import build_detector
-from mindrcnn.config_model import MaskRCNNConfig, ModelConfig
+from mindrcnn.config.model import MaskRCNNConfig, ModelConfig
 from mindrcnn.convert.classes import choose_classes
 from mindrcnn.convert.export import export_state
 from mindrcnn.convert.families import FAMILIES, detect_family, normalised

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mindrcnn.config_loader import load_config
+from mindrcnn.config.loader import load_config
 from mindrcnn.convert import __main__ as program
 from mindrcnn.convert.coco_classes import COCO_CLASSES
 from mindrcnn.convert.export import TARGETS

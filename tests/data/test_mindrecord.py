@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.build import build_dataset
-from mindrcnn.config_data import DataConfig, SplitConfig
+from mindrcnn.config.data import DataConfig, SplitConfig
 from mindrcnn.data.augment import Augment
 from mindrcnn.data.batch import InputFormat, ObjectFormat
 from mindrcnn.data.demo import make_demo

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mindrcnn.config import TrainConfig
+from mindrcnn.config.run import TrainConfig
 from mindrcnn.engine import sinks
 from mindrcnn.engine.memory import peak_memory_gb
 from mindrcnn.engine.metrics_log import read_rows

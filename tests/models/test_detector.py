@@ -19,7 +19,7 @@ from small_detector import (
     without_objects,
 )
 
-from mindrcnn.config_model import BackboneConfig
+from mindrcnn.config.model import BackboneConfig
 from mindrcnn.models.detector import Predictor, TrainingLosses, TwoStageDetector
 from mindrcnn.parity.training import LossesAndGradients
 

@@ -11,8 +11,8 @@ import pytest
 from mindspore.nn.utils import no_init_parameters
 
 from mindrcnn.build import build_detector
-from mindrcnn.config_loader import load_config
-from mindrcnn.config_model import MaskRCNNConfig, MaskScoringConfig, ModelConfig, PointRendConfig
+from mindrcnn.config.loader import load_config
+from mindrcnn.config.model import MaskRCNNConfig, MaskScoringConfig, ModelConfig, PointRendConfig
 from mindrcnn.models.detector import TwoStageDetector
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_detector import BATCH, MODEL, Arrays, inputs, make_batch, make_detector, without_objects
 
-from mindrcnn.config_model import PointRendConfig
+from mindrcnn.config.model import PointRendConfig
 from mindrcnn.models.detector import Predictor, TrainingLosses
 from mindrcnn.parity.training import LossesAndGradients
 

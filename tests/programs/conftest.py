@@ -20,8 +20,8 @@ from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
 from mindrcnn.build import build_detector
-from mindrcnn.config import TrainConfig
-from mindrcnn.config_loader import dump_config, load_config
+from mindrcnn.config.loader import dump_config, load_config
+from mindrcnn.config.run import TrainConfig
 from mindrcnn.data.demo import CATEGORY_IDS, make_demo
 from mindrcnn.engine.checkpoint import CheckpointInfo, save_checkpoint
 from mindrcnn.engine.training_state import TrainingState

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, nn
 
-from mindrcnn.config import TrainConfig
+from mindrcnn.config.run import TrainConfig
 from mindrcnn.engine.training_state import TrainingState
 from mindrcnn.programs import train as training
 from mindrcnn.programs.common import run

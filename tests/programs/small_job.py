@@ -12,7 +12,7 @@ import time
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
-from mindrcnn.config import DeviceConfig
+from mindrcnn.config.run import DeviceConfig
 from mindrcnn.engine.train_step import TrainStep
 from mindrcnn.programs.job import gradient_reduction, join_job, sample_count, together
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import mindspore as ms
 import pytest
 
-from mindrcnn.config import DeviceConfig
+from mindrcnn.config.run import DeviceConfig
 from mindrcnn.engine.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.programs.common import run, set_device

@@ -11,7 +11,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from mindrcnn.build import build_detector
-from mindrcnn.config_loader import dump_config, load_config
+from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.data.demo import CATEGORY_IDS
 from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from mindrcnn.errors import InputError

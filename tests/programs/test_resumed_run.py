@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mindrcnn.config import Config
-from mindrcnn.config_loader import dump_config, load_config
+from mindrcnn.config.loader import dump_config, load_config
+from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoint import Checkpoint, CheckpointInfo
 from mindrcnn.engine.trainer import Plan
 from mindrcnn.errors import InputError

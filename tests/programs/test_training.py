@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mindrcnn.config_loader import parse_config
+from mindrcnn.config.loader import parse_config
 from mindrcnn.engine.checkpoint import load_checkpoint
 from mindrcnn.programs import train as training
 from mindrcnn.programs.train import train

@@ -5,7 +5,7 @@ import numpy as np
 from mindspore import Tensor
 
 from mindrcnn.build import build_detector
-from mindrcnn.config_model import (
+from mindrcnn.config.model import (
     AnchorConfig,
     BackboneConfig,
     BoxConfig,

@@ -39,7 +39,7 @@ def main() -> int:
     """Returns the exit status."""
     arguments = parse_arguments()
     # Not at the top: --help and a wrong option need not wait for MindSpore to load.
-    from mindrcnn.config_loader import load_config
+    from mindrcnn.config.loader import load_config
     from mindrcnn.convert.classes import read_class_file
     from mindrcnn.convert.importer import Options
     from mindrcnn.convert.program import convert_in, convert_out

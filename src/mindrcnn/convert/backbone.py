@@ -9,10 +9,10 @@ from typing import Any
 from mindspore import nn
 
 from mindrcnn.build import build_backbone
-from mindrcnn.config import Config
-from mindrcnn.config_loader import parse_config
-from mindrcnn.config_model import BackboneConfig
-from mindrcnn.config_yaml import dump_yaml
+from mindrcnn.config.loader import parse_config
+from mindrcnn.config.model import BackboneConfig
+from mindrcnn.config.run import Config
+from mindrcnn.config.yaml_tree import dump_yaml
 from mindrcnn.convert.architecture import MOST_BLOCKS, RESNETS
 from mindrcnn.convert.conventions import BACKBONE_SWITCHES, merged
 from mindrcnn.convert.families import FAMILIES

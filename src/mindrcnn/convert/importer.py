@@ -14,9 +14,9 @@ import mindspore as ms
 from mindspore import Tensor
 
 from mindrcnn.build import build_detector
-from mindrcnn.config import Config
-from mindrcnn.config_loader import parse_config
-from mindrcnn.config_yaml import dump_yaml
+from mindrcnn.config.loader import parse_config
+from mindrcnn.config.run import Config
+from mindrcnn.config.yaml_tree import dump_yaml
 from mindrcnn.convert import conventions
 from mindrcnn.convert.architecture import Architecture, Probe, describe
 from mindrcnn.convert.classes import ClassChoice, choose_classes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mindrcnn.atomic import write_text
-from mindrcnn.config_loader import dump_config
+from mindrcnn.config.loader import dump_config
 from mindrcnn.convert.backbone import import_backbone
 from mindrcnn.convert.export import export_state
 from mindrcnn.convert.families import FAMILIES, detect_family

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mindrcnn.build import build_eval_loader
-from mindrcnn.config import Config
-from mindrcnn.config_model import MaskScoringConfig
+from mindrcnn.config.model import MaskScoringConfig
+from mindrcnn.config.run import Config
 from mindrcnn.data.record import Dataset
 from mindrcnn.engine.ranks import Ranks
 from mindrcnn.errors import InputError

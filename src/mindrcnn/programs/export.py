@@ -12,9 +12,9 @@ import numpy as np
 from mindspore import Tensor
 
 from mindrcnn.atomic import replacing
-from mindrcnn.config import Config
-from mindrcnn.config_data import INPUT_STRIDE
-from mindrcnn.config_model import PointRendConfig
+from mindrcnn.config.data import INPUT_STRIDE
+from mindrcnn.config.model import PointRendConfig
+from mindrcnn.config.run import Config
 from mindrcnn.engine.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import Predictor

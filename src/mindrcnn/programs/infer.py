@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindrcnn.build import build_input_format
-from mindrcnn.config import Config
+from mindrcnn.config.run import Config
 from mindrcnn.data.batch import EvalBatch, evaluation_batch
 from mindrcnn.data.buckets import assign_buckets
 from mindrcnn.data.image_io import read_image

@@ -9,8 +9,8 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from mindrcnn.build import build_detector
-from mindrcnn.config import Config
-from mindrcnn.config_model import BackboneConfig
+from mindrcnn.config.model import BackboneConfig
+from mindrcnn.config.run import Config
 from mindrcnn.convert.class_axes import ClassAxis, axes_of
 from mindrcnn.engine.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.engine.param_groups import freeze

@@ -8,7 +8,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import Tensor
 
-from mindrcnn.config import DeviceConfig
+from mindrcnn.config.run import DeviceConfig
 from mindrcnn.engine.accumulation import AccumulatingStep
 from mindrcnn.engine.averaging import AverageGradients, GlobalSampleCount
 from mindrcnn.engine.distributed import connect

@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 
 from mindrcnn.atomic import write_text
-from mindrcnn.config import Config
-from mindrcnn.config_loader import dump_config, parse_config
+from mindrcnn.config.loader import dump_config, parse_config
+from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoint import Checkpoint
 from mindrcnn.engine.metrics_log import MetricsLog
 from mindrcnn.engine.recorder import METRICS

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from mindrcnn.config import Config
-from mindrcnn.config_loader import dump_config
+from mindrcnn.config.loader import dump_config
+from mindrcnn.config.run import Config
 from mindrcnn.data.record import Dataset
 from mindrcnn.engine.averaging import average_statistics
 from mindrcnn.engine.checkpoint import CheckpointInfo

@@ -14,8 +14,8 @@ from mindrcnn.build import (
     peak_learning_rate,
 )
 from mindrcnn.build_training import build_flow, build_state, build_step
-from mindrcnn.config import Config
-from mindrcnn.config_loader import dump_config, load_config
+from mindrcnn.config.loader import dump_config, load_config
+from mindrcnn.config.run import Config
 from mindrcnn.data.record import Dataset
 from mindrcnn.engine.accumulation import AccumulatingStep
 from mindrcnn.engine.average import applied

@@ -9,8 +9,8 @@ from mindspore import Tensor
 from numpy.typing import NDArray
 
 from mindrcnn.build import build_detector
-from mindrcnn.config import Config
-from mindrcnn.config_loader import parse_config
+from mindrcnn.config.loader import parse_config
+from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.models.detector import Predictor, TwoStageDetector
 from mindrcnn.programs.common import set_device

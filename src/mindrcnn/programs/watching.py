@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrcnn.config import Config
+from mindrcnn.config.run import Config
 from mindrcnn.engine.metrics_log import read_rows
 from mindrcnn.engine.rank_recorder import RankRecorder
 from mindrcnn.engine.ranks import Ranks

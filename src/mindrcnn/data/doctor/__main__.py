@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.atomic import write_text
-from mindrcnn.config import Config
-from mindrcnn.config_loader import load_config
+from mindrcnn.config.loader import load_config
+from mindrcnn.config.run import Config
 from mindrcnn.data.doctor.examination import examine_converted, examine_files
 from mindrcnn.data.doctor.findings import Findings
 from mindrcnn.data.doctor.histograms import draw_histograms

@@ -1,4 +1,4 @@
-"""From YAML and command-line overrides to the typed configuration of config.py, and back.
+"""From YAML and command-line overrides to the typed configuration, and back.
 
 Every mistake is one InputError that names the file and line (or the command line), the dotted key, what was wanted and
 what was there.
@@ -13,8 +13,8 @@ from dataclasses import MISSING, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from mindrcnn.config import Config
-from mindrcnn.config_types import (
+from mindrcnn.config.run import Config
+from mindrcnn.config.schema import (
     accepts_null,
     all_keys,
     describe_limits,
@@ -23,7 +23,16 @@ from mindrcnn.config_types import (
     keys_of,
     tagged_members,
 )
-from mindrcnn.config_yaml import Node, Origin, describe_value, dump_yaml, merge, override_tree, parse_yaml, read_tree
+from mindrcnn.config.yaml_tree import (
+    Node,
+    Origin,
+    describe_value,
+    dump_yaml,
+    merge,
+    override_tree,
+    parse_yaml,
+    read_tree,
+)
 from mindrcnn.errors import InputError
 
 # How alike (difflib's ratio) a name must be to be offered as the one that was meant, elsewhere in the tree.

@@ -1,4 +1,4 @@
-"""Reads the schema of config.py: keys, types, limits and defaults, in words for error messages and documentation."""
+"""The schema of the configuration: keys, types, limits and defaults, in words for messages and documentation."""
 
 from __future__ import annotations
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mindrcnn import config_docs
-from mindrcnn.config import Config
-from mindrcnn.config_types import Key, all_keys, describe_limits, sections_of
-from mindrcnn.config_yaml import parse_yaml
+from mindrcnn.config import reference
+from mindrcnn.config.run import Config
+from mindrcnn.config.schema import Key, all_keys, describe_limits, sections_of
+from mindrcnn.config.yaml_tree import parse_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "configuration.md"
@@ -16,30 +16,30 @@ KEYS = dict(all_keys(Config))
 
 
 def test_page_is_in_step() -> None:
-    assert PAGE.read_text(encoding="utf-8") == config_docs.render(), (
-        "run: python -m mindrcnn.config_docs > docs/configuration.md"
+    assert PAGE.read_text(encoding="utf-8") == reference.render(), (
+        "run: python -m mindrcnn.config.reference > docs/configuration.md"
     )
 
 
 def test_check_mode_tells_a_stale_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert config_docs.main([]) == 0
+    assert reference.main([]) == 0
     page = tmp_path / "page.md"
     page.write_text(capsys.readouterr().out, encoding="utf-8")
-    assert config_docs.main(["--check", str(page)]) == 0
+    assert reference.main(["--check", str(page)]) == 0
     page.write_text(page.read_text(encoding="utf-8").replace("`0.7`", "`0.8`"), encoding="utf-8")
-    assert config_docs.main(["--check", str(page)]) == 1
+    assert reference.main(["--check", str(page)]) == 1
     assert "not in step" in capsys.readouterr().err
-    assert config_docs.main(["--check", str(tmp_path / "none.md")]) == 1
+    assert reference.main(["--check", str(tmp_path / "none.md")]) == 1
 
 
 def test_page_has_one_row_for_each_key() -> None:
-    rows = re.findall(r"^\| `([\w.]+)` \|", config_docs.render(), re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.]+)` \|", reference.render(), re.MULTILINE)
     assert sorted(rows) == sorted(name for name, _ in all_keys(Config))  # each type of mask branch has its own
     assert len(KEYS) > 100
 
 
 def test_rows_show_type_default_limits_and_meaning() -> None:
-    page = config_docs.render()
+    page = reference.render()
     assert "| `model.rpn.pre_nms_topk.train` | whole number | `2000` | at least 1 | Value while training. |" in page
     assert "| `model.rpn.post_nms_topk.train` | whole number | `1000` | at least 1 |" in page
     assert "| `device.target` | one of CPU, GPU, Ascend | `CPU` |  | MindSpore device target. |" in page
@@ -48,13 +48,13 @@ def test_rows_show_type_default_limits_and_meaning() -> None:
 
 
 def test_examples_in_the_introduction_are_valid_yaml() -> None:
-    example = re.search(r"```yaml\n(.*?)```", config_docs.render(), re.DOTALL)
+    example = re.search(r"```yaml\n(.*?)```", reference.render(), re.DOTALL)
     assert example is not None
     tree = parse_yaml(example.group(1), "example")
     assert isinstance(tree.value, dict)
     assert set(tree.value) == {"base", "name", "data", "train"}
     assert (REPOSITORY / "configs" / str(tree.value["base"].value)).is_file()
-    for path in re.findall(r"configs/\S+\.yaml", config_docs.render()):
+    for path in re.findall(r"configs/\S+\.yaml", reference.render()):
         assert (REPOSITORY / path).is_file()
 
 

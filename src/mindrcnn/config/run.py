@@ -1,7 +1,7 @@
 """A whole run's configuration: every key with its type, default, limits and meaning.
 
-Frozen dataclasses; the parts `model` and `data` have files of their own. `config_loader.py` fills them from YAML and
-the command line, `config_docs.py` renders them as docs/configuration.md. Nothing but build.py and the programs imports
+Frozen dataclasses; the parts `model`, `data` and `train` have files of their own. `loader.py` fills them from YAML and
+the command line, `reference.py` renders them as docs/configuration.md. Nothing but build.py and the programs imports
 them. Derived numbers (anchor counts, feature sizes, steps) are never stored here.
 """
 
@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mindrcnn.config_data import DataConfig
-from mindrcnn.config_key import key, require
-from mindrcnn.config_model import ModelConfig, PointRendConfig
-from mindrcnn.config_train import (
+from mindrcnn.config.data import DataConfig
+from mindrcnn.config.key import key, require
+from mindrcnn.config.model import ModelConfig, PointRendConfig
+from mindrcnn.config.train import (
     AdamWConfig,
     DynamicLossScaleConfig,
     EMAConfig,

@@ -1,13 +1,13 @@
-"""Sections that come in several types, one inside another: more than the schema of config.py has so far."""
+"""Sections that come in several types, one inside another: more than the schema has so far."""
 
 import dataclasses
 from typing import Literal
 
 import pytest
 
-from mindrcnn import config_loader
-from mindrcnn.config_loader import parse_config
-from mindrcnn.config_types import all_keys, describe_type, sections_of
+from mindrcnn.config import loader as config_loader
+from mindrcnn.config.loader import parse_config
+from mindrcnn.config.schema import all_keys, describe_type, sections_of
 from mindrcnn.errors import InputError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mindrcnn.config_yaml import Node, dump_yaml, merge, override_tree, parse_yaml, read_tree
+from mindrcnn.config.yaml_tree import Node, dump_yaml, merge, override_tree, parse_yaml, read_tree
 from mindrcnn.errors import InputError
 
 

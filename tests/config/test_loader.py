@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mindrcnn.config import Config
-from mindrcnn.config_loader import dump_config, load_config, parse_config
-from mindrcnn.config_model import MaskRCNNConfig, TrainTestPair
+from mindrcnn.config.loader import dump_config, load_config, parse_config
+from mindrcnn.config.model import MaskRCNNConfig, TrainTestPair
+from mindrcnn.config.run import Config
 from mindrcnn.errors import InputError
 
 TYPES = "mask_rcnn, ms_rcnn, point_rend"

@@ -1,7 +1,7 @@
-"""Writes docs/configuration.md from the schema in config.py.
+"""Writes docs/configuration.md from the schema in config/.
 
-    python -m mindrcnn.config_docs > docs/configuration.md
-    python -m mindrcnn.config_docs --check docs/configuration.md
+    python -m mindrcnn.config.reference > docs/configuration.md
+    python -m mindrcnn.config.reference --check docs/configuration.md
 
 With --check nothing is written; the exit status is 1 when the file differs from what would be written.
 """
@@ -16,13 +16,13 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_origin
 
-from mindrcnn.config import Config
-from mindrcnn.config_types import Key, describe_limits, describe_type, is_union, keys_of, sections_of, tagged_members
+from mindrcnn.config.run import Config
+from mindrcnn.config.schema import Key, describe_limits, describe_type, is_union, keys_of, sections_of, tagged_members
 
 _INTRODUCTION = """\
 # Configuration
 
-This page is generated from `src/mindrcnn/config*.py` by `python -m mindrcnn.config_docs > docs/configuration.md`.
+This page is generated from `src/mindrcnn/config/` by `python -m mindrcnn.config.reference > docs/configuration.md`.
 
 A run is described by one YAML file. Every key has a default, so a file holds only what differs from it:
 
@@ -114,8 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.check.is_file() and options.check.read_text(encoding="utf-8") == render():
         return 0
-    command = f"python -m mindrcnn.config_docs > {options.check}"
-    sys.stderr.write(f"{options.check} is not in step with config.py; run: {command}\n")
+    command = f"python -m mindrcnn.config.reference > {options.check}"
+    sys.stderr.write(f"{options.check} is not in step with config/; run: {command}\n")
     return 1
 
 

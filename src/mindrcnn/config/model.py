@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from mindrcnn.config_key import key, require
+from mindrcnn.config.key import key, require
 
 
 @dataclass(frozen=True)
