@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from benchmarks.scene import CLASSES, POSITIVE_IOU, Scene, disc, make_scene
 from benchmarks.worker import Prepared
-from mindrcnn.build import build_detector
-from mindrcnn.build_training import build_optimizer
+from mindrcnn.build.detector import build_detector
+from mindrcnn.build.training import build_optimizer
 from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
 from mindrcnn.engine.feed import BatchFeed

@@ -13,7 +13,7 @@ from benchmarks.case import DATA_VARIABLE
 from benchmarks.ours_detector import open_config, random_detector
 from benchmarks.targets import MODEL_ALONE
 from benchmarks.worker import Prepared
-from mindrcnn.build import build_dataset, build_eval_loader
+from mindrcnn.build.data import build_dataset, build_eval_loader
 from mindrcnn.programs.evaluation import SplitEvaluator
 from mindrcnn.programs.trained_model import NumpyPredictor
 

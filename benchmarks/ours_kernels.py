@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks import kernel_inputs as inputs
 from benchmarks.scene import disc
 from benchmarks.worker import Prepared, repeated
-from mindrcnn.build_masks import build_pooler
+from mindrcnn.build.mask_branches import build_pooler
 from mindrcnn.config.model import RoiAlignConfig
 from mindrcnn.evaluation.paste import encode_masks
 from mindrcnn.ops.assignment import assign

@@ -55,11 +55,8 @@ TEXT_SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".sh", ".txt", ".cfg", 
 
 
 def top_part(name: str) -> str:
-    """The part of a dotted name inside the package; a part of one file can have more beside it, named PART_..."""
-    first = name.split(".")[0]
-    if first.startswith("build_"):
-        return "build"
-    return first
+    """The part of a dotted name inside the package."""
+    return name.split(".")[0]
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Module:
 
     @property
     def part(self) -> str:
-        """Top-level part: `ops.boxes` is in ops, `build_masks` in build."""
+        """Top-level part: `ops.boxes` is in ops."""
         return top_part(self.name)
 
     def where(self, node: ast.AST) -> str:
@@ -199,7 +196,7 @@ BREACHES = [
     (wrong_imports, "ops.boxes", "def f():\n    import mindrcnn.models.fpn"),
     (wrong_imports, "ops.boxes", "from ..models import fpn"),
     (wrong_imports, "models.rpn", "from mindrcnn import build"),
-    (wrong_imports, "models.rpn", "from mindrcnn.build_masks import build_pooler"),
+    (wrong_imports, "models.rpn", "from mindrcnn.build.mask_branches import build_pooler"),
     (wrong_imports, "models.rpn", "from mindrcnn.config.run import RPNConfig"),
     (wrong_imports, "engine.trainer", "import mindrcnn.config.loader"),
     (wrong_imports, "data.loader", "from mindrcnn.models import rpn"),
@@ -218,7 +215,7 @@ NO_BREACHES = [
     (wrong_imports, "ops.boxes", "import numpy\nfrom mindrcnn.errors import InputError\nfrom .coder import encode"),
     (wrong_imports, "build", "from mindrcnn.config.run import Config\nfrom mindrcnn.models import rpn"),
     (wrong_imports, "config.loader", "from mindrcnn.config.run import Config"),
-    (wrong_imports, "build", "from mindrcnn.build_masks import build_pooler"),
+    (wrong_imports, "build.detector", "from mindrcnn.build.mask_branches import build_pooler"),
     (wrong_imports, "a_program", "from mindrcnn import build, config"),
     (framework_imports, "ops.boxes", "import mindspore"),
     (long_files, "ops.boxes", "x = 1\n" * MAX_FILE_LINES),

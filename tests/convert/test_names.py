@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from mindrcnn.build import build_detector
+from mindrcnn.build.detector import build_detector
 from mindrcnn.config.model import MaskRCNNConfig, ModelConfig
 from mindrcnn.convert.classes import choose_classes
 from mindrcnn.convert.export import export_state

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from mindrcnn.build import build_dataset
+from mindrcnn.build.data import build_dataset
 from mindrcnn.config.data import DataConfig, SplitConfig
 from mindrcnn.data.augment import Augment
 from mindrcnn.data.batch import InputFormat, ObjectFormat

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mindspore.nn.utils import no_init_parameters
 
-from mindrcnn.build import build_detector
+from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import load_config
 from mindrcnn.config.model import MaskRCNNConfig, MaskScoringConfig, ModelConfig, PointRendConfig
 from mindrcnn.models.detector import TwoStageDetector

@@ -19,7 +19,7 @@ import pytest
 from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
-from mindrcnn.build import build_detector
+from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.config.run import TrainConfig
 from mindrcnn.data.demo import CATEGORY_IDS, make_demo

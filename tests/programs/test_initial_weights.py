@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mindrcnn.build import build_detector
+from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.data.demo import CATEGORY_IDS
 from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from mindrcnn.build import build_detector
+from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.data.demo import CATEGORY_IDS
 from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint

@@ -4,7 +4,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
-from mindrcnn.build import build_detector
+from mindrcnn.build.detector import build_detector
 from mindrcnn.config.model import (
     AnchorConfig,
     BackboneConfig,

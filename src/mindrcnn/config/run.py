@@ -1,7 +1,7 @@
 """A whole run's configuration: every key with its type, default, limits and meaning.
 
 Frozen dataclasses; the parts `model`, `data` and `train` have files of their own. `loader.py` fills them from YAML and
-the command line, `reference.py` renders them as docs/configuration.md. Nothing but build.py and the programs imports
+the command line, `reference.py` renders them as docs/configuration.md. Nothing but build/ and the programs imports
 them. Derived numbers (anchor counts, feature sizes, steps) are never stored here.
 """
 

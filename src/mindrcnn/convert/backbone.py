@@ -8,7 +8,7 @@ from typing import Any
 
 from mindspore import nn
 
-from mindrcnn.build import build_backbone
+from mindrcnn.build.detector import build_backbone
 from mindrcnn.config.loader import parse_config
 from mindrcnn.config.model import BackboneConfig
 from mindrcnn.config.run import Config

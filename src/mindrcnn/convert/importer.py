@@ -13,7 +13,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import Tensor
 
-from mindrcnn.build import build_detector
+from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import parse_config
 from mindrcnn.config.run import Config
 from mindrcnn.config.yaml_tree import dump_yaml

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mindrcnn.build import build_dataset
+from mindrcnn.build.data import build_dataset
 from mindrcnn.config.loader import load_config
 from mindrcnn.engine.logging_setup import setup_logging
 from mindrcnn.evaluation.metrics import Metrics

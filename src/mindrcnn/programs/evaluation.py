@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mindrcnn.build import build_eval_loader
+from mindrcnn.build.data import build_eval_loader
 from mindrcnn.config.model import MaskScoringConfig
 from mindrcnn.config.run import Config
 from mindrcnn.data.record import Dataset

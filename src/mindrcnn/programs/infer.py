@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mindrcnn.build import build_input_format
+from mindrcnn.build.data import build_input_format
 from mindrcnn.config.run import Config
 from mindrcnn.data.batch import EvalBatch, evaluation_batch
 from mindrcnn.data.buckets import assign_buckets

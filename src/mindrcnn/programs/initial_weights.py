@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
-from mindrcnn.build import build_detector
+from mindrcnn.build.detector import build_detector
 from mindrcnn.config.model import BackboneConfig
 from mindrcnn.config.run import Config
 from mindrcnn.convert.class_axes import ClassAxis, axes_of

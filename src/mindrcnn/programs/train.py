@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mindrcnn.build import (
-    build_dataset,
+from mindrcnn.build.data import build_dataset, build_train_loader
+from mindrcnn.build.training import (
+    build_flow,
     build_learning_rates,
     build_plan,
-    build_train_loader,
+    build_state,
+    build_step,
     global_batch,
     peak_learning_rate,
 )
-from mindrcnn.build_training import build_flow, build_state, build_step
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.config.run import Config
 from mindrcnn.data.record import Dataset

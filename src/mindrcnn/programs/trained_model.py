@@ -8,7 +8,7 @@ import numpy as np
 from mindspore import Tensor
 from numpy.typing import NDArray
 
-from mindrcnn.build import build_detector
+from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import parse_config
 from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoint import Checkpoint, load_checkpoint, load_into

@@ -1,17 +1,18 @@
-"""From the keys under `train` to the optimizer and the step."""
+"""Configuration to optimizer, schedule and step, built from the keys under `train`."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from mindspore import nn
 
-from mindrcnn.config.run import TrainConfig
+from mindrcnn.config.run import ScheduleConfig, TrainConfig
 from mindrcnn.config.train import (
     AdamWConfig,
     DynamicLossScaleConfig,
     ParameterGroupConfig,
     StaticLossScaleConfig,
 )
+from mindrcnn.engine import schedule as rates
 from mindrcnn.engine.accumulation import AccumulatingStep, GroupedFeed, GroupedLoader
 from mindrcnn.engine.average import ParameterAverage
 from mindrcnn.engine.loss_scale import LossScale, LossScaler, NoLossScale
@@ -19,8 +20,60 @@ from mindrcnn.engine.optimizer import build_adamw, build_sgd
 from mindrcnn.engine.param_groups import GroupRule, trainable
 from mindrcnn.engine.precision import in_float16
 from mindrcnn.engine.train_step import ReduceGradients, TrainStep, unchanged
-from mindrcnn.engine.trainer import Feed, Loader
+from mindrcnn.engine.trainer import Feed, Loader, Plan
 from mindrcnn.engine.training_state import TrainingState
+from mindrcnn.errors import InputError
+
+
+def build_plan(train: TrainConfig, batches_per_epoch: int) -> Plan:
+    """Length of the training and its events. InputError where an epoch has too few batches for one step."""
+    steps_per_epoch = batches_per_epoch // train.accumulate
+    if steps_per_epoch == 0:
+        raise InputError(
+            f"train.accumulate: wanted at most the {batches_per_epoch} batches of an epoch, got {train.accumulate}"
+        )
+    return Plan(
+        total_steps=rates.in_steps(train.schedule.length, unit=train.schedule.unit, steps_per_epoch=steps_per_epoch),
+        steps_per_epoch=steps_per_epoch,
+        eval_every=train.eval_every,
+        save_every=train.save_every,
+    )
+
+
+def global_batch(train: TrainConfig, *, world_size: int = 1) -> int:
+    """Images of one step of the optimizer, of all processes together."""
+    return train.batch_size * train.accumulate * world_size
+
+
+def peak_learning_rate(train: TrainConfig, *, world_size: int = 1) -> float:
+    """The rate after warm-up: base_lr, scaled to the global batch where the switch says so."""
+    schedule = train.schedule
+    if not schedule.scale_lr:
+        return schedule.base_lr
+    images = global_batch(train, world_size=world_size)
+    return rates.scale_lr(schedule.base_lr, global_batch=images, reference_batch=schedule.reference_batch)
+
+
+def build_learning_rates(train: TrainConfig, plan: Plan, *, world_size: int = 1) -> np.ndarray:
+    """Learning rate of every step, float32 [total_steps]."""
+    schedule, peak = train.schedule, peak_learning_rate(train, world_size=world_size)
+    if schedule.kind == "cosine":
+        decayed = rates.cosine(base_lr=peak, total_steps=plan.total_steps, final_ratio=schedule.final_ratio)
+    else:
+        decayed = rates.multistep(
+            base_lr=peak,
+            total_steps=plan.total_steps,
+            milestones=_milestone_steps(schedule, plan.steps_per_epoch),
+            gamma=schedule.gamma,
+        )
+    return rates.linear_warmup(decayed, steps=schedule.warmup_iterations, ratio=schedule.warmup_ratio)
+
+
+def _milestone_steps(schedule: ScheduleConfig, steps_per_epoch: int) -> list[int]:
+    return [
+        rates.in_steps(milestone, unit=schedule.unit, steps_per_epoch=steps_per_epoch)
+        for milestone in schedule.milestones
+    ]
 
 
 def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarray) -> nn.Optimizer:

@@ -1,4 +1,4 @@
-"""From configuration to mask branches; with build.py the only place where the two meet."""
+"""Configuration to mask branches, built from `model.mask`."""
 
 from collections.abc import Callable
 

@@ -1,0 +1,88 @@
+"""Configuration to data sets and loaders, built from the keys under `data`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mindrcnn.config.data import DataConfig, SplitConfig
+from mindrcnn.config.run import Config
+from mindrcnn.data.augment import Augment
+from mindrcnn.data.batch import InputFormat, ObjectFormat
+from mindrcnn.data.coco import read_coco
+from mindrcnn.data.layout import find_split
+from mindrcnn.data.loader import EvalLoader, TrainLoader
+from mindrcnn.data.mindrecord.reader import read_mindrecord
+from mindrcnn.data.record import Dataset, Record, training_records
+from mindrcnn.data.txt_list import read_txt
+from mindrcnn.errors import InputError
+
+
+def build_dataset(data: DataConfig, split: SplitConfig, key: str) -> Dataset:
+    """Reads one split; `key` is its dotted name in the configuration, for messages."""
+    if not data.root:
+        raise InputError("data.root: wanted the folder of the data set, got nothing")
+    if not (split.name or split.annotations):
+        raise InputError(f"{key}: wanted a split name or an annotation file, got neither")
+    if split.format == "mindrecord":
+        return read_mindrecord(folder=Path(data.root) / split.annotations, classes=data.classes)
+    files = find_split(root=Path(data.root), name=split.name, annotations=split.annotations, images=split.images)
+    if split.format == "txt":
+        return read_txt(annotations=files.annotations, images=files.images, classes=data.classes)
+    return read_coco(
+        annotations=files.annotations,
+        images=files.images,
+        classes=data.classes,
+        ignore_other_categories=data.ignore_other_categories,
+    )
+
+
+def build_input_format(config: Config) -> InputFormat:
+    """Input sizes and channel order."""
+    return InputFormat(
+        buckets=config.data.buckets,
+        short_side=config.data.short_side,
+        channel_order=config.model.pixel.channel_order,
+    )
+
+
+def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world_size: int = 1) -> TrainLoader:
+    """Shuffled, augmented batches of the training split; of several processes, the part of this one."""
+    data, augment = config.data, config.data.augment
+    if config.model.mask is not None:
+        dataset.require_masks()
+    mean = config.model.pixel.mean
+    red, green, blue = mean if config.model.pixel.channel_order == "rgb" else mean[::-1]
+    return TrainLoader(
+        records=training_records(dataset, keep_empty_images=data.keep_empty_images),
+        input_format=build_input_format(config),
+        object_format=ObjectFormat(
+            max_objects=data.max_objects,
+            mask_side=data.mask_side if config.model.mask is not None else 1,
+        ),
+        augment=Augment(
+            flip_prob=augment.flip_prob,
+            short_sides=augment.short_sides,
+            photometric_prob=augment.photometric_prob,
+            expand_prob=augment.expand_prob,
+            expand_max_ratio=augment.expand_max_ratio,
+            expand_fill=(red, green, blue),
+            crop_prob=augment.crop_prob,
+            crop_min_scale=augment.crop_min_scale,
+        ),
+        batch_size=config.train.batch_size,
+        seed=config.train.seed,
+        workers=data.workers,
+        prefetch=data.prefetch,
+        rank=rank,
+        world_size=world_size,
+    )
+
+
+def build_eval_loader(config: Config, records: Sequence[Record]) -> EvalLoader:
+    """Every record once, for evaluation and inference."""
+    return EvalLoader(
+        records=records,
+        input_format=build_input_format(config),
+        batch_size=config.eval.batch_size,
+        workers=config.data.workers,
+        prefetch=config.data.prefetch,
+    )

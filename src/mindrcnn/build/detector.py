@@ -1,0 +1,116 @@
+"""Configuration to detector: the cells of models/, built from the keys under `model`."""
+
+from mindspore import nn
+
+from mindrcnn.build.mask_branches import build_mask_branch, build_pooler
+from mindrcnn.config.model import (
+    BackboneConfig,
+    ModelConfig,
+    RoiSamplingConfig,
+    RPNConfig,
+)
+from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
+from mindrcnn.models.backbones.resnet import ResNet
+from mindrcnn.models.box_branch import BoxBranch, BoxHead, BoxLoss, DetectionSelector
+from mindrcnn.models.candidate_sampling import CandidateSampler
+from mindrcnn.models.detector import TwoStageDetector
+from mindrcnn.models.fpn import FPN
+from mindrcnn.models.pixels import PixelNormalizer
+from mindrcnn.models.proposals import ProposalSelector
+from mindrcnn.models.roi_sampling import RoiSampler
+from mindrcnn.models.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
+from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.ops.sample_count import SampleCount, at_least_one
+
+
+def build_detector(
+    config: ModelConfig, num_classes: int, *, sample_count: SampleCount = at_least_one
+) -> TwoStageDetector:
+    """The detector with fresh parameters; backbone weights are loaded separately."""
+    backbone = build_backbone(config.backbone)
+    roi_sampler = RoiSampler(candidates=build_candidate_sampler(config.roi_sampling))
+    return TwoStageDetector(
+        pixels=PixelNormalizer(mean=config.pixel.mean, std=config.pixel.std),
+        backbone=backbone,
+        neck=FPN(in_channels=backbone.out_channels, out_channels=config.fpn.out_channels),
+        rpn=build_rpn(config, sample_count),
+        roi_sampler=roi_sampler,
+        box=build_box_branch(config, num_classes, sample_count),
+        mask=build_mask_branch(config, num_classes, roi_sampler.max_positives, sample_count),
+    )
+
+
+def build_backbone(config: BackboneConfig) -> nn.Cell:
+    """The trunk, without pretrained weights."""
+    if config.name == "mobilenet_v1":
+        return MobileNetV1(norm=config.norm, frozen_stages=config.frozen_stages)
+    return ResNet(
+        depth=50 if config.name == "resnet50" else 101,
+        stride_in=config.stride_in,
+        norm=config.norm,
+        frozen_stages=config.frozen_stages,
+    )
+
+
+def build_candidate_sampler(config: RPNConfig | RoiSamplingConfig) -> CandidateSampler:
+    """Assignment and sampling of either stage."""
+    return CandidateSampler(
+        fg_iou_thresh=config.fg_iou_thresh,
+        bg_iou_thresh=config.bg_iou_thresh,
+        low_quality=config.low_quality,
+        low_quality_min_iou=config.low_quality_min_iou,
+        batch_size_per_image=config.batch_size_per_image,
+        positive_fraction=config.positive_fraction,
+    )
+
+
+def build_rpn(config: ModelConfig, sample_count: SampleCount) -> RegionProposalNetwork:
+    """RPN head, anchors, loss and proposal selection."""
+    rpn, anchors = config.rpn, config.anchors
+    return RegionProposalNetwork(
+        head=RPNHead(channels=config.fpn.out_channels, anchors_per_cell=len(anchors.aspect_ratios)),
+        anchors=AnchorGenerator(sizes=anchors.sizes, aspect_ratios=anchors.aspect_ratios, rounded=anchors.rounded),
+        loss=RPNLoss(
+            sampler=AnchorSampler(candidates=build_candidate_sampler(rpn)),
+            normalizer=rpn.normalizer,
+            smooth_l1_beta=rpn.smooth_l1_beta,
+            class_weight=rpn.class_weight,
+            box_weight=rpn.box_weight,
+            sample_count=sample_count,
+        ),
+        selector=ProposalSelector(
+            pre_nms_topk=(rpn.pre_nms_topk.train, rpn.pre_nms_topk.test),
+            post_nms_topk=(rpn.post_nms_topk.train, rpn.post_nms_topk.test),
+            nms_thresh=rpn.nms_thresh,
+            min_size=rpn.min_size,
+        ),
+    )
+
+
+def build_box_branch(config: ModelConfig, num_classes: int, sample_count: SampleCount) -> BoxBranch:
+    """Second-stage classification and regression."""
+    box = config.box
+    return BoxBranch(
+        pooler=build_pooler(config.roi_align, box.resolution),
+        head=BoxHead(
+            in_channels=config.fpn.out_channels,
+            resolution=box.resolution,
+            fc_channels=box.fc_channels,
+            num_classes=num_classes,
+        ),
+        loss=BoxLoss(
+            coder_weights=box.coder_weights,
+            smooth_l1_beta=box.smooth_l1_beta,
+            class_weight=box.class_weight,
+            box_weight=box.box_weight,
+            sample_count=sample_count,
+        ),
+        selector=DetectionSelector(
+            coder_weights=box.coder_weights,
+            score_thresh=box.score_thresh,
+            nms_thresh=box.nms_thresh,
+            detections_per_image=box.detections_per_image,
+            pre_nms_topk=box.pre_nms_topk,
+        ),
+        train_on_pred_boxes=box.train_on_pred_boxes,
+    )
