@@ -26,15 +26,17 @@ ALLOWED = {
     "errors": set(),
     "cpu_setup": set(),
     "atomic": {"errors"},
+    "hashing": set(),
     "heap": set(),
     "config": {"errors"},
     "native": {"errors", "atomic"},
     "ops": {"errors", "native"},
     "models": {"errors", "heap", "ops"},
-    "data": {"errors", "atomic"},
+    "data": {"errors", "atomic", "hashing"},
     "evaluation": {"errors", "atomic", "data", "native"},
-    "engine": {"errors", "atomic", "heap", "ops", "models", "data", "evaluation"},
-    "build": {"errors", "config", "ops", "models", "data", "evaluation", "engine"},
+    "weights": {"errors", "atomic", "hashing", "models"},
+    "engine": {"errors", "atomic", "hashing", "heap"},
+    "build": {"errors", "config", "weights", "ops", "models", "data", "evaluation", "engine"},
 }
 FRAMEWORK_FREE = ("data", "config", "errors", "cpu_setup", "atomic")  # these must not import MindSpore
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mindrcnn.convert.class_axes import NEW
 from mindrcnn.convert.classes import choose_classes, read_class_file
 from mindrcnn.convert.coco_classes import COCO_CLASSES, COCO_IDS
 from mindrcnn.errors import InputError
+from mindrcnn.weights.class_axes import NEW
 
 
 def test_coco_has_80_classes_and_gaps():

@@ -10,7 +10,7 @@ from mindrcnn.convert.coco_classes import COCO_CLASSES, COCO_IDS
 from mindrcnn.convert.families import FAMILIES
 from mindrcnn.convert.importer import Imported, Options, import_detector
 from mindrcnn.errors import InputError
-from mindrcnn.models.weights_file import WeightsFile
+from mindrcnn.weights.read import WeightsFile
 
 # Mask Scoring R-CNN's and PointRend's name tables are tested in test_names.py.
 CASES = {

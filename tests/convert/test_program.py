@@ -14,13 +14,13 @@ from mindrcnn.convert import __main__ as program
 from mindrcnn.convert.coco_classes import COCO_CLASSES
 from mindrcnn.convert.export import TARGETS
 from mindrcnn.convert.program import SOURCES
-from mindrcnn.convert.state_files import WRITERS, write_state
 from mindrcnn.engine.checkpoint import load_checkpoint
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.resnet import ResNet
-from mindrcnn.models.pretrained import load_backbone
-from mindrcnn.models.weights_file import read_weights
 from mindrcnn.programs.trained_model import open_checkpoint, restore_detector
+from mindrcnn.weights.backbone import load_backbone
+from mindrcnn.weights.read import read_weights
+from mindrcnn.weights.write import WRITERS, write_state
 
 
 @pytest.fixture

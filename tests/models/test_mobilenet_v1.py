@@ -10,7 +10,7 @@ from mindspore import Tensor
 
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.layers import NORM_EPS, ConvNorm
-from mindrcnn.models.pretrained import load_backbone
+from mindrcnn.weights.backbone import load_backbone
 
 WEIGHTS = "weights/mobilenet_v1_imagenet_folded_bn.npz"
 # Photo of coco_mini's val2017, (left, top, right, bottom) of its main object, class of 1001 (ImageNet's + background

@@ -20,8 +20,8 @@ from mindrcnn.convert.report import shortened
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
-from mindrcnn.models.pretrained import LAYOUTS, LoadReport, fill_backbone
-from mindrcnn.models.weights_file import WeightsFile
+from mindrcnn.weights.backbone import LAYOUTS, LoadReport, fill_backbone
+from mindrcnn.weights.read import WeightsFile
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mindrcnn.convert.class_axes import NEW
 from mindrcnn.convert.coco_classes import COCO_CLASSES, COCO_ID_OF, LARGEST_ID, NAMES_BY_ID, UNUSED_IDS
 from mindrcnn.errors import InputError
+from mindrcnn.weights.class_axes import NEW
 
 
 @dataclass(frozen=True)

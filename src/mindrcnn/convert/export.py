@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mindrcnn.convert.class_axes import axes_of, to_theirs
 from mindrcnn.convert.families import Family
 from mindrcnn.convert.report import shortened
 from mindrcnn.errors import InputError
+from mindrcnn.weights.class_axes import axes_of, to_theirs
 
 TARGETS = ("torchvision", "detectron2")
 # Convolutions over points there, with a kernel of one point.

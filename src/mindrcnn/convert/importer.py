@@ -26,7 +26,7 @@ from mindrcnn.convert.mapping import map_parameters
 from mindrcnn.convert.report import Report, missing_lines, shortened
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import TwoStageDetector
-from mindrcnn.models.weights_file import WeightsFile
+from mindrcnn.weights.read import WeightsFile
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mindrcnn.convert.class_axes import NEW, axes_of, fill_new, to_ours
 from mindrcnn.convert.classes import ClassChoice
 from mindrcnn.convert.families import Entry, Family
 from mindrcnn.convert.report import Report, Use
 from mindrcnn.errors import InputError
-from mindrcnn.models.pretrained_layouts import LEFT_OUT
+from mindrcnn.weights.class_axes import NEW, axes_of, fill_new, to_ours
+from mindrcnn.weights.layouts import LEFT_OUT
 
 Arrays = Mapping[str, NDArray]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
-from mindrcnn.models.pretrained_layouts import Layout
+from mindrcnn.weights.layouts import Layout
 
 MAX_CONVS = 8  # of a mask head, in the tables
 _INNER_MASK = re.compile(r"^mask\.mask\.head\.")  # Mask Scoring R-CNN holds Mask R-CNN's branch as a part
@@ -53,9 +52,6 @@ class NameTable:
             return None
         source = layout.sources(block).get(ours)
         return None if source is None else self.prefix + source
-
-
-Order = Literal["first", "last"]
 
 
 def numbered(ours: str, theirs: str, count: int, *, first: int = 0) -> dict[str, str]:

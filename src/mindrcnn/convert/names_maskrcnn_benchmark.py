@@ -3,7 +3,7 @@
 import re
 
 from mindrcnn.convert.names import MAX_CONVS, NameTable, numbered
-from mindrcnn.models.pretrained_layouts import TORCH_NORM, Layout, resnet_block
+from mindrcnn.weights.layouts import TORCH_NORM, Layout, resnet_block
 
 
 def _block(block: str) -> tuple[str, str]:

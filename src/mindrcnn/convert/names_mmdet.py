@@ -3,7 +3,7 @@
 import re
 
 from mindrcnn.convert.names import MAX_CONVS, NameTable, numbered
-from mindrcnn.models.pretrained_layouts import TORCHVISION_RESNET
+from mindrcnn.weights.layouts import TORCHVISION_RESNET
 
 MMDET = NameTable(
     prefix="backbone.",

@@ -1,7 +1,7 @@
 """torchvision.models.detection, 0.3 to today."""
 
 from mindrcnn.convert.names import MAX_CONVS, NameTable, numbered
-from mindrcnn.models.pretrained_layouts import TORCHVISION_RESNET
+from mindrcnn.weights.layouts import TORCHVISION_RESNET
 
 TORCHVISION = NameTable(
     prefix="backbone.body.",

@@ -3,7 +3,7 @@
 import re
 
 from mindrcnn.convert.names import NameTable, numbered
-from mindrcnn.models.pretrained_layouts import MINDSPORE_NORM, Layout, mobilenet_block, resnet_block
+from mindrcnn.weights.layouts import MINDSPORE_NORM, Layout, mobilenet_block, resnet_block
 
 
 def _resnet(block: str) -> tuple[str, str]:

@@ -12,13 +12,13 @@ from mindrcnn.convert.backbone import import_backbone
 from mindrcnn.convert.export import export_state
 from mindrcnn.convert.families import FAMILIES, detect_family
 from mindrcnn.convert.importer import Options, import_detector
-from mindrcnn.convert.state_files import write_state
 from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from mindrcnn.engine.logging_setup import setup_logging
-from mindrcnn.engine.weights import fetch_weights
 from mindrcnn.errors import InputError
-from mindrcnn.models.weights_file import WeightsFile, read_weights
 from mindrcnn.programs.common import EXIT_OK
+from mindrcnn.weights.download import fetch_weights
+from mindrcnn.weights.read import WeightsFile, read_weights
+from mindrcnn.weights.write import write_state
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ import hashlib
 from pathlib import Path
 
 from mindrcnn.errors import InputError
+from mindrcnn.hashing import file_sha256
 
 DIGEST_NAME = "mindrcnn.sha256"
 DIGEST_BYTES = hashlib.sha256().digest_size
-_CHUNK = 1 << 20
 
 
 def _field(number: int, payload: bytes) -> bytes:
@@ -50,14 +50,3 @@ def verify_digest(path: Path) -> None:
         )
     if trailer[-DIGEST_BYTES:] != file_sha256(path, body):
         raise InputError(f"{path}: the checkpoint is damaged: its contents do not match the checksum at its end")
-
-
-def file_sha256(path: Path, size: int | None = None) -> bytes:
-    """SHA-256 of the file, or of its first `size` bytes."""
-    digest = hashlib.sha256()
-    left = path.stat().st_size if size is None else size
-    with open(path, "rb") as file:
-        while left > 0 and (chunk := file.read(min(_CHUNK, left))):
-            digest.update(chunk)
-            left -= len(chunk)
-    return digest.digest()

@@ -11,13 +11,13 @@ from mindspore import Parameter, Tensor, nn
 from mindrcnn.build.detector import build_detector
 from mindrcnn.config.model import BackboneConfig
 from mindrcnn.config.run import Config
-from mindrcnn.convert.class_axes import ClassAxis, axes_of
 from mindrcnn.engine.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.engine.param_groups import freeze
-from mindrcnn.engine.weights import fetch_weights
 from mindrcnn.models.detector import TwoStageDetector
-from mindrcnn.models.pretrained import load_backbone
 from mindrcnn.ops.sample_count import SampleCount, at_least_one
+from mindrcnn.weights.backbone import load_backbone
+from mindrcnn.weights.class_axes import ClassAxis, axes_of
+from mindrcnn.weights.download import fetch_weights
 
 logger = logging.getLogger(__name__)
 

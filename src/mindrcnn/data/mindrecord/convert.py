@@ -27,7 +27,6 @@ from mindrcnn.data.mindrecord.manifest import (
     VERSION,
     Manifest,
     ShardEntry,
-    checksum,
     columns_file,
     read_columns,
     write_columns,
@@ -38,6 +37,7 @@ from mindrcnn.data.progress import ProgressLine
 from mindrcnn.data.record import Dataset, Record
 from mindrcnn.data.txt_list import read_txt
 from mindrcnn.errors import InputError
+from mindrcnn.hashing import file_sha256
 
 SHARD_BYTES = 1 << 30  # what a shard costs beside its images is then some 2 %
 POLL_SECONDS = 0.5  # between two looks at the processes' count of images
@@ -66,7 +66,7 @@ class Source:
 
     def key(self) -> str:
         """Tells one source from another: checksum of the annotations, and what the labels depend on."""
-        return f"{checksum(self.annotations)} {list(self.classes)} {self.ignore_other_categories}"
+        return f"{file_sha256(self.annotations).hex()} {list(self.classes)} {self.ignore_other_categories}"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _finished(job: Job, key: str) -> ShardEntry | None:
         entry = ShardEntry(**about)
         if not same or entry.images != job.end - job.start:
             return None
-        sums = checksum(job.path), checksum(_index(job.path))
+        sums = file_sha256(job.path).hex(), file_sha256(_index(job.path)).hex()
     except (InputError, OSError, KeyError, TypeError):
         return None
     return entry if sums == (entry.sha256, entry.index_sha256) else None
@@ -222,9 +222,9 @@ def _write(dataset: Dataset, images: Path, key: str, job: Job, done: Callable[[i
             images=len(records),
             objects=sum(len(record.labels) for record in records),
             bytes=temporary.stat().st_size,
-            sha256=checksum(temporary),
+            sha256=file_sha256(temporary).hex(),
             index_bytes=_index(temporary).stat().st_size,
-            index_sha256=checksum(_index(temporary)),
+            index_sha256=file_sha256(_index(temporary)).hex(),
         )
         for written, place in ((temporary, job.path), (_index(temporary), _index(job.path))):
             written.chmod(folder.stat().st_mode & 0o666)  # MindSpore's are for their owner alone

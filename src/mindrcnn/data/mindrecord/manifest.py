@@ -6,7 +6,6 @@ memory: sizes, boxes, labels, and where in the shard each image and mask lies.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 from dataclasses import asdict, dataclass
@@ -20,8 +19,6 @@ from mindrcnn.errors import InputError
 
 INDEX = "index.json"
 FORMAT, VERSION = "mindrcnn-mindrecord", 1
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -117,12 +114,3 @@ def read_columns(shard: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: wanted the columns of a shard, got a damaged file: {error}") from error
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

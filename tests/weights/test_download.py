@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mindrcnn.engine.weights import fetch_weights
 from mindrcnn.errors import InputError
+from mindrcnn.weights.download import fetch_weights
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

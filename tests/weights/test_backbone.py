@@ -12,7 +12,7 @@ from mindspore import Tensor, nn
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
-from mindrcnn.models.pretrained import load_backbone
+from mindrcnn.weights.backbone import load_backbone
 
 Arrays = dict[str, np.ndarray]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mindrcnn.convert.class_axes import NEW, axes_of, fill_new, to_ours, to_theirs
+from mindrcnn.weights.class_axes import NEW, axes_of, fill_new, to_ours, to_theirs
 
 K = 3
 PICKS = [(0, 1, 2), (2, 0), (1, NEW, 0), (NEW,)]

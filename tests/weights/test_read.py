@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.errors import InputError
-from mindrcnn.models.weights_file import read_weights
+from mindrcnn.weights.read import read_weights
 
 SMALL = {
     "a.weight": np.arange(6, dtype=np.float32).reshape(2, 3),

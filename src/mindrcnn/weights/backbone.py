@@ -11,7 +11,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
 from mindrcnn.models.layers import ConvNorm
-from mindrcnn.models.pretrained_layouts import (
+from mindrcnn.weights.layouts import (
     MINDCV_MOBILENET_V1,
     MINDCV_RESNET,
     MSRA_RESNET,
@@ -20,7 +20,7 @@ from mindrcnn.models.pretrained_layouts import (
     TORCHVISION_RESNET,
     Layout,
 )
-from mindrcnn.models.weights_file import WeightsFile, read_weights
+from mindrcnn.weights.read import WeightsFile, read_weights
 
 LAYOUTS: dict[type[nn.Cell], tuple[Layout, ...]] = {
     ResNet: (TORCHVISION_RESNET, MINDCV_RESNET, MSRA_RESNET, OUR_BACKBONE),

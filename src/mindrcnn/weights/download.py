@@ -13,8 +13,8 @@ from typing import IO
 from urllib.parse import urlparse
 
 from mindrcnn.atomic import locked, replacing
-from mindrcnn.engine.digest import file_sha256
 from mindrcnn.errors import InputError
+from mindrcnn.hashing import file_sha256
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from mindrcnn.errors import InputError
-from mindrcnn.models.restricted_pickle import RestrictedUnpickler, arrays_in
+from mindrcnn.weights.restricted_pickle import RestrictedUnpickler, arrays_in
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch/serialization.py, MAGIC_NUMBER
 LEGACY_START = pickle.dumps(LEGACY_MAGIC, protocol=2)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.models.torch_file import LEGACY_MAGIC, LEGACY_PROTOCOL
+from mindrcnn.weights.torch_file import LEGACY_MAGIC, LEGACY_PROTOCOL
 
 Arrays = dict[str, np.ndarray]
 STORAGES = {"float32": "FloatStorage", "int64": "LongStorage", "float16": "HalfStorage"}

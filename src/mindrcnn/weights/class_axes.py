@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mindrcnn.convert.names import Order
+Order = Literal["first", "last"]  # where the background stands among the classes
 
 NEW = -1  # in place of a source class: this class has no row in the source
 

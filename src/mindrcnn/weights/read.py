@@ -12,7 +12,7 @@ import mindspore as ms
 import numpy as np
 
 from mindrcnn.errors import InputError
-from mindrcnn.models.torch_file import LEGACY_START, read_pickle, read_torch_legacy, read_torch_zip
+from mindrcnn.weights.torch_file import LEGACY_START, read_pickle, read_torch_legacy, read_torch_zip
 
 ZIP_START = b"PK\x03\x04"
 # What zipfile and numpy raise on an archive that is cut short, altered or of an unknown make.
