@@ -12,7 +12,7 @@ import pytest
 from mindrcnn.config.loader import load_config
 from mindrcnn.convert import __main__ as program
 from mindrcnn.convert.coco_classes import COCO_CLASSES
-from mindrcnn.convert.export import TARGETS
+from mindrcnn.convert.exporter import TARGETS
 from mindrcnn.convert.program import SOURCES
 from mindrcnn.engine.checkpoint import load_checkpoint
 from mindrcnn.errors import InputError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mindrcnn.convert.families import Entry, Family
-from mindrcnn.convert.names import MAX_CONVS
+from mindrcnn.convert.names.table import MAX_CONVS
 from mindrcnn.errors import InputError
 
 # Blocks of C4's stage -> backbone; the other stages are alike in both.

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mindrcnn.convert.names import NameTable
-from mindrcnn.convert.names_detectron2 import DETECTRON2
-from mindrcnn.convert.names_maskrcnn_benchmark import MASKRCNN_BENCHMARK
-from mindrcnn.convert.names_mmdet import MMDET
-from mindrcnn.convert.names_torchvision import TORCHVISION
-from mindrcnn.convert.names_zoo import ZOO
+from mindrcnn.convert.names.detectron2 import DETECTRON2
+from mindrcnn.convert.names.maskrcnn_benchmark import MASKRCNN_BENCHMARK
+from mindrcnn.convert.names.mmdet import MMDET
+from mindrcnn.convert.names.table import NameTable
+from mindrcnn.convert.names.torchvision import TORCHVISION
+from mindrcnn.convert.names.zoo import ZOO
 from mindrcnn.errors import InputError
 from mindrcnn.weights.class_axes import Order
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from mindrcnn.atomic import write_text
 from mindrcnn.config.loader import dump_config
 from mindrcnn.convert.backbone import import_backbone
-from mindrcnn.convert.export import export_state
+from mindrcnn.convert.exporter import export_state
 from mindrcnn.convert.families import FAMILIES, detect_family
 from mindrcnn.convert.importer import Options, import_detector
 from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint

@@ -2,7 +2,7 @@
 
 import re
 
-from mindrcnn.convert.names import MAX_CONVS, NameTable, numbered
+from mindrcnn.convert.names.table import MAX_CONVS, NameTable, numbered
 from mindrcnn.weights.layouts import TORCHVISION_RESNET
 
 MMDET = NameTable(

@@ -2,7 +2,7 @@
 
 import re
 
-from mindrcnn.convert.names import NameTable, numbered
+from mindrcnn.convert.names.table import NameTable, numbered
 from mindrcnn.weights.layouts import MINDSPORE_NORM, Layout, mobilenet_block, resnet_block
 
 

@@ -1,6 +1,6 @@
 """torchvision.models.detection, 0.3 to today."""
 
-from mindrcnn.convert.names import MAX_CONVS, NameTable, numbered
+from mindrcnn.convert.names.table import MAX_CONVS, NameTable, numbered
 from mindrcnn.weights.layouts import TORCHVISION_RESNET
 
 TORCHVISION = NameTable(

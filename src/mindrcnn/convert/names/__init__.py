@@ -1,0 +1,1 @@
+"""Names of parameters in each library."""
