@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mindrcnn.data.augment import Augment
-from mindrcnn.data.batch import InputFormat, ObjectFormat
+from mindrcnn.data.transforms.augment import Augment
+from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
 from mindrcnn.data.coco import read_coco
 from mindrcnn.data.layout import find_split
-from mindrcnn.data.loader import TrainLoader
+from mindrcnn.data.batching.loader import TrainLoader
 from mindrcnn.data.record import training_records
 from mindrcnn.errors import InputError
 

@@ -46,7 +46,7 @@ FRAMEWORK_EXCEPTIONS = ("data.mindrecord.shard",)  # writes MindSpore's own file
 
 # Modules whose results are their standard output.
 PRINTING_PARTS: dict[str, str] = {
-    "data.demo": "reports what it made when it is run as a program",
+    "datasets.demo": "reports what it made when it is run as a program",
     "native.build": "names the library when it is run as a program",
     "programs.evaluate": "prints the COCO tables",
 }

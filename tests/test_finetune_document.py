@@ -59,7 +59,7 @@ def test_every_training_has_a_valid_configuration(folder: Path) -> None:
 
 
 HINTS = ("data.augment.photometric_prob=0.5", "data.augment.crop_prob=0.5", "train.eval_every=20", "data.mask_side=112")
-PROGRAMS = ("train.py", "eval.py", "infer.py", "export.py", "-m mindrcnn.data.subset", "-m mindrcnn.convert")
+PROGRAMS = ("train.py", "eval.py", "infer.py", "export.py", "-m mindrcnn.datasets.subset", "-m mindrcnn.convert")
 
 
 @pytest.mark.parametrize("hint", HINTS)
@@ -68,7 +68,7 @@ def test_hints_are_valid_overrides(folder: Path, hint: str) -> None:
     load_config(folder / "my_data.yaml", [hint])
 
 
-@pytest.mark.parametrize("program", ["train.py", "eval.py", "infer.py", "export.py", "-m mindrcnn.data.subset",
+@pytest.mark.parametrize("program", ["train.py", "eval.py", "infer.py", "export.py", "-m mindrcnn.datasets.subset",
                                      "-m mindrcnn.convert"])  # fmt: skip
 def test_options_exist(program: str) -> None:
     used = {word for arguments in commands(program) for word in arguments if word.startswith("--")}

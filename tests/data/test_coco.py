@@ -11,7 +11,7 @@ from mindrcnn.data.coco import read_coco
 from mindrcnn.data.layout import find_split
 from mindrcnn.data.masks import Polygons, RunLengths
 from mindrcnn.data.record import training_records
-from mindrcnn.data.target import Target
+from mindrcnn.data.transforms.target import Target
 from mindrcnn.errors import InputError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mindrcnn.data.frame import Frame
+from mindrcnn.data.transforms.affine import Frame
 from mindrcnn.data.masks import Polygons, clip_polygon, run_lengths
 
 

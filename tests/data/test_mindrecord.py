@@ -8,10 +8,10 @@ import pytest
 
 from mindrcnn.build.data import build_dataset
 from mindrcnn.config.data import DataConfig, SplitConfig
-from mindrcnn.data.augment import Augment
-from mindrcnn.data.batch import InputFormat, ObjectFormat
-from mindrcnn.data.demo import make_demo
-from mindrcnn.data.loader import TrainLoader
+from mindrcnn.data.transforms.augment import Augment
+from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
+from mindrcnn.datasets.demo import make_demo
+from mindrcnn.data.batching.loader import TrainLoader
 from mindrcnn.data.masks import Polygons, RunLengths
 from mindrcnn.data.mindrecord import convert as conversion
 from mindrcnn.data.mindrecord.__main__ import main

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from mindrcnn.data.batch import EvalBatch
+from mindrcnn.data.batching.batch import EvalBatch
 from mindrcnn.evaluation import predict as module
 from mindrcnn.evaluation.predict import predict_images, with_progress
 from mindrcnn.evaluation.rle import decode

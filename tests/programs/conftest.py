@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.config.run import TrainConfig
-from mindrcnn.data.demo import CATEGORY_IDS, make_demo
+from mindrcnn.datasets.demo import CATEGORY_IDS, make_demo
 from mindrcnn.engine.checkpoint import CheckpointInfo, save_checkpoint
 from mindrcnn.engine.training_state import TrainingState
 from mindrcnn.programs import train as training

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pycocotools import mask as mask_api
 
-from mindrcnn.data.demo import CATEGORY_IDS
+from mindrcnn.datasets.demo import CATEGORY_IDS
 
 Program = Callable[..., Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mindrcnn.data.demo import CATEGORY_IDS
+from mindrcnn.datasets.demo import CATEGORY_IDS
 from mindrcnn.programs import infer as inference
 from mindrcnn.programs.infer import infer
 

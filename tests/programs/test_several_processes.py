@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from mindrcnn.data.demo import make_demo
+from mindrcnn.datasets.demo import make_demo
 from mindrcnn.engine.checkpoint import load_checkpoint
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from mindrcnn.data.frame import Doubles, Frame
+from mindrcnn.data.transforms.affine import Doubles, Frame
 
 Bitmap = npt.NDArray[np.uint8]
 

@@ -13,7 +13,7 @@ NoiseShapes = Callable[[int, int, int, int], Sequence[tuple[int, ...]]]
 
 
 class TrainBatch(Protocol):
-    """What a step reads of a batch; shapes and meaning as in data/batch.py."""
+    """What a step reads of a batch; shapes and meaning as in data/batching/batch.py."""
 
     @property
     def images(self) -> np.ndarray: ...

@@ -11,7 +11,7 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from mindrcnn.data.batch import EvalBatch
+from mindrcnn.data.batching.batch import EvalBatch
 from mindrcnn.data.record import Record
 from mindrcnn.evaluation.detections import Detections
 from mindrcnn.evaluation.paste import encode_masks

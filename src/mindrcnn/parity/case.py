@@ -18,7 +18,7 @@ import numpy as np
 from mindspore import Tensor
 from numpy.typing import NDArray
 
-from mindrcnn.data.frame import Frame
+from mindrcnn.data.transforms.affine import Frame
 from mindrcnn.data.masks import Polygons
 from mindrcnn.errors import InputError
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mindrcnn.build.data import build_input_format
 from mindrcnn.config.run import Config
-from mindrcnn.data.batch import EvalBatch, evaluation_batch
-from mindrcnn.data.buckets import assign_buckets
+from mindrcnn.data.batching.batch import EvalBatch, evaluation_batch
+from mindrcnn.data.batching.buckets import assign_buckets
 from mindrcnn.data.image_io import read_image
 from mindrcnn.data.record import Record
 from mindrcnn.engine.logging_setup import setup_logging

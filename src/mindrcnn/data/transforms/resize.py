@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from mindrcnn.data.image_io import RGBImage
-from mindrcnn.data.target import Target
+from mindrcnn.data.transforms.target import Target
 
 # Bilinear interpolation reads the four neighbours of a point, so below half the size it leaves pixels out and small
 # structures flicker; averaging over the area reads them all.

@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mindrcnn.data.augment import Augment, image_rng
-from mindrcnn.data.crop import crop, cut_objects
-from mindrcnn.data.expand import expand
-from mindrcnn.data.flip import flip
-from mindrcnn.data.frame import Frame
+from mindrcnn.data.transforms.augment import Augment, image_rng
+from mindrcnn.data.transforms.crop import crop, cut_objects
+from mindrcnn.data.transforms.expand import expand
+from mindrcnn.data.transforms.flip import flip
+from mindrcnn.data.transforms.affine import Frame
 from mindrcnn.data.masks import Polygons, run_lengths
-from mindrcnn.data.photometric import jitter_colours
-from mindrcnn.data.resize import fitted_size, resize, resize_image
-from mindrcnn.data.target import Target
+from mindrcnn.data.transforms.photometric import jitter_colours
+from mindrcnn.data.transforms.resize import fitted_size, resize, resize_image
+from mindrcnn.data.transforms.target import Target
 
 
 def outline(*numbers):

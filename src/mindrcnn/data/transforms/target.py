@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.frame import Doubles, Floats, Frame
+from mindrcnn.data.transforms.affine import Doubles, Floats, Frame
 from mindrcnn.data.masks import Bitmap, Segmentation
 from mindrcnn.data.record import Record
 

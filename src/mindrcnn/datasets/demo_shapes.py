@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.frame import Doubles
+from mindrcnn.data.transforms.affine import Doubles
 from mindrcnn.data.image_io import RGBImage
 from mindrcnn.data.masks import Bitmap
 

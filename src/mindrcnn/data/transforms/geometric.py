@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mindrcnn.data.frame import Doubles, Floats
+from mindrcnn.data.transforms.affine import Doubles, Floats
 from mindrcnn.data.image_io import RGBImage
-from mindrcnn.data.target import Target
+from mindrcnn.data.transforms.target import Target
 
 MIN_VISIBLE_SIDE = 1.0  # pixels; what is left of an object below this cannot be seen
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mindrcnn.data.buckets import BatchPlan, assign_buckets, evaluation_plan
+from mindrcnn.data.batching.buckets import BatchPlan, assign_buckets, evaluation_plan
 from mindrcnn.errors import InputError
 
 WIDE, TALL, SQUARE = (800, 1344), (1344, 800), (1024, 1024)

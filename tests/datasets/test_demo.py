@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mindrcnn.data import demo
+from mindrcnn.datasets import demo
 from mindrcnn.data.coco import read_coco
-from mindrcnn.data.demo_shapes import SHAPES, draw_shape
+from mindrcnn.datasets.demo_shapes import SHAPES, draw_shape
 from mindrcnn.data.image_io import read_image
 from mindrcnn.data.layout import find_split
 from mindrcnn.data.masks import RunLengths

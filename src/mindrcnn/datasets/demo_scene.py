@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.demo_shapes import SHAPES, Colour, draw_shape, muted_colour, texture, vivid_colour
+from mindrcnn.datasets.demo_shapes import SHAPES, Colour, draw_shape, muted_colour, texture, vivid_colour
 from mindrcnn.data.image_io import RGBImage
 from mindrcnn.data.masks import Bitmap
 

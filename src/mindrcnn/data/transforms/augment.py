@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mindrcnn.data.crop import crop
-from mindrcnn.data.expand import expand
-from mindrcnn.data.flip import flip
+from mindrcnn.data.transforms.crop import crop
+from mindrcnn.data.transforms.expand import expand
+from mindrcnn.data.transforms.flip import flip
 from mindrcnn.data.image_io import RGBImage
-from mindrcnn.data.photometric import jitter_colours
-from mindrcnn.data.resize import fitted_size, resize
-from mindrcnn.data.target import Target
+from mindrcnn.data.transforms.photometric import jitter_colours
+from mindrcnn.data.transforms.resize import fitted_size, resize
+from mindrcnn.data.transforms.target import Target
 
 _IMAGE_STREAM = 0x1A6E  # keeps these draws apart from the batch plan's for the same seed and epoch
 

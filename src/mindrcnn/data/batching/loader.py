@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
-from mindrcnn.data.augment import Augment, image_rng
-from mindrcnn.data.batch import (
+from mindrcnn.data.transforms.augment import Augment, image_rng
+from mindrcnn.data.batching.batch import (
     Batch,
     EvalBatch,
     InputFormat,
@@ -16,10 +16,10 @@ from mindrcnn.data.batch import (
     limit_objects,
     training_batch,
 )
-from mindrcnn.data.buckets import BatchPlan, Bucket, Ints, PlannedBatch, assign_buckets, evaluation_plan
+from mindrcnn.data.batching.buckets import BatchPlan, Bucket, Ints, PlannedBatch, assign_buckets, evaluation_plan
 from mindrcnn.data.prefetch import run_ahead
 from mindrcnn.data.record import Record
-from mindrcnn.data.target import Target
+from mindrcnn.data.transforms.target import Target
 
 logger = logging.getLogger(__name__)
 

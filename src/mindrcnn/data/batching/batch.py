@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.buckets import Bucket
+from mindrcnn.data.batching.buckets import Bucket
 from mindrcnn.data.image_io import RGBImage
 from mindrcnn.data.record import Record
-from mindrcnn.data.resize import fitted_size, resize_image
-from mindrcnn.data.target import Target
+from mindrcnn.data.transforms.resize import fitted_size, resize_image
+from mindrcnn.data.transforms.target import Target
 
 Images = npt.NDArray[np.uint8]  # (B, 3, H, W)
 

@@ -1,6 +1,6 @@
 """Makes the demonstration data set: overlapping, partly hidden, textured shapes with COCO annotations.
 
-`python -m mindrcnn.data.demo FOLDER` writes train and val in COCO's layout. The same seed gives the same bytes.
+`python -m mindrcnn.datasets.demo FOLDER` writes train and val in COCO's layout. The same seed gives the same bytes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from mindrcnn.data.demo_scene import Scene, draw_scene
-from mindrcnn.data.demo_shapes import SHAPES
+from mindrcnn.datasets.demo_scene import Scene, draw_scene
+from mindrcnn.datasets.demo_shapes import SHAPES
 from mindrcnn.data.masks import MIN_POLYGON_NUMBERS
 from mindrcnn.errors import InputError
 
@@ -118,7 +118,7 @@ def _encoded(bitmap: npt.NDArray[np.uint8]) -> dict[str, Any]:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m mindrcnn.data.demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m mindrcnn.datasets.demo", description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write the data set")
     parser.add_argument("--train-images", type=int, default=1000, help="training images (default %(default)s)")
     parser.add_argument("--val-images", type=int, default=100, help="validation images (default %(default)s)")

@@ -1,6 +1,6 @@
 """Cuts a COCO file in two by images: a small set to overfit, or training and validation parts of one's own data.
 
-python -m mindrcnn.data.subset all.json --images 12 --out train.json --rest val.json
+python -m mindrcnn.datasets.subset all.json --images 12 --out train.json --rest val.json
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_coco_content(path: Path) -> dict[str, Any]:
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m mindrcnn.data.subset",
+        prog="python -m mindrcnn.datasets.subset",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

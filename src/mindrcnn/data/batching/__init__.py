@@ -1,0 +1,1 @@
+"""Batches of padded images, and the loaders that make them."""

@@ -1,0 +1,1 @@
+"""Random and fixed transformations of an image and its objects."""
