@@ -110,12 +110,12 @@ def _dumps(value: Any) -> str:
 def measure(annotations: Path) -> dict[str, float]:
     """Seconds and MB of this process for reading the file, or the folder of MindRecord files, up to the first step, and
     milliseconds for an image's masks."""
-    from mindrcnn.data.transforms.augment import Augment
     from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
-    from mindrcnn.data.coco import read_coco
     from mindrcnn.data.batching.loader import TrainLoader
+    from mindrcnn.data.coco import read_coco
     from mindrcnn.data.mindrecord.reader import read_mindrecord
     from mindrcnn.data.record import training_records
+    from mindrcnn.data.transforms.augment import Augment
     from mindrcnn.data.transforms.target import Target
 
     before = _resident()

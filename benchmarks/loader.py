@@ -12,12 +12,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
+from mindrcnn.data.batching.loader import TrainLoader
 from mindrcnn.data.coco import read_coco
 from mindrcnn.data.layout import find_split
-from mindrcnn.data.batching.loader import TrainLoader
 from mindrcnn.data.record import training_records
+from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.errors import InputError
 
 LANDSCAPE_AND_PORTRAIT = [(800, 1344), (1344, 800)]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mindrcnn.data.transforms.affine import Frame
 from mindrcnn.data.masks import Polygons, clip_polygon, run_lengths
+from mindrcnn.data.transforms.affine import AxisAffine
 
 
 def polygons(*parts):
@@ -16,24 +16,26 @@ RECTANGLE = [10, 20, 50, 20, 50, 40, 10, 40]
 
 
 def test_rectangle_fills_its_box():
-    assert polygons(RECTANGLE).rasterise(Frame(), [10, 20, 50, 40], 28).all()
+    assert polygons(RECTANGLE).rasterise(AxisAffine(), [10, 20, 50, 40], 28).all()
 
 
 def test_rectangle_fills_half_of_a_box_twice_as_wide():
-    mask = polygons(RECTANGLE).rasterise(Frame(), [10, 20, 90, 40], 28)
+    mask = polygons(RECTANGLE).rasterise(AxisAffine(), [10, 20, 90, 40], 28)
     assert mask[:, :14].all()
     assert not mask[:, 14:].any()
 
 
 def test_triangle_fills_half():
-    mask = polygons([10, 20, 50, 20, 50, 40]).rasterise(Frame(), [10, 20, 50, 40], 112)
+    mask = polygons([10, 20, 50, 20, 50, 40]).rasterise(AxisAffine(), [10, 20, 50, 40], 112)
     assert mask.mean() == pytest.approx(0.5, abs=0.005)
     assert mask[5, 100] == 1
     assert mask[100, 5] == 0
 
 
 def test_parts_are_united():
-    mask = polygons([0, 0, 6, 0, 6, 10, 0, 10], [4, 0, 10, 0, 10, 10, 4, 10]).rasterise(Frame(), [0, 0, 10, 10], 20)
+    mask = polygons([0, 0, 6, 0, 6, 10, 0, 10], [4, 0, 10, 0, 10, 10, 4, 10]).rasterise(
+        AxisAffine(), [0, 0, 10, 10], 20
+    )
     assert mask.all()
 
 
@@ -53,7 +55,7 @@ def test_against_the_even_odd_rule_at_bin_centres():
         angles = np.sort(rng.uniform(0, 2 * np.pi, 9))
         points = np.stack([np.cos(angles), np.sin(angles)], axis=1) * rng.uniform(10, 40, (9, 1)) + 50
         box = [*points.min(axis=0), *points.max(axis=0)]
-        mask = polygons(points.reshape(-1).tolist()).rasterise(Frame(), box, 28)
+        mask = polygons(points.reshape(-1).tolist()).rasterise(AxisAffine(), box, 28)
         x1, y1, x2, y2 = box
         exact = [
             [inside(points, x1 + (u + 0.5) * (x2 - x1) / 28, y1 + (v + 0.5) * (y2 - y1) / 28) for u in range(28)]
@@ -64,21 +66,21 @@ def test_against_the_even_odd_rule_at_bin_centres():
 
 
 def test_moves_with_its_frame():
-    mask = polygons([10, 20, 50, 20, 50, 40]).rasterise(Frame(), [10, 20, 50, 40], 56)
-    frame = Frame().scaled(2, 3).shifted(7, -5).mirrored(300)
-    x1, y1, x2, y2 = frame.from_file(np.array([10.0, 20, 50, 40]))
+    mask = polygons([10, 20, 50, 20, 50, 40]).rasterise(AxisAffine(), [10, 20, 50, 40], 56)
+    affine = AxisAffine().scaled(2, 3).shifted(7, -5).mirrored(300)
+    x1, y1, x2, y2 = affine.from_file(np.array([10.0, 20, 50, 40]))
     assert (x1, y1, x2, y2) == (300 - 107, 55, 300 - 27, 115)
-    moved = polygons([10, 20, 50, 20, 50, 40]).rasterise(frame, [x1, y1, x2, y2], 56)
+    moved = polygons([10, 20, 50, 20, 50, 40]).rasterise(affine, [x1, y1, x2, y2], 56)
     assert (moved != mask[:, ::-1]).mean() < 0.01
     assert (moved != mask).mean() > 0.3
-    np.testing.assert_allclose(frame.to_file(np.array([x1, y1, x2, y2])), [10, 20, 50, 40])
+    np.testing.assert_allclose(affine.to_file(np.array([x1, y1, x2, y2])), [10, 20, 50, 40])
 
 
 def test_a_polygon_far_larger_than_its_box():
     huge = polygons([-1e9, -1e9, 1e9, -1e9, 1e9, 1e9, -1e9, 1e9])
-    assert huge.rasterise(Frame(), [3, 4, 5, 6], 28).all()
+    assert huge.rasterise(AxisAffine(), [3, 4, 5, 6], 28).all()
     left = polygons([-1e9, -1e9, 4, -1e9, 4, 1e9, -1e9, 1e9])
-    mask = left.rasterise(Frame(), [3, 4, 5, 6], 28)
+    mask = left.rasterise(AxisAffine(), [3, 4, 5, 6], 28)
     assert mask[:, :14].all()
     assert not mask[:, 14:].any()
 
@@ -123,7 +125,7 @@ def test_bad_run_lengths(counts):
 @pytest.mark.parametrize("side", [28, 112])
 def test_bitmap_in_its_box_keeps_the_hole(side):
     bitmap = ring_bitmap()
-    mask = run_lengths(60, 80, rle_forms(bitmap)["bytes"]).rasterise(Frame(), [16, 6, 65, 55], side)
+    mask = run_lengths(60, 80, rle_forms(bitmap)["bytes"]).rasterise(AxisAffine(), [16, 6, 65, 55], side)
     assert mask[side // 2, side // 2] == 0
     assert mask[side // 2, side // 8] == 1
     assert mask.mean() == pytest.approx(bitmap[6:55, 16:65].mean(), abs=0.02)
@@ -134,16 +136,16 @@ def test_bitmap_moves_with_its_frame():
     bitmap[10:20, 5:30] = 1
     bitmap[10:15, 5:10] = 0
     stored = run_lengths(40, 40, rle_forms(bitmap)["bytes"])
-    mask = stored.rasterise(Frame(), [5, 10, 30, 20], 40)
-    frame = Frame().mirrored(40).scaled(3, 2).shifted(11, 13)
-    box = frame.from_file(np.array([5.0, 10, 30, 20]))
-    np.testing.assert_array_equal(stored.rasterise(frame, box, 40), mask[:, ::-1])
+    mask = stored.rasterise(AxisAffine(), [5, 10, 30, 20], 40)
+    affine = AxisAffine().mirrored(40).scaled(3, 2).shifted(11, 13)
+    box = affine.from_file(np.array([5.0, 10, 30, 20]))
+    np.testing.assert_array_equal(stored.rasterise(affine, box, 40), mask[:, ::-1])
     assert mask[0, 0] == 0
     assert mask[0, -1] == 1
 
 
 def test_bitmap_that_fills_the_image_fills_its_box():
-    assert run_lengths(4, 6, [0, 24]).rasterise(Frame(), [0, 0, 6, 4], 112).all()
+    assert run_lengths(4, 6, [0, 24]).rasterise(AxisAffine(), [0, 0, 6, 4], 112).all()
 
 
 def test_extent_of_what_a_window_shows():

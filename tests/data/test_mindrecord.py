@@ -8,9 +8,7 @@ import pytest
 
 from mindrcnn.build.data import build_dataset
 from mindrcnn.config.data import DataConfig, SplitConfig
-from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
-from mindrcnn.datasets.demo import make_demo
 from mindrcnn.data.batching.loader import TrainLoader
 from mindrcnn.data.masks import Polygons, RunLengths
 from mindrcnn.data.mindrecord import convert as conversion
@@ -20,6 +18,8 @@ from mindrcnn.data.mindrecord.convert import Source, convert
 from mindrcnn.data.mindrecord.pages import pack
 from mindrcnn.data.mindrecord.reader import read_mindrecord
 from mindrcnn.data.record import training_records
+from mindrcnn.data.transforms.augment import Augment
+from mindrcnn.datasets.demo import make_demo
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco_gt import coco_annotations
 

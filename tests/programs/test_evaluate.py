@@ -15,8 +15,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mindrcnn.data.coco import read_coco
-from mindrcnn.datasets.demo import CATEGORY_IDS
 from mindrcnn.data.record import Record
+from mindrcnn.datasets.demo import CATEGORY_IDS
 from mindrcnn.programs import evaluate as evaluation_program
 from mindrcnn.programs.evaluate import evaluate_checkpoint, evaluate_results
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from mindrcnn.data.transforms.affine import Doubles, Frame
+from mindrcnn.data.transforms.affine import AxisAffine, Doubles
 
 Bitmap = npt.NDArray[np.uint8]
 
@@ -32,12 +32,12 @@ class Polygons:
 
     parts: tuple[array[float], ...]
 
-    def rasterise(self, frame: Frame, box: npt.ArrayLike, side: int) -> Bitmap:
+    def rasterise(self, affine: AxisAffine, box: npt.ArrayLike, side: int) -> Bitmap:
         """(side, side) uint8 0/1: which bin centres of `box` lie in the object. `box` (4,) is xyxy in the image that
-        `frame` leads to."""
+        `affine` leads to."""
         x1, y1, x2, y2 = np.asarray(box, dtype=np.float64)
-        scale = np.array([frame.scale_x * side / (x2 - x1), frame.scale_y * side / (y2 - y1)])
-        shift = np.array([(frame.shift_x - x1) * side / (x2 - x1), (frame.shift_y - y1) * side / (y2 - y1)])
+        scale = np.array([affine.scale_x * side / (x2 - x1), affine.scale_y * side / (y2 - y1)])
+        shift = np.array([(affine.shift_x - x1) * side / (x2 - x1), (affine.shift_y - y1) * side / (y2 - y1)])
         low, high = -OVERHANG * side, (1 + OVERHANG) * side
         outlines = []
         for part in self.parts:
@@ -77,14 +77,14 @@ class RunLengths:
         values = np.arange(len(self.runs), dtype=np.uint8) & 1
         return np.repeat(values, self.runs).reshape(self.width, self.height).T
 
-    def rasterise(self, frame: Frame, box: npt.ArrayLike, side: int) -> Bitmap:
+    def rasterise(self, affine: AxisAffine, box: npt.ArrayLike, side: int) -> Bitmap:
         """As Polygons.rasterise: the values of the pixels that the bin centres lie in."""
         bitmap = self.bitmap()
-        x1, y1, x2, y2 = frame.to_file(np.asarray(box, dtype=np.float64))
+        x1, y1, x2, y2 = affine.to_file(np.asarray(box, dtype=np.float64))
         centres = (np.arange(side) + 0.5) / side
         columns = np.floor(x1 + centres * (x2 - x1)).astype(np.int64).clip(0, self.width - 1)
         rows = np.floor(y1 + centres * (y2 - y1)).astype(np.int64).clip(0, self.height - 1)
-        return bitmap[np.ix_(rows, columns if frame.scale_x > 0 else columns[::-1])]
+        return bitmap[np.ix_(rows, columns if affine.scale_x > 0 else columns[::-1])]
 
     def extent(self, window: Doubles) -> Doubles | None:
         """As Polygons.extent, exact."""

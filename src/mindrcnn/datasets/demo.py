@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from mindrcnn.data.masks import MIN_POLYGON_NUMBERS
 from mindrcnn.datasets.demo_scene import Scene, draw_scene
 from mindrcnn.datasets.demo_shapes import SHAPES
-from mindrcnn.data.masks import MIN_POLYGON_NUMBERS
 from mindrcnn.errors import InputError
 
 JPEG_QUALITY = 92

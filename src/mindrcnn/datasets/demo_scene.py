@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.datasets.demo_shapes import SHAPES, Colour, draw_shape, muted_colour, texture, vivid_colour
 from mindrcnn.data.image_io import RGBImage
 from mindrcnn.data.masks import Bitmap
+from mindrcnn.datasets.demo_shapes import SHAPES, Colour, draw_shape, muted_colour, texture, vivid_colour
 
 SIDE_SPREAD = 1 / 6  # image sides vary by this share either way
 EMPTY_SHARE = 0.06  # images without objects

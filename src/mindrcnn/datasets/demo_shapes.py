@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.transforms.affine import Doubles
 from mindrcnn.data.image_io import RGBImage
 from mindrcnn.data.masks import Bitmap
+from mindrcnn.data.transforms.affine import Doubles
 
 Colour = npt.NDArray[np.float64]  # (3,) RGB, 0..255
 

@@ -18,8 +18,8 @@ import numpy as np
 from mindspore import Tensor
 from numpy.typing import NDArray
 
-from mindrcnn.data.transforms.affine import Frame
 from mindrcnn.data.masks import Polygons
+from mindrcnn.data.transforms.affine import AxisAffine
 from mindrcnn.errors import InputError
 
 MIN_EMPTY_SLOTS = 2  # ground-truth slots left unused, so that padding is part of the comparison
@@ -56,7 +56,7 @@ class Case:
         gt_boxes[0, : len(boxes)], gt_labels[0, : len(boxes)] = boxes, labels
         for slot, polygons in enumerate(self.polygons):
             parts = tuple(array("f", part) for part in polygons)
-            gt_masks[0, slot] = Polygons(parts).rasterise(Frame(), boxes[slot], mask_side)
+            gt_masks[0, slot] = Polygons(parts).rasterise(AxisAffine(), boxes[slot], mask_side)
         valid = gt_labels > 0
         return tuple(Tensor(value) for value in (gt_boxes, gt_labels, valid, np.zeros_like(valid), gt_masks))
 

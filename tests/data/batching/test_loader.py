@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
-from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
+from mindrcnn.data.batching.loader import EvalLoader, TrainLoader
 from mindrcnn.data.coco import read_coco
 from mindrcnn.data.layout import find_split
-from mindrcnn.data.batching.loader import EvalLoader, TrainLoader
 from mindrcnn.data.masks import Polygons
 from mindrcnn.data.prefetch import run_ahead
 from mindrcnn.data.record import Record
+from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.errors import InputError
 
 FORMAT = InputFormat(buckets=((64, 96), (96, 64)), short_side=60)

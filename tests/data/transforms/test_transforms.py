@@ -6,12 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mindrcnn.data.transforms.augment import Augment, image_rng
-from mindrcnn.data.transforms.crop import crop, cut_objects
-from mindrcnn.data.transforms.expand import expand
-from mindrcnn.data.transforms.flip import flip
-from mindrcnn.data.transforms.affine import Frame
 from mindrcnn.data.masks import Polygons, run_lengths
+from mindrcnn.data.transforms.affine import AxisAffine
+from mindrcnn.data.transforms.augment import Augment, image_rng
+from mindrcnn.data.transforms.geometric import crop, cut_objects, expand, flip
 from mindrcnn.data.transforms.photometric import jitter_colours
 from mindrcnn.data.transforms.resize import fitted_size, resize, resize_image
 from mindrcnn.data.transforms.target import Target
@@ -44,7 +42,7 @@ def target():
             run_lengths(60, 90, np.diff(ends, prepend=0)),
             run_lengths(60, 90, [0, 5400]),
         ),
-        frame=Frame(),
+        affine=AxisAffine(),
     )
 
 
@@ -54,7 +52,7 @@ def empty_target():
         labels=np.zeros(0, np.int32),
         crowd=np.zeros(0, bool),
         segmentations=(),
-        frame=Frame(),
+        affine=AxisAffine(),
     )
 
 
@@ -119,7 +117,7 @@ def test_flip_twice_is_the_identity(image, target):
     again, back = flip(once, moved)
     np.testing.assert_array_equal(again, image)
     np.testing.assert_array_equal(back.boxes, target.boxes)
-    assert back.frame == target.frame
+    assert back.affine == target.affine
     np.testing.assert_array_equal(back.rasterised(28), target.rasterised(28))
 
 
@@ -192,7 +190,7 @@ def test_crop_keeps_an_object_and_its_pixels(image, target):
         assert (cut.boxes >= 0).all()
         assert (cut.boxes <= [width, height, width, height]).all()
         assert (cut.boxes[:, 2:] - cut.boxes[:, :2] >= 1).all()
-        left, top = round(-cut.frame.shift_x), round(-cut.frame.shift_y)
+        left, top = round(-cut.affine.shift_x), round(-cut.affine.shift_y)
         np.testing.assert_array_equal(cropped, image[top : top + height, left : left + width])
     assert len(sizes) > 100
 
@@ -202,7 +200,7 @@ def test_crop_holds_the_centre_of_the_chosen_object(image, target):
     for seed in range(200):
         cropped, cut = crop(image, square, np.random.default_rng(seed), min_scale=0.1)
         assert cropped.shape != image.shape  # it is never given up
-        x, y = 12.75 + cut.frame.shift_x, 42.625 + cut.frame.shift_y
+        x, y = 12.75 + cut.affine.shift_x, 42.625 + cut.affine.shift_y
         assert 0 <= x <= cropped.shape[1]
         assert 0 <= y <= cropped.shape[0]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
-from mindrcnn.data.transforms.augment import Augment, image_rng
 from mindrcnn.data.batching.batch import (
     Batch,
     EvalBatch,
@@ -19,6 +18,7 @@ from mindrcnn.data.batching.batch import (
 from mindrcnn.data.batching.buckets import BatchPlan, Bucket, Ints, PlannedBatch, assign_buckets, evaluation_plan
 from mindrcnn.data.prefetch import run_ahead
 from mindrcnn.data.record import Record
+from mindrcnn.data.transforms.augment import Augment, image_rng
 from mindrcnn.data.transforms.target import Target
 
 logger = logging.getLogger(__name__)

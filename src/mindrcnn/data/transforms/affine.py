@@ -1,7 +1,7 @@
-"""Where an annotation lies now: one scale and shift per axis from the file's pixels to the transformed image's.
+"""One scale and shift per axis, from the pixels of the file to those of the transformed image.
 
 Every geometric augmentation here (scale, flip, crop, expand) is such a map, so masks are never transformed: they stay
-as the file has them, together with one Frame, until they are rasterised.
+as the file has them, together with one AxisAffine, until they are rasterised.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Frame:
+class AxisAffine:
     """x_now = scale_x * x_file + shift_x, and the same for y; a negative scale_x is a mirrored image."""
 
     scale_x: float = 1.0
@@ -24,16 +24,18 @@ class Frame:
     shift_x: float = 0.0
     shift_y: float = 0.0
 
-    def scaled(self, factor_x: float, factor_y: float) -> Frame:
-        """The frame after the image was resized by these factors."""
-        return Frame(self.scale_x * factor_x, self.scale_y * factor_y, self.shift_x * factor_x, self.shift_y * factor_y)
+    def scaled(self, factor_x: float, factor_y: float) -> AxisAffine:
+        """The map after the image was resized by these factors."""
+        return AxisAffine(
+            self.scale_x * factor_x, self.scale_y * factor_y, self.shift_x * factor_x, self.shift_y * factor_y
+        )
 
-    def shifted(self, x: float, y: float) -> Frame:
-        """The frame after the image content moved right by x and down by y pixels."""
+    def shifted(self, x: float, y: float) -> AxisAffine:
+        """The map after the image content moved right by x and down by y pixels."""
         return replace(self, shift_x=self.shift_x + x, shift_y=self.shift_y + y)
 
-    def mirrored(self, width: float) -> Frame:
-        """The frame after a left-right flip of an image of this width."""
+    def mirrored(self, width: float) -> AxisAffine:
+        """The map after a left-right flip of an image of this width."""
         return replace(self, scale_x=-self.scale_x, shift_x=width - self.shift_x)
 
     def to_file(self, box: Doubles) -> Doubles:

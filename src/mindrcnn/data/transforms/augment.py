@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mindrcnn.data.transforms.crop import crop
-from mindrcnn.data.transforms.expand import expand
-from mindrcnn.data.transforms.flip import flip
 from mindrcnn.data.image_io import RGBImage
+from mindrcnn.data.transforms.geometric import crop, expand, flip
 from mindrcnn.data.transforms.photometric import jitter_colours
 from mindrcnn.data.transforms.resize import fitted_size, resize
 from mindrcnn.data.transforms.target import Target

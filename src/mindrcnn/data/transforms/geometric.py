@@ -1,11 +1,14 @@
-"""Random crop that keeps at least one object."""
+"""Geometric transformations: crop, expand and flip."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import cv2
 import numpy as np
 
-from mindrcnn.data.transforms.affine import Doubles, Floats
 from mindrcnn.data.image_io import RGBImage
+from mindrcnn.data.transforms.affine import Doubles, Floats
 from mindrcnn.data.transforms.target import Target
 
 MIN_VISIBLE_SIDE = 1.0  # pixels; what is left of an object below this cannot be seen
@@ -41,7 +44,7 @@ def cut_objects(target: Target, window: Doubles) -> Target:
     left, top = window[:2]
     boxes = _visible_boxes(target, window)
     visible = (boxes[:, 2:] - boxes[:, :2] >= MIN_VISIBLE_SIDE).all(axis=1)
-    moved = target.moved(boxes - np.array([left, top, left, top]), target.frame.shifted(-left, -top))
+    moved = target.moved(boxes - np.array([left, top, left, top]), target.affine.shifted(-left, -top))
     return moved.chosen(np.flatnonzero(visible))
 
 
@@ -51,8 +54,8 @@ def _visible_boxes(target: Target, window: Doubles) -> Doubles:
         is_cut = (boxes[index] != target.boxes[index]).any()
         if segmentation is None or target.crowd[index] or not is_cut or _is_empty(boxes[index]):
             continue
-        extent = segmentation.extent(target.frame.to_file(boxes[index]))
-        boxes[index] = 0.0 if extent is None else target.frame.from_file(extent)
+        extent = segmentation.extent(target.affine.to_file(boxes[index]))
+        boxes[index] = 0.0 if extent is None else target.affine.from_file(extent)
     return boxes
 
 
@@ -71,3 +74,27 @@ def _start(rng: np.random.Generator, centre: float, window: int, whole: int) -> 
     low = max(int(np.ceil(centre)) - window, 0)
     high = min(int(np.floor(centre)), whole - window)
     return int(rng.integers(low, max(high, low) + 1))
+
+
+def expand(
+    image: RGBImage, target: Target, rng: np.random.Generator, *, max_ratio: float, fill: Sequence[float]
+) -> tuple[RGBImage, Target]:
+    """The image at a random place of a canvas up to `max_ratio` times its sides, elsewhere coloured `fill` (RGB)."""
+    height, width = image.shape[:2]
+    ratio = rng.uniform(1.0, max_ratio)
+    canvas_height, canvas_width = round(height * ratio), round(width * ratio)
+    top = int(rng.integers(canvas_height - height + 1))
+    left = int(rng.integers(canvas_width - width + 1))
+    canvas = np.empty((canvas_height, canvas_width, 3), dtype=np.uint8)
+    canvas[:] = np.clip(np.asarray(fill) + 0.5, 0, 255).astype(np.uint8)
+    canvas[top : top + height, left : left + width] = image
+    boxes = target.boxes + np.array([left, top, left, top], dtype=np.float64)
+    return canvas, target.moved(boxes, target.affine.shifted(left, top))
+
+
+def flip(image: RGBImage, target: Target) -> tuple[RGBImage, Target]:
+    """The mirrored image and objects. Twice is the identity."""
+    width = image.shape[1]
+    x1, y1, x2, y2 = target.boxes.astype(np.float64).T
+    boxes = np.stack([width - x2, y1, width - x1, y2], axis=1)
+    return np.asarray(cv2.flip(image, 1), dtype=np.uint8), target.moved(boxes, target.affine.mirrored(width))

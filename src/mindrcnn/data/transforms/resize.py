@@ -36,4 +36,4 @@ def resize(image: RGBImage, target: Target, size: tuple[int, int]) -> tuple[RGBI
     """The image at `size` (h, w) and its objects there; each axis by its own exact factor, as rounding made it."""
     factor_x, factor_y = size[1] / image.shape[1], size[0] / image.shape[0]
     boxes = target.boxes.astype(np.float64) * (factor_x, factor_y, factor_x, factor_y)
-    return resize_image(image, size), target.moved(boxes, target.frame.scaled(factor_x, factor_y))
+    return resize_image(image, size), target.moved(boxes, target.affine.scaled(factor_x, factor_y))
