@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from mindrcnn.data.mindrecord.convert import Source, convert
+from mindrcnn.data.formats.mindrecord.convert import Source, convert
 
 COCO_IMAGES, COCO_OBJECTS = 118_287, 860_001  # train2017
 CATEGORIES = 80
@@ -112,8 +112,8 @@ def measure(annotations: Path) -> dict[str, float]:
     milliseconds for an image's masks."""
     from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
     from mindrcnn.data.batching.loader import TrainLoader
-    from mindrcnn.data.coco import read_coco
-    from mindrcnn.data.mindrecord.reader import read_mindrecord
+    from mindrcnn.data.formats.coco.reader import read_coco
+    from mindrcnn.data.formats.mindrecord.reader import read_mindrecord
     from mindrcnn.data.record import training_records
     from mindrcnn.data.transforms.augment import Augment
     from mindrcnn.data.transforms.target import Target

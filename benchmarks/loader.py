@@ -14,8 +14,8 @@ from pathlib import Path
 
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
 from mindrcnn.data.batching.loader import TrainLoader
-from mindrcnn.data.coco import read_coco
-from mindrcnn.data.layout import find_split
+from mindrcnn.data.formats.coco.reader import read_coco
+from mindrcnn.data.formats.layout import find_split
 from mindrcnn.data.record import training_records
 from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.errors import InputError

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mindrcnn.data.coco import read_coco
+from mindrcnn.data.formats.coco.reader import read_coco
 from mindrcnn.data.record import Chosen
 from mindrcnn.errors import InputError
 

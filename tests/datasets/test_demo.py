@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mindrcnn.data.coco import read_coco
+from mindrcnn.data.formats.coco.reader import read_coco
+from mindrcnn.data.formats.layout import find_split
 from mindrcnn.data.image_io import read_image
-from mindrcnn.data.layout import find_split
 from mindrcnn.data.masks import RunLengths
 from mindrcnn.datasets import demo
 from mindrcnn.datasets.demo_shapes import SHAPES, draw_shape

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mindrcnn.data.coco import read_coco
+from mindrcnn.data.formats.coco.reader import read_coco
 from mindrcnn.data.masks import Polygons, RunLengths
 from mindrcnn.data.record import Dataset, Record
 from mindrcnn.evaluation.coco_eval import evaluate

@@ -107,7 +107,7 @@ def test_predictions_below_the_score_are_not_drawn(image_result):
 
 
 def test_true_objects_of_a_record(shared_data):
-    from mindrcnn.data.coco import read_coco
+    from mindrcnn.data.formats.coco.reader import read_coco
 
     folder = shared_data / "coco_mini"
     dataset = read_coco(annotations=folder / "annotations" / "instances_val2017.json", images=folder / "val2017")

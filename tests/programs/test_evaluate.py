@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mindrcnn.data.coco import read_coco
+from mindrcnn.data.formats.coco.reader import read_coco
 from mindrcnn.data.record import Record
 from mindrcnn.datasets.demo import CATEGORY_IDS
 from mindrcnn.programs import evaluate as evaluation_program

@@ -7,12 +7,12 @@ from mindrcnn.config.data import DataConfig, SplitConfig
 from mindrcnn.config.run import Config
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
 from mindrcnn.data.batching.loader import EvalLoader, TrainLoader
-from mindrcnn.data.coco import read_coco
-from mindrcnn.data.layout import find_split
-from mindrcnn.data.mindrecord.reader import read_mindrecord
+from mindrcnn.data.formats.coco.reader import read_coco
+from mindrcnn.data.formats.layout import find_split
+from mindrcnn.data.formats.mindrecord.reader import read_mindrecord
+from mindrcnn.data.formats.txt_list import read_txt
 from mindrcnn.data.record import Dataset, Record, training_records
 from mindrcnn.data.transforms.augment import Augment
-from mindrcnn.data.txt_list import read_txt
 from mindrcnn.errors import InputError
 
 

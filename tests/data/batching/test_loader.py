@@ -10,8 +10,8 @@ import pytest
 
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
 from mindrcnn.data.batching.loader import EvalLoader, TrainLoader
-from mindrcnn.data.coco import read_coco
-from mindrcnn.data.layout import find_split
+from mindrcnn.data.formats.coco.reader import read_coco
+from mindrcnn.data.formats.layout import find_split
 from mindrcnn.data.masks import Polygons
 from mindrcnn.data.prefetch import run_ahead
 from mindrcnn.data.record import Record

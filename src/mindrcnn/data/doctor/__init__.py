@@ -1,1 +1,0 @@
-"""Finds out what in a data set would stop a training or hurt it (`python -m mindrcnn.data.doctor`)."""

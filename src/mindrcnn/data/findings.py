@@ -1,0 +1,106 @@
+"""What is wrong with a data set: for each kind of finding how often it occurs, and the first examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from mindrcnn.data.record import clip_boxes
+
+EXAMPLES = 5
+
+
+class Kind(Enum):
+    """A kind of finding: its title, and whether it stops a training (an error) or only takes something from it."""
+
+    MALFORMED = ("malformed rows of the annotation file", True)
+    REPEATED = ("ids or images that are there more than once", True)
+    UNKNOWN_IMAGE = ("annotations of an image that is not listed", True)
+    UNKNOWN_CATEGORY = ("annotations of a category that is not listed", True)
+    CLASSES = ("class list that does not fit the file", True)
+    MASK = ("segmentations that cannot be read", True)
+    NO_MASK = ("objects without a mask, which the model needs", True)
+    MISSING = ("image files that are not there", True)
+    UNREADABLE = ("image files that cannot be read, or of another size than annotated", True)
+    NO_OBJECTS = ("data sets without any object to train on", True)
+    FEW_CORNERS = ("polygons of fewer than 3 points, which are left out", False)
+    DEGENERATE = ("boxes without area inside their image, which are left out", False)
+    OUTSIDE = ("boxes that reach out of their image, which are clipped", False)
+    EMPTY = ("images without objects, which training leaves out unless data.keep_empty_images", False)
+    CROWDED = ("images with more objects than data.max_objects, of which each epoch draws some", False)
+    UNUSED_CLASS = ("classes without an object", False)
+    CROWD_SHARE = ("data sets with many crowd regions, in which nothing is learnt", False)
+
+    def __init__(self, title: str, is_error: bool) -> None:
+        self.title = title
+        self.is_error = is_error
+
+
+@dataclass
+class Finding:
+    """How often one kind occurs, and the first few times."""
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+class Findings:
+    """Collects findings by kind."""
+
+    def __init__(self) -> None:
+        self._found: dict[Kind, Finding] = {}
+
+    def add(self, kind: Kind, example: str) -> None:
+        """One more."""
+        self.add_all(kind, [example], 1)
+
+    def add_all(self, kind: Kind, examples: Iterable[str], count: int) -> None:
+        """`count` more, of which as many of the `examples` are made as are shown."""
+        if not count:
+            return
+        finding = self._found.setdefault(kind, Finding())
+        finding.count += count
+        for example in examples:
+            if len(finding.examples) == EXAMPLES:
+                break
+            finding.examples.append(example)
+
+    def of(self, *, errors: bool) -> list[tuple[Kind, Finding]]:
+        """The errors or the others, in the order of Kind."""
+        return [(kind, self._found[kind]) for kind in Kind if kind.is_error is errors and kind in self._found]
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything would stop a training."""
+        return any(kind.is_error for kind in self._found)
+
+
+OVERSHOOT = 1.0  # pixels; less comes from rounding, and from tools that count the last pixel in
+
+
+def examine_boxes(
+    boxes: npt.NDArray[np.float64],
+    sizes: npt.NDArray[np.int32],
+    findings: Findings,
+    *,
+    name_of: Callable[[int], str],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Boxes (m, 4) xyxy of images of `sizes` (m, 2) -> clipped, and whether (m,) they have area; `name_of` says which
+    object is at a place."""
+    clipped, usable = clip_boxes(boxes, sizes)
+    height, width = sizes.T
+    overshoot = np.maximum(-boxes[:, :2].min(axis=1), np.maximum(boxes[:, 2] - width, boxes[:, 3] - height))
+    outside = np.flatnonzero(usable & (overshoot > OVERSHOOT))
+    degenerate = np.flatnonzero(~usable)
+
+    def described(place: int) -> str:
+        corners = ", ".join(f"{corner:g}" for corner in boxes[place])
+        return f"{name_of(place)}: x1, y1, x2, y2 = {corners} in an image of {width[place]} x {height[place]}"
+
+    findings.add_all(Kind.OUTSIDE, (described(int(place)) for place in outside), len(outside))
+    findings.add_all(Kind.DEGENERATE, (described(int(place)) for place in degenerate), len(degenerate))
+    return clipped, usable

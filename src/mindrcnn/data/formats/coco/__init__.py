@@ -1,0 +1,1 @@
+"""COCO JSON (https://cocodataset.org/#format-data)."""

@@ -1,0 +1,198 @@
+"""The tables of a COCO JSON file as checked columns, read a block of rows at a time.
+
+Whole columns of a block are checked at once, and rows one by one only to name the culprit: COCO's train2017 has 860,000
+objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from mindrcnn.data.formats.coco.json_stream import JsonStream, Member
+from mindrcnn.errors import InputError
+
+Row = dict[str, Any]
+Ints = npt.NDArray[np.int64]
+
+SINGULAR = {"images": "image", "annotations": "annotation", "categories": "category"}
+TABLES = tuple(SINGULAR)
+BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Rows of a table that follow each other; `starts` and `lengths` (n,): each one's bytes in the file."""
+
+    columns: Columns
+    starts: Ints
+    lengths: Ints
+
+    def single_rows(self) -> Iterator[Block]:
+        """The same rows in blocks of one."""
+        for index, columns in enumerate(self.columns.single_rows()):
+            one = slice(index, index + 1)
+            yield Block(columns, self.starts[one], self.lengths[one])
+
+
+def read_blocks(path: Path, file: BinaryIO) -> Iterator[tuple[str, Block]]:
+    """The three tables of the open file, block by block and in the file's order; other members are passed over.
+    InputError: not JSON, a table that is missing, there twice, or no list of objects."""
+    stream = JsonStream(file)
+    keys: list[str] = []
+    try:
+        if not stream.is_object():
+            raise InputError(f"{path}: wanted a JSON object with {', '.join(TABLES)}, got {_kind(stream.whole())}")
+        for member in stream.members():
+            keys.append(member.key)
+            if member.key in TABLES:
+                for block in _blocks(path, member):
+                    yield member.key, block
+    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+        raise InputError(f"{path}: wanted a COCO annotation file, got one that is not JSON: {error}") from error
+    for table in TABLES:
+        if keys.count(table) != 1:
+            wanted = f"a key {table!r}" if table not in keys else f"one key {table!r}"
+            raise InputError(f"{path}: wanted {wanted}, got only {sorted(keys)}")
+
+
+def empty_block(path: Path, table: str) -> Block:
+    """No rows of a table."""
+    nothing = np.zeros(0, dtype=np.int64)
+    return Block(Columns(path=path, table=table, rows=[]), nothing, nothing)
+
+
+def _blocks(path: Path, member: Member) -> Iterator[Block]:
+    table = member.key
+    if member.elements is None:
+        raise InputError(f"{path}: {table}: wanted a list of objects, got {_kind(member.value)}")
+    first = 0
+    while elements := list(islice(member.elements, BLOCK_ROWS)):
+        rows = [element.value for element in elements]
+        if not all(isinstance(row, dict) for row in rows):
+            raise InputError(f"{path}: {table}: wanted a list of objects, got a list of something else")
+        yield Block(
+            Columns(path=path, table=table, rows=rows, first=first),
+            np.array([element.start for element in elements], dtype=np.int64),
+            np.array([element.length for element in elements], dtype=np.int64),
+        )
+        first += len(rows)
+
+
+class Columns:
+    """Rows of one table, column by column; every error names the file and the row's id. `first` is the place of the
+    first row in its table."""
+
+    def __init__(self, *, path: Path, table: str, rows: Sequence[Row], first: int = 0) -> None:
+        self.rows = rows
+        self._path = path
+        self._table = table
+        self._singular = SINGULAR[table]
+        self._first = first
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def single_rows(self) -> Iterator[Columns]:
+        """The same rows one by one."""
+        for index, row in enumerate(self.rows):
+            yield Columns(path=self._path, table=self._table, rows=[row], first=self._first + index)
+
+    def whole_numbers(
+        self, key: str, *, default: int | None = None, low: int | None = None, high: int | None = None
+    ) -> Ints:
+        """A column of integers (n,) int64; `default` stands for a missing key, `low` and `high` are what is allowed."""
+        values = self._values(key, default)
+        column = np.asarray(values) if values else np.zeros(0, dtype=np.int64)
+        if column.ndim != 1 or column.dtype.kind not in "iub":
+            self._blame(key, "a whole number", [_is_whole(value) for value in values])
+        numbers = column.astype(np.int64)
+        if low is not None and (numbers < low).any():
+            self._blame(key, f"a whole number of at least {low}", (numbers >= low).tolist())
+        if high is not None and (numbers > high).any():
+            self._blame(key, f"a whole number of at most {high}", (numbers <= high).tolist())
+        return numbers
+
+    def texts(self, key: str) -> list[str]:
+        """A column of texts that are not empty."""
+        values = self._values(key, None)
+        good = [isinstance(value, str) and bool(value) for value in values]
+        if not all(good):
+            self._blame(key, "a text that is not empty", good)
+        return values
+
+    def boxes(self, key: str) -> npt.NDArray[np.float64]:
+        """A column of four finite numbers (n, 4) float64."""
+        values = self._values(key, None)
+        try:
+            column = np.asarray(values if values else np.zeros((0, 4)), dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            column = np.zeros(0)
+        if column.shape != (len(values), 4) or not np.isfinite(column).all():
+            self._blame(key, "four finite numbers", [_is_box(value) for value in values])
+        return column
+
+    def error(self, index: int, problem: str) -> InputError:
+        """An InputError about one row: its id, or its place where it has none."""
+        row = self.rows[index]
+        name = f"id {row['id']}" if "id" in row else f"number {self._first + index + 1}"
+        return InputError(f"{self._path}: {self._singular} {name}: {problem}")
+
+    def _values(self, key: str, default: Any) -> list[Any]:
+        if default is not None:
+            return [row.get(key, default) for row in self.rows]
+        try:
+            return [row[key] for row in self.rows]
+        except KeyError:
+            index = next(index for index, row in enumerate(self.rows) if key not in row)
+            raise self.error(index, f"wanted a key {key!r}, got only {sorted(self.rows[index])}") from None
+
+    def _blame(self, key: str, wanted: str, good: Sequence[bool]) -> NoReturn:
+        index = good.index(False)
+        raise self.error(index, f"{key}: wanted {wanted}, got {_shown(self.rows[index].get(key))}")
+
+
+def require_unique(path: Path, table: str, ids: Ints) -> None:
+    """InputError naming the first id that is there more than once."""
+    values, counts = np.unique(ids, return_counts=True)
+    if len(values) < len(ids):
+        repeated, singular = values[counts > 1], SINGULAR[table]
+        raise InputError(
+            f"{path}: wanted every {singular} id once, got {singular} id {repeated[0]} {counts[counts > 1][0]} times "
+            f"({len(repeated)} ids are repeated)"
+        )
+
+
+def places_of(ids: Ints, known: Ints) -> Ints:
+    """(n,) where each of `ids` is in `known`, whose ids are all different; -1 where it is not."""
+    if not len(known):
+        return np.full(len(ids), -1, dtype=np.int64)
+    order = np.argsort(known)
+    place = order[np.searchsorted(known, ids, sorter=order).clip(max=len(known) - 1)]
+    return np.where(known[place] == ids, place, -1)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and -(2**63) <= value < 2**63
+
+
+def _is_box(value: object) -> bool:
+    if not isinstance(value, (list, tuple)) or len(value) != 4:
+        return False
+    return all(isinstance(number, (int, float)) and abs(number) < float("inf") for number in value)
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", type(None): "null"}
+    return names.get(type(value), f"{value!r}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

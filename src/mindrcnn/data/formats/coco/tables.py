@@ -1,0 +1,172 @@
+"""Each table of a COCO file as whole columns, which is all of the file that stays in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from mindrcnn.data.formats.coco.columns import Block, Ints, empty_block, read_blocks
+from mindrcnn.data.formats.coco.growing_array import GrowingArray
+from mindrcnn.data.formats.coco.segmentation import parse_segmentation
+from mindrcnn.data.masks import Polygons, RunLengths
+from mindrcnn.errors import InputError
+
+MAX_SIDE = 2**31 - 1  # what an int32 holds
+
+
+class Mask(IntEnum):
+    """What an annotation's segmentation is; EMPTY, PARTLY_EMPTY: all, some of its polygons have too few corners; BAD:
+    see `problems`."""
+
+    NONE = 0
+    POLYGONS = 1
+    RUN_LENGTHS = 2
+    EMPTY = 3
+    PARTLY_EMPTY = 4
+    BAD = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The table of n images."""
+
+    names: npt.NDArray[np.bytes_]  # n, as the file system has them
+    ids: Ints  # n
+    sizes: npt.NDArray[np.int32]  # n,2 (h, w)
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """The table of m annotations. `starts` and `lengths`: the bytes of each in the file."""
+
+    problems: dict[int, str]  # of the masks that are BAD, by annotation id
+    ids: Ints  # m
+    image_ids: Ints  # m
+    category_ids: Ints  # m
+    crowd: npt.NDArray[np.bool_]  # m
+    boxes: npt.NDArray[np.float64]  # m,4 xyxy
+    masks: npt.NDArray[np.uint8]  # m, a Mask each
+    mask_sizes: npt.NDArray[np.int32]  # m,2 (h, w) of run lengths, else 0
+    starts: Ints  # m
+    lengths: Ints  # m
+
+
+@dataclass(frozen=True, eq=False)
+class Categories:
+    """The table of categories."""
+
+    names: Sequence[str]
+    ids: Ints
+
+
+def refuse(error: InputError) -> NoReturn:
+    """What a malformed row gets in training."""
+    raise error
+
+
+def read_tables(
+    path: Path, file: BinaryIO, *, malformed: Callable[[InputError], None] = refuse
+) -> tuple[Pictures, Objects, Categories]:
+    """The three tables of the open file, each row checked by itself. `malformed` gets an InputError that names the file
+    and the row's id; where it returns, the row is left out."""
+    file_names: list[npt.NDArray[np.bytes_]] = [np.zeros(0, dtype=np.bytes_)]  # of a width that grows
+    class_names: list[str] = []
+    problems: dict[int, str] = {}
+    columns_of = {
+        "images": partial(_picture_columns, file_names=file_names),
+        "annotations": partial(_object_columns, problems=problems),
+        "categories": partial(_category_columns, class_names=class_names),
+    }
+    # made from an empty block, so that every column has its type in an empty table too
+    columns = {
+        table: [GrowingArray(column) for column in make(empty_block(path, table))] for table, make in columns_of.items()
+    }
+    for table, block in read_blocks(path, file):
+        for pieces in _sound(block, columns_of[table], malformed):
+            for column, piece in zip(columns[table], pieces, strict=True):
+                column.append(piece)
+    pictures, objects, categories = ([column.array() for column in columns[table]] for table in columns_of)
+    return (
+        Pictures(np.concatenate(file_names), *pictures),
+        Objects(problems, *objects),
+        Categories(class_names, *categories),
+    )
+
+
+def _sound(
+    block: Block, make: Callable[[Block], tuple[np.ndarray, ...]], malformed: Callable[[InputError], None]
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """The columns of a block: at once, or row by row without those that are malformed."""
+    try:
+        yield make(block)
+        return
+    except InputError:
+        pass
+    for row in block.single_rows():
+        try:
+            pieces = make(row)
+        except InputError as error:
+            malformed(error)
+        else:
+            yield pieces
+
+
+def _picture_columns(block: Block, file_names: list[npt.NDArray[np.bytes_]]) -> tuple[np.ndarray, ...]:
+    rows = block.columns
+    ids = rows.whole_numbers("id")
+    sizes = np.stack([rows.whole_numbers(key, low=1, high=MAX_SIDE) for key in ("height", "width")], axis=1)
+    file_names.append(np.array([os.fsencode(name) for name in rows.texts("file_name")], dtype=np.bytes_))
+    return ids, sizes.astype(np.int32)
+
+
+def _category_columns(block: Block, class_names: list[str]) -> tuple[np.ndarray, ...]:
+    ids, names = block.columns.whole_numbers("id"), block.columns.texts("name")
+    class_names += names
+    return (ids,)
+
+
+def _object_columns(block: Block, problems: dict[int, str]) -> tuple[np.ndarray, ...]:
+    rows = block.columns
+    ids = rows.whole_numbers("id")
+    corners = rows.boxes("bbox")
+    corners[:, 2:] += corners[:, :2]  # COCO stores x, y, width, height
+    masks = np.zeros(len(rows), dtype=np.uint8)
+    mask_sizes = np.zeros((len(rows), 2), dtype=np.int32)
+    for index, row in enumerate(rows.rows):
+        try:
+            mask = parse_segmentation(row.get("segmentation"))
+        except ValueError as error:
+            masks[index] = Mask.BAD
+            problems[int(ids[index])] = str(error)
+            continue
+        if isinstance(mask, RunLengths):
+            masks[index] = Mask.RUN_LENGTHS
+            mask_sizes[index] = mask.height, mask.width
+        elif isinstance(mask, Polygons):
+            masks[index] = _kind(mask, stored=len(row["segmentation"]))
+    return (
+        ids,
+        rows.whole_numbers("image_id"),
+        rows.whole_numbers("category_id"),
+        rows.whole_numbers("iscrowd", default=0, low=0) > 0,
+        corners,
+        masks,
+        mask_sizes,
+        block.starts,
+        block.lengths,
+    )
+
+
+def _kind(polygons: Polygons, *, stored: int) -> Mask:
+    """Of polygons of which the file has `stored`."""
+    if len(polygons.parts) == stored:
+        return Mask.POLYGONS
+    return Mask.PARTLY_EMPTY if polygons.parts else Mask.EMPTY

@@ -1,0 +1,53 @@
+"""Finds a split's annotation file and image folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindrcnn.data.formats.image_files import require_folder
+from mindrcnn.errors import InputError
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """The annotation file and the folder that its image names are relative to; both exist."""
+
+    annotations: Path
+    images: Path
+
+
+def find_split(*, root: Path, name: str, annotations: str = "", images: str = "") -> SplitFiles:
+    """Where a split lies under `root`.
+
+    With `annotations` empty, NAME is looked for as annotations/instances_NAME.json with the images in NAME/ (COCO), and
+    as NAME/labels.json with NAME/data/ (FiftyOne), the latter also without a year at the end of NAME. `annotations` and
+    `images` name them outright, relative to `root` unless absolute; `images` alone overrides the folder of a found
+    layout. InputError says what is missing and lists where it was looked for.
+    """
+    require_folder(root, meaning="the data set")
+    files = _named(root, name, annotations) if annotations else _found(root, name)
+    folder = root / images if images else files.images
+    require_folder(folder, meaning=f"the images of {files.annotations}")
+    return SplitFiles(files.annotations, folder)
+
+
+def _named(root: Path, name: str, annotations: str) -> SplitFiles:
+    path = root / annotations
+    if not path.is_file():
+        raise InputError(f"{path}: no such annotation file")
+    return SplitFiles(path, root / name)
+
+
+def _found(root: Path, name: str) -> SplitFiles:
+    if not name:
+        raise InputError(f"{root}: wanted a split's name or its annotation file, got neither")
+    layouts = [SplitFiles(root / "annotations" / f"instances_{name}.json", root / name)]
+    for short in dict.fromkeys((name, re.sub(r"\d{4}$", "", name))):
+        layouts.append(SplitFiles(root / short / "labels.json", root / short / "data"))
+    for files in layouts:
+        if files.annotations.is_file():
+            return files
+    tried = ", ".join(str(files.annotations.relative_to(root)) for files in layouts)
+    raise InputError(f"{root}: no annotation file of split {name!r}; looked for {tried}")

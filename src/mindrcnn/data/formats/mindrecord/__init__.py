@@ -1,0 +1,1 @@
+"""Data sets as MindRecord files: conversion (`python -m mindrcnn.data.formats.mindrecord`) and reading."""

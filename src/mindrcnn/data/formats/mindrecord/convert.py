@@ -1,0 +1,260 @@
+"""Converts a data set into a folder of MindRecord files, shard by shard in several processes.
+
+A shard is written into a folder of its own, moved to its place when it is whole, and marked as finished by its columns.
+A conversion that was stopped goes on with the shards that are not finished or not as they were.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mindrcnn.data.formats.coco.reader import read_coco
+from mindrcnn.data.formats.mindrecord.manifest import (
+    VERSION,
+    Manifest,
+    ShardEntry,
+    columns_file,
+    read_columns,
+    write_columns,
+    write_manifest,
+)
+from mindrcnn.data.formats.mindrecord.shard import Addresses, image_size, write_shard
+from mindrcnn.data.formats.txt_list import read_txt
+from mindrcnn.data.progress import ProgressLine
+from mindrcnn.data.record import Dataset, Record
+from mindrcnn.errors import InputError
+from mindrcnn.hashing import file_sha256
+
+SHARD_BYTES = 1 << 30  # what a shard costs beside its images is then some 2 %
+POLL_SECONDS = 0.5  # between two looks at the processes' count of images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What is converted. Each process reads it by itself: an open file cannot be handed on."""
+
+    annotations: Path
+    images: Path
+    is_txt: bool = False
+    classes: tuple[str, ...] = ()
+    ignore_other_categories: bool = False
+
+    def read(self) -> Dataset:
+        """The data set, as training reads it."""
+        if self.is_txt:
+            return read_txt(annotations=self.annotations, images=self.images, classes=self.classes)
+        return read_coco(
+            annotations=self.annotations,
+            images=self.images,
+            classes=self.classes,
+            ignore_other_categories=self.ignore_other_categories,
+        )
+
+    def key(self) -> str:
+        """Tells one source from another: checksum of the annotations, and what the labels depend on."""
+        return f"{file_sha256(self.annotations).hex()} {list(self.classes)} {self.ignore_other_categories}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """The images from `start` to `end`, written as the shard `path`."""
+
+    path: Path
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished conversion, and how many of its shards were there before."""
+
+    manifest: Manifest
+    kept: int
+
+
+def convert(source: Source, out: Path, *, shards: int | None, workers: int) -> Outcome:
+    """Writes the data set into the folder `out`, with `workers` processes (0: in this one). `shards` None: as many as
+    there are SHARD_BYTES of images. InputError: what is wrong
+    with the source, an image that cannot be read, a full disk."""
+    dataset = source.read()
+    if shards is None:
+        shards = 1 + sum(image_size(record) for record in dataset.records) // SHARD_BYTES
+    shards = min(shards, len(dataset.records))
+    key = source.key()
+    jobs = [
+        Job(out / f"shard-{index:05d}-of-{shards:05d}.mindrecord", start, end)
+        for index, (start, end) in enumerate(_even_parts(len(dataset.records), shards))
+    ]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        finished = {job: entry for job in jobs if (entry := _finished(job, key)) is not None}
+        kept = len(finished)
+        todo = [job for job in jobs if job not in finished]
+        for job in todo:
+            columns_file(job.path).unlink(missing_ok=True)
+        finished.update(zip(todo, _write_all(source, dataset, key, todo, workers), strict=True))
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror or error}") from error
+    manifest = Manifest(
+        source=key,
+        classes=dataset.classes,
+        category_ids=dataset.category_ids,
+        shards=tuple(finished[job] for job in jobs),
+    )
+    write_manifest(out, manifest)
+    return Outcome(manifest, kept)
+
+
+def _even_parts(count: int, parts: int) -> list[tuple[int, int]]:
+    bounds = [count * index // parts for index in range(parts + 1)]
+    return list(itertools.pairwise(bounds))
+
+
+def _finished(job: Job, key: str) -> ShardEntry | None:
+    """What is known about a shard that is there, from the same source, and whole by its checksums."""
+    try:
+        about, _ = read_columns(job.path)
+        same = about.pop("version") == VERSION and about.pop("source") == key
+        entry = ShardEntry(**about)
+        if not same or entry.images != job.end - job.start:
+            return None
+        sums = file_sha256(job.path).hex(), file_sha256(_index(job.path)).hex()
+    except (InputError, OSError, KeyError, TypeError):
+        return None
+    return entry if sums == (entry.sha256, entry.index_sha256) else None
+
+
+def _write_all(source: Source, dataset: Dataset, key: str, jobs: Sequence[Job], workers: int) -> list[ShardEntry]:
+    progress = ProgressLine(sum(job.end - job.start for job in jobs), what="images")
+    if workers == 0 or not jobs:
+        done = 0
+
+        def count(images: int) -> None:
+            nonlocal done
+            done += images
+            progress.update(done)
+
+        entries = [_write(dataset, source.images, key, job, count) for job in jobs]
+    else:
+        entries = _write_in_processes(source, key, jobs, workers, progress)
+    progress.close()
+    return entries
+
+
+def _write_in_processes(
+    source: Source, key: str, jobs: Sequence[Job], workers: int, progress: ProgressLine
+) -> list[ShardEntry]:
+    # spawned, not forked: MindSpore's threads do not survive a fork
+    context = multiprocessing.get_context("spawn")
+    counter = context.Value("q", 0)
+    pool = ProcessPoolExecutor(
+        min(workers, len(jobs)), mp_context=context, initializer=_start_process, initargs=(source, key, counter)
+    )
+    try:
+        futures = [pool.submit(_write_in_process, job) for job in jobs]
+        waiting = set(futures)
+        while waiting:
+            ended, waiting = wait(waiting, timeout=POLL_SECONDS)
+            progress.update(counter.value)
+            for future in ended:
+                future.result()  # the first failure ends the conversion
+        return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise InputError(f"{jobs[0].path.parent}: a process of the conversion was ended; start it again") from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_process: dict[str, Any] = {}  # what _start_process leaves for _write_in_process
+
+
+def _start_process(source: Source, key: str, counter: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to report
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _process.update(dataset=source.read(), images=source.images, key=key, counter=counter)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its processes, which would write on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _write_in_process(job: Job) -> ShardEntry:
+    counter = _process["counter"]
+
+    def count(images: int) -> None:
+        with counter.get_lock():
+            counter.value += images
+
+    return _write(_process["dataset"], _process["images"], _process["key"], job, count)
+
+
+def _write(dataset: Dataset, images: Path, key: str, job: Job, done: Callable[[int], None]) -> ShardEntry:
+    """Writes one shard beside its place, and moves it there with its columns last."""
+    records = dataset.records[job.start : job.end]
+    names = [os.path.relpath(record.path, images) for record in records]
+    folder = job.path.with_name(f".{job.path.stem}.partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        # under its final name, because MindRecord writes the name into the index
+        temporary = folder / job.path.name
+        addresses = write_shard(temporary, records, names, done=done)
+        entry = ShardEntry(
+            file=job.path.name,
+            images=len(records),
+            objects=sum(len(record.labels) for record in records),
+            bytes=temporary.stat().st_size,
+            sha256=file_sha256(temporary).hex(),
+            index_bytes=_index(temporary).stat().st_size,
+            index_sha256=file_sha256(_index(temporary)).hex(),
+        )
+        for written, place in ((temporary, job.path), (_index(temporary), _index(job.path))):
+            written.chmod(folder.stat().st_mode & 0o666)  # MindSpore's are for their owner alone
+            _flush(written)
+            os.replace(written, place)
+        write_columns(job.path, entry, key, _columns(records, names, addresses))
+        return entry
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(folder)
+
+
+def _columns(records: Sequence[Record], names: Sequence[str], addresses: Addresses) -> dict[str, np.ndarray]:
+    nothing = np.zeros((0, 4), dtype=np.float32)
+    return {
+        "names": np.array([os.fsencode(name) for name in names], dtype=np.bytes_),
+        "image_ids": np.array([record.image_id for record in records], dtype=np.int64),
+        "sizes": np.array([record.size for record in records], dtype=np.int32),
+        "counts": np.array([len(record.labels) for record in records], dtype=np.int32),
+        "boxes": np.concatenate([nothing, *(record.boxes for record in records)]),
+        "labels": np.concatenate([nothing[:, 0].astype(np.int32), *(record.labels for record in records)]),
+        "crowd": np.concatenate([nothing[:, 0].astype(bool), *(record.crowd for record in records)]),
+        **asdict(addresses),
+    }
+
+
+def _index(shard: Path) -> Path:
+    return shard.with_name(f"{shard.name}.db")
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,211 @@
+"""Reads the model zoo's TXT lists: one image a row, `path x1,y1,x2,y2,class x1,y1,x2,y2,class ...`, boxes only."""
+
+from __future__ import annotations
+
+import math
+import os
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from mindrcnn.data.findings import Findings, Kind, examine_boxes
+from mindrcnn.data.formats.image_files import missing_images, require_images
+from mindrcnn.data.image_io import read_size
+from mindrcnn.data.record import Dataset, clip_boxes, log_dropped
+from mindrcnn.data.record_table import RecordTable
+from mindrcnn.data.survey import Survey
+from mindrcnn.errors import InputError
+
+ROW_FORM = "path x1,y1,x2,y2,class ..."
+
+_Box = tuple[float, float, float, float]
+_Row = tuple[str, list[_Box], list[int]]  # path, boxes, labels
+
+
+def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Dataset:
+    """Image paths are relative to the folder `images`; a class is a name of `classes` or a number from 1 to K.
+
+    An image's id is its line number. A row with a path alone is an image without objects; empty lines are skipped.
+    Paths and class names have no spaces. Image sizes come from the files' headers (after EXIF rotation). InputError
+    names file and line: too few numbers, no number, unknown class, an image listed twice or absent.
+    """
+    if not classes:
+        raise InputError(f"{annotations}: a TXT list has no class names: wanted them in data.classes, got none")
+    rows = _read_rows(annotations, {name: label for label, name in enumerate(classes, start=1)})
+    if not rows.names:
+        raise InputError(f"{annotations}: wanted rows of `{ROW_FORM}`, got an empty file")
+    require_images(rows.names, folder=images, listed_in=annotations)
+    sizes = np.array([read_size(images / name) for name in rows.names], dtype=np.int32)
+    counts = np.array(rows.counts)
+    image = np.repeat(np.arange(len(counts)), counts)
+    boxes, usable = clip_boxes(np.array(rows.boxes).reshape(-1, 4), sizes[image])
+    log_dropped(annotations, int((~usable).sum()), len(usable))
+    kept = np.bincount(image[usable], minlength=len(counts))
+    numbers = np.array(rows.numbers, dtype=np.int64)
+    return Dataset(
+        records=RecordTable(
+            folder=images,
+            names=np.array([os.fsencode(name) for name in rows.names]),
+            image_ids=numbers,
+            sizes=sizes,
+            ends=np.cumsum(kept),
+            boxes=boxes[usable],
+            labels=np.array(rows.labels, dtype=np.int32)[usable],
+            crowd=np.zeros(int(usable.sum()), dtype=bool),
+            read_mask=_no_mask,
+        ),
+        classes=tuple(classes),
+        category_ids=tuple(range(1, len(classes) + 1)),
+        annotation_file=annotations,
+        without_mask=array("q", numbers[kept > 0].tobytes()),
+    )
+
+
+def _no_mask(_: int) -> None:
+    """The mask of every object of a list."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The list as columns: for each image its line number, name and count of objects; all boxes and labels."""
+
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    names: list[str] = field(default_factory=list)
+    counts: array[int] = field(default_factory=lambda: array("q"))
+    boxes: array[float] = field(default_factory=lambda: array("d"))
+    labels: array[int] = field(default_factory=lambda: array("l"))
+
+
+def _read_rows(path: Path, class_labels: dict[str, int]) -> _Rows:
+    rows = _Rows()
+    first_line: dict[str, int] = {}
+    for number, line in read_lines(path):
+        image, boxes, labels = parse_row(path, number, line, class_labels)
+        if image in first_line:
+            raise InputError(f"{path}, line {number}: image {image} is listed already in line {first_line[image]}")
+        first_line[image] = number
+        rows.numbers.append(number)
+        rows.names.append(image)
+        rows.counts.append(len(labels))
+        rows.boxes.extend(corner for box in boxes for corner in box)
+        rows.labels.extend(labels)
+    return rows
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Number and text of every line that is not empty. InputError: no file, or no UTF-8."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such annotation file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: wanted a text file in UTF-8: {error}") from error
+    return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+
+
+def parse_row(path: Path, number: int, line: str, labels: dict[str, int]) -> _Row:
+    """One line: image path, boxes and labels. InputError names file, line and item."""
+    image, *objects = line.split()
+    boxes, box_labels = [], []
+    for item in objects:
+        try:
+            box, label = _parse_object(item, labels)
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}: {item!r}: {error}") from error
+        boxes.append(box)
+        box_labels.append(label)
+    return image, boxes, box_labels
+
+
+def _parse_object(item: str, labels: dict[str, int]) -> tuple[_Box, int]:
+    fields = item.split(",")
+    if len(fields) != 5:
+        raise ValueError(f"wanted five values x1,y1,x2,y2,class, got {len(fields)}")
+    *corners, class_name = fields
+    try:
+        x1, y1, x2, y2 = (float(corner) for corner in corners)
+    except ValueError:
+        raise ValueError(f"wanted numbers x1,y1,x2,y2, got {','.join(corners)}") from None
+    if not all(math.isfinite(corner) for corner in (x1, y1, x2, y2)):
+        raise ValueError("wanted finite numbers x1,y1,x2,y2")
+    return (x1, y1, x2, y2), _label(class_name, labels)
+
+
+def _label(text: str, labels: dict[str, int]) -> int:
+    if text in labels:
+        return labels[text]
+    if text.isdecimal() and 1 <= int(text) <= len(labels):
+        return int(text)
+    near = get_close_matches(text, labels, n=3, cutoff=0.5)
+    hint = f" (nearest: {', '.join(near)})" if near else ""
+    raise ValueError(f"wanted a class name or a number from 1 to {len(labels)}, got {text!r}{hint}")
+
+
+def examine_txt(
+    *, annotations: Path, images: Path, classes: Sequence[str], needs_masks: bool, findings: Findings
+) -> Survey:
+    """Adds to `findings`; returns the numbers of what is sound. InputError where the file as a whole cannot be read."""
+    if not classes:
+        findings.add(Kind.CLASSES, "a TXT list has no class names: wanted them in data.classes, got none")
+    class_labels = {name: label for label, name in enumerate(classes, start=1)}
+    names: dict[str, int] = {}  # image -> line
+    lines: list[int] = []  # of each object
+    of_image: list[int] = []
+    boxes: list[tuple[float, float, float, float]] = []
+    labels: list[int] = []
+    for number, line in read_lines(annotations):
+        try:
+            name, row_boxes, row_labels = parse_row(annotations, number, line, class_labels)
+        except InputError as error:
+            findings.add(Kind.MALFORMED, str(error).removeprefix(f"{annotations}, "))
+            continue
+        if name in names:
+            findings.add(Kind.REPEATED, f"line {number}: {name}, as in line {names[name]}")
+            continue
+        lines += [number] * len(row_boxes)
+        of_image += [len(names)] * len(row_boxes)
+        names[name] = number
+        boxes += row_boxes
+        labels += row_labels
+    sizes = _sizes(list(names), images, findings)
+    image = np.array(of_image, dtype=np.int64)
+    known = np.flatnonzero(sizes[image].min(axis=1) > 0) if len(image) else image
+    clipped, usable = examine_boxes(
+        np.array(boxes, dtype=np.float64).reshape(-1, 4)[known],
+        sizes[image[known]],
+        findings,
+        name_of=lambda place: f"line {lines[known[place]]}",
+    )
+    used = known[usable]
+    if needs_masks and len(used):
+        findings.add_all(Kind.NO_MASK, ["a TXT list has boxes only"], len(used))
+    return Survey(
+        source=annotations,
+        names=list(names),
+        sizes=sizes,
+        image=image[used],
+        boxes=clipped[usable],
+        labels=np.array(labels, dtype=np.int64)[used],
+        crowd=np.zeros(len(used), dtype=bool),
+        classes=tuple(classes),
+        category_ids=tuple(range(1, len(classes) + 1)),
+    )
+
+
+def _sizes(names: Sequence[str], images: Path, findings: Findings) -> np.ndarray:
+    """(n, 2) from the files' headers; 0 where there is no readable one."""
+    missing = set(missing_images(names, folder=images))
+    findings.add_all(Kind.MISSING, (str(images / name) for name in names if name in missing), len(missing))
+    sizes = np.zeros((len(names), 2), dtype=np.int32)
+    for place, name in enumerate(names):
+        if name in missing:
+            continue
+        try:
+            sizes[place] = read_size(images / name)
+        except InputError as error:
+            findings.add(Kind.UNREADABLE, str(error))
+    return sizes
