@@ -19,8 +19,8 @@ from mindrcnn.build.detector import build_detector
 from mindrcnn.build.training import build_optimizer
 from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
-from mindrcnn.engine.feed import BatchFeed
-from mindrcnn.engine.train_step import TrainStep
+from mindrcnn.engine.step.feed import BatchFeed
+from mindrcnn.engine.step.train_step import TrainStep
 from mindrcnn.evaluation.paste import encode_masks
 from mindrcnn.evaluation.postprocess import image_detections
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
@@ -100,7 +100,7 @@ def recipe_overrides(*, proposals: int) -> tuple[str, ...]:
 
 
 def padded_batch(scene: Scene, *, config: Config, slots: int) -> SimpleNamespace:
-    """A scene as engine/feed.py reads it, with `slots` object slots an image."""
+    """A scene as engine/step/feed.py reads it, with `slots` object slots an image."""
     batch, objects = scene.labels.shape
     mask_side = config.data.mask_side if config.model.mask is not None else 1
     boxes = np.zeros((batch, slots, 4), np.float32)

@@ -24,7 +24,7 @@ from benchmarks.ours_detector import (
 )
 from benchmarks.scene import make_scene
 from benchmarks.worker import Prepared
-from mindrcnn.engine.feed import BatchFeed
+from mindrcnn.engine.step.feed import BatchFeed
 from mindrcnn.models.detector import TwoStageDetector
 
 Tensors = tuple[Tensor, ...]

@@ -27,15 +27,15 @@ ALLOWED = {
     "cpu_setup": set(),
     "atomic": {"errors"},
     "hashing": set(),
-    "heap": set(),
+    "trimmed_cell": set(),
     "config": {"errors"},
     "native": {"errors", "atomic"},
     "ops": {"errors", "native"},
-    "models": {"errors", "heap", "ops"},
+    "models": {"errors", "trimmed_cell", "ops"},
     "data": {"errors", "atomic", "hashing"},
     "evaluation": {"errors", "atomic", "data", "native"},
     "weights": {"errors", "atomic", "hashing", "models"},
-    "engine": {"errors", "atomic", "hashing", "heap"},
+    "engine": {"errors", "atomic", "hashing", "trimmed_cell"},
     "build": {"errors", "config", "weights", "ops", "models", "data", "evaluation", "engine"},
 }
 FRAMEWORK_FREE = ("data", "config", "errors", "cpu_setup", "atomic")  # these must not import MindSpore

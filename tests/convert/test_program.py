@@ -14,7 +14,7 @@ from mindrcnn.convert import __main__ as program
 from mindrcnn.convert.coco_classes import COCO_CLASSES
 from mindrcnn.convert.exporter import TARGETS
 from mindrcnn.convert.program import SOURCES
-from mindrcnn.engine.checkpoint import load_checkpoint
+from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.resnet import ResNet
 from mindrcnn.programs.trained_model import open_checkpoint, restore_detector

@@ -12,12 +12,12 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from mindrcnn.engine.checkpoint import CheckpointInfo, save_checkpoint
-from mindrcnn.engine.logging_setup import setup_logging
-from mindrcnn.engine.optimizer import build_sgd
-from mindrcnn.engine.recorder import Recorder
-from mindrcnn.engine.schedule import multistep
-from mindrcnn.engine.train_step import TrainStep
+from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, save_checkpoint
+from mindrcnn.engine.step.optimizer import build_sgd
+from mindrcnn.engine.step.schedule import multistep
+from mindrcnn.engine.step.train_step import TrainStep
+from mindrcnn.engine.tracking.logging_setup import setup_logging
+from mindrcnn.engine.tracking.recorder import Recorder
 from mindrcnn.engine.trainer import Plan, Progress, Trainer
 
 STEPS = 100

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.engine.checkpoint import load_checkpoint
+from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
+from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop
-from mindrcnn.engine.metrics_log import read_rows
-from mindrcnn.engine.ranks import Ranks
-from mindrcnn.engine.recorder import Recorder
 from mindrcnn.engine.signals import StopSignals
+from mindrcnn.engine.tracking.metrics_log import read_rows
+from mindrcnn.engine.tracking.recorder import Recorder
 from mindrcnn.engine.trainer import Plan, Progress, Trainer
 from mindrcnn.errors import InputError
 

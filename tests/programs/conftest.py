@@ -23,8 +23,8 @@ from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.config.run import TrainConfig
 from mindrcnn.datasets.demo import CATEGORY_IDS, make_demo
-from mindrcnn.engine.checkpoint import CheckpointInfo, save_checkpoint
-from mindrcnn.engine.training_state import TrainingState
+from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, save_checkpoint
+from mindrcnn.engine.step.training_state import TrainingState
 from mindrcnn.programs import train as training
 from mindrcnn.programs.common import run
 

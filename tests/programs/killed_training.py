@@ -11,7 +11,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from mindrcnn.config.run import TrainConfig
-from mindrcnn.engine.training_state import TrainingState
+from mindrcnn.engine.step.training_state import TrainingState
 from mindrcnn.programs import train as training
 from mindrcnn.programs.common import run
 

@@ -13,7 +13,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from mindrcnn.config.run import DeviceConfig
-from mindrcnn.engine.train_step import TrainStep
+from mindrcnn.engine.step.train_step import TrainStep
 from mindrcnn.programs.job import gradient_reduction, join_job, sample_count, together
 
 POINTS, STEPS = 8, 3

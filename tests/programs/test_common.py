@@ -12,7 +12,7 @@ import mindspore as ms
 import pytest
 
 from mindrcnn.config.run import DeviceConfig
-from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.programs.common import run, set_device
 

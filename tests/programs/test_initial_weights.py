@@ -10,7 +10,7 @@ import pytest
 from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.datasets.demo import CATEGORY_IDS
-from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from mindrcnn.errors import InputError
 from mindrcnn.programs.initial_weights import build_initialised_detector
 

@@ -13,7 +13,7 @@ from mindspore import Tensor, nn
 from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.datasets.demo import CATEGORY_IDS
-from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from mindrcnn.errors import InputError
 from mindrcnn.programs.evaluate import evaluate_checkpoint
 from mindrcnn.programs.export import export

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mindrcnn.engine.checkpoint import Checkpoint, load_checkpoint
+from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from mindrcnn.programs import train as training
 from mindrcnn.programs.train import train
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mindrcnn.engine.checkpoint import load_checkpoint
-from mindrcnn.engine.resume import newest_checkpoint
+from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
+from mindrcnn.engine.checkpoints.resume import newest_checkpoint
 from mindrcnn.programs.train import train
 
 Call = Callable[[Callable[[], int]], Any]

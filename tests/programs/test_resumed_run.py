@@ -7,7 +7,7 @@ import pytest
 
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.config.run import Config
-from mindrcnn.engine.checkpoint import Checkpoint, CheckpointInfo
+from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, CheckpointInfo
 from mindrcnn.engine.trainer import Plan
 from mindrcnn.errors import InputError
 from mindrcnn.programs.resumed_run import resumed_progress

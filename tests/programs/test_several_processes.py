@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from mindrcnn.datasets.demo import make_demo
-from mindrcnn.engine.checkpoint import load_checkpoint
+from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Batch norm computes with a process's own images, so it is frozen where one process has to give the same numbers.

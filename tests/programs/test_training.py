@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.config.loader import parse_config
-from mindrcnn.engine.checkpoint import load_checkpoint
+from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 from mindrcnn.programs import train as training
 from mindrcnn.programs.train import train
 

@@ -12,16 +12,16 @@ from mindrcnn.config.train import (
     ParameterGroupConfig,
     StaticLossScaleConfig,
 )
-from mindrcnn.engine import schedule as rates
-from mindrcnn.engine.accumulation import AccumulatingStep, GroupedFeed, GroupedLoader
-from mindrcnn.engine.average import ParameterAverage
-from mindrcnn.engine.loss_scale import LossScale, LossScaler, NoLossScale
-from mindrcnn.engine.optimizer import build_adamw, build_sgd
-from mindrcnn.engine.param_groups import GroupRule, trainable
-from mindrcnn.engine.precision import in_float16
-from mindrcnn.engine.train_step import ReduceGradients, TrainStep, unchanged
+from mindrcnn.engine.step import schedule as rates
+from mindrcnn.engine.step.accumulation import AccumulatingStep, GroupedFeed, GroupedLoader
+from mindrcnn.engine.step.ema import ParameterAverage
+from mindrcnn.engine.step.loss_scale import LossScale, LossScaler, NoLossScale
+from mindrcnn.engine.step.optimizer import build_adamw, build_sgd
+from mindrcnn.engine.step.param_groups import GroupRule, trainable
+from mindrcnn.engine.step.precision import in_float16
+from mindrcnn.engine.step.train_step import ReduceGradients, TrainStep, unchanged
+from mindrcnn.engine.step.training_state import TrainingState
 from mindrcnn.engine.trainer import Feed, Loader, Plan
-from mindrcnn.engine.training_state import TrainingState
 from mindrcnn.errors import InputError
 
 

@@ -12,8 +12,8 @@ from mindrcnn.convert.backbone import import_backbone
 from mindrcnn.convert.exporter import export_state
 from mindrcnn.convert.families import FAMILIES, detect_family
 from mindrcnn.convert.importer import Options, import_detector
-from mindrcnn.engine.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
-from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.programs.common import EXIT_OK
 from mindrcnn.weights.download import fetch_weights

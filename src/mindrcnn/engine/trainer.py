@@ -10,10 +10,10 @@ from typing import Any, Literal, Protocol
 
 from mindspore import Tensor
 
+from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop
-from mindrcnn.engine.ranks import Ranks
-from mindrcnn.engine.recorder import StepResult
 from mindrcnn.engine.signals import StopSignals
+from mindrcnn.engine.tracking.recorder import StepResult
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)

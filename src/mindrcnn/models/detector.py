@@ -2,11 +2,11 @@
 
 from mindspore import Tensor, nn
 
-from mindrcnn.heap import TrimmedCell
 from mindrcnn.models.box_branch import BoxBranch
 from mindrcnn.models.pixels import PixelNormalizer
 from mindrcnn.models.roi_sampling import RoiSampler
 from mindrcnn.models.rpn import RegionProposalNetwork
+from mindrcnn.trimmed_cell import TrimmedCell
 
 
 class TwoStageDetector(nn.Cell):

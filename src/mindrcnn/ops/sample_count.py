@@ -5,8 +5,8 @@ from collections.abc import Callable
 from mindspore import Tensor, ops
 
 # The number of samples to divide by, from the number in this process's batch. A training of several processes gives the
-# losses one that counts all of them and divides by the number of processes (engine/collectives.py): the mean of the
-# processes' losses is then the loss of the whole batch, however unequal their shares of the samples are.
+# losses one that counts all of them and divides by the number of processes (engine/distributed/collectives.py): the
+# mean of the processes' losses is then the loss of the whole batch, however unequal their shares of the samples are.
 SampleCount = Callable[[Tensor], Tensor]
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from mindrcnn.atomic import write_text
-from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.parity.case import case_names
 from mindrcnn.parity.run import compare_case
 from mindrcnn.parity.table import parity_page

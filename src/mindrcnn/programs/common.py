@@ -7,7 +7,7 @@ from collections.abc import Callable
 import mindspore as ms
 
 from mindrcnn.config.run import DeviceConfig
-from mindrcnn.engine.distributed import launched
+from mindrcnn.engine.distributed.connect import launched
 from mindrcnn.engine.signals import StopSignals
 from mindrcnn.errors import InputError
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as mask_api
 
 from mindrcnn.data.image_io import read_image
-from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.drawing import draw_mask, with_heading
 from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth

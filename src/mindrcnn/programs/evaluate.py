@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mindrcnn.build.data import build_dataset
 from mindrcnn.config.loader import load_config
-from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.evaluation.metrics import Metrics
 from mindrcnn.evaluation.report import per_class_text, summary_text
 from mindrcnn.evaluation.results_file import read_results

@@ -9,7 +9,7 @@ from mindrcnn.build.data import build_eval_loader
 from mindrcnn.config.model import MaskScoringConfig
 from mindrcnn.config.run import Config
 from mindrcnn.data.record import Dataset
-from mindrcnn.engine.ranks import Ranks
+from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco_eval import evaluate
 from mindrcnn.evaluation.coco_gt import coco_annotations

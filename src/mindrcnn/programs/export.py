@@ -15,7 +15,7 @@ from mindrcnn.atomic import replacing
 from mindrcnn.config.data import INPUT_STRIDE
 from mindrcnn.config.model import PointRendConfig
 from mindrcnn.config.run import Config
-from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import Predictor
 from mindrcnn.native.switch import portable_only

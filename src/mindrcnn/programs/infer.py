@@ -15,7 +15,7 @@ from mindrcnn.data.batching.batch import EvalBatch, evaluation_batch
 from mindrcnn.data.batching.buckets import assign_buckets
 from mindrcnn.data.image_io import read_image
 from mindrcnn.data.record import Record
-from mindrcnn.engine.logging_setup import setup_logging
+from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.drawing import draw_objects, predicted_objects
 from mindrcnn.evaluation.inference_json import Classes, image_document, keep, labels_of

@@ -11,8 +11,8 @@ from mindspore import Parameter, Tensor, nn
 from mindrcnn.build.detector import build_detector
 from mindrcnn.config.model import BackboneConfig
 from mindrcnn.config.run import Config
-from mindrcnn.engine.checkpoint import Checkpoint, load_checkpoint, load_into
-from mindrcnn.engine.param_groups import freeze
+from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into
+from mindrcnn.engine.step.param_groups import freeze
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.sample_count import SampleCount, at_least_one
 from mindrcnn.weights.backbone import load_backbone

@@ -9,12 +9,12 @@ import mindspore as ms
 from mindspore import Tensor
 
 from mindrcnn.config.run import DeviceConfig
-from mindrcnn.engine.accumulation import AccumulatingStep
-from mindrcnn.engine.averaging import AverageGradients, GlobalSampleCount
-from mindrcnn.engine.distributed import connect
-from mindrcnn.engine.logging_setup import setup_logging
-from mindrcnn.engine.ranks import Ranks
-from mindrcnn.engine.train_step import TrainStep, unchanged
+from mindrcnn.engine.distributed.collectives import AverageGradients, GlobalSampleCount
+from mindrcnn.engine.distributed.connect import connect
+from mindrcnn.engine.distributed.ranks import Ranks
+from mindrcnn.engine.step.accumulation import AccumulatingStep
+from mindrcnn.engine.step.train_step import TrainStep, unchanged
+from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.trainer import StepFunction
 from mindrcnn.ops.sample_count import SampleCount, at_least_one
 from mindrcnn.programs.common import set_device

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mindrcnn.engine.launch import LOCAL_HOST, read_rank_table
+from mindrcnn.engine.distributed.environment import LOCAL_HOST, read_rank_table
 from mindrcnn.errors import InputError
 from mindrcnn.programs.launch_commands import Command, Job, mpirun_commands, msrun_commands, rank_table_commands
 from mindrcnn.programs.supervise import Supervisor, say

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mindrcnn.engine.launch import LOCAL_HOST, read_rank_table
+from mindrcnn.engine.distributed.environment import LOCAL_HOST, read_rank_table
 from mindrcnn.errors import InputError
 
 # Seconds that HCCL waits for the other devices to connect; HCCL's own 120 are few where ranks compile for minutes.

@@ -6,10 +6,10 @@ from pathlib import Path
 from mindrcnn.atomic import write_text
 from mindrcnn.config.loader import dump_config, parse_config
 from mindrcnn.config.run import Config
-from mindrcnn.engine.checkpoint import Checkpoint
-from mindrcnn.engine.metrics_log import MetricsLog
-from mindrcnn.engine.recorder import METRICS
-from mindrcnn.engine.run_folder import latest_run_folder
+from mindrcnn.engine.checkpoints.checkpoint import Checkpoint
+from mindrcnn.engine.checkpoints.run_folder import latest_run_folder
+from mindrcnn.engine.tracking.metrics_log import MetricsLog
+from mindrcnn.engine.tracking.recorder import METRICS
 from mindrcnn.engine.trainer import Plan, Progress
 from mindrcnn.errors import InputError
 

@@ -6,13 +6,13 @@ from typing import Literal
 from mindrcnn.config.loader import dump_config
 from mindrcnn.config.run import Config
 from mindrcnn.data.record import Dataset
-from mindrcnn.engine.averaging import average_statistics
-from mindrcnn.engine.checkpoint import CheckpointInfo
-from mindrcnn.engine.kept_checkpoints import KeptCheckpoints, Write
-from mindrcnn.engine.ranks import Ranks
-from mindrcnn.engine.resume import keep_previous
+from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo
+from mindrcnn.engine.checkpoints.resume import keep_previous
+from mindrcnn.engine.checkpoints.retention import KeptCheckpoints, Write
+from mindrcnn.engine.distributed.collectives import average_statistics
+from mindrcnn.engine.distributed.ranks import Ranks
+from mindrcnn.engine.step.training_state import TrainingState
 from mindrcnn.engine.trainer import Plan, Progress
-from mindrcnn.engine.training_state import TrainingState
 
 
 class RunCheckpoints:

@@ -18,20 +18,20 @@ from mindrcnn.build.training import (
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.config.run import Config
 from mindrcnn.data.record import Dataset
-from mindrcnn.engine.accumulation import AccumulatingStep
-from mindrcnn.engine.average import applied
+from mindrcnn.engine.checkpoints.resume import best_so_far, newest_checkpoint
+from mindrcnn.engine.checkpoints.run_folder import create_run_folder
+from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop, evaluations_since_best
-from mindrcnn.engine.feed import BatchFeed
-from mindrcnn.engine.logging_setup import setup_logging
-from mindrcnn.engine.metrics_log import MetricsLog
-from mindrcnn.engine.ranks import Ranks
-from mindrcnn.engine.recorder import METRICS
-from mindrcnn.engine.resume import best_so_far, newest_checkpoint
-from mindrcnn.engine.run_folder import create_run_folder
-from mindrcnn.engine.sinks import require_sinks
-from mindrcnn.engine.train_step import TrainStep
+from mindrcnn.engine.step.accumulation import AccumulatingStep
+from mindrcnn.engine.step.ema import applied
+from mindrcnn.engine.step.feed import BatchFeed
+from mindrcnn.engine.step.train_step import TrainStep
+from mindrcnn.engine.step.training_state import TrainingState
+from mindrcnn.engine.tracking.logging_setup import setup_logging
+from mindrcnn.engine.tracking.metrics_log import MetricsLog
+from mindrcnn.engine.tracking.recorder import METRICS
+from mindrcnn.engine.tracking.sinks import require_sinks
 from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Record, Trainer
-from mindrcnn.engine.training_state import TrainingState
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.programs.common import EXIT_OK

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import parse_config
 from mindrcnn.config.run import Config
-from mindrcnn.engine.checkpoint import Checkpoint, load_checkpoint, load_into
+from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.models.detector import Predictor, TwoStageDetector
 from mindrcnn.programs.common import set_device
 

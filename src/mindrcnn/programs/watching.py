@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from mindrcnn.config.run import Config
-from mindrcnn.engine.metrics_log import read_rows
-from mindrcnn.engine.rank_recorder import RankRecorder
-from mindrcnn.engine.ranks import Ranks
-from mindrcnn.engine.recorder import METRICS, Recorder
-from mindrcnn.engine.sinks import open_sinks
+from mindrcnn.engine.distributed.ranks import Ranks
+from mindrcnn.engine.tracking.metrics_log import read_rows
+from mindrcnn.engine.tracking.recorder import METRICS, RankRecorder, Recorder
+from mindrcnn.engine.tracking.sinks import open_sinks
 from mindrcnn.engine.trainer import Plan, Record
 
 

@@ -1,0 +1,1 @@
+"""Processes of one job: who they are, and what they exchange."""

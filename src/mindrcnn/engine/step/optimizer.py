@@ -1,0 +1,182 @@
+"""SGD with momentum and AdamW, both by PyTorch's formulas."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from mindrcnn.engine.step.param_groups import GroupRule, group_parameters
+from mindrcnn.errors import InputError
+
+_sgd = ops.MultitypeFuncGraph("sgd")
+_adamw = ops.MultitypeFuncGraph("adamw")
+
+
+def build_sgd(
+    *,
+    parameters: Sequence[Parameter],
+    learning_rates: np.ndarray,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+    decay_norm_and_bias: bool,
+    rules: Sequence[GroupRule] = (),
+) -> "SGD":
+    """v = momentum * v + (gradient + decay * weight); weight -= rate * v (Nesterov: gradient + momentum * v).
+
+    learning_rates: float32, one per step. rules: what is different for some parameters. ops.SGD rather than
+    ops.ApplyMomentum: only the first agrees with PyTorch under Nesterov momentum. InputError for Nesterov
+    momentum without momentum.
+    """
+    if nesterov and momentum <= 0:
+        raise InputError(f"optimizer: nesterov wants momentum above 0, got {momentum}")
+    groups = _groups(parameters, learning_rates, weight_decay, decay_norm_and_bias, rules)
+    return SGD(groups, learning_rates=learning_rates, momentum=momentum, nesterov=nesterov)
+
+
+class SGD(nn.Optimizer):
+    """As torch.optim.SGD without dampening, with the names that nn.SGD gives its state.
+
+    nn.SGD also keeps a third copy of all parameters, `stat`, which marks momentum that is yet to be filled: from zeros,
+    without dampening, the formula needs no mark. groups: in MindSpore's form; a group's decay is part of its update, as
+    nn.SGD's takes two more passes over all parameters.
+    """
+
+    def __init__(
+        self, groups: list[dict[str, Any]], *, learning_rates: np.ndarray, momentum: float, nesterov: bool
+    ) -> None:
+        super().__init__(_as_tensor(learning_rates), groups)
+        self.momentum = Parameter(Tensor(momentum, ms.float32), name="momentum")
+        self.accum = self._parameters.clone(prefix="accum", init="zeros")
+        dampening = 0.0
+        self.updates = tuple(ops.SGD(dampening, decay, nesterov) for decay in self.group_weight_decay)
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """gradients in the order of the parameters."""
+        rates = self.get_lr()
+        if not self.is_group_lr:
+            rates = (rates,) * self.param_length
+        self.assignadd(self.global_step, self.global_step_increase_tensor)
+        update = ops.partial(_sgd, self.momentum)
+        return self.hyper_map_reverse(update, self.updates, rates, self._parameters, self.accum, gradients)
+
+
+@_sgd.register("Tensor", "Function", "Tensor", "Tensor", "Tensor", "Tensor")
+def _sgd_one(
+    momentum: Tensor, update: Any, rate: Tensor, weight: Parameter, accum: Parameter, gradient: Tensor
+) -> Tensor:
+    filled = gradient - gradient  # ops.zeros_like would become a constant of the graph, which stays in memory
+    return ops.depend(gradient, update(weight, gradient, rate, accum, momentum, filled))
+
+
+def build_adamw(
+    *,
+    parameters: Sequence[Parameter],
+    learning_rates: np.ndarray,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decay_norm_and_bias: bool,
+    rules: Sequence[GroupRule] = (),
+) -> "AdamW":
+    """Arguments as of build_sgd and AdamW."""
+    groups = _groups(parameters, learning_rates, weight_decay, decay_norm_and_bias, rules)
+    return AdamW(groups, learning_rates=learning_rates, betas=betas, eps=eps)
+
+
+class AdamW(nn.Optimizer):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as torch.optim.AdamW.
+
+    weight *= 1 - rate * decay; weight -= rate * m' / (sqrt(v') + eps), with m' and v' the moving averages of gradient
+    and squared gradient over what their weights add up to so far. MindSpore's AdamWeightDecay does not divide by that.
+
+    groups: in MindSpore's form. eps: added to the root, above 0.
+    """
+
+    def __init__(
+        self, groups: list[dict[str, Any]], *, learning_rates: np.ndarray, betas: tuple[float, float], eps: float
+    ) -> None:
+        super().__init__(_as_tensor(learning_rates), groups)
+        self.moment1 = self._parameters.clone(prefix="moment1", init="zeros")
+        self.moment2 = self._parameters.clone(prefix="moment2", init="zeros")
+        # Not the step count, which goes on at steps that are skipped.
+        self.updates = Parameter(Tensor(0.0, ms.float32), name="updates", requires_grad=False)
+        self.beta1, self.beta2, self.eps = (Tensor(value, ms.float32) for value in (*betas, eps))
+        # Of the betas as the kernel has them: from 0.999 in more digits, 1 - beta would differ by 5e-5 of itself.
+        self.log_beta1, self.log_beta2 = (Tensor(math.log(float(np.float32(beta))), ms.float32) for beta in betas)
+        self.one, self.zero = Tensor(1.0, ms.float32), Tensor(0.0, ms.float32)
+        self.adam = ops.Adam()
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """gradients in the order of the parameters."""
+        rates = self.get_lr()
+        if not self.is_group_lr:
+            rates = (rates,) * self.param_length
+        self.assignadd(self.global_step, self.global_step_increase_tensor)
+        updates = ops.assign_add(self.updates, self.one)
+        weight1, weight2 = -ops.expm1(updates * self.log_beta1), -ops.expm1(updates * self.log_beta2)
+        root2 = ops.sqrt(weight2)
+        # Given powers of 0 the kernel divides by nothing itself: 1 - 0.999**n from float32 powers has few digits.
+        update = ops.partial(_adamw, self.adam, self.zero, self.beta1, self.beta2, self.eps * root2, root2 / weight1)
+        return self.hyper_map_reverse(
+            update, rates, self.weight_decay, self._parameters, self.moment1, self.moment2, gradients
+        )
+
+
+@_adamw.register(
+    "Function", "Tensor", "Tensor", "Tensor", "Tensor", "Tensor",
+    "Tensor", "Tensor", "Tensor", "Tensor", "Tensor", "Tensor",
+)  # fmt: skip
+def _adamw_one(
+    adam: Any,
+    zero: Tensor,
+    beta1: Tensor,
+    beta2: Tensor,
+    eps: Tensor,
+    correction: Tensor,
+    rate: Tensor,
+    decay: Tensor,
+    weight: Parameter,
+    moment1: Parameter,
+    moment2: Parameter,
+    gradient: Tensor,
+) -> Tensor:
+    decayed = ops.assign(weight, weight * (1 - rate * decay))
+    done = adam(weight, moment1, moment2, zero, zero, rate * correction, beta1, beta2, eps, gradient)
+    return ops.depend(ops.depend(gradient, decayed), done)
+
+
+def _groups(
+    parameters: Sequence[Parameter],
+    learning_rates: np.ndarray,
+    weight_decay: float,
+    decay_norm_and_bias: bool,
+    rules: Sequence[GroupRule],
+) -> list[dict[str, Any]]:
+    """Optimizer groups in MindSpore's form, which decays every member of a group whatever its name."""
+    groups = group_parameters(
+        parameters, weight_decay=weight_decay, decay_norm_and_bias=decay_norm_and_bias, rules=rules
+    )
+    return [
+        *(
+            {
+                "params": list(group.parameters),
+                "weight_decay": group.weight_decay,
+                **_own_rate(group.lr_factor, learning_rates),
+            }
+            for group in groups
+        ),
+        {"order_params": list(parameters)},
+    ]
+
+
+def _own_rate(factor: float, learning_rates: np.ndarray) -> dict[str, Tensor]:
+    """Empty where the group has the optimizer's rate: with rates by group MindSpore reads one for each parameter."""
+    return {} if factor == 1 else {"lr": _as_tensor(learning_rates * factor)}
+
+
+def _as_tensor(learning_rates: np.ndarray) -> Tensor:
+    return Tensor(np.asarray(learning_rates, np.float32))

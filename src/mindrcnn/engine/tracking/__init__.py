@@ -1,0 +1,1 @@
+"""Metrics, curves, logs and sinks of a run."""

@@ -1,0 +1,84 @@
+"""curves.png: losses, learning rate, gradient norm, speed and AP of a run over its steps."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mindrcnn.atomic import replacing
+from mindrcnn.engine.tracking.metrics_log import read_rows
+
+FIGURE_INCHES = (9.0, 13.0)
+FIGURE_DPI = 100
+# Metrics are named TYPE_NUMBER, bbox_AP50 for example; those ending so are drawn, with these line widths. More of
+# COCO's twelve numbers would hide them.
+_METRIC_WIDTHS = {"AP": 2.0, "AP50": 1.0, "AP75": 1.0}
+
+
+def draw_curves(metrics_file: Path, picture: Path) -> None:
+    """Draws the rows of metrics.jsonl into a PNG of 900 x 1300 pixels; panels without rows say so.
+
+    Raises InputError when the picture cannot be written.
+    """
+    rows = read_rows(metrics_file)
+    train = [row for row in rows if row["kind"] == "train"]
+    evaluated = [row for row in rows if row["kind"] == "eval"]
+    figure = Figure(figsize=FIGURE_INCHES, dpi=FIGURE_DPI, layout="constrained")
+    losses, rate, norm, speed, precision = figure.subplots(5, 1, height_ratios=(3, 1, 1, 1, 2), sharex=True)
+    _draw_losses(losses, train)
+    _draw_one(rate, "Learning rate", train, "lr")
+    _draw_one(norm, "Gradient norm", train, "grad_norm")
+    _draw_one(speed, "Images per second", train, "images_per_s")
+    _draw_precision(precision, evaluated)
+    with replacing(picture) as temporary:
+        FigureCanvasAgg(figure).print_png(str(temporary))
+
+
+def _draw_losses(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
+    _decorate(axes, "Training loss", rows)
+    steps = [row["step"] for row in rows]
+    axes.plot(steps, _column([row["total"] for row in rows]), color="black", linewidth=2, label="total")
+    for name in rows[-1]["losses"] if rows else ():
+        axes.plot(steps, _column([row["losses"].get(name) for row in rows]), label=name)
+    axes.set_ylim(bottom=0)
+    _legend(axes, rows)
+
+
+def _draw_one(axes: Axes, title: str, rows: Sequence[dict[str, Any]], column: str) -> None:
+    _decorate(axes, title, rows)
+    axes.plot([row["step"] for row in rows], _column([row.get(column) for row in rows]), color="tab:gray")
+    axes.set_ylim(bottom=0)
+
+
+def _draw_precision(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
+    _decorate(axes, "Validation", rows)
+    axes.set_xlabel("step")
+    axes.set_ylim(0, 1)
+    steps = [row["step"] for row in rows]
+    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    for name in names:
+        width = _METRIC_WIDTHS.get(name.rsplit("_", 1)[-1])
+        if width is not None:
+            values = _column([row["metrics"].get(name) for row in rows])
+            axes.plot(steps, values, marker="o", markersize=4, linewidth=width, label=name)
+    _legend(axes, rows)
+
+
+def _column(values: Sequence[float | None]) -> list[float]:
+    """Gaps in the curve where a row has no number."""
+    return [float("nan") if value is None else value for value in values]
+
+
+def _decorate(axes: Axes, title: str, rows: Sequence[object]) -> None:
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.grid(alpha=0.3)
+    if not rows:
+        axes.text(0.5, 0.5, "nothing yet", transform=axes.transAxes, ha="center", va="center", color="gray")
+
+
+def _legend(axes: Axes, rows: Sequence[object]) -> None:
+    if rows:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small", frameon=False)

@@ -1,0 +1,188 @@
+"""What training tells: progress lines, rows of metrics.jsonl, curves.png, and whatever sinks make of the rows."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from mindrcnn.engine.tracking.curves import draw_curves
+from mindrcnn.engine.tracking.memory import peak_memory_gb
+from mindrcnn.engine.tracking.metrics_log import MetricsLog, finite
+from mindrcnn.engine.tracking.sinks import MetricSink, row_scalars
+
+logger = logging.getLogger(__name__)
+
+METRICS = "metrics.jsonl"
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One finished step. step: number of completed steps, this one included. Times in seconds; `seconds` is the whole
+    step with the wait for its data, `wait`, in it."""
+
+    step: int
+    losses: tuple[float, ...]
+    grad_norm: float
+    images: int
+    wait: float
+    seconds: float
+
+
+class Recorder:
+    """Collects steps and reports every `log_every` of them, and the first and last one.
+
+    folder: receives metrics.jsonl and curves.png. learning_rates: one per step of the whole training. sinks: get every
+    row too, and are closed at the end of the `with` block. pictures: files that an evaluation draws. memory: what to
+    report, in 1e9 bytes by name.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        loss_names: tuple[str, ...],
+        learning_rates: np.ndarray,
+        steps_per_epoch: int,
+        log_every: int,
+        sinks: Sequence[MetricSink] = (),
+        pictures: Sequence[Path] = (),
+        memory: Callable[[], Mapping[str, float]] = peak_memory_gb,
+    ) -> None:
+        self.log = MetricsLog(folder / METRICS)
+        self.picture = folder / "curves.png"
+        self.loss_names = loss_names
+        self.learning_rates = learning_rates
+        self.steps_per_epoch = steps_per_epoch
+        self.log_every = log_every
+        self.sinks = sinks
+        self.pictures = pictures
+        self.memory = memory
+        self._window: list[StepResult] = []
+        self._timed_steps = 0
+        self._timed_seconds = 0.0
+        self._compiled = False
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for sink in self.sinks:
+            sink.close(failed=error is not None)
+
+    def step(self, result: StepResult) -> None:
+        """Takes in one step; writes a line and a row when it is due."""
+        self._window.append(result)
+        if not self._compiled:
+            logger.info("the first step took %.1f s, most of it compiling", result.seconds)
+        else:
+            self._timed_steps += 1
+            self._timed_seconds += result.seconds
+        last = result.step == len(self.learning_rates)
+        if not self._compiled or last or result.step % self.log_every == 0:
+            self._report(result)
+        self._compiled = True
+
+    def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        """Writes an evaluation's row, shows its pictures and redraws the curves."""
+        self._write("eval", step=step, epoch=epoch, metrics=dict(metrics))
+        drawn = [picture for picture in self.pictures if picture.is_file()]
+        for sink in self.sinks if drawn else ():
+            sink.pictures(step, drawn)
+        self.curves()
+
+    def has_evaluation(self, step: int) -> bool:
+        """Whether the evaluation after `step` steps has been written."""
+        return self.log.has_evaluation(step)
+
+    def curves(self) -> None:
+        """Redraws curves.png from all rows so far."""
+        draw_curves(self.log.path, self.picture)
+
+    def _write(self, kind: str, **values: Any) -> None:
+        """A row, first on disk and then to the sinks."""
+        self.log.write(kind, **values)
+        scalars = row_scalars(finite({"kind": kind, **values}))
+        for sink in self.sinks:
+            sink.scalars(values["step"], scalars)
+
+    def _report(self, last: StepResult) -> None:
+        window, self._window = self._window, []
+        losses = np.mean([result.losses for result in window], axis=0).tolist()
+        total, lr = sum(losses), float(self.learning_rates[last.step - 1])
+        norm = float(np.mean([result.grad_norm for result in window]))
+        seconds = sum(result.seconds for result in window)
+        speed, wait, eta = None, None, None
+        if self._compiled:
+            speed = sum(result.images for result in window) / seconds
+            wait = sum(result.wait for result in window) / seconds
+            eta = (len(self.learning_rates) - last.step) * self._timed_seconds / self._timed_steps
+        memory = dict(self.memory())
+        self._write(
+            "train",
+            step=last.step,
+            epoch=round(last.step / self.steps_per_epoch, 4),
+            losses=dict(zip(self.loss_names, losses, strict=True)),
+            total=total,
+            lr=lr,
+            grad_norm=norm,
+            images_per_s=speed,
+            data_wait=wait,
+            eta_s=eta,
+            memory_gb=memory,
+        )
+        named = " ".join(f"{name} {loss:.4f}" for name, loss in zip(self.loss_names, losses, strict=True))
+        logger.info(
+            "%s | loss %.4f (%s) | grad %.2f | lr %.3g | %s%s", self._where(last.step), total, named, norm, lr,
+            " + ".join(f"{size:.1f} GB {place}" for place, size in memory.items()), _pace(speed, wait, eta),
+        )  # fmt: skip
+
+    def _where(self, step: int) -> str:
+        epochs = -(-len(self.learning_rates) // self.steps_per_epoch)
+        epoch = (step - 1) // self.steps_per_epoch
+        return f"epoch {epoch + 1}/{epochs} step {step}/{len(self.learning_rates)}"
+
+
+def _pace(speed: float | None, wait: float | None, eta: float | None) -> str:
+    """Empty before the first timed step."""
+    if speed is None or wait is None or eta is None:
+        return ""
+    return f" | {speed:.2f} images/s | data wait {100 * wait:.0f}% | ETA {timedelta(seconds=round(eta))}"
+
+
+logger = logging.getLogger(__name__)
+
+
+class RankRecorder:
+    """A recorder that writes no file. folder: where the first process writes metrics.jsonl, read only."""
+
+    def __init__(self, *, folder: Path, log_every: int) -> None:
+        self._log = MetricsLog(folder / METRICS)
+        self._log_every = log_every
+
+    def __enter__(self) -> "RankRecorder":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing is open."""
+
+    def step(self, result: StepResult) -> None:
+        """A line every `log_every` steps: where a process waits for its data shows here only."""
+        if result.step % self._log_every == 0:
+            logger.info("step %d took %.2f s, %.2f s of it waiting for data", result.step, result.seconds, result.wait)
+
+    def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        """The first process has the row."""
+
+    def curves(self) -> None:
+        """The first process draws them."""
+
+    def has_evaluation(self, step: int) -> bool:
+        """Whether the first process has written the evaluation after `step` steps."""
+        return self._log.has_evaluation(step)

@@ -1,0 +1,64 @@
+"""Progress lines and rows."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mindrcnn.engine.tracking.metrics_log import read_rows
+from mindrcnn.engine.tracking.recorder import Recorder, StepResult
+
+
+def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rates = np.linspace(0.1, 0.6, 6).astype(np.float32)
+    recorder = Recorder(
+        folder=tmp_path,
+        loss_names=("box", "mask"),
+        learning_rates=rates,
+        steps_per_epoch=4,
+        log_every=2,
+        memory=lambda: {"host": 1.25, "device": 30.0},
+    )
+    with caplog.at_level(logging.INFO, logger="mindrcnn"):
+        for step in range(1, 7):
+            seconds = 60.0 if step == 1 else 2.0
+            recorder.step(StepResult(step, (float(step), 10.0), grad_norm=step, images=3, wait=0.5, seconds=seconds))
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    assert [row["step"] for row in rows] == [1, 2, 4, 6]
+    assert rows[0]["images_per_s"] is None  # compiling says nothing about speed
+    expected = {
+        "kind": "train",
+        "step": 4,
+        "epoch": 1.0,
+        "losses": {"box": 3.5, "mask": 10.0},
+        "total": 13.5,
+        "lr": pytest.approx(0.4),
+        "grad_norm": 3.5,
+        "images_per_s": 1.5,
+        "data_wait": 0.25,
+        "eta_s": 4.0,
+        "memory_gb": {"host": 1.25, "device": 30.0},
+    }
+    assert rows[2] == expected
+    assert rows[3]["epoch"] == 1.5
+    assert rows[3]["eta_s"] == 0
+    text = caplog.messages
+    assert text[0] == "the first step took 60.0 s, most of it compiling"
+    assert (
+        text[-2] == "epoch 1/2 step 4/6 | loss 13.5000 (box 3.5000 mask 10.0000) | grad 3.50 | lr 0.4"
+        " | 1.2 GB host + 30.0 GB device"
+        " | 1.50 images/s | data wait 25% | ETA 0:00:04"
+    )
+    assert text[-1].startswith("epoch 2/2 step 6/6")
+
+
+def test_evaluation_row_and_curves(tmp_path: Path) -> None:
+    recorder = Recorder(
+        folder=tmp_path, loss_names=("box",), learning_rates=np.ones(4, np.float32), steps_per_epoch=2, log_every=2
+    )
+    recorder.evaluation(epoch=1, step=2, metrics={"bbox_AP": 0.5})
+    assert read_rows(tmp_path / "metrics.jsonl") == [
+        {"kind": "eval", "step": 2, "epoch": 1, "metrics": {"bbox_AP": 0.5}}
+    ]
+    assert (tmp_path / "curves.png").is_file()
