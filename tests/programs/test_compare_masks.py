@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mindrcnn.evaluation.ground_truth import load_ground_truth
+from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
 from mindrcnn.evaluation.rle import encode_bitmap
 from mindrcnn.programs.compare_masks import CELL, GAP, cell, compare, found_masks, largest_first
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mindrcnn.concurrency import map_ordered
 from mindrcnn.data.findings import Findings, Kind
-from mindrcnn.data.prefetch import run_ahead
 from mindrcnn.data.progress import ProgressLine
 from mindrcnn.errors import InputError
 
@@ -21,7 +21,7 @@ def examine_images(read: Callable[[int], object], count: int, findings: Findings
         return None
 
     progress = ProgressLine(count, what="images decoded")
-    for done, message in enumerate(run_ahead(problem, range(count), workers=workers, prefetch=2 * workers), start=1):
+    for done, message in enumerate(map_ordered(problem, range(count), workers=workers, prefetch=2 * workers), start=1):
         if message is not None:
             findings.add(Kind.UNREADABLE, message)
         progress.update(done)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from mindrcnn.errors import InputError
+from mindrcnn.evaluation.coco.results import rounded_xywh, shortest
 from mindrcnn.evaluation.predict import ImageResult
-from mindrcnn.evaluation.results import rounded_xywh, shortest
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from mindrcnn.concurrency import run_behind
 from mindrcnn.data.batching.batch import EvalBatch
 from mindrcnn.data.record import Record
 from mindrcnn.evaluation.detections import Detections
 from mindrcnn.evaluation.paste import encode_masks
-from mindrcnn.evaluation.pipeline import behind
 from mindrcnn.evaluation.postprocess import image_detections
 from mindrcnn.evaluation.rle import Rle
 
@@ -47,7 +47,7 @@ def predict_images(
     of either side is raised here.
     """
     computed = ((batch, predict(batch.images, batch.image_sizes)) for batch in batches)
-    for results in behind(lambda one: _batch_results(*one, mask_thresh), computed):
+    for results in run_behind(lambda one: _batch_results(*one, mask_thresh), computed):
         yield from results
 
 

@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from pycocotools import mask as mask_api
 
 from mindrcnn.data.image_io import read_image
+from mindrcnn.drawing.objects import draw_mask, with_heading
+from mindrcnn.drawing.palette import class_colour
+from mindrcnn.drawing.pictures import write_picture
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.drawing import draw_mask, with_heading
-from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth
-from mindrcnn.evaluation.palette import class_colour
-from mindrcnn.evaluation.results_file import read_results
+from mindrcnn.evaluation.coco.ground_truth import GroundTruth, load_ground_truth
+from mindrcnn.evaluation.coco.results_file import read_results
 from mindrcnn.programs.common import EXIT_OK, run
 from mindrcnn.programs.evaluation import evenly_spaced
-from mindrcnn.programs.pictures import write_picture
 
 logger = logging.getLogger("mindrcnn.programs.compare_masks")  # __name__ is __main__ here
 

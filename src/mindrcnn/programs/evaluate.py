@@ -6,9 +6,9 @@ from pathlib import Path
 from mindrcnn.build.data import build_dataset
 from mindrcnn.config.loader import load_config
 from mindrcnn.engine.tracking.logging_setup import setup_logging
-from mindrcnn.evaluation.metrics import Metrics
-from mindrcnn.evaluation.report import per_class_text, summary_text
-from mindrcnn.evaluation.results_file import read_results
+from mindrcnn.evaluation.coco.metrics import Metrics
+from mindrcnn.evaluation.coco.report import per_class_text, summary_text
+from mindrcnn.evaluation.coco.results_file import read_results
 from mindrcnn.programs.common import EXIT_OK
 from mindrcnn.programs.evaluation import SplitEvaluator
 from mindrcnn.programs.job import join_job

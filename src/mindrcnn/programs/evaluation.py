@@ -6,23 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from mindrcnn.build.data import build_eval_loader
+from mindrcnn.concurrency import run_behind
 from mindrcnn.config.model import MaskScoringConfig
 from mindrcnn.config.run import Config
 from mindrcnn.data.record import Dataset
+from mindrcnn.drawing.objects import draw_pair, predicted_objects, true_objects
+from mindrcnn.drawing.pictures import picture_names, write_picture
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.coco_eval import evaluate
-from mindrcnn.evaluation.coco_gt import coco_annotations
-from mindrcnn.evaluation.drawing import draw_pair, predicted_objects, true_objects
-from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth
+from mindrcnn.evaluation.coco.annotations import coco_annotations
+from mindrcnn.evaluation.coco.evaluator import evaluate
+from mindrcnn.evaluation.coco.ground_truth import GroundTruth, load_ground_truth
+from mindrcnn.evaluation.coco.mask_calibration import calibrate, summary_line, without_iou_scores, write_calibration
+from mindrcnn.evaluation.coco.metrics import IouType, Metrics
+from mindrcnn.evaluation.coco.report import write_metrics
+from mindrcnn.evaluation.coco.results import result_entries
 from mindrcnn.evaluation.json_files import write_json
-from mindrcnn.evaluation.mask_calibration import calibrate, summary_line, without_iou_scores, write_calibration
-from mindrcnn.evaluation.metrics import IouType, Metrics
-from mindrcnn.evaluation.pipeline import behind
 from mindrcnn.evaluation.predict import ImageResult, Predict, predict_images, with_progress
-from mindrcnn.evaluation.report import write_metrics
-from mindrcnn.evaluation.results import result_entries
-from mindrcnn.programs.pictures import picture_names, write_picture
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class SplitEvaluator:
                 self.draw(result, folder / PICTURES / self.drawn[record.path])
             return result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
 
-        entries = self.ranks.merge([entry for found in behind(finish, results) for entry in found])
+        entries = self.ranks.merge([entry for found in run_behind(finish, results) for entry in found])
         if self.ranks.first:
             write_json(folder / "results.json", entries)
         return self.score(entries, folder)

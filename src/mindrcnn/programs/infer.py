@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindrcnn.build.data import build_input_format
+from mindrcnn.concurrency import prefetch, run_behind
 from mindrcnn.config.run import Config
 from mindrcnn.data.batching.batch import EvalBatch, evaluation_batch
 from mindrcnn.data.batching.buckets import assign_buckets
 from mindrcnn.data.image_io import read_image
 from mindrcnn.data.record import Record
+from mindrcnn.drawing.objects import draw_objects, predicted_objects
+from mindrcnn.drawing.pictures import picture_names, write_picture
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.drawing import draw_objects, predicted_objects
 from mindrcnn.evaluation.inference_json import Classes, image_document, keep, labels_of
 from mindrcnn.evaluation.input_images import ReadableImages, find_images
 from mindrcnn.evaluation.json_files import write_json
-from mindrcnn.evaluation.pipeline import ahead, behind
 from mindrcnn.evaluation.predict import ImageResult, predict_images, with_progress
 from mindrcnn.programs.common import EXIT_OK, EXIT_SKIPPED
-from mindrcnn.programs.pictures import picture_names, write_picture
 from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def infer(
     labels = labels_of(class_names, classes) if class_names else None
     images = ReadableImages(paths, read=read_image)
     predictions = predict_images(
-        ahead(single_batches(images, config)),
+        prefetch(single_batches(images, config)),
         NumpyPredictor(detector=restore_detector(checkpoint, with_lower_score_thresh(config, score_thresh))),
         mask_thresh=config.eval.mask_thresh,
     )
@@ -60,7 +60,7 @@ def infer(
         write_picture(out / names[result.record.path], picture)
         return image_document(chosen, classes)
 
-    documents = list(behind(finish, with_progress(predictions, total=len(paths))))
+    documents = list(run_behind(finish, with_progress(predictions, total=len(paths))))
     write_json(out / "predictions.json", {"images": documents})
     logger.info("%d images with predictions.json in %s", len(documents), out)
     if images.skipped:

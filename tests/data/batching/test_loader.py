@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from mindrcnn.concurrency import map_ordered
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
 from mindrcnn.data.batching.loader import EvalLoader, TrainLoader
 from mindrcnn.data.formats.coco.reader import read_coco
 from mindrcnn.data.formats.layout import find_split
 from mindrcnn.data.masks import Polygons
-from mindrcnn.data.prefetch import run_ahead
 from mindrcnn.data.record import Record
 from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.errors import InputError
@@ -231,7 +231,7 @@ def test_results_come_in_order_and_only_so_far_ahead():
         time.sleep(0.02 if item % 2 else 0)
         return item
 
-    results = run_ahead(make, list(range(20)), workers=2, prefetch=3)
+    results = map_ordered(make, list(range(20)), workers=2, prefetch=3)
     assert next(results) == 0
     time.sleep(0.2)
     assert max(started) <= 3
@@ -246,7 +246,7 @@ def test_waiting_work_is_cancelled_when_the_consumer_stops():
         time.sleep(0.02)
         return item
 
-    results = run_ahead(make, list(range(100)), workers=2, prefetch=50)
+    results = map_ordered(make, list(range(100)), workers=2, prefetch=50)
     next(results)
     results.close()
     count = len(started)

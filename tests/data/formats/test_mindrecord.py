@@ -21,7 +21,7 @@ from mindrcnn.data.record import training_records
 from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.datasets.demo import make_demo
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.coco_gt import coco_annotations
+from mindrcnn.evaluation.coco.annotations import coco_annotations
 
 IMAGES = 10
 

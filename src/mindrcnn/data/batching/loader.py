@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
+from mindrcnn.concurrency import map_ordered
 from mindrcnn.data.batching.batch import (
     Batch,
     EvalBatch,
@@ -16,7 +17,6 @@ from mindrcnn.data.batching.batch import (
     training_batch,
 )
 from mindrcnn.data.batching.buckets import BatchPlan, Bucket, Ints, PlannedBatch, assign_buckets, evaluation_plan
-from mindrcnn.data.prefetch import run_ahead
 from mindrcnn.data.record import Record
 from mindrcnn.data.transforms.augment import Augment, image_rng
 from mindrcnn.data.transforms.target import Target
@@ -69,7 +69,7 @@ class TrainLoader:
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from `start_step` on. An unreadable image raises its InputError while iterating."""
         planned = self._plan.epoch(epoch)[start_step:]
-        return run_ahead(
+        return map_ordered(
             lambda batch: self._make(batch, epoch), planned, workers=self._workers, prefetch=self._prefetch
         )
 
@@ -115,7 +115,7 @@ class EvalLoader:
         return len(self._plan)
 
     def __iter__(self) -> Iterator[EvalBatch]:
-        return run_ahead(self._make, self._plan, workers=self._workers, prefetch=self._prefetch)
+        return map_ordered(self._make, self._plan, workers=self._workers, prefetch=self._prefetch)
 
     def _make(self, planned: PlannedBatch) -> EvalBatch:
         records = [self._records[index] for index in planned.indices]

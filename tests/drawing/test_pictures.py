@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mindrcnn.programs.pictures import picture_names
+from mindrcnn.drawing.pictures import picture_names
 
 
 def test_images_of_one_name_keep_a_picture_each() -> None:

@@ -6,10 +6,10 @@ import logging
 import numpy as np
 import pytest
 
-from mindrcnn.evaluation import fonts
-from mindrcnn.evaluation.drawing import DrawnObject, draw_objects, draw_pair, predicted_objects, true_objects
-from mindrcnn.evaluation.palette import CROWD, class_colour, contrast, text_colour
-from mindrcnn.evaluation.plates import Plate, best_place, draw_plates
+from mindrcnn.drawing import fonts
+from mindrcnn.drawing.captions import Caption, best_place, draw_captions
+from mindrcnn.drawing.objects import DrawnObject, draw_objects, draw_pair, predicted_objects, true_objects
+from mindrcnn.drawing.palette import CROWD, class_colour, contrast, text_colour
 from mindrcnn.evaluation.rle import encode_bitmap
 
 NAMES = ("cat", "dog", "a very long class name indeed")
@@ -32,7 +32,7 @@ def test_pixels_far_from_the_object_stay(image, disc):
     drawn = draw_objects(image, [disc[0]], NAMES)
     changed = (drawn != before).any(axis=2)
     rows, columns = np.nonzero(changed)
-    assert rows.min() > 100 - 25  # the plate stands on the box
+    assert rows.min() > 100 - 25  # the caption stands on the box
     assert rows.max() < 200 + 5
     assert columns.min() > 150 - 5
     assert columns.max() < 250 + 5
@@ -159,14 +159,14 @@ class TestPlates:
             assert bottom <= 300
 
     def test_the_text_is_written_in_the_contrasting_colour(self, image):
-        drawn = draw_plates(image, [Plate("Hill", (50, 100, 90, 140), (255, 255, 0))], 20)
-        plate = drawn[70:100, 50:80].reshape(-1, 3)
-        assert (plate == (255, 255, 0)).all(axis=1).any()
-        assert (plate.max(axis=1) < 60).any()
+        drawn = draw_captions(image, [Caption("Hill", (50, 100, 90, 140), (255, 255, 0))], 20)
+        caption = drawn[70:100, 50:80].reshape(-1, 3)
+        assert (caption == (255, 255, 0)).all(axis=1).any()
+        assert (caption.max(axis=1) < 60).any()
 
     def test_a_long_text_is_cut_to_the_picture(self):
         image = np.zeros((30, 40, 3), np.uint8)
-        drawn = draw_plates(image, [Plate("M" * 100, (0, 20, 5, 25), (255, 255, 0))], 12)
+        drawn = draw_captions(image, [Caption("M" * 100, (0, 20, 5, 25), (255, 255, 0))], 12)
         assert drawn.shape == image.shape
 
 
@@ -178,7 +178,7 @@ class TestFonts:
 
     def test_different_letters_look_different(self, image):
         """A missing letter is drawn as the same hollow box, whichever it is."""
-        pictures = [draw_plates(image, [Plate(letter, (50, 100, 90, 140), (255, 255, 0))], 30) for letter in "кψé"]
+        pictures = [draw_captions(image, [Caption(letter, (50, 100, 90, 140), (255, 255, 0))], 30) for letter in "кψé"]
         assert all((one != other).any() for one, other in itertools.combinations(pictures, 2))
 
     def test_what_no_font_can_write_becomes_the_class_number(self, caplog):

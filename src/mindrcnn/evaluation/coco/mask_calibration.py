@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from pycocotools import mask as mask_api
 
 from mindrcnn.atomic import replacing
-from mindrcnn.evaluation.ground_truth import GroundTruth, to_rle
+from mindrcnn.evaluation.coco.ground_truth import GroundTruth, to_rle
+from mindrcnn.evaluation.coco.metrics import NOTHING_TO_FIND, Metrics
 from mindrcnn.evaluation.json_files import write_json
-from mindrcnn.evaluation.metrics import NOTHING_TO_FIND, Metrics
 
 FIGURE_INCHES = 6.0
 FIGURE_DPI = 100

@@ -9,9 +9,9 @@ import pytest
 from matplotlib.image import imread
 
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.coco_eval import evaluate
-from mindrcnn.evaluation.ground_truth import load_ground_truth
-from mindrcnn.evaluation.mask_calibration import (
+from mindrcnn.evaluation.coco.evaluator import evaluate
+from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
+from mindrcnn.evaluation.coco.mask_calibration import (
     MAX_POINTS,
     best_mask_ious,
     calibrate,
@@ -21,9 +21,9 @@ from mindrcnn.evaluation.mask_calibration import (
     without_iou_scores,
     write_calibration,
 )
+from mindrcnn.evaluation.coco.results import result_entries
 from mindrcnn.evaluation.paste import encode_masks
 from mindrcnn.evaluation.postprocess import image_detections
-from mindrcnn.evaluation.results import result_entries
 from mindrcnn.evaluation.rle import encode_bitmap
 
 HEIGHT, WIDTH = 20, 40

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mindrcnn.evaluation.coco.metrics import NOTHING_TO_FIND, IouType, Metrics
 from mindrcnn.evaluation.json_files import write_json
-from mindrcnn.evaluation.metrics import NOTHING_TO_FIND, IouType, Metrics
 
 TITLES: dict[IouType, str] = {"bbox": "boxes (bbox)", "segm": "masks (segm)", "boundary": "mask boundaries (boundary)"}
 SHORT_TITLES: dict[IouType, str] = {"bbox": "box", "segm": "mask", "boundary": "boundary"}

@@ -8,7 +8,7 @@ from pycocotools import mask as mask_api
 
 from mindrcnn.data.masks import Polygons, Segmentation
 from mindrcnn.data.record import Dataset, Record
-from mindrcnn.evaluation.ground_truth import to_rle
+from mindrcnn.evaluation.coco.ground_truth import to_rle
 
 
 def coco_annotations(dataset: Dataset) -> dict[str, Any]:

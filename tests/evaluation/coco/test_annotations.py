@@ -10,9 +10,9 @@ import pytest
 from mindrcnn.data.formats.coco.reader import read_coco
 from mindrcnn.data.masks import Polygons, RunLengths
 from mindrcnn.data.record import Dataset, Record
-from mindrcnn.evaluation.coco_eval import evaluate
-from mindrcnn.evaluation.coco_gt import coco_annotations
-from mindrcnn.evaluation.ground_truth import load_ground_truth
+from mindrcnn.evaluation.coco.annotations import coco_annotations
+from mindrcnn.evaluation.coco.evaluator import evaluate
+from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
 
 
 @pytest.fixture

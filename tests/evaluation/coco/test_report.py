@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from mindrcnn.evaluation.coco_eval import evaluate
-from mindrcnn.evaluation.report import metrics_document, per_class_text, summary_text, write_metrics
+from mindrcnn.evaluation.coco.evaluator import evaluate
+from mindrcnn.evaluation.coco.report import metrics_document, per_class_text, summary_text, write_metrics
 from mindrcnn.evaluation.rle import encode_bitmap
 
 

@@ -1,4 +1,4 @@
-"""Name plates: text on a filled ground, kept inside the picture and off each other."""
+"""Name captions: text on a filled ground, kept inside the picture and off each other."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from mindrcnn.evaluation.fonts import BUNDLED, font_file, load_font
-from mindrcnn.evaluation.palette import Colour, text_colour
+from mindrcnn.drawing.fonts import BUNDLED, font_file, load_font
+from mindrcnn.drawing.palette import Colour, text_colour
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in whole pixels, right and bottom outside
 
 
 @dataclass(frozen=True)
-class Plate:
+class Caption:
     """A label to draw: text at a box, on a ground of `colour`."""
 
     text: str
@@ -23,23 +23,23 @@ class Plate:
     colour: Colour
 
 
-def draw_plates(image: NDArray[np.uint8], plates: list[Plate], font_size: int) -> NDArray[np.uint8]:
-    """RGB (H, W, 3) with the plates drawn; the first in the list gets the best place."""
+def draw_captions(image: NDArray[np.uint8], captions: list[Caption], font_size: int) -> NDArray[np.uint8]:
+    """RGB (H, W, 3) with the captions drawn; the first in the list gets the best place."""
     picture = Image.fromarray(image)
     pen = ImageDraw.Draw(picture)
     taken: list[Box] = []
     height, width = image.shape[:2]
     margin = max(1, font_size // 6)
-    for plate in plates:
-        font = load_font(font_file(plate.text) or BUNDLED, font_size)
-        text = _fitted(plate.text, font, width - 2 * margin)
+    for caption in captions:
+        font = load_font(font_file(caption.text) or BUNDLED, font_size)
+        text = _fitted(caption.text, font, width - 2 * margin)
         ascent, descent = font.getmetrics()
         size = (min(round(font.getlength(text)) + 2 * margin, width), min(ascent + descent, height))
-        place = best_place(plate.anchor, size, (height, width), taken)
+        place = best_place(caption.anchor, size, (height, width), taken)
         taken.append(place)
         left, top, right, bottom = place
-        pen.rectangle((left, top, right - 1, bottom - 1), fill=plate.colour)
-        pen.text((left + margin, top), text, font=font, fill=text_colour(plate.colour))
+        pen.rectangle((left, top, right - 1, bottom - 1), fill=caption.colour)
+        pen.text((left + margin, top), text, font=font, fill=text_colour(caption.colour))
     return np.asarray(picture)
 
 
@@ -51,21 +51,21 @@ def _fitted(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
 
 
 def best_place(anchor: Box, size: tuple[int, int], image_size: tuple[int, int], taken: list[Box]) -> Box:
-    """Where a plate of `size` (w, h) covers the least of earlier plates: above its box, inside at the top, below, ...
+    """Where a caption of `size` (w, h) covers the least of earlier ones: above its box, inside at the top, below, ...
 
     Always inside the picture (image_size is (h, w)).
     """
     left, top, right, bottom = anchor
-    plate_width, plate_height = size
+    width, height = size
     candidates = [
-        (left, top - plate_height),
+        (left, top - height),
         (left, top),
         (left, bottom),
-        (left, bottom - plate_height),
-        (right - plate_width, top - plate_height),
-        (right - plate_width, top),
-        (right - plate_width, bottom),
-        (left, (top + bottom - plate_height) // 2),
+        (left, bottom - height),
+        (right - width, top - height),
+        (right - width, top),
+        (right - width, bottom),
+        (left, (top + bottom - height) // 2),
     ]
     places = [_inside(corner, size, image_size) for corner in candidates]
     costs = [sum(_overlap(place, other) for other in taken) for place in places]

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindrcnn.data.record import Record
-from mindrcnn.evaluation.coco_gt import coco_segmentation
-from mindrcnn.evaluation.fonts import legible_name
-from mindrcnn.evaluation.ground_truth import to_rle
-from mindrcnn.evaluation.palette import CROWD, WHITE, Colour, class_colour, text_colour
-from mindrcnn.evaluation.plates import Plate, draw_plates
+from mindrcnn.drawing.captions import Caption, draw_captions
+from mindrcnn.drawing.fonts import legible_name
+from mindrcnn.drawing.palette import CROWD, WHITE, Colour, class_colour, text_colour
+from mindrcnn.evaluation.coco.annotations import coco_segmentation
+from mindrcnn.evaluation.coco.ground_truth import to_rle
 from mindrcnn.evaluation.predict import ImageResult
 from mindrcnn.evaluation.rle import Rle, decode, encode_bitmap
 
@@ -83,8 +83,8 @@ def draw_objects(image: Image, objects: Sequence[DrawnObject], class_names: Sequ
     for one in ordered:
         _draw_box(picture, one, thickness)
     by_score = sorted(objects, key=lambda one: -1.0 if one.score is None else one.score, reverse=True)
-    plates = [_plate(one, class_names, thickness) for one in by_score]
-    return draw_plates(picture, plates, _font_size(image))
+    captions = [_caption(one, class_names, thickness) for one in by_score]
+    return draw_captions(picture, captions, _font_size(image))
 
 
 def draw_pair(
@@ -138,12 +138,12 @@ def _draw_box(picture: Image, one: DrawnObject, thickness: int) -> None:
     cv2.rectangle(picture, upper_left, lower_right, one.colour, thickness)
 
 
-def _plate(one: DrawnObject, class_names: Sequence[str], thickness: int) -> Plate:
+def _caption(one: DrawnObject, class_names: Sequence[str], thickness: int) -> Caption:
     crowd = " (crowd)" if one.crowd else ""
     score = "" if one.score is None else f" {one.score:.2f}"
     x_low, y_low, x_high, y_high = (round(value) for value in one.box)
     edge = thickness // 2
-    return Plate(
+    return Caption(
         text=f"{legible_name(class_names[one.label - 1], one.label)}{crowd}{score}",
         anchor=(x_low - edge, y_low - edge, x_high + edge + 1, y_high + edge + 1),
         colour=one.colour,
@@ -168,6 +168,6 @@ def with_heading(picture: Image, heading: str) -> Image:
     """The picture under a strip with a heading."""
     font_size = round(1.2 * _font_size(picture))
     strip = np.full((2 * font_size, picture.shape[1], 3), 255, dtype=np.uint8)
-    plate = Plate(text=heading, anchor=(0, font_size // 3, 0, font_size // 3), colour=WHITE)
-    plate_at_top = draw_plates(strip, [plate], font_size)
-    return np.concatenate([plate_at_top, picture], axis=0)
+    caption = Caption(text=heading, anchor=(0, font_size // 3, 0, font_size // 3), colour=WHITE)
+    head = draw_captions(strip, [caption], font_size)
+    return np.concatenate([head, picture], axis=0)

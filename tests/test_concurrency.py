@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from mindrcnn.evaluation.pipeline import READY, ahead, behind
+from mindrcnn.concurrency import READY, prefetch, run_behind
 
 COUNT = 7
 
 
 def doubled(items: Iterable[int]) -> Iterator[int]:
-    return behind(lambda item: 2 * item, items)
+    return run_behind(lambda item: 2 * item, items)
 
 
 def our_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith(("ahead", "behind"))]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(("prefetch", "run_behind"))]
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +30,9 @@ def no_thread_is_left() -> Iterator[None]:
 
 @pytest.mark.parametrize("count", [0, 1, READY, COUNT])
 def test_everything_in_order(count: int) -> None:
-    assert list(ahead(range(count))) == list(range(count))
+    assert list(prefetch(range(count))) == list(range(count))
     assert list(doubled(range(count))) == [2 * item for item in range(count)]
-    assert list(doubled(ahead(range(count)))) == [2 * item for item in range(count)]
+    assert list(doubled(prefetch(range(count)))) == [2 * item for item in range(count)]
 
 
 def test_ahead_makes_the_next_items_while_the_consumer_is_busy() -> None:
@@ -43,7 +43,7 @@ def test_ahead_makes_the_next_items_while_the_consumer_is_busy() -> None:
             made[number].set()
             yield number
 
-    for number in ahead(items()):
+    for number in prefetch(items()):
         assert all(event.wait(timeout=5) for event in made[: number + READY])
         assert not any(event.is_set() for event in made[number + READY + 1 :])
 
@@ -66,7 +66,7 @@ def test_behind_works_while_the_next_item_is_made() -> None:
         assert asked[item + 1].wait(timeout=5)
         return item
 
-    assert list(behind(work, items())) == [0, 1, 2]
+    assert list(run_behind(work, items())) == [0, 1, 2]
 
 
 def failing(items: Iterable[int]) -> Iterator[int]:
@@ -83,7 +83,9 @@ def failing_work(item: int) -> int:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: ahead(failing(range(COUNT))), lambda: behind(failing_work, range(COUNT))], ids=["ahead", "behind"]
+    "make",
+    [lambda: prefetch(failing(range(COUNT))), lambda: run_behind(failing_work, range(COUNT))],
+    ids=["prefetch", "run_behind"],
 )
 def test_an_error_comes_in_its_place(make: Callable[[], Iterator[Any]]) -> None:
     results = make()
@@ -97,7 +99,7 @@ def test_an_error_of_the_items_passes_through() -> None:
         list(doubled(failing(range(COUNT))))
 
 
-@pytest.mark.parametrize("make", [ahead, doubled])
+@pytest.mark.parametrize("make", [prefetch, doubled])
 def test_a_consumer_may_stop(make: Callable[[Iterable[int]], Iterator[int]]) -> None:
     results = make(range(10**9))
     assert next(results) == 0
@@ -106,11 +108,11 @@ def test_a_consumer_may_stop(make: Callable[[Iterable[int]], Iterator[int]]) -> 
 
 INTERRUPTED = """
 import time
-from mindrcnn.evaluation.pipeline import ahead, behind
+from mindrcnn.concurrency import prefetch, run_behind
 def work(item):
     print(item, flush=True)
     time.sleep(0.05)
-for _ in behind(work, ahead(range(10**9))):
+for _ in run_behind(work, prefetch(range(10**9))):
     pass
 """
 

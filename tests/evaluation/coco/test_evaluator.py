@@ -12,8 +12,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.coco_eval import evaluate
-from mindrcnn.evaluation.ground_truth import load_ground_truth
+from mindrcnn.evaluation.coco.evaluator import evaluate
+from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
 from mindrcnn.evaluation.rle import encode_bitmap
 
 BACKENDS = ("faster_coco_eval", "pycocotools")

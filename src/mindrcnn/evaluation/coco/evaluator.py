@@ -21,8 +21,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.ground_truth import GroundTruth, load_ground_truth, to_rle
-from mindrcnn.evaluation.metrics import (
+from mindrcnn.evaluation.coco.ground_truth import GroundTruth, load_ground_truth, to_rle
+from mindrcnn.evaluation.coco.metrics import (
     AREAS,
     MAX_DETECTIONS,
     ClassMetrics,

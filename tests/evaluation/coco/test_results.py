@@ -7,9 +7,9 @@ import pytest
 from pycocotools import mask as mask_api
 
 from mindrcnn.errors import InputError
+from mindrcnn.evaluation.coco.results import result_entries, rounded_xywh, shortest
+from mindrcnn.evaluation.coco.results_file import read_results
 from mindrcnn.evaluation.detections import Detections
-from mindrcnn.evaluation.results import result_entries, rounded_xywh, shortest
-from mindrcnn.evaluation.results_file import read_results
 
 CATEGORY_IDS = (5, 90)
 SIZES = {7: (60, 80), 9: (4, 5)}

@@ -1,0 +1,1 @@
+"""Pictures of objects: masks, boxes and captions."""

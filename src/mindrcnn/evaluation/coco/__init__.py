@@ -1,0 +1,1 @@
+"""COCO evaluation: ground truth, results, metrics and their tables."""
