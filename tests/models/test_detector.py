@@ -6,6 +6,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
+from parity.training import LossesAndGradients
 from small_detector import (
     BATCH,
     HEIGHT,
@@ -21,7 +22,6 @@ from small_detector import (
 
 from mindrcnn.config.model import BackboneConfig
 from mindrcnn.models.detector import Predictor, TrainingLosses, TwoStageDetector
-from mindrcnn.parity.training import LossesAndGradients
 
 NAMES = ("loss_rpn_cls", "loss_rpn_box", "loss_cls", "loss_box_reg", "loss_mask")
 MOVING = ("moving_mean", "moving_variance")

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import mindspore as ms
 import numpy as np
 import pytest
+from parity.training import LossesAndGradients
 from small_detector import BATCH, MODEL, Arrays, inputs, make_batch, make_detector, without_objects
 
 from mindrcnn.config.model import PointRendConfig
 from mindrcnn.models.detector import Predictor, TrainingLosses
-from mindrcnn.parity.training import LossesAndGradients
 
 STORED = 16
 WIDENED = ("rpn.head", "box.head", "mask.")

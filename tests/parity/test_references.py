@@ -6,8 +6,7 @@ The first comparison that an assertion names is the first stage that departs.
 from pathlib import Path
 
 import pytest
-
-from mindrcnn.parity.run import compare_case
+from parity.run import compare_case
 
 CASES = (
     "d2_faster_rcnn_r50",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mindrcnn.engine.distributed.environment import LOCAL_HOST, read_rank_table
 from mindrcnn.errors import InputError
-from mindrcnn.programs.launch_commands import Command, Job, mpirun_commands, msrun_commands, rank_table_commands
-from mindrcnn.programs.supervise import Supervisor, say
+from mindrcnn.launch.commands import Command, Job, mpirun_commands, msrun_commands, rank_table_commands
+from mindrcnn.launch.supervise import Supervisor, say
 
 LAUNCHERS: dict[str, Callable[[Job], list[Command]]] = {
     "msrun": msrun_commands,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mindrcnn.parity.comparison import Comparison
+from parity.comparison import Comparison
 
 HEADER = """# Parity with detectron2, torchvision and mmdetection
 
-Made by `python -m mindrcnn.parity GOLDEN --out docs/parity.md`, where GOLDEN holds what the references computed from
+Made by `python -m parity GOLDEN --out docs/parity.md`, where GOLDEN holds what the references computed from
 weights that can be rebuilt by name. Each case imports the reference's own state dict with `mindrcnn.convert` and the
 configuration that the importer writes for it, so the importer is part of what is compared.
 

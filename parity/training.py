@@ -9,8 +9,8 @@ from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
-from mindrcnn.parity.case import Case
-from mindrcnn.parity.comparison import Comparison
+from parity.case import Case
+from parity.comparison import Comparison
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4  # of the golden runs
 

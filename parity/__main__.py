@@ -1,6 +1,6 @@
 """Compares with every case in a folder and writes the tables.
 
-python -m mindrcnn.parity GOLDEN [CASE ...] --out docs/parity.md
+python -m parity GOLDEN [CASE ...] --out docs/parity.md
 """
 
 import argparse
@@ -10,17 +10,17 @@ from pathlib import Path
 
 from mindrcnn.atomic import write_text
 from mindrcnn.engine.tracking.logging_setup import setup_logging
-from mindrcnn.parity.case import case_names
-from mindrcnn.parity.run import compare_case
-from mindrcnn.parity.table import parity_page
 from mindrcnn.programs.common import EXIT_OK, run
+from parity.case import case_names
+from parity.run import compare_case
+from parity.table import parity_page
 
 logger = logging.getLogger("mindrcnn.parity")  # __name__ is __main__ here
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m mindrcnn.parity", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m parity", description=__doc__)
     parser.add_argument("golden", type=Path, help="folder of the cases")
     parser.add_argument("cases", nargs="*", help="cases to compare (all)")
     parser.add_argument("--out", type=Path, required=True, help="page to write")

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import FrameType
 
 from mindrcnn.engine.signals import EXIT_BASE, STOPPING
-from mindrcnn.programs.launch_commands import Command, Job
-from mindrcnn.programs.workers import Gone, Workers
+from mindrcnn.launch.commands import Command, Job
+from mindrcnn.launch.workers import Gone, Workers
 
 POLL = 0.2  # seconds; msrun asks for its workers' status every second, which then cannot be read any more
 # Seconds in which the rest of a job may end by itself: after a rank has failed; after all ranks have ended; after one

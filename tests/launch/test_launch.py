@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from mindrcnn.programs import supervise, workers
+from mindrcnn.launch import supervise, workers
+from mindrcnn.launch.commands import cores_each
+from mindrcnn.launch.workers import Gone, Workers
 from mindrcnn.programs.launch import main
-from mindrcnn.programs.launch_commands import cores_each
-from mindrcnn.programs.workers import Gone, Workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("launched_worker.py")

@@ -10,8 +10,8 @@ from mindrcnn.evaluation.paste import encode_masks
 from mindrcnn.evaluation.rle import decode
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.boxes import pairwise_iou
-from mindrcnn.parity.case import Case
-from mindrcnn.parity.comparison import Comparison, matched_share, relative_difference
+from parity.case import Case
+from parity.comparison import Comparison, matched_share, relative_difference
 
 # As the golden arrays were thinned out.
 FEATURE_CHANNELS, FEATURE_CELLS, POOLED_BOXES = 16, 3, 64

@@ -9,11 +9,11 @@ from pathlib import Path
 import mindspore as ms
 
 from mindrcnn.convert.importer import Imported, Options, import_detector
-from mindrcnn.parity.case import Case, load_case
-from mindrcnn.parity.comparison import Comparison
-from mindrcnn.parity.stages import compare_box_head, compare_detections, compare_features, compare_proposals
-from mindrcnn.parity.training import compare_training
 from mindrcnn.weights.read import WeightsFile
+from parity.case import Case, load_case
+from parity.comparison import Comparison
+from parity.stages import compare_box_head, compare_detections, compare_features, compare_proposals
+from parity.training import compare_training
 
 # How the reference was built where that is not how its published weights are used: without weights torchvision trains
 # every layer, and its norms on the batch.
