@@ -33,8 +33,8 @@ def main() -> int:
     """Returns the exit status."""
     arguments = parse_arguments()
     # Not at the top: --help and a wrong option need not wait for MindSpore to load.
-    from mindrcnn.programs.common import run
-    from mindrcnn.programs.evaluate import evaluate_checkpoint, evaluate_results
+    from mindrcnn.exit_status import run
+    from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
 
     if arguments.results is not None:
         return run(lambda: evaluate_results(arguments.results, arguments.config, arguments.overrides, arguments.out))

@@ -32,8 +32,8 @@ def main() -> int:
     arguments = parse_arguments()
     size = None if arguments.height is None else (arguments.height, arguments.width)
     # Not at the top: --help and a wrong option need not wait for MindSpore to load.
-    from mindrcnn.programs.common import run
-    from mindrcnn.programs.export import export
+    from mindrcnn.exit_status import run
+    from mindrcnn.tasks.export import export
 
     return run(
         lambda: export(

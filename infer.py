@@ -46,8 +46,8 @@ def main() -> int:
     arguments = parse_arguments()
     names = [name.strip() for name in arguments.classes.split(",") if name.strip()]
     # Not at the top: --help and a wrong option need not wait for MindSpore to load.
-    from mindrcnn.programs.common import run
-    from mindrcnn.programs.infer import infer
+    from mindrcnn.exit_status import run
+    from mindrcnn.tasks.inference import infer
 
     return run(
         lambda: infer(

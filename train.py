@@ -23,8 +23,8 @@ def main() -> int:
     """Returns the exit status."""
     arguments = parse_arguments()
     # Not at the top: --help and a wrong option need not wait for MindSpore to load.
-    from mindrcnn.programs.common import run
-    from mindrcnn.programs.train import train
+    from mindrcnn.exit_status import run
+    from mindrcnn.tasks.training import train
 
     return run(lambda: train(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume))
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.scene import CLASSES, POSITIVE_IOU, Scene, disc, make_scene
 from benchmarks.worker import Prepared
 from mindrcnn.build.detector import build_detector
+from mindrcnn.build.device import set_device
+from mindrcnn.build.trained_model import NumpyPredictor
 from mindrcnn.build.training import build_optimizer
 from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
@@ -24,8 +26,6 @@ from mindrcnn.engine.step.train_step import TrainStep
 from mindrcnn.evaluation.paste import encode_masks
 from mindrcnn.evaluation.postprocess import image_detections
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
-from mindrcnn.programs.common import set_device
-from mindrcnn.programs.trained_model import NumpyPredictor
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 HEADS = {

@@ -14,8 +14,8 @@ from benchmarks.ours_detector import open_config, random_detector
 from benchmarks.targets import MODEL_ALONE
 from benchmarks.worker import Prepared
 from mindrcnn.build.data import build_dataset, build_eval_loader
-from mindrcnn.programs.evaluation import SplitEvaluator
-from mindrcnn.programs.trained_model import NumpyPredictor
+from mindrcnn.build.trained_model import NumpyPredictor
+from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
 def evaluation(*, head: str, images: int, height: int, width: int) -> Prepared:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mindrcnn.atomic import write_text
 from mindrcnn.engine.tracking.logging_setup import setup_logging
-from mindrcnn.programs.common import EXIT_OK, run
+from mindrcnn.exit_status import EXIT_OK, run
 from parity.case import case_names
 from parity.run import compare_case
 from parity.table import parity_page

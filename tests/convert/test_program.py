@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mindrcnn.build.trained_model import open_checkpoint, restore_detector
 from mindrcnn.config.loader import load_config
 from mindrcnn.convert import __main__ as program
 from mindrcnn.convert.coco_classes import COCO_CLASSES
@@ -17,7 +18,6 @@ from mindrcnn.convert.program import SOURCES
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.resnet import ResNet
-from mindrcnn.programs.trained_model import open_checkpoint, restore_detector
 from mindrcnn.weights.backbone import load_backbone
 from mindrcnn.weights.read import read_weights
 from mindrcnn.weights.write import WRITERS, write_state

@@ -25,8 +25,8 @@ from mindrcnn.config.run import TrainConfig
 from mindrcnn.datasets.demo import CATEGORY_IDS, make_demo
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, save_checkpoint
 from mindrcnn.engine.step.training_state import TrainingState
-from mindrcnn.programs import train as training
-from mindrcnn.programs.common import run
+from mindrcnn.exit_status import run
+from mindrcnn.tasks import training
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRAIN_IMAGES, VAL_IMAGES = 12, 4

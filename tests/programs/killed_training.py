@@ -12,8 +12,8 @@ from mindspore import Tensor, nn
 
 from mindrcnn.config.run import TrainConfig
 from mindrcnn.engine.step.training_state import TrainingState
-from mindrcnn.programs import train as training
-from mindrcnn.programs.common import run
+from mindrcnn.exit_status import run
+from mindrcnn.tasks import training
 
 SECONDS = 0.01
 

@@ -14,7 +14,7 @@ from mindspore import Parameter, Tensor, nn
 
 from mindrcnn.config.run import DeviceConfig
 from mindrcnn.engine.step.train_step import TrainStep
-from mindrcnn.programs.job import gradient_reduction, join_job, sample_count, together
+from mindrcnn.tasks.processes import gradient_reduction, join_job, sample_count, together
 
 POINTS, STEPS = 8, 3
 X = np.linspace(-1, 1, POINTS, dtype=np.float32)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from mindrcnn.programs import initial_weights
-from mindrcnn.programs.evaluate import evaluate_checkpoint, evaluate_results
-from mindrcnn.programs.infer import infer
-from mindrcnn.programs.train import train
+from mindrcnn.build import initial_weights
+from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
+from mindrcnn.tasks.inference import infer
+from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
 Program = Callable[..., Any]
@@ -149,7 +149,7 @@ def test_a_device_that_is_not_there(call: Call, tiny: Path) -> None:
 def test_evaluation_reads_the_data_before_it_builds_the_model(
     call: Call, untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mindrcnn.programs.trained_model.build_detector", None)
+    monkeypatch.setattr("mindrcnn.build.trained_model.build_detector", None)
     outcome = call(lambda: evaluate_checkpoint(untrained, [f"data.root={tmp_path / 'nowhere'}"], None))
     assert "nowhere: wanted the folder of the data set" in outcome.error
     assert not (untrained.parent / "eval").exists()

@@ -17,8 +17,8 @@ from pycocotools.cocoeval import COCOeval
 from mindrcnn.data.formats.coco.reader import read_coco
 from mindrcnn.data.record import Record
 from mindrcnn.datasets.demo import CATEGORY_IDS
-from mindrcnn.programs import evaluate as evaluation_program
-from mindrcnn.programs.evaluate import evaluate_checkpoint, evaluate_results
+from mindrcnn.tasks import evaluation as evaluation_program
+from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
 
 Call = Callable[[Callable[[], int]], Any]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from mindrcnn.programs.export import export
-from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
+from mindrcnn.build.trained_model import NumpyPredictor, open_checkpoint, restore_detector
+from mindrcnn.tasks.export import export
 
 Call = Callable[[Callable[[], int]], Any]
 TARGET = Path("folder/tiny.mindir")
@@ -61,7 +61,7 @@ def test_a_request_that_cannot_be_met(call: Call, untrained: Path, changed: dict
 
 def test_the_name_comes_from_the_checkpoint(call: Call, untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = []
-    monkeypatch.setattr("mindrcnn.programs.export.write_model", lambda *arguments: written.append(arguments[1:]))
+    monkeypatch.setattr("mindrcnn.tasks.export.write_model", lambda *arguments: written.append(arguments[1:]))
     assert call(requested(untrained, "data.buckets=[[96, 64], [64, 64]]", out=None)).status == 0
     assert written == [(untrained.with_suffix(".mindir"), "MINDIR", (1, 3, 96, 64))]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mindrcnn.datasets.demo import CATEGORY_IDS
-from mindrcnn.programs import infer as inference
-from mindrcnn.programs.infer import infer
+from mindrcnn.tasks import inference
+from mindrcnn.tasks.inference import infer
 
 Call = Callable[[Callable[[], int]], Any]
 

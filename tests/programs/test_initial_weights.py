@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mindrcnn.build.detector import build_detector
+from mindrcnn.build.initial_weights import build_initialised_detector
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.datasets.demo import CATEGORY_IDS
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from mindrcnn.errors import InputError
-from mindrcnn.programs.initial_weights import build_initialised_detector
 
 OLD = tuple(CATEGORY_IDS)
 NEW = ("date", "fig", "hazelnut")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from mindrcnn.programs.evaluate import evaluate_checkpoint
-from mindrcnn.programs.export import export
-from mindrcnn.programs.infer import infer
-from mindrcnn.programs.train import train
-from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
+from mindrcnn.build.trained_model import NumpyPredictor, open_checkpoint, restore_detector
+from mindrcnn.tasks.evaluation import evaluate_checkpoint
+from mindrcnn.tasks.export import export
+from mindrcnn.tasks.inference import infer
+from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
 MASK_SCORING = """

@@ -11,15 +11,15 @@ import pytest
 from mindspore import Tensor, nn
 
 from mindrcnn.build.detector import build_detector
+from mindrcnn.build.initial_weights import build_initialised_detector
+from mindrcnn.build.trained_model import NumpyPredictor, open_checkpoint, restore_detector
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.datasets.demo import CATEGORY_IDS
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from mindrcnn.errors import InputError
-from mindrcnn.programs.evaluate import evaluate_checkpoint
-from mindrcnn.programs.export import export
-from mindrcnn.programs.initial_weights import build_initialised_detector
-from mindrcnn.programs.train import train
-from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
+from mindrcnn.tasks.evaluation import evaluate_checkpoint
+from mindrcnn.tasks.export import export
+from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
 POINT_REND = """

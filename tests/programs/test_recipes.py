@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint
-from mindrcnn.programs import train as training
-from mindrcnn.programs.train import train
+from mindrcnn.tasks import training
+from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
 RUN = Path("runs/tiny")

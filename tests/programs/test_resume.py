@@ -13,7 +13,7 @@ import pytest
 
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 from mindrcnn.engine.checkpoints.resume import newest_checkpoint
-from mindrcnn.programs.train import train
+from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
 COMMON = ["data.keep_empty_images=true"]

@@ -16,8 +16,8 @@ import pytest
 
 from mindrcnn.config.loader import parse_config
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
-from mindrcnn.programs import train as training
-from mindrcnn.programs.train import train
+from mindrcnn.tasks import training
+from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
 FilesUnder = Callable[[Path], set[str]]

@@ -43,7 +43,7 @@ def main() -> int:
     from mindrcnn.convert.classes import read_class_file
     from mindrcnn.convert.importer import Options
     from mindrcnn.convert.program import convert_in, convert_out
-    from mindrcnn.programs.common import run
+    from mindrcnn.exit_status import run
 
     def work() -> int:
         if arguments.target is not None:

@@ -15,7 +15,7 @@ from mindrcnn.convert.importer import Options, import_detector
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
-from mindrcnn.programs.common import EXIT_OK
+from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.weights.download import fetch_weights
 from mindrcnn.weights.read import WeightsFile, read_weights
 from mindrcnn.weights.write import write_state

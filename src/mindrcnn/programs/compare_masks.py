@@ -27,8 +27,8 @@ from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.ground_truth import GroundTruth, load_ground_truth
 from mindrcnn.evaluation.coco.results_file import read_results
-from mindrcnn.programs.common import EXIT_OK, run
-from mindrcnn.programs.evaluation import evenly_spaced
+from mindrcnn.exit_status import EXIT_OK, run
+from mindrcnn.tasks.split_evaluator import evenly_spaced
 
 logger = logging.getLogger("mindrcnn.programs.compare_masks")  # __name__ is __main__ here
 

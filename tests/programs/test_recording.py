@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from mindspore.train.summary_pb2 import Event
 
-from mindrcnn.programs import train as training
-from mindrcnn.programs.train import train
+from mindrcnn.tasks import training
+from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
 OVERRIDES = ["train.log_to=[summary_record]", "data.keep_empty_images=true"]

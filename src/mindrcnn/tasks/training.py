@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mindrcnn.build.data import build_dataset, build_train_loader
+from mindrcnn.build.initial_weights import build_initialised_detector
+from mindrcnn.build.recording import build_recorder
+from mindrcnn.build.trained_model import NumpyPredictor
 from mindrcnn.build.training import (
     build_flow,
     build_learning_rates,
@@ -33,15 +36,12 @@ from mindrcnn.engine.tracking.recorder import METRICS
 from mindrcnn.engine.tracking.sinks import require_sinks
 from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Record, Trainer
 from mindrcnn.errors import InputError
+from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
-from mindrcnn.programs.common import EXIT_OK
-from mindrcnn.programs.evaluation import SplitEvaluator, headline
-from mindrcnn.programs.initial_weights import build_initialised_detector
-from mindrcnn.programs.job import gradient_reduction, join_job, open_log, sample_count, together
-from mindrcnn.programs.resumed_run import begun_run, resumed_progress, take_up
-from mindrcnn.programs.run_checkpoints import RunCheckpoints, best_metric
-from mindrcnn.programs.trained_model import NumpyPredictor
-from mindrcnn.programs.watching import build_recorder
+from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
+from mindrcnn.tasks.processes import gradient_reduction, join_job, open_log, sample_count, together
+from mindrcnn.tasks.resume import begun_run, resumed_progress, take_up
+from mindrcnn.tasks.split_evaluator import SplitEvaluator, headline
 
 logger = logging.getLogger(__name__)
 

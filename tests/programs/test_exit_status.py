@@ -11,10 +11,11 @@ from typing import Any, Literal
 import mindspore as ms
 import pytest
 
+from mindrcnn.build.device import set_device
 from mindrcnn.config.run import DeviceConfig
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
-from mindrcnn.programs.common import run, set_device
+from mindrcnn.exit_status import run
 
 Call = Callable[[Callable[[], int]], Any]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindrcnn.build.data import build_input_format
+from mindrcnn.build.trained_model import NumpyPredictor, open_checkpoint, restore_detector
 from mindrcnn.concurrency import prefetch, run_behind
 from mindrcnn.config.run import Config
 from mindrcnn.data.batching.batch import EvalBatch, evaluation_batch
@@ -24,8 +25,7 @@ from mindrcnn.evaluation.inference_json import Classes, image_document, keep, la
 from mindrcnn.evaluation.input_images import ReadableImages, find_images
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.evaluation.predict import ImageResult, predict_images, with_progress
-from mindrcnn.programs.common import EXIT_OK, EXIT_SKIPPED
-from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
+from mindrcnn.exit_status import EXIT_OK, EXIT_SKIPPED
 
 logger = logging.getLogger(__name__)
 

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.build.data import build_dataset
+from mindrcnn.build.trained_model import NumpyPredictor, open_checkpoint, restore_detector
 from mindrcnn.config.loader import load_config
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.evaluation.coco.metrics import Metrics
 from mindrcnn.evaluation.coco.report import per_class_text, summary_text
 from mindrcnn.evaluation.coco.results_file import read_results
-from mindrcnn.programs.common import EXIT_OK
-from mindrcnn.programs.evaluation import SplitEvaluator
-from mindrcnn.programs.job import join_job
-from mindrcnn.programs.trained_model import NumpyPredictor, open_checkpoint, restore_detector
+from mindrcnn.exit_status import EXIT_OK
+from mindrcnn.tasks.processes import join_job
+from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
 def evaluate_checkpoint(checkpoint_file: Path, overrides: Sequence[str], out: Path | None) -> int:

@@ -1,35 +1,10 @@
-"""Start and end that all programs share."""
-
-import logging
-import sys
-from collections.abc import Callable
+"""Configuration to MindSpore's context, set from the keys under `device`."""
 
 import mindspore as ms
 
 from mindrcnn.config.run import DeviceConfig
 from mindrcnn.engine.distributed.connect import launched
-from mindrcnn.engine.signals import StopSignals
 from mindrcnn.errors import InputError
-
-EXIT_OK = 0
-EXIT_INPUT = 2  # bad input; argparse ends with the same status for an unknown option
-EXIT_SKIPPED = 3  # finished, but some images could not be read
-
-
-def run(action: Callable[[], int]) -> int:
-    """Runs a program; bad input becomes one message on stderr and EXIT_INPUT, without a traceback.
-
-    SIGINT and SIGTERM end the program with SystemExit, status 130 and 143; training handles them itself, to save first.
-    """
-    # A log file on a full disk would print a traceback a line; what has to be on disk raises InputError by itself.
-    logging.raiseExceptions = False
-    try:
-        with StopSignals() as signals, signals.immediate():
-            return action()
-    except InputError as error:
-        sys.stdout.flush()
-        sys.stderr.write(f"error: {error}\n")
-        return EXIT_INPUT
 
 
 def set_device(device: DeviceConfig, seed: int) -> None:

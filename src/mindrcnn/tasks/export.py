@@ -12,15 +12,15 @@ import numpy as np
 from mindspore import Tensor
 
 from mindrcnn.atomic import replacing
+from mindrcnn.build.trained_model import open_checkpoint, restore_detector
 from mindrcnn.config.data import INPUT_STRIDE
 from mindrcnn.config.model import PointRendConfig
 from mindrcnn.config.run import Config
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
+from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import Predictor
 from mindrcnn.native.switch import portable_only
-from mindrcnn.programs.common import EXIT_OK
-from mindrcnn.programs.trained_model import open_checkpoint, restore_detector
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from mindspore import Tensor
 from numpy.typing import NDArray
 
 from mindrcnn.build.detector import build_detector
+from mindrcnn.build.device import set_device
 from mindrcnn.config.loader import parse_config
 from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.models.detector import Predictor, TwoStageDetector
-from mindrcnn.programs.common import set_device
 
 
 def open_checkpoint(file: Path, overrides: Sequence[str]) -> tuple[Checkpoint, Config]:

@@ -8,6 +8,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import Tensor
 
+from mindrcnn.build.device import set_device
 from mindrcnn.config.run import DeviceConfig
 from mindrcnn.engine.distributed.collectives import AverageGradients, GlobalSampleCount
 from mindrcnn.engine.distributed.connect import connect
@@ -17,7 +18,6 @@ from mindrcnn.engine.step.train_step import TrainStep, unchanged
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.trainer import StepFunction
 from mindrcnn.ops.sample_count import SampleCount, at_least_one
-from mindrcnn.programs.common import set_device
 
 
 def join_job(device: DeviceConfig, seed: int) -> Ranks:

@@ -1,0 +1,1 @@
+"""Training, evaluation, inference and export: from a configuration or checkpoint to files."""
