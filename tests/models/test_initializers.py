@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore.common.initializer import Initializer, initializer
 
-from mindrcnn.models.initializers import msra_normal, msra_normal_fan_in, xavier_fill
+from mindrcnn.models.layers import msra_normal, msra_normal_fan_in, xavier_fill
 
 SHAPE = (128, 48, 3, 3)
 FAN_OUT = 128 * 9

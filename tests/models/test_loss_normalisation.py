@@ -5,9 +5,9 @@ import pytest
 from mindspore import Tensor
 
 from mindrcnn.models.box_branch import BoxLoss
-from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.models.mask_branch import MaskBranch
 from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.models.sampling import CandidateSampler
 
 Arrays = list[np.ndarray]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.models.pixels import PixelNormalizer
+from mindrcnn.models.detector import PixelNormalizer
 
 MEAN, STD = (10.0, 20.0, 30.0), (2.0, 4.0, 5.0)
 SIZES = np.array([[4, 6], [3, 2]], np.int32)

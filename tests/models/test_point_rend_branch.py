@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
-from mindrcnn.models.point_rend_branch import PointRendBranch, TrainingPoints
-from mindrcnn.models.point_rend_heads import CoarseHead, PointHead
-from mindrcnn.models.row_choice import RowChoice, all_rows, valid_rows
+from mindrcnn.models.point_rend_branch import CoarseHead, PointHead, PointRendBranch, TrainingPoints
+from mindrcnn.models.slot_selection import RowChoice, all_rows, valid_rows
 
 CLASSES, CHANNELS, STRIDE, STORED = 3, 4, 4, 16
 HEIGHT, WIDTH = 10, 14  # of P2

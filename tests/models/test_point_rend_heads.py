@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from mindrcnn.models.point_rend_heads import CoarseHead, PointHead
+from mindrcnn.models.point_rend_branch import CoarseHead, PointHead
 
 CLASSES, CHANNELS = 3, 2
 Arrays = dict[str, np.ndarray]

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.models.proposals import ProposalSelector
 from mindrcnn.models.rpn import STRIDES, AnchorGenerator, RegionProposalNetwork, RPNHead
 from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.models.sampling import CandidateSampler
 
 CHANNELS = 3
 RATIOS = (0.5, 1.0, 2.0)

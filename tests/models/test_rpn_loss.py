@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
-from mindrcnn.ops.crowds import CROWD_OVERLAP
+from mindrcnn.models.sampling import CandidateSampler
+from mindrcnn.ops.assignment import CROWD_OVERLAP
 
 COUNT, MAX_POSITIVES = 10, 5
 CLASS_WEIGHT, BOX_WEIGHT, BETA = 2.0, 3.0, 0.3

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.ops.assignment import assign
-from mindrcnn.ops.crowds import CROWD_OVERLAP
+from mindrcnn.ops.assignment import CROWD_OVERLAP, assign
 
 pytestmark = pytest.mark.usefixtures("implementation")
 

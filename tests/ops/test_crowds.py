@@ -3,7 +3,7 @@
 import numpy as np
 from mindspore import Tensor
 
-from mindrcnn.ops.crowds import CROWD_OVERLAP, ignore_crowds
+from mindrcnn.ops.assignment import CROWD_OVERLAP, ignore_crowds
 
 
 def reference_share(box: np.ndarray, region: np.ndarray) -> float:

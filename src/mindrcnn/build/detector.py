@@ -12,15 +12,13 @@ from mindrcnn.config.model import (
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
 from mindrcnn.models.box_branch import BoxBranch, BoxHead, BoxLoss, DetectionSelector
-from mindrcnn.models.candidate_sampling import CandidateSampler
-from mindrcnn.models.detector import TwoStageDetector
+from mindrcnn.models.detector import PixelNormalizer, TwoStageDetector
 from mindrcnn.models.fpn import FPN
-from mindrcnn.models.pixels import PixelNormalizer
 from mindrcnn.models.proposals import ProposalSelector
-from mindrcnn.models.roi_sampling import RoiSampler
 from mindrcnn.models.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
 from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
-from mindrcnn.ops.sample_count import SampleCount, at_least_one
+from mindrcnn.models.sampling import CandidateSampler, RoiSampler
+from mindrcnn.ops.losses import SampleCount, at_least_one
 
 
 def build_detector(

@@ -14,7 +14,7 @@ from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.engine.step.param_groups import freeze
 from mindrcnn.models.detector import TwoStageDetector
-from mindrcnn.ops.sample_count import SampleCount, at_least_one
+from mindrcnn.ops.losses import SampleCount, at_least_one
 from mindrcnn.weights.backbone import load_backbone
 from mindrcnn.weights.class_axes import ClassAxis, axes_of
 from mindrcnn.weights.download import fetch_weights

@@ -7,11 +7,10 @@ from mindspore import nn
 from mindrcnn.config.model import MaskRCNNConfig, MaskScoringConfig, ModelConfig, PointRendConfig, RoiAlignConfig
 from mindrcnn.models.mask_branch import MaskBranch, MaskHead
 from mindrcnn.models.mask_scoring_branch import MaskIoUHead, MaskScoringBranch
-from mindrcnn.models.point_rend_branch import PointRendBranch, TrainingPoints
-from mindrcnn.models.point_rend_heads import CoarseHead, PointHead
+from mindrcnn.models.point_rend_branch import CoarseHead, PointHead, PointRendBranch, TrainingPoints
 from mindrcnn.models.roi_pooling import RoiPooler
-from mindrcnn.models.row_choice import all_rows, valid_rows
-from mindrcnn.ops.sample_count import SampleCount
+from mindrcnn.models.slot_selection import all_rows, valid_rows
+from mindrcnn.ops.losses import SampleCount
 
 
 def build_pooler(config: RoiAlignConfig, resolution: int) -> RoiPooler:

@@ -7,16 +7,14 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
-from mindrcnn.models.head_layers import dense
-from mindrcnn.models.initializers import xavier_fill
+from mindrcnn.models.layers import dense, xavier_fill
 from mindrcnn.models.proposals import SUPPRESSED
 from mindrcnn.models.roi_pooling import RoiPooler
 from mindrcnn.ops import boxes as box_ops
 from mindrcnn.ops.coder import decode, encode
 from mindrcnn.ops.gather import take_rows
-from mindrcnn.ops.losses import smooth_l1, softmax_cross_entropy
+from mindrcnn.ops.losses import SampleCount, at_least_one, smooth_l1, softmax_cross_entropy
 from mindrcnn.ops.nms import nms_per_class
-from mindrcnn.ops.sample_count import SampleCount, at_least_one
 
 Samples = tuple[Tensor, Tensor, Tensor, Tensor]
 

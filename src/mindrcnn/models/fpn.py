@@ -2,8 +2,7 @@
 
 from mindspore import Tensor, nn
 
-from mindrcnn.models.head_layers import conv
-from mindrcnn.models.initializers import xavier_fill
+from mindrcnn.models.layers import conv, xavier_fill
 from mindrcnn.ops.conv import conv1x1, conv3x3
 from mindrcnn.ops.upsample import add_upsampled
 

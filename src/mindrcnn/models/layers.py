@@ -1,15 +1,16 @@
-"""Convolution + normalisation + activation, the building block of the backbones.
+"""The layers of all parts, and how their weights begin.
 
-Tensors are float32, NCHW.
+Tensors are float32, NCHW. The initializers are those of detectron2 and torchvision; every draw follows
+`mindspore.set_seed`.
 """
 
+import math
 from typing import Literal
 
 from mindspore import Tensor, nn, ops
-from mindspore.common.initializer import Initializer
+from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Normal
 from mindspore.common.parameter import Parameter
 
-from mindrcnn.models.initializers import msra_normal
 from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2, scale_rows
 
 NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
@@ -125,3 +126,65 @@ def _batch_norm(norm: Norm, channels: int) -> nn.Cell:
 
 def _activation(name: Activation) -> nn.Cell:
     return {"relu": nn.ReLU, "relu6": nn.ReLU6, "none": nn.Identity}[name]()
+
+
+def conv(
+    in_channels: int, out_channels: int, *, kernel_size: int, weight_init: Initializer, stride: int = 1
+) -> nn.Conv2d:
+    """Convolution that keeps the size of its input, or divides it by the stride and rounds up."""
+    return nn.Conv2d(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride,
+        pad_mode="pad",
+        padding=kernel_size // 2,
+        has_bias=True,
+        weight_init=weight_init,
+        bias_init="zeros",
+    )
+
+
+def doubling_deconv(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:
+    """Transposed 2x2 convolution of stride 2; weights of variance 2 / fan-out (detectron2 `c2_msra_fill`).
+
+    An initializer would take the input channels for the output's: in a transposed kernel they come first.
+    """
+    kernel_size = 2
+    return nn.Conv2dTranspose(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=2,
+        pad_mode="valid",
+        has_bias=True,
+        weight_init=Normal(math.sqrt(2.0 / (out_channels * kernel_size**2))),
+        bias_init="zeros",
+    )
+
+
+def dense(in_channels: int, out_channels: int, *, weight_init: Initializer) -> nn.Dense:
+    """Fully connected layer."""
+    return nn.Dense(in_channels, out_channels, weight_init=weight_init, bias_init="zeros")
+
+
+def msra_normal() -> Initializer:
+    """Normal of variance 2 / fan_out (He et al. 2015; detectron2 `c2_msra_fill`): ResNet convolutions, mask heads."""
+    return HeNormal(mode="fan_out", nonlinearity="relu")
+
+
+def msra_normal_fan_in() -> Initializer:
+    """Normal of variance 2 / fan_in.
+
+    For depthwise convolutions, whose fan_out as computed from the weight's shape (channels x kernel area) is too large
+    by the number of channels and would let the signal die away.
+    """
+    return HeNormal(mode="fan_in", nonlinearity="relu")
+
+
+def xavier_fill() -> Initializer:
+    """Uniform of variance 1 / fan_in: FPN and fully connected layers.
+
+    detectron2 `c2_xavier_fill`; torchvision `kaiming_uniform_(a=1)`.
+    """
+    return HeUniform(negative_slope=1, mode="fan_in", nonlinearity="leaky_relu")

@@ -4,11 +4,10 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
-from mindrcnn.models.head_layers import conv, dense
-from mindrcnn.models.initializers import msra_normal, xavier_fill
+from mindrcnn.models.layers import conv, dense, msra_normal, xavier_fill
 from mindrcnn.models.mask_branch import GroundTruth, MaskBranch, Samples, own_class
+from mindrcnn.ops.losses import SampleCount, at_least_one
 from mindrcnn.ops.mask_iou import iou_with_whole, share_inside
-from mindrcnn.ops.sample_count import SampleCount, at_least_one
 
 
 class MaskIoUHead(nn.Cell):

@@ -4,17 +4,19 @@ Semantics of detectron2 projects/PointRend. Letters in shapes: B images, S sampl
 of all images, K classes, P points of a box, R side of the stored masks. Points are (x, y) in shares of their box.
 """
 
+from itertools import pairwise
+
 import mindspore as ms
 from mindspore import Tensor, nn, ops
+from mindspore.common.initializer import Normal
 
+from mindrcnn.models.layers import dense, msra_normal, xavier_fill
 from mindrcnn.models.mask_branch import GroundTruth, Samples, own_class
-from mindrcnn.models.point_rend_heads import CoarseHead, PointHead
 from mindrcnn.models.roi_pooling import POOLED_STRIDES
-from mindrcnn.models.row_choice import RowChoice, put_back, take
-from mindrcnn.ops.losses import bce_with_logits
+from mindrcnn.models.slot_selection import RowChoice, put_back, take
+from mindrcnn.ops.losses import SampleCount, at_least_one, bce_with_logits
 from mindrcnn.ops.mask_targets import crop_masks
 from mindrcnn.ops.point_sample import point_sample, points_in_boxes, points_in_image, sample_maps
-from mindrcnn.ops.sample_count import SampleCount, at_least_one
 from mindrcnn.ops.subdivision import cell_centres, doubled, grid_points, uncertain_cells, uncertain_points, write_cells
 
 # Samples along each axis of one cell of the coarse target. A cell is a seventh of the object: the one sample that does
@@ -22,6 +24,61 @@ from mindrcnn.ops.subdivision import cell_centres, doubled, grid_points, uncerta
 TARGET_SAMPLES = 4
 
 Rows = tuple[Tensor, Tensor, Tensor]  # boxes N,4; labels N int32; image N int32
+
+
+class CoarseHead(nn.Cell):
+    """A 2x2 convolution of stride 2 and two fully connected layers: a small mask per class.
+
+    resolution: side of the features, even; the masks have half of it.
+    """
+
+    def __init__(self, *, in_channels: int, resolution: int, fc_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.resolution = resolution
+        self.side = resolution // 2
+        self.reduce = nn.Conv2d(
+            in_channels,
+            in_channels,
+            kernel_size=2,
+            stride=2,
+            pad_mode="valid",
+            has_bias=True,
+            weight_init=msra_normal(),
+            bias_init="zeros",
+        )
+        self.fc1 = dense(in_channels * self.side**2, fc_channels, weight_init=xavier_fill())
+        self.fc2 = dense(fc_channels, fc_channels, weight_init=xavier_fill())
+        self.prediction = dense(fc_channels, num_classes * self.side**2, weight_init=Normal(0.001))
+
+    def construct(self, pooled: Tensor) -> Tensor:
+        """pooled N,C,resolution,resolution. Returns logits N,K,side,side."""
+        hidden = ops.relu(self.reduce(pooled)).reshape(pooled.shape[0], -1)
+        hidden = ops.relu(self.fc2(ops.relu(self.fc1(hidden))))
+        return self.prediction(hidden).reshape(-1, self.num_classes, self.side, self.side)
+
+
+class PointHead(nn.Cell):
+    """Layers shared by all points, of which each, the last too, sees the coarse prediction at the point again."""
+
+    def __init__(self, *, in_channels: int, num_layers: int, channels: int, num_classes: int) -> None:
+        super().__init__()
+        widths = [in_channels] + [channels] * num_layers
+        self.fcs = nn.CellList([dense(a + num_classes, b, weight_init=msra_normal()) for a, b in pairwise(widths)])
+        self.predictor = dense(widths[-1] + num_classes, num_classes, weight_init=Normal(0.001))
+
+    def construct(self, fine: Tensor, coarse: Tensor, labels: Tensor) -> Tensor:
+        """fine N,P,C features and coarse N,P,K logits of points; labels N int32 in 1..K (0 reads class 1).
+
+        Returns logits N,P of each box's own class; those of the other classes are never computed.
+        """
+        hidden = fine
+        for layer in self.fcs:
+            hidden = ops.relu(layer(ops.concat((hidden, coarse), axis=2)))
+        hidden = ops.concat((hidden, coarse), axis=2)
+        own = ops.clamp(labels - 1, 0)
+        weight = ops.gather(self.predictor.weight, own, 0).expand_dims(2)
+        return ops.bmm(hidden, weight).squeeze(2) + ops.gather(self.predictor.bias, own, 0).expand_dims(1)
 
 
 class TrainingPoints(nn.Cell):

@@ -6,7 +6,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
-from mindrcnn.models.head_layers import conv
+from mindrcnn.models.layers import conv
 from mindrcnn.models.proposals import ProposalSelector
 from mindrcnn.models.rpn_loss import RPNLoss
 from mindrcnn.ops.anchors import grid_anchors

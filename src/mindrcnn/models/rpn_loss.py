@@ -5,12 +5,11 @@ from typing import Literal
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from mindrcnn.models.candidate_sampling import CandidateSampler
 from mindrcnn.models.proposals import RPN_CODER_WEIGHTS
+from mindrcnn.models.sampling import CandidateSampler
 from mindrcnn.ops.coder import encode
 from mindrcnn.ops.gather import take_rows
-from mindrcnn.ops.losses import bce_with_logits, smooth_l1
-from mindrcnn.ops.sample_count import SampleCount, at_least_one
+from mindrcnn.ops.losses import SampleCount, at_least_one, bce_with_logits, smooth_l1
 
 
 class AnchorSampler(nn.Cell):

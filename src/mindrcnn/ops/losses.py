@@ -1,7 +1,14 @@
 """Loss terms without reduction, finite for inputs of any finite size."""
 
+from collections.abc import Callable
+
 import mindspore as ms
 from mindspore import Tensor, ops
+
+# The number of samples to divide by, from the number in this process's batch. A training of several processes gives the
+# losses one that counts all of them and divides by the number of processes (engine/distributed/collectives.py): the
+# mean of the processes' losses is then the loss of the whole batch, however unequal their shares of the samples are.
+SampleCount = Callable[[Tensor], Tensor]
 
 
 def smooth_l1(pred: Tensor, target: Tensor, beta: float) -> Tensor:
@@ -24,3 +31,8 @@ def softmax_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy [N] of softmax(logits [N, C]) with labels [N] int32 in 0..C-1."""
     log_probability = ops.log_softmax(logits, axis=1)
     return -ops.gather_elements(log_probability, 1, labels.astype(ms.int32).expand_dims(1))[:, 0]
+
+
+def at_least_one(count: Tensor) -> Tensor:
+    """The count itself, a float32 scalar; 1 where there are no samples, whose loss is 0 then."""
+    return ops.clamp(count, 1.0)

@@ -12,13 +12,9 @@ from mindspore import Tensor, ops
 
 from mindrcnn.native.point_sample import native_sample_maps
 from mindrcnn.native.switch import in_use
+from mindrcnn.ops.gather import cell_table
 
 _OUTSIDE = -1.0  # more than half a cell before the first cell
-
-
-def cell_table(maps: Tensor) -> Tensor:
-    """maps [N, C, H, W] as rows of cells [N * H * W, C]."""
-    return maps.transpose(0, 2, 3, 1).reshape((-1, maps.shape[1]))
 
 
 def sample_maps(maps: Tensor, map_index: Tensor, points: Tensor) -> Tensor:

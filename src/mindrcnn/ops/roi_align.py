@@ -13,7 +13,7 @@ from mindspore import Tensor, ops
 
 from mindrcnn.native.roi_align import native_roi_align
 from mindrcnn.native.switch import in_use
-from mindrcnn.ops.point_sample import cell_table
+from mindrcnn.ops.gather import cell_table
 from mindrcnn.ops.roi_align_adaptive import pool_adaptive
 from mindrcnn.ops.roi_levels import LEVEL_EDGES, boxes_on_levels
 

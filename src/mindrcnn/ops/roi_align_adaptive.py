@@ -11,7 +11,7 @@ Letters in shapes as in roi_align.py; T the most cells that a box may cover.
 import mindspore as ms
 from mindspore import Tensor, ops
 
-from mindrcnn.ops.point_sample import cell_table
+from mindrcnn.ops.gather import cell_table
 from mindrcnn.ops.roi_levels import LEVEL_EDGES, boxes_on_levels
 
 # Points are more than half a cell apart, and those that count for a cell lie less than one cell from it, or at that

@@ -17,7 +17,7 @@ from mindrcnn.engine.step.accumulation import AccumulatingStep
 from mindrcnn.engine.step.train_step import TrainStep, unchanged
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.trainer import StepFunction
-from mindrcnn.ops.sample_count import SampleCount, at_least_one
+from mindrcnn.ops.losses import SampleCount, at_least_one
 
 
 def join_job(device: DeviceConfig, seed: int) -> Ranks:

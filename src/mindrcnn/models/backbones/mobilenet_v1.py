@@ -2,9 +2,8 @@
 
 from mindspore import Tensor, nn
 
-from mindrcnn.models.backbones.staged import STEM_STAGE, StagedBackbone, stage_norm
-from mindrcnn.models.initializers import msra_normal_fan_in
-from mindrcnn.models.layers import ConvNorm, Norm
+from mindrcnn.models.backbones.base import STEM_STAGE, StagedBackbone, stage_norm
+from mindrcnn.models.layers import ConvNorm, Norm, msra_normal_fan_in
 
 STEM_CHANNELS = 32
 # (output channels, stride) of the thirteen blocks, table 1 of the paper, grouped so that each group ends in C2..C5.

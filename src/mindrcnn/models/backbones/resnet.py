@@ -4,7 +4,7 @@ from typing import Literal
 
 from mindspore import Tensor, nn, ops
 
-from mindrcnn.models.backbones.staged import STEM_STAGE, StagedBackbone, stage_norm
+from mindrcnn.models.backbones.base import STEM_STAGE, StagedBackbone, stage_norm
 from mindrcnn.models.layers import ConvNorm, Norm
 
 StrideIn = Literal["3x3", "1x1"]

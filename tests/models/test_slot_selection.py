@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.models.row_choice import RowChoice, all_rows, put_back, take, valid_rows
+from mindrcnn.models.slot_selection import RowChoice, all_rows, put_back, take, valid_rows
 
 VALID = np.array([[True, False, True], [False, False, False], [False, True, False]])
 VALUES = np.arange(36, dtype=np.float32).reshape(3, 3, 2, 2) + 1

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.models.candidate_sampling import CandidateSampler
-from mindrcnn.models.roi_sampling import RoiSampler
-from mindrcnn.ops.crowds import CROWD_OVERLAP
+from mindrcnn.models.sampling import CandidateSampler, RoiSampler
+from mindrcnn.ops.assignment import CROWD_OVERLAP
 
 SAMPLES, MAX_POSITIVES = 8, 2
 Arrays = dict[str, np.ndarray]
