@@ -15,76 +15,7 @@ from typing import Literal
 from mindrcnn.config.data import DataConfig
 from mindrcnn.config.key import key, require
 from mindrcnn.config.model import ModelConfig, PointRendConfig
-from mindrcnn.config.train import (
-    AdamWConfig,
-    DynamicLossScaleConfig,
-    EMAConfig,
-    SGDConfig,
-    StaticLossScaleConfig,
-)
-
-
-@dataclass(frozen=True)
-class ScheduleConfig:
-    """Learning rate over time."""
-
-    kind: Literal["multistep", "cosine"] = key("multistep", "Decay after warm-up.")
-    base_lr: float = key(0.02, "Learning rate for a global batch of reference_batch images.", low=0)
-    scale_lr: bool = key(True, "Scale base_lr by global batch / reference_batch (linear rule); the result is printed.")
-    reference_batch: int = key(16, "Global batch that base_lr was chosen for.", low=1)
-    unit: Literal["epoch", "iteration"] = key("epoch", "Unit of length and milestones.")
-    length: int = key(12, "Training length in units.", low=1)
-    milestones: tuple[int, ...] = key((8, 11), "multistep: units after which the rate is multiplied by gamma.", low=1)
-    gamma: float = key(0.1, "multistep: factor at each milestone.", low=0, high=1)
-    final_ratio: float = key(0.0, "cosine: final rate over base rate.", low=0, high=1)
-    warmup_iterations: int = key(1000, "Linear warm-up, in iterations.", low=0)
-    warmup_ratio: float = key(0.001, "First rate over base rate.", low=0, high=1)
-
-    def __post_init__(self) -> None:
-        if self.kind == "multistep":
-            rising = all(a < b for a, b in zip(self.milestones, self.milestones[1:], strict=False))
-            require(rising, "train.schedule.milestones", "rising numbers", self.milestones)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """The training run."""
-
-    batch_size: int = key(2, "Images per device and step: N devices take N times as many.", low=1)
-    seed: int = key(0, "Seed of initialisation, order, augmentation and sampling.", low=0)
-    accumulate: int = key(
-        1,
-        "Batches whose gradients are averaged for one step of the optimizer; steps and epochs count such steps.",
-        low=1,
-    )
-    optimizer: SGDConfig | AdamWConfig = key(SGDConfig, "Optimizer by its type.")
-    schedule: ScheduleConfig = key(ScheduleConfig, "Learning-rate schedule and length.")
-    freeze: tuple[str, ...] = key(
-        (), "Parameters whose names start with one of these do not train; each must match one."
-    )
-    init_checkpoint: str = key(
-        "",
-        "Checkpoint whose parameters are loaded before training. With another list of classes the outputs of classes "
-        "start anew; with a mask branch of another type, or none, the mask branch does.",
-    )
-    precision: Literal["float32", "float16"] = key(
-        "float32", "float16: convolutions and matrix products in it (GPU and Ascend); give a loss_scale with it."
-    )
-    ema: EMAConfig = key(EMAConfig, "Average of the parameters.")
-    loss_scale: StaticLossScaleConfig | DynamicLossScaleConfig | None = key(
-        None, "Loss scale by its type, for float16; null for none."
-    )
-    patience: int = key(
-        0, "End the training after so many evaluations in a row without a better eval.best_metric; 0 never.", low=0
-    )
-    keep_last: int = key(0, "Keep the so many newest saves of `last` as step_STEP.ckpt too.", low=0)
-    keep_best: int = key(0, "Keep the so many best evaluated states as best_METRIC_step_STEP.ckpt too.", low=0)
-    eval_every: int = key(1, "Evaluate after every so many epochs; 0 only at the end.", low=0)
-    save_every: int = key(1, "Save `last` after every so many epochs.", low=1)
-    log_every: int = key(20, "Progress line and metrics row after every so many steps.", low=1)
-    log_to: tuple[Literal["tensorboard", "mlflow", "summary_record"], ...] = key(
-        (), "Where the numbers and pictures go too: TensorBoard event files, an MLflow run, MindSpore's SummaryRecord."
-    )
+from mindrcnn.config.train import TrainConfig
 
 
 @dataclass(frozen=True)
