@@ -1,8 +1,8 @@
-"""A whole run's configuration: every key with its type, default, limits and meaning.
+"""The complete configuration of a run: every key with its type, default, limits and meaning.
 
 Frozen dataclasses; the parts `model`, `data` and `train` have files of their own. `loader.py` fills them from YAML and
 the command line, `reference.py` renders them as docs/configuration.md. Nothing but build/ and the programs imports
-them. Derived numbers (anchor counts, feature sizes, steps) are never stored here.
+them. Values derived from others (anchor counts, feature sizes, steps) are never stored here.
 """
 
 # ruff: noqa: RUF009 - key() is dataclasses.field with a meaning and limits
@@ -20,38 +20,38 @@ from mindrcnn.config.train import TrainConfig
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """Evaluation and inference on the host side."""
+    """Evaluation and inference."""
 
     batch_size: int = key(1, "Images per forward pass.", low=1)
-    mask_thresh: float = key(0.5, "Probability at which a pixel belongs to the object.", low=0, high=1)
+    mask_thresh: float = key(0.5, "Least mask probability at which a pixel belongs to the object.", low=0, high=1)
     backend: Literal["faster_coco_eval", "pycocotools"] = key(
-        "faster_coco_eval", "COCO evaluator; both give equal numbers."
+        "faster_coco_eval", "COCO evaluator; both give the same numbers."
     )
-    boundary: bool = key(False, "Evaluate masks by boundary IoU too; with faster_coco_eval only.")
+    boundary: bool = key(False, "Also evaluate masks by boundary IoU; needs faster_coco_eval.")
     best_metric: Literal["auto", "bbox", "segm"] = key(
-        "auto", "AP that decides `best`; auto is segm where masks exist."
+        "auto", "AP that decides which checkpoint is `best`; auto: segm for a model with masks, else bbox."
     )
-    pictures: int = key(8, "Validation images drawn with their predictions after an evaluation.", low=0)
-    picture_score: float = key(0.5, "Least score drawn.", low=0, high=1)
+    pictures: int = key(8, "Number of validation images to draw with their predictions after an evaluation.", low=0)
+    picture_score: float = key(0.5, "Lowest score to draw.", low=0, high=1)
 
 
 @dataclass(frozen=True)
 class DeviceConfig:
-    """Where it runs."""
+    """Device and execution mode."""
 
     target: Literal["CPU", "GPU", "Ascend"] = key("CPU", "MindSpore device target.")
-    id: int = key(0, "Device number; a launcher's own goes before it.", low=0)
-    mode: Literal["graph", "pynative"] = key("graph", "graph compiles each step; pynative runs eagerly, for debugging.")
+    id: int = key(0, "Device number; the launcher's setting takes precedence.", low=0)
+    mode: Literal["graph", "pynative"] = key("graph", "graph: compile each step; pynative: run eagerly, for debugging.")
     deterministic: bool = key(
-        False, "GPU and Ascend: slower operators whose results do not differ from run to run; those of a CPU never do."
+        False, "GPU and Ascend: use slower operators that give the same results in every run, as a CPU's always do."
     )
 
 
 @dataclass(frozen=True)
 class Config:
-    """A whole run."""
+    """All settings of a run."""
 
-    name: str = key("run", "Name of the run; its folder under runs/ is named after it.")
+    name: str = key("run", "Name of the run, and of its folder under runs/.")
     model: ModelConfig = key(ModelConfig, "Detector.")
     data: DataConfig = key(DataConfig, "Data.")
     train: TrainConfig = key(TrainConfig, "Training.")
@@ -60,7 +60,7 @@ class Config:
 
     def __post_init__(self) -> None:
         log_to = self.train.log_to
-        require(len(set(log_to)) == len(log_to), "train.log_to", "each of them once", log_to)
+        require(len(set(log_to)) == len(log_to), "train.log_to", "each destination at most once", log_to)
         usable = bool(self.name) and self.name not in (".", "..") and not set(self.name) & set("/\\")
         require(usable, "name", "a folder name without slashes", self.name)
         if self.model.mask is None:
@@ -74,7 +74,10 @@ class Config:
             )
         else:
             require(
-                self.data.train.format != "txt", "data.train.format", "coco with model.mask: txt has no masks", "txt"
+                self.data.train.format != "txt",
+                "data.train.format",
+                "coco with model.mask: txt has no masks",
+                "txt",
             )
         if self.device.target == "CPU":
             wanted = "float32 with device.target=CPU, which has no fast float16"
