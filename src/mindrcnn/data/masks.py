@@ -83,7 +83,7 @@ class RunLengths:
         return np.repeat(values, self.runs).reshape(self.width, self.height).T
 
     def rasterise(self, affine: AxisAffine, box: npt.ArrayLike, side: int) -> Bitmap:
-        """Same as Polygons.rasterise: the values of the pixels in which the bin centres lie."""
+        """Reads the pixels in which the bin centres of `box` lie; see Polygons.rasterise."""
         bitmap = self.bitmap()
         x1, y1, x2, y2 = affine.to_file(np.asarray(box, dtype=np.float64))
         centres = (np.arange(side) + 0.5) / side
@@ -92,7 +92,7 @@ class RunLengths:
         return bitmap[np.ix_(rows, columns if affine.scale_x > 0 else columns[::-1])]
 
     def extent(self, window: Doubles) -> Doubles | None:
-        """Same as Polygons.extent, but exact."""
+        """Returns the box that Polygons.extent approximates, exactly."""
         x1, y1, x2, y2 = window
         left, top = max(int(np.floor(x1)), 0), max(int(np.floor(y1)), 0)
         part = self.bitmap()[top : max(int(np.ceil(y2)), 0), left : max(int(np.ceil(x2)), 0)]
@@ -118,7 +118,8 @@ def run_lengths(height: int, width: int, counts: str | bytes | Sequence[int]) ->
 
 def clip_polygon(points: Doubles, window: Doubles) -> Doubles:
     """Clips a closed polygon, corners (n, 2), to an xyxy window by the Sutherland-Hodgman algorithm."""
-    for axis, limit, sign in ((0, window[0], 1.0), (0, window[2], -1.0), (1, window[1], 1.0), (1, window[3], -1.0)):
+    left, top, right, bottom = window
+    for axis, limit, sign in ((0, left, 1.0), (0, right, -1.0), (1, top, 1.0), (1, bottom, -1.0)):
         depth = sign * (points[:, axis] - limit)
         if len(points) and depth.min() < 0:
             points = _clip_half_plane(points, depth)

@@ -132,8 +132,8 @@ def clip_boxes(boxes: Doubles, sizes: npt.NDArray[np.integer[Any]]) -> tuple[Flo
 
     Returns the clipped boxes (N, 4) float32, and (N,) bool: whether anything of the box is left.
     """
-    limits = sizes[:, [1, 0, 1, 0]].astype(np.float64)
-    clipped = np.clip(boxes, 0.0, limits)
+    height, width = sizes.astype(np.float64).T
+    clipped = np.clip(boxes, 0.0, np.stack([width, height, width, height], axis=1))
     has_area = (clipped[:, 2:] - clipped[:, :2] >= MIN_BOX_SIDE).all(axis=1)
     return clipped.astype(np.float32), has_area
 

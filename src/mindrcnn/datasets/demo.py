@@ -33,8 +33,13 @@ CATEGORY_IDS = {name: index for index, name in enumerate(SHAPES, start=1)}
 def make_demo(root: Path, *, train_images: int = 1000, val_images: int = 100, size: int = 192, seed: int = 0) -> None:
     """Writes root/{train,val}/*.jpg and root/annotations/instances_{train,val}.json.
 
-    `size`: mean image side in pixels; sides vary by a sixth. The annotation file is written last, so a split that has
-    one is complete. Raises InputError if a file cannot be written.
+    The annotation file is written last, so a split that has one is complete. Raises InputError if a file cannot be
+    written.
+
+    root: folder of the data set.
+    train_images, val_images: number of images in each split.
+    size: mean image side in pixels; sides vary by a sixth.
+    seed: the source of everything random.
     """
     for split, (name, count) in enumerate((("train", train_images), ("val", val_images))):
         try:

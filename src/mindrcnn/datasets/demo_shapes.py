@@ -49,7 +49,14 @@ MAX_ASPECT = 1.2  # a shape's width over its height, or the other way round
 def draw_shape(
     name: str, *, centre: npt.ArrayLike, diameter: float, canvas: tuple[int, int], rng: np.random.Generator
 ) -> Bitmap:
-    """Draws a randomly rotated and stretched shape; returns its coverage of the canvas (h, w), uint8 0..255."""
+    """Draws a randomly rotated and stretched shape; returns its coverage of the canvas (h, w), uint8 0..255.
+
+    name: class of the shape.
+    centre: (2,) x and y, pixels.
+    diameter: before stretching, pixels.
+    canvas: (h, w).
+    rng: draws the rotation and the stretch.
+    """
     outlines, max_rotation = SHAPES[name]
     angle = np.deg2rad(rng.uniform(-max_rotation, max_rotation))
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -111,7 +118,13 @@ _PATTERNS: tuple[Callable[[Doubles, Doubles, np.random.Generator], Doubles], ...
 def texture(
     size: tuple[int, int], rng: np.random.Generator, *, first: Colour, second: Colour, noise: float
 ) -> RGBImage:
-    """Draws a random pattern (h, w, 3) uint8 between two colours, with noise of this standard deviation."""
+    """Draws a random pattern (h, w, 3) uint8 between two colours.
+
+    size: (h, w).
+    rng: draws the pattern and the noise.
+    first, second: the colours.
+    noise: standard deviation of the added noise.
+    """
     height, width = size
     y, x = np.mgrid[:height, :width].astype(np.float64)
     pattern = _PATTERNS[rng.integers(len(_PATTERNS))](x, y, rng)[:, :, None]

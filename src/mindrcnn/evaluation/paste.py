@@ -49,9 +49,14 @@ def axis_weights(first: int, last: int, low: float, high: float, side: int) -> N
 def paste_window(
     mask: NDArray[np.float32], box: NDArray[np.float32], *, height: int, width: int, thresh: float
 ) -> tuple[NDArray[np.bool_], int, int]:
-    """Converts the mask (M, M) of one box to pixels: a (columns, rows) bool window, its left column and its top row.
+    """Converts the mask of one box to pixels: a (columns, rows) bool window, its left column and its top row.
 
-    thresh is in (0, 1]. The window is empty for a box that is empty, not finite or entirely outside the image.
+    The window is empty for a box that is empty, not finite or entirely outside the image.
+
+    mask: (M, M) probabilities.
+    box: (4,) xyxy.
+    height, width: size of the image.
+    thresh: least probability of a pixel of the object, in (0, 1].
     """
     x_low, y_low, x_high, y_high = (float(value) for value in box)
     side = mask.shape[-1]
@@ -68,7 +73,13 @@ def paste_window(
 def encode_masks(
     masks: NDArray[np.float32], boxes: NDArray[np.float32], *, height: int, width: int, thresh: float = 0.5
 ) -> list[Rle]:
-    """Returns the COCO RLE of masks (D, M, M) pasted at boxes (D, 4) into a height x width image."""
+    """Pastes masks into an image and returns the COCO RLE of each.
+
+    masks: (D, M, M) probabilities.
+    boxes: (D, 4) xyxy.
+    height, width: size of the image.
+    thresh: least probability of a pixel of the object, in (0, 1].
+    """
     if available():
         texts = native_encode_masks(masks, boxes, height=height, width=width, thresh=thresh)
         return [Rle(size=[height, width], counts=text) for text in texts]

@@ -48,7 +48,13 @@ class BatchPlan:
     Every epoch has `images // global batch` steps, so steps can be counted in advance. The remaining images, fewer than
     one global batch, are left out; each epoch leaves out different ones. Images that do not fill a batch of their own
     bucket are combined, in the bucket that most of them belong to, so no image is left out for its rare shape. With
-    several processes, `rank` of `world_size` gets its share of every global batch, and all ranks use the same bucket.
+    several processes, each rank gets its share of every global batch, and all ranks use the same bucket.
+
+    assignment: (N,) index of each image's bucket.
+    buckets: (height, width) of each bucket.
+    batch_size: images per batch of one process.
+    seed: the source of the order.
+    rank, world_size: this process and the number of processes.
     """
 
     def __init__(

@@ -30,6 +30,16 @@ class TrainLoader:
     Everything random is a function of (seed, epoch, image id), so a batch depends neither on `workers` and `prefetch`
     nor on the step at which the epoch was resumed. Raises InputError if a global batch is larger than the list of
     records.
+
+    records: the images to train on.
+    input_format: buckets, short side and channel order.
+    object_format: ground-truth slots and side of the masks.
+    augment: the random transformations.
+    batch_size: images per batch of this process.
+    seed: the source of everything random.
+    workers: threads; 0 loads in the calling thread.
+    prefetch: batches prepared ahead.
+    rank, world_size: this process and the number of processes, which share every global batch.
     """
 
     def __init__(
@@ -91,7 +101,14 @@ class TrainLoader:
 
 
 class EvalLoader:
-    """Every record once, resized and padded, bucket by bucket rather than in the order of the records."""
+    """Every record once, resized and padded, bucket by bucket rather than in the order of the records.
+
+    records: the images to evaluate.
+    input_format: buckets, short side and channel order.
+    batch_size: images per batch.
+    workers: threads; 0 loads in the calling thread.
+    prefetch: batches prepared ahead.
+    """
 
     def __init__(
         self,

@@ -42,9 +42,13 @@ class Augment:
     def __call__(
         self, image: RGBImage, target: Target, rng: np.random.Generator, *, short_side: int, bucket: tuple[int, int]
     ) -> tuple[RGBImage, Target]:
-        """Transforms an RGB image (H, W, 3) uint8 of any size, and its objects, to fit into `bucket` (h, w).
+        """Transforms an image and its objects to fit into a bucket.
 
+        image: (H, W, 3) RGB uint8 of any size.
+        target: its objects.
+        rng: draws everything random; see `image_rng`.
         short_side: target length of the short side, unless `short_sides` is given.
+        bucket: largest (h, w) of the result.
         """
         if rng.random() < self.photometric_prob:
             image = jitter_colours(image, rng)

@@ -79,7 +79,14 @@ def _start(rng: np.random.Generator, centre: float, window: int, whole: int) -> 
 def expand(
     image: RGBImage, target: Target, rng: np.random.Generator, *, max_ratio: float, fill: Sequence[float]
 ) -> tuple[RGBImage, Target]:
-    """Places the image at random on a canvas of up to `max_ratio` times its sides, coloured `fill` (RGB)."""
+    """Places the image at random on a larger canvas.
+
+    image: (H, W, 3) RGB uint8.
+    target: its objects.
+    rng: draws the size of the canvas and the position on it.
+    max_ratio: largest canvas side over image side.
+    fill: colour of the canvas, RGB, 0..255.
+    """
     height, width = image.shape[:2]
     ratio = rng.uniform(1.0, max_ratio)
     canvas_height, canvas_width = round(height * ratio), round(width * ratio)
