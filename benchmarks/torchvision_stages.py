@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks import stages
-from benchmarks.theirs_detector import (
+from benchmarks.torchvision_detector import (
     build_optimizer,
     inference_images,
     random_detector,

@@ -22,7 +22,7 @@ FROZEN = ("conv1", "bn1", "layer1")  # stem and first stage, as in our configura
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 STAGE_CHANNELS, PYRAMID_CHANNELS = [256, 512, 1024, 2048], 256
 CANDIDATES = 1000  # class-box pairs of an image that pass the score threshold: ours keeps the best 1000 before NMS
-RESIDUAL_SCALE = 0.2  # as in ours_detector.py
+RESIDUAL_SCALE = 0.2  # as in mindrcnn_detector.py
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-6, 0.9, 1e-4
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.case import DATA_VARIABLE
-from benchmarks.ours_detector import open_config, random_detector
+from benchmarks.mindrcnn_detector import open_config, random_detector
 from benchmarks.targets import MODEL_ALONE
 from benchmarks.worker import Prepared
 from mindrcnn.build.data import build_dataset, build_eval_loader

@@ -14,7 +14,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from benchmarks import stages
-from benchmarks.ours_detector import (
+from benchmarks.mindrcnn_detector import (
     build_step,
     image_results,
     open_config,
