@@ -3,8 +3,7 @@
 from mindspore import Tensor, nn
 
 from mindrcnn.models.layers import conv, xavier_fill
-from mindrcnn.ops.conv import conv1x1, conv3x3
-from mindrcnn.ops.upsample import add_upsampled
+from mindrcnn.ops.conv import add_upsampled, conv1x1, conv3x3
 
 
 class FPN(nn.Cell):

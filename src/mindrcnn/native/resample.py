@@ -32,7 +32,7 @@ class _SumOfFour(ops.Custom):
 
 
 def native_add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:
-    """ops.upsample.add_upsampled."""
+    """ops.conv.add_upsampled."""
     return _AddUpsampled()(fine, coarse)
 
 

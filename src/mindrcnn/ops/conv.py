@@ -11,7 +11,7 @@ import mindspore as ms
 from mindspore import Tensor, ops
 
 from mindrcnn.native.conv import CHANNEL_STEPS_1X1, CHANNEL_STEPS_3X3, native_add_conv1x1, native_conv
-from mindrcnn.native.resample import native_every_second
+from mindrcnn.native.resample import native_add_upsampled, native_every_second
 from mindrcnn.native.switch import in_use
 
 
@@ -66,6 +66,20 @@ def scale_rows(weight: Tensor, scale: Tensor) -> Tensor:
     """Weight [K, C, H, W] with the values of each channel that comes out times its scale [K]."""
     # Tiled, because on a CPU a product that broadcasts keeps two index lists of eight bytes for each value.
     return weight * ops.tile(scale.reshape(-1, 1, 1, 1), (1, *weight.shape[1:]))
+
+
+def add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:
+    """fine [B,C,2H,2W] + coarse [B,C,H,W] enlarged twice by nearest neighbour.
+
+    Without the kernel the addition itself broadcasts each coarse pixel over its four fine ones, so no enlarged map is
+    stored: with a coarse map of 1x256x100x168, forward and backward take 0.12 s; with ops.interpolate 0.15 s, with
+    ResizeNearestNeighbor 0.33 s (CPU, two cores). MindSpore keeps 16 bytes for each fine pixel for that.
+    """
+    if in_use():
+        return native_add_upsampled(fine, coarse)
+    batch, channels, height, width = coarse.shape
+    blocks = fine.reshape(batch, channels, height, 2, width, 2) + coarse.reshape(batch, channels, height, 1, width, 1)
+    return blocks.reshape(batch, channels, 2 * height, 2 * width)
 
 
 def _conv(
