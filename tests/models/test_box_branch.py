@@ -9,7 +9,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from mindrcnn.models.box_branch import BoxBranch, BoxHead, BoxLoss, DetectionSelector
-from mindrcnn.models.roi_pooling import RoiPooler
+from mindrcnn.models.layers import RoiPooler
 
 CODER = (10.0, 8.0, 5.0, 4.0)
 CLASS_WEIGHT, BOX_WEIGHT, BETA = 2.0, 3.0, 0.5

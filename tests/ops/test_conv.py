@@ -250,9 +250,7 @@ def test_images_left_out_of_1x1(valid: tuple[bool, ...], run: Callable, gradient
 
 
 @pytest.mark.parametrize("coarse_shape", [(2, 3, 4, 3), (1, 2, 1, 1)])
-def test_add_upsampled(
-    coarse_shape: tuple[int, ...], run: Callable, gradients: Callable, implementation: str
-) -> None:
+def test_add_upsampled(coarse_shape: tuple[int, ...], run: Callable, gradients: Callable, implementation: str) -> None:
     """A coarse pixel's gradient is the sum over its four fine ones, the fine map's is passed through."""
     rng = np.random.default_rng(2)
     batch, channels, height, width = coarse_shape

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from mindspore import nn
 
 from mindrcnn.config.model import MaskRCNNConfig, MaskScoringConfig, ModelConfig, PointRendConfig, RoiAlignConfig
+from mindrcnn.models.layers import RoiPooler
 from mindrcnn.models.mask_branch import MaskBranch, MaskHead
 from mindrcnn.models.mask_scoring_branch import MaskIoUHead, MaskScoringBranch
 from mindrcnn.models.point_rend_branch import CoarseHead, PointHead, PointRendBranch, TrainingPoints
-from mindrcnn.models.roi_pooling import RoiPooler
 from mindrcnn.models.slot_selection import all_rows, valid_rows
 from mindrcnn.ops.losses import SampleCount
 

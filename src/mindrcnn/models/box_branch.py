@@ -7,9 +7,8 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
-from mindrcnn.models.layers import dense, xavier_fill
+from mindrcnn.models.layers import RoiPooler, dense, xavier_fill
 from mindrcnn.models.proposals import SUPPRESSED
-from mindrcnn.models.roi_pooling import RoiPooler
 from mindrcnn.ops import boxes as box_ops
 from mindrcnn.ops.coder import decode, encode
 from mindrcnn.ops.gather import take_rows

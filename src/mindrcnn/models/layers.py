@@ -12,6 +12,9 @@ from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Norma
 from mindspore.common.parameter import Parameter
 
 from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2, scale_rows
+from mindrcnn.ops.roi_align import roi_align
+
+POOLED_STRIDES = (4, 8, 16, 32)  # P2..P5; P6 serves proposals only
 
 NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
@@ -126,6 +129,29 @@ def _batch_norm(norm: Norm, channels: int) -> nn.Cell:
 
 def _activation(name: Activation) -> nn.Cell:
     return {"relu": nn.ReLU, "relu6": nn.ReLU6, "none": nn.Identity}[name]()
+
+
+class RoiPooler(nn.Cell):
+    """ROIAlign of one output size over the pyramid levels P2..P5, sampling_ratio squared points a bin; with ADAPTIVE as
+    many as it has feature cells."""
+
+    def __init__(self, *, resolution: int, sampling_ratio: int, aligned: bool) -> None:
+        super().__init__()
+        self.resolution = resolution
+        self.sampling_ratio = sampling_ratio
+        self.aligned = aligned
+
+    def construct(self, features: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> Tensor:
+        """features P2..P6 (B,C,h,w each); boxes B,S,4 input pixels; valid B,S. Returns B*S,C,resolution,resolution."""
+        return roi_align(
+            features[:4],
+            POOLED_STRIDES,
+            boxes,
+            valid,
+            resolution=self.resolution,
+            sampling_ratio=self.sampling_ratio,
+            aligned=self.aligned,
+        )
 
 
 def conv(

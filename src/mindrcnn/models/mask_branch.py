@@ -6,8 +6,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
-from mindrcnn.models.layers import conv, doubling_deconv, msra_normal
-from mindrcnn.models.roi_pooling import RoiPooler
+from mindrcnn.models.layers import RoiPooler, conv, doubling_deconv, msra_normal
 from mindrcnn.ops.conv import conv1x1, conv3x3
 from mindrcnn.ops.losses import SampleCount, at_least_one, bce_with_logits
 from mindrcnn.ops.mask_targets import crop_masks

@@ -10,9 +10,8 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
-from mindrcnn.models.layers import dense, msra_normal, xavier_fill
+from mindrcnn.models.layers import POOLED_STRIDES, dense, msra_normal, xavier_fill
 from mindrcnn.models.mask_branch import GroundTruth, Samples, own_class
-from mindrcnn.models.roi_pooling import POOLED_STRIDES
 from mindrcnn.models.slot_selection import RowChoice, put_back, take
 from mindrcnn.ops.losses import SampleCount, at_least_one, bce_with_logits
 from mindrcnn.ops.mask_targets import crop_masks
