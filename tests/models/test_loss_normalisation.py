@@ -6,7 +6,7 @@ from mindspore import Tensor
 
 from mindrcnn.models.box_branch import BoxLoss
 from mindrcnn.models.mask_branch import MaskBranch
-from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.models.rpn import AnchorSampler, RPNLoss
 from mindrcnn.models.sampling import CandidateSampler
 
 Arrays = list[np.ndarray]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.models.rpn import AnchorSampler, RPNLoss
 from mindrcnn.models.sampling import CandidateSampler
 from mindrcnn.ops.assignment import CROWD_OVERLAP
 
