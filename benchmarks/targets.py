@@ -1,6 +1,4 @@
-"""What the project has set itself, and whether a run's results reach it."""
-
-from __future__ import annotations
+"""The project's performance targets, and whether a run's results reach them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +13,10 @@ WHOLE, MODEL_ALONE = "total", "model alone"
 
 @dataclass(frozen=True)
 class Target:
-    """The largest value wanted, and the largest allowed, of one measure of a case.
+    """The wanted and the allowed maximum of one measure of a case.
 
-    time, memory: ours / torchvision. compile: seconds. compile growth: compile time over that of case `against`.
-    pipeline: time of the whole evaluation over that of the model alone.
+    time, memory: this package / torchvision. compile: seconds. compile growth: compile time over that of case
+        `against`. pipeline: time of the whole evaluation over that of the model alone.
     """
 
     what: str
@@ -65,8 +63,10 @@ TARGETS = (
 
 
 def measured(target: Target, results: Mapping[str, CaseResult]) -> Ratio | None:
-    """The target's value in a run, by case name; None where the run does not have it. A value measured once has no
-    spread."""
+    """Returns the target's value in a run, given its results by case name; None if the run does not have it.
+
+    A value measured once has no spread.
+    """
     result = results.get(target.case)
     ours = result.sides.get(OURS) if result else None
     if result is None or ours is None:
@@ -85,7 +85,7 @@ def measured(target: Target, results: Mapping[str, CaseResult]) -> Ratio | None:
 
 
 def compared(result: CaseResult, side: str, measure: str = "time") -> Ratio | None:
-    """Ours over another side of the same case; None where either has not run to the end."""
+    """Returns the ratio of this package to another side of the same case; None if either did not finish."""
     ours, other = result.sides.get(OURS), result.sides.get(side)
     if result.error or ours is None or other is None or not ours.seconds or not other.seconds:
         return None
@@ -95,12 +95,12 @@ def compared(result: CaseResult, side: str, measure: str = "time") -> Ratio | No
 
 
 def single(value: float | None) -> Ratio | None:
-    """A value without spread."""
+    """Returns a value without spread."""
     return None if value is None else Ratio(median=value, low=value, high=value)
 
 
 def verdict(target: Target, value: Ratio) -> str:
-    """By the median."""
+    """Judges the median of a value."""
     if value.median <= target.wanted:
         return "reached"
     return "allowed" if value.median <= target.required else "missed"

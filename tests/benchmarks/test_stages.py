@@ -50,6 +50,6 @@ def test_an_inner_stage_does_not_count_for_the_outer_one() -> None:
         time.sleep(0.02)
         with clock.stage("inner"):
             time.sleep(0.05)
-    taken = clock.take()
+    taken = clock.read_and_reset()
     assert taken["outer"] < 0.05 <= taken["inner"]
-    assert clock.take() == {}
+    assert clock.read_and_reset() == {}
