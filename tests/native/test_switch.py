@@ -67,7 +67,7 @@ def test_without_a_compiler_one_warning_and_the_portable_forms(
     np.testing.assert_array_equal(keep.asnumpy(), [[True, False, True]])
     messages = [record.getMessage() for record in caplog.records if record.name == library_module.__name__]
     assert len(messages) == 1
-    assert "portable forms serve instead: wanted a C++17 compiler" in messages[0]
+    assert "using the slower portable operators: wanted a C++17 compiler" in messages[0]
 
 
 @pytest.mark.parametrize(("folder", "reason"), [("a:b", "without a colon"), ("plain", "libmindrcnn.so: ")])
