@@ -33,7 +33,7 @@ def trained(shared_data: Path) -> MobileNetV1:
 
 
 def crop(folder: Path, name: str, box: tuple[int, int, int, int]) -> np.ndarray:
-    """The box of a photo, RGB, 224x224, as the weights want it: (x - 128) / 128; [3,224,224]."""
+    """The box of a photo, RGB, 224x224, as the weights want it: (x - 128) / 128; (3, 224, 224)."""
     left, top, right, bottom = box
     image = cv2.imread(str(folder / name))[top:bottom, left:right, ::-1]
     image = cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -55,7 +55,7 @@ def test_imagenet_weights_recognise_photos(trained, shared_data):
 
 
 def tensorflow_conv(x, weight, bias, *, stride):
-    """TensorFlow's 'SAME' convolution and ReLU6 on [C,H,W], tap by tap; depthwise where weight is [C,1,..].
+    """TensorFlow's 'SAME' convolution and ReLU6 on (C, H, W), tap by tap; depthwise where weight is [C,1,..].
 
     Padding as TensorFlow documents it: the total that gives ceil(size / stride) outputs, the smaller half first.
     """

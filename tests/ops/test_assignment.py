@@ -23,7 +23,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> tuple[np.float32, np.float32]:
 
 
 def assign_loop(boxes: np.ndarray, gt: Arrays, low_quality: str, min_iou: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of one image; boxes [N, 4]."""
+    """Of one image; boxes (N, 4)."""
     objects, crowds = np.flatnonzero(gt["gt_valid"]), np.flatnonzero(gt["gt_crowd"])
     iou = np.array([[overlap(gt["gt_boxes"][g], box)[0] for box in boxes] for g in objects]).reshape(-1, len(boxes))
     matched, state = np.zeros(len(boxes), np.int32), np.zeros(len(boxes), np.int32)
