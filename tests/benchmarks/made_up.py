@@ -1,4 +1,4 @@
-"""Results that nobody measured."""
+"""Made-up results."""
 
 from benchmarks.case import OURS, THEIRS, Case
 from benchmarks.cases import CASES

@@ -1,4 +1,4 @@
-"""The table of cases is complete and readable by workers."""
+"""Completeness of the table of cases, and its readability by workers."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""The driver with workers that only pretend to work."""
+"""The driver with stand-in workers."""
 
 import json
 import subprocess

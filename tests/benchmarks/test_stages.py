@@ -1,4 +1,4 @@
-"""The stages of both libraries at a tiny size: that they still fit the models they time."""
+"""The stages of both libraries at a tiny size, to show that they still fit the models they time."""
 
 import time
 

@@ -74,7 +74,7 @@ def test_shapes_of_the_standard_head() -> None:
 
 
 class PreparedIous(nn.Cell):
-    """Prepared IoUs, and the mean of the mask added to each: so the gradient to the mask is known."""
+    """Prepared IoUs plus the mean of the mask, so that the gradient to the mask is known."""
 
     def __init__(self, ious: np.ndarray) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""PointRend's losses and masks against loops; the same by either choice of rows; nothing to find."""
+"""PointRend's losses and masks against loops, equal for both slot selections, and without any object."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def build_branch(rows: SlotSelection = all_slots, *, steps: int = 3, points: int = 40) -> PointRendBranch:
-    """Always with the same parameters, wide enough that masks are not flat."""
+    """A branch with fixed parameters, varied enough that masks are not flat."""
     branch = PointRendBranch(
         coarse_head=CoarseHead(in_channels=CHANNELS, resolution=RESOLUTION, fc_channels=8, num_classes=CLASSES),
         point_head=PointHead(in_channels=CHANNELS, num_layers=2, channels=6, num_classes=CLASSES),
@@ -83,7 +83,7 @@ def centres(cells: np.ndarray, side: int) -> np.ndarray:
 
 
 def coarse_masks(branch: PointRendBranch, case: Arrays, image: int, box: np.ndarray) -> np.ndarray:
-    """(K, M, M); the head itself has its own test."""
+    """Coarse masks (K, M, M); the head itself has its own test."""
     grid = fine_features(case, image, box, centres(np.arange(RESOLUTION**2), RESOLUTION))
     pooled = grid.T.reshape(1, CHANNELS, RESOLUTION, RESOLUTION).astype(np.float32)
     return branch.coarse_head(Tensor(pooled)).asnumpy()[0]
@@ -105,7 +105,7 @@ def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> float:
 
 
 def coarse_target(mask: np.ndarray, gt_box: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """1 where most of 4x4 samples of a cell are in the object."""
+    """1 where most of the 4x4 samples of a cell lie in the object."""
     target = np.zeros((SIDE, SIDE))
     for row, column in np.ndindex(SIDE, SIDE):
         hits = 0
@@ -189,7 +189,7 @@ def test_losses_equal_the_loops(mode: str) -> None:
 
 
 def test_gradient_by_differences() -> None:
-    """At the steepest place of the coarse prediction, which both losses see, and of the point head."""
+    """Checked at the steepest entry of the coarse prediction, which both losses read, and of the point head."""
     case = make_case()
     branch = build_branch()
     _, gradients = run_losses(branch, case)
@@ -293,7 +293,7 @@ def test_published_settings_start_at_28_and_end_at_224() -> None:
 
 
 class Disc(nn.Cell):
-    """A point head that knows the answer: a disc around the middle of the box, read off a feature of positions."""
+    """A point head that knows the answer: a disc around the middle of the box, read from a feature of positions."""
 
     def construct(self, fine: Tensor, coarse: Tensor, labels: Tensor) -> Tensor:
         return 8 - ops.sqrt((fine**2).sum(axis=2) + 1e-6)
@@ -320,7 +320,7 @@ def test_subdivision_sharpens_the_border_of_a_disc() -> None:
 
 
 def branch_of_positions(branch: PointRendBranch) -> PointRendBranch:
-    """With a coarse head for the two channels of positions; what it says does not matter."""
+    """A branch whose coarse head takes the two channels of positions; its output does not matter."""
     branch.coarse_head = CoarseHead(in_channels=2, resolution=RESOLUTION, fc_channels=2, num_classes=CLASSES)
     return branch
 

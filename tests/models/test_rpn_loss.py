@@ -62,7 +62,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 
 def sampled_anchors(case: Arrays, image: int) -> tuple[list[tuple[int, int]], list[int]]:
-    """(anchor, object) of the sampled positives, and the sampled negatives, least noise first."""
+    """(anchor, object) of the sampled positives, and the sampled negatives, smallest noise first."""
     positives, negatives = [], []
     for index in np.argsort(case["noise"][image], kind="stable"):
         anchor, boxes = case["anchors"][index], case["gt_boxes"][image]

@@ -1,4 +1,4 @@
-"""Which slots are computed, and where their results go."""
+"""Selection of the computed slots, and scattering of their results."""
 
 import numpy as np
 import pytest

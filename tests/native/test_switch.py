@@ -1,4 +1,4 @@
-"""When the kernels are in use, and what happens without a compiler."""
+"""Use of the kernels, and the behaviour without a compiler."""
 
 import logging
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from mindrcnn.ops.nms import nms
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library that is there, whether or not this machine has a compiler."""
+    """An existing library, whether or not this machine has a compiler."""
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(library_module, "library", lambda: "a/library.so")
 

@@ -1,4 +1,4 @@
-"""Batched row selection and its gradient."""
+"""Batched selection of rows and classes, and its gradient."""
 
 import numpy as np
 import pytest

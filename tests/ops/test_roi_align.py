@@ -17,7 +17,7 @@ RATIO = 2
 
 
 def bilinear(feature: np.ndarray, y: float, x: float) -> np.ndarray:
-    """Value (C,) of a feature (C, H, W); continued by half a cell and more, 0 from one cell outside."""
+    """Value (C,) of a feature (C, H, W); the border value extends by up to a cell, 0 from one cell outside."""
     height, width = feature.shape[1:]
     if y < -1 or y > height or x < -1 or x > width:
         return np.zeros(len(feature))
