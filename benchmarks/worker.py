@@ -140,9 +140,9 @@ def serve(side: str, case: Case, answer: Callable[[dict[str, Any]], None]) -> No
     start_peak = peak_memory()
     forget_peak_memory()
     for _ in sys.stdin:
-        begun = time.perf_counter()
+        run_started = time.perf_counter()
         parts = prepared.run()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - run_started
         peak = peak_memory()
         answer(
             {

@@ -10,11 +10,11 @@ VALID = np.array([[True, False, True], [False, False, False], [False, True, Fals
 VALUES = np.arange(36, dtype=np.float32).reshape(3, 3, 2, 2) + 1
 
 
-def test_all_rows(mode: str) -> None:
+def test_all_slots(mode: str) -> None:
     assert all_slots(Tensor(VALID)).asnumpy().tolist() == list(range(9))
 
 
-def test_valid_rows() -> None:
+def test_valid_slots() -> None:
     rows = valid_slots(Tensor(VALID))
     assert rows.asnumpy().tolist() == [0, 2, 7]
     np.testing.assert_array_equal(gather_slots(Tensor(VALUES), rows).asnumpy(), VALUES[VALID])

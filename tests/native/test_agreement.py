@@ -204,7 +204,7 @@ def test_assignment(both) -> None:
 
 
 def points_of_all_kinds(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Points in cells of a map of 160 x 120: inside, outside, exactly on centres and borders, coincident, degenerate."""
+    """Points in cells of a map of 160 x 120: inside, outside, on centres and borders, coincident, degenerate."""
     points = (rng.uniform(-0.1, 1.1, (*shape, 2)) * (160, 120)).astype(np.float32)
     points[:, : shape[1] // 2] = np.round(points[:, : shape[1] // 2] * 2) / 2
     points[:, 1] = points[:, 0]
