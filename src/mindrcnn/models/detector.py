@@ -122,8 +122,8 @@ class TwoStageDetector(nn.Cell):
     def predict(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
         """Returns boxes (B, D, 4), scores (B, D), labels (B, D) int32 (0 in unused slots) and valid (B, D).
 
-        With a mask branch, masks (B, D, M, M) (probabilities of the predicted class inside the box) and mask_scores (B,
-        D) follow.
+        With a mask branch, masks (B, D, M, M) and mask_scores (B, D) follow; masks are probabilities of the predicted
+        class inside the box.
         """
         features = self.features(images, image_sizes)
         proposals, _, proposal_valid = self.rpn.proposals(features, image_sizes)

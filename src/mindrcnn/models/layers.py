@@ -52,8 +52,8 @@ class ConvNorm(nn.Cell):
 
     Padding is symmetric, kernel_size // 2, unless (top, bottom, left, right) is given. A frozen norm is folded into the
     convolution's weight and bias inside the graph, which saves a pass over the activations: forward and backward of a
-    1x1 convolution 64 -> 256 at 200x336 take 0.15 s, with ops.BatchNorm 0.17 s, with a broadcast multiply and add 0.21
-    s; the whole ResNet-50 gains 3 to 5 % (CPU, two cores).
+    1x1 convolution 64 -> 256 at 200x336 take 0.15 s, with ops.BatchNorm 0.17 s, with a broadcast multiply and add
+    0.21 s; the whole ResNet-50 gains 3 to 5 % (CPU, two cores).
     """
 
     def __init__(

@@ -32,8 +32,8 @@ def roi_align(
 ) -> Tensor:
     """Pools each box from the one pyramid level that fits its size (ROIAlign, https://arxiv.org/abs/1703.06870).
 
-    Each of the resolution x resolution bins is the mean of sampling_ratio x sampling_ratio bilinear samples. Returns (B
-    * S, C, resolution, resolution), zeros for invalid boxes. The gradient flows to the features only.
+    Returns (B * S, C, resolution, resolution), zeros for invalid boxes. Each of the resolution x resolution bins is the
+    mean of sampling_ratio x sampling_ratio bilinear samples. The gradient flows to the features only.
 
     features: P2..P5, each (B, C, H_l, W_l) float32.
     strides: stride of each level, input pixels.
