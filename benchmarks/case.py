@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Side = Literal["mindrcnn", "portable", "torchvision"]
-OURS: Side = "mindrcnn"
+MINDRCNN: Side = "mindrcnn"
 PORTABLE: Side = "portable"  # this package without its native kernels
-THEIRS: Side = "torchvision"
+TORCHVISION: Side = "torchvision"
 
 # Environment variable of a worker: the folder of a COCO data set with a split val2017.
 DATA_VARIABLE = "BENCHMARK_DATA"
@@ -32,7 +32,7 @@ class Case:
     group: str
     kind: str
     settings: dict[str, Any]
-    sides: tuple[Side, ...] = (OURS, THEIRS)
+    sides: tuple[Side, ...] = (MINDRCNN, TORCHVISION)
     repetitions: int = 5
     core: bool = True
     needs_data: bool = False

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from benchmarks.case import OURS, PORTABLE, THEIRS, Case, Side
+from benchmarks.case import MINDRCNN, PORTABLE, TORCHVISION, Case, Side
 
 SIZES = ((512, 512), (800, 1344))
 BATCHES = (1, 2)
 HEADS = ("faster_rcnn", "mask_rcnn", "ms_rcnn", "point_rend")
-THEIR_HEADS = ("faster_rcnn", "mask_rcnn")  # torchvision has no others
+TORCHVISION_HEADS = ("faster_rcnn", "mask_rcnn")  # torchvision has no others
 OBJECTS = 32  # per training image: enough for the sampler to fill its positives
 
 # Turns of cases with a target, of other cases, and of those that take longest.
@@ -18,7 +18,7 @@ LARGE_TURNS = 5  # cases with a target at 800x1344
 
 def sides_of(head: str) -> tuple[Side, ...]:
     """Returns the sides that have this head set."""
-    return (OURS, THEIRS) if head in THEIR_HEADS else (OURS,)
+    return (MINDRCNN, TORCHVISION) if head in TORCHVISION_HEADS else (MINDRCNN,)
 
 
 def detector_case(
@@ -68,7 +68,9 @@ def model_cases() -> list[Case]:
                             height=height,
                             width=width,
                             repetitions=(LARGE_TURNS if large else MANY) if target else FEW if large else SOME,
-                            core=target or (batch == 1 and not large) or (kind == "inference" and head in THEIR_HEADS),
+                            core=target
+                            or (batch == 1 and not large)
+                            or (kind == "inference" and head in TORCHVISION_HEADS),
                         )
                     )
     return found
@@ -115,7 +117,7 @@ def growth_cases() -> list[Case]:
             objects=16,
             slots=16,
             name="training/slots/16",
-            sides=(OURS,),
+            sides=(MINDRCNN,),
             repetitions=FEW,
             **small,
         )
@@ -125,9 +127,9 @@ def growth_cases() -> list[Case]:
 
 def kernel_case(name: str, kind: str, **settings: Any) -> Case:
     """Returns a case of a kernel, the portable operators of the same function, and torchvision."""
-    sides: tuple[Side, ...] = (OURS, PORTABLE, THEIRS)
+    sides: tuple[Side, ...] = (MINDRCNN, PORTABLE, TORCHVISION)
     if settings.get("adaptive"):
-        sides = (OURS, PORTABLE)  # torchvision's detectors do not use it
+        sides = (MINDRCNN, PORTABLE)  # torchvision's detectors do not use it
     return Case(
         name=f"kernel/{name}", group="kernel", kind=kind, settings=settings, sides=sides, repetitions=KERNEL_TURNS
     )
@@ -164,7 +166,7 @@ def evaluation_case() -> Case:
         group="evaluation",
         kind="evaluation",
         settings={"head": "mask_rcnn", "images": 40, "height": 512, "width": 512},
-        sides=(OURS,),
+        sides=(MINDRCNN,),
         repetitions=FEW,
         needs_data=True,
     )

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.case import OURS, PORTABLE, THEIRS
+from benchmarks.case import MINDRCNN, PORTABLE, TORCHVISION
 from benchmarks.measure import CaseResult, SideResult
 from benchmarks.report import MIB, duration, ratio_text, timing_text
 from benchmarks.results_file import Results
@@ -88,11 +88,11 @@ def models_table(cases: Sequence[CaseResult]) -> str:
     rows = [
         [
             f"`{result.case.name}`",
-            *(timing(result.sides.get(side)) for side in (OURS, THEIRS)),
-            ratio_cell(result, THEIRS),
-            *(memory(result.sides.get(side)) for side in (OURS, THEIRS)),
-            *(run_memory(result.sides.get(side)) for side in (OURS, THEIRS)),
-            compile_time(result.sides.get(OURS)),
+            *(timing(result.sides.get(side)) for side in (MINDRCNN, TORCHVISION)),
+            ratio_cell(result, TORCHVISION),
+            *(memory(result.sides.get(side)) for side in (MINDRCNN, TORCHVISION)),
+            *(run_memory(result.sides.get(side)) for side in (MINDRCNN, TORCHVISION)),
+            compile_time(result.sides.get(MINDRCNN)),
         ]
         for result in cases
         if result.case.group in ("inference", "training", "growth", "evaluation")
@@ -106,9 +106,9 @@ def kernels_table(cases: Sequence[CaseResult]) -> str:
     rows = [
         [
             f"`{result.case.name.removeprefix('kernel/')}`",
-            *(timing(result.sides.get(side)) for side in (OURS, PORTABLE, THEIRS)),
+            *(timing(result.sides.get(side)) for side in (MINDRCNN, PORTABLE, TORCHVISION)),
             ratio_cell(result, PORTABLE),
-            ratio_cell(result, THEIRS),
+            ratio_cell(result, TORCHVISION),
         ]
         for result in cases
         if result.case.group == "kernel"

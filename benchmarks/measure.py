@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.case import THEIRS, Case, Side
+from benchmarks.case import TORCHVISION, Case, Side
 from benchmarks.processes import Worker, WorkerError
 
 Notify = Callable[[str], None]
@@ -59,7 +59,7 @@ class CaseResult:
 
 def available_sides(sides: Sequence[Side]) -> list[Side]:
     """Returns the sides whose libraries are installed."""
-    return [side for side in sides if side != THEIRS or importlib.util.find_spec("torchvision") is not None]
+    return [side for side in sides if side != TORCHVISION or importlib.util.find_spec("torchvision") is not None]
 
 
 def measure(

@@ -10,13 +10,13 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks.case import OURS, THEIRS, Case
+from benchmarks.case import MINDRCNN, TORCHVISION, Case
 from benchmarks.document import MIB, median_part
 from benchmarks.measure import CaseResult
 from benchmarks.stages import STAGES
 
-NAMES = {OURS: "MindRCNN", THEIRS: "torchvision"}
-COLOURS = {OURS: "tab:blue", THEIRS: "tab:orange"}
+NAMES = {MINDRCNN: "MindRCNN", TORCHVISION: "torchvision"}
+COLOURS = {MINDRCNN: "tab:blue", TORCHVISION: "tab:orange"}
 DOTS_PER_INCH = 100
 
 
@@ -37,7 +37,7 @@ def draw_stages(cases: Sequence[CaseResult], path: Path) -> None:
 
 def stage_bars(panel: Axes, result: CaseResult) -> None:
     """Draws one panel: the libraries side by side."""
-    sides = [side for side in (OURS, THEIRS) if side in result.sides]
+    sides = [side for side in (MINDRCNN, TORCHVISION) if side in result.sides]
     bottom = [0.0] * len(sides)
     for index, stage in enumerate(STAGES):
         # The backward pass is a difference, which may fall below zero.
@@ -82,7 +82,7 @@ def draw_growth(cases: Sequence[CaseResult], path: Path) -> None:
             key=lambda result: place(result.case),
         )
         upper, lower = panels[0][column], panels[1][column]
-        for side in (OURS, THEIRS):
+        for side in (MINDRCNN, TORCHVISION):
             here = [result for result in points if side in result.sides]
             x = [place(result.case) for result in here]
             seconds = [statistics.median(result.sides[side].seconds["total"]) for result in here]

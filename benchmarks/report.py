@@ -2,7 +2,7 @@
 
 import statistics
 
-from benchmarks.case import OURS
+from benchmarks.case import MINDRCNN
 from benchmarks.measure import CaseResult, SideResult
 from benchmarks.ratios import Ratio, spread
 from benchmarks.targets import TARGETS, compared, measured, verdict
@@ -16,8 +16,8 @@ def case_lines(result: CaseResult) -> list[str]:
     lines += [f"    {side:12} {side_line(values)}" for side, values in result.sides.items() if values.seconds]
     for side in result.sides:
         time, memory = compared(result, side), compared(result, side, "memory")
-        if side != OURS and time is not None and memory is not None:
-            lines.append(f"    {OURS} / {side}: time {ratio_text(time)}, memory {memory.median:.2f}")
+        if side != MINDRCNN and time is not None and memory is not None:
+            lines.append(f"    {MINDRCNN} / {side}: time {ratio_text(time)}, memory {memory.median:.2f}")
     for target in TARGETS:
         value = measured(target, {result.case.name: result}) if target.case == result.case.name else None
         if value is not None:

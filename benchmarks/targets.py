@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.case import OURS, THEIRS
+from benchmarks.case import MINDRCNN, TORCHVISION
 from benchmarks.measure import CaseResult
 from benchmarks.ratios import Ratio, ratio
 
@@ -68,7 +68,7 @@ def measured(target: Target, results: Mapping[str, CaseResult]) -> Ratio | None:
     A value measured once has no spread.
     """
     result = results.get(target.case)
-    ours = result.sides.get(OURS) if result else None
+    ours = result.sides.get(MINDRCNN) if result else None
     if result is None or ours is None:
         return None
     if target.measure == "pipeline":
@@ -77,16 +77,16 @@ def measured(target: Target, results: Mapping[str, CaseResult]) -> Ratio | None:
         return single(ours.compile_seconds)
     if target.measure == "compile growth":
         base = results.get(target.against)
-        other = base.sides.get(OURS) if base else None
+        other = base.sides.get(MINDRCNN) if base else None
         if other is None or not other.compile_seconds or not ours.compile_seconds:
             return None
         return single(ours.compile_seconds / other.compile_seconds)
-    return compared(result, THEIRS, target.measure)
+    return compared(result, TORCHVISION, target.measure)
 
 
 def compared(result: CaseResult, side: str, measure: str = "time") -> Ratio | None:
     """Returns the ratio of this package to another side of the same case; None if either did not finish."""
-    ours, other = result.sides.get(OURS), result.sides.get(side)
+    ours, other = result.sides.get(MINDRCNN), result.sides.get(side)
     if result.error or ours is None or other is None or not ours.seconds or not other.seconds:
         return None
     if measure == "memory":

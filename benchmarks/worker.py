@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.case import PORTABLE, THEIRS, Case
+from benchmarks.case import PORTABLE, TORCHVISION, Case
 
 # The function that builds each kind of case, by library.
 BUILDERS = {
@@ -110,7 +110,7 @@ def die_with_parent() -> None:
 
 def prepare(side: str, case: Case) -> Prepared:
     """Imports the side's library and builds the case."""
-    if side != THEIRS:
+    if side != TORCHVISION:
         # Triton comes with PyTorch's CUDA build. MindSpore imports it if installed: 76 MB that it does not need.
         sys.modules["triton"] = None  # type: ignore[assignment]
     if side == PORTABLE:
