@@ -1,5 +1,7 @@
-"""Building the kernels' library: the cache, its key, failures, and processes that start at once. The compiler here is a
-stand-in, which is quicker and counts its calls."""
+"""Build of the kernels' library: the cache, its key, failures, and processes that start at the same time.
+
+The compiler is a stand-in, which is faster and counts its calls.
+"""
 
 import os
 import shutil

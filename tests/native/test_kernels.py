@@ -1,5 +1,6 @@
-"""What holds for the kernels whatever they compute: results do not depend on the number of threads, wrong arguments are
-refused, and rows and images without anything in them work."""
+"""Properties of all kernels: results do not depend on the number of threads, wrong arguments are rejected, and empty
+rows and images work.
+"""
 
 from collections.abc import Callable
 
@@ -23,7 +24,7 @@ def features(rng: np.random.Generator) -> Arrays:
 
 
 def cases() -> dict[str, tuple[Arrays, Arrays]]:
-    """Inputs and outputs of each kernel; outputs hold what none of them writes."""
+    """Inputs and outputs of each kernel; outputs are filled with values that no kernel writes."""
     rng = np.random.default_rng(0)
     boxes, valid = random_boxes(rng, IMAGES, SLOTS), rng.random((IMAGES, SLOTS)) < 0.8
     scores = np.tile(np.linspace(1, 0, SLOTS, dtype=np.float32), (IMAGES, 1))

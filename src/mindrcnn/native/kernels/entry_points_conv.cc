@@ -1,4 +1,4 @@
-// The convolutions, and what enlarges and halves maps, as MindSpore calls them; form and settings as in entry_points.cc.
+// Convolutions, upsampling and halving of maps as MindSpore calls them; form and settings as in entry_points.cc.
 #include <cstdint>
 #include <stdexcept>
 
@@ -13,7 +13,7 @@ using mindrcnn::Arguments;
 using mindrcnn::ConvProblem;
 using mindrcnn::guarded;
 
-// The side of a convolution's weights, and what its channels are multiples of.
+// The side of a convolution's weights, and the steps of which its channels are multiples.
 struct Form {
   int64_t side, in_step, out_step;
 };
@@ -21,10 +21,10 @@ struct Form {
 constexpr Form k3x3{3, mindrcnn::kChannelStep, mindrcnn::kChannelStep};
 constexpr Form k1x1{1, mindrcnn::kInStep, mindrcnn::kOutStep};
 
-// The tensors of a convolution, each at a place of its own in each kernel.
+// The tensors of a convolution, whose positions differ from kernel to kernel.
 class Tensors {
  public:
-  // `x` and `y` are places of tensors that have the shapes of input and output; settings: relu (0 or 1).
+  // `x` and `y` are the positions of tensors with the shapes of input and output; settings: relu (0 or 1).
   Tensors(const Form& form, const Arguments& arguments, int x, int y, int valid, int settings)
       : arguments_(arguments), side_(form.side) {
     const int64_t* in = arguments.shape(x, 4);
@@ -68,7 +68,7 @@ void weight_gradient(const Form& form, const Arguments& arguments, Gradient grad
 
 }  // namespace
 
-// Inputs: x B,C,H,W; weight K,C,3,3; scale, bias K; valid B; settings. Output: y B,K,H,W.
+// Inputs: x (B, C, H, W); weight (K, C, 3, 3); scale, bias (K,); valid (B,); settings. Output: y (B, K, H, W).
 MINDRCNN_KERNEL(conv3x3_forward) {
   return guarded([&] {
     const Arguments arguments(7, count, data, ranks, shapes, dtypes);
@@ -78,7 +78,7 @@ MINDRCNN_KERNEL(conv3x3_forward) {
   });
 }
 
-// Inputs: x B,C,H,W; weight K,C,1,1; scale, bias K; valid B; settings. Output: y B,K,H,W.
+// Inputs: x (B, C, H, W); weight (K, C, 1, 1); scale, bias (K,); valid (B,); settings. Output: y (B, K, H, W).
 MINDRCNN_KERNEL(conv1x1_forward) {
   return guarded([&] {
     const Arguments arguments(7, count, data, ranks, shapes, dtypes);
@@ -88,7 +88,7 @@ MINDRCNN_KERNEL(conv1x1_forward) {
   });
 }
 
-// As conv1x1_forward, with the summand, of the shape of y, behind the bias.
+// Like conv1x1_forward, with a summand of the shape of y after the bias.
 MINDRCNN_KERNEL(conv1x1_add_forward) {
   return guarded([&] {
     const Arguments arguments(8, count, data, ranks, shapes, dtypes);
@@ -124,7 +124,7 @@ MINDRCNN_KERNEL(conv1x1_weight_gradient) {
   });
 }
 
-// Inputs: fine B,C,2H,2W; coarse B,C,H,W. Output: their sum, of the shape of fine.
+// Inputs: fine (B, C, 2H, 2W); coarse (B, C, H, W). Output: their sum, of the shape of fine.
 MINDRCNN_KERNEL(add_upsampled) {
   return guarded([&] {
     const Arguments arguments(3, count, data, ranks, shapes, dtypes);
@@ -149,7 +149,7 @@ MINDRCNN_KERNEL(sum_of_four) {
   });
 }
 
-// Input: x B,C,H,W. Output: y B,C,H/2,W/2, sides rounded up.
+// Input: x (B, C, H, W). Output: y (B, C, H/2, W/2), sides rounded up.
 MINDRCNN_KERNEL(every_second) {
   return guarded([&] {
     const Arguments arguments(2, count, data, ranks, shapes, dtypes);

@@ -1,6 +1,4 @@
-"""What torchvision has for the same."""
-
-from __future__ import annotations
+"""torchvision's counterparts of this package's kernels."""
 
 from collections.abc import Callable
 
@@ -19,7 +17,10 @@ from benchmarks.worker import Prepared, repeated
 
 
 def calls(function: Callable[[], Tensor | tuple[Tensor, ...]], leaves: list[Tensor], *, backward: bool) -> Prepared:
-    """Calls of the function; with `backward` also the gradients of `leaves`, the result being its own upstream one."""
+    """Prepares calls of the function.
+
+    backward: also compute the gradients of `leaves`, with the result as its own upstream gradient.
+    """
     for leaf in leaves:
         leaf.requires_grad_(backward)
 
@@ -38,7 +39,7 @@ def calls(function: Callable[[], Tensor | tuple[Tensor, ...]], leaves: list[Tens
 
 
 def pool(*, boxes: int, resolution: int, one_level: bool, backward: bool) -> Prepared:
-    """ROIAlign of one level, or with the choice of levels of a pyramid."""
+    """Prepares ROIAlign of one level, or with the choice of levels of a pyramid."""
     given = inputs.pooling_inputs(boxes, one_level=one_level)
     features = [torch.from_numpy(feature) for feature in given.features]
     places = [torch.from_numpy(given.boxes)]
@@ -56,20 +57,20 @@ def pool(*, boxes: int, resolution: int, one_level: bool, backward: bool) -> Pre
 
 
 def suppress(*, boxes: int, rows: int = 1) -> Prepared:
-    """NMS at 0.7, one set after the other as its detectors do."""
+    """Prepares NMS at 0.7, one set after the other as torchvision's detectors do."""
     places, scores = torch.from_numpy(inputs.boxes_of(boxes)), torch.from_numpy(inputs.scores_of(boxes))
     return calls(lambda: tuple(nms(places, scores, 0.7) for _ in range(rows)), [], backward=False)
 
 
 def match(*, objects: int) -> Prepared:
-    """IoU matrix and matcher, as the RPN does it."""
+    """Prepares the IoU matrix and the matcher as the RPN uses them."""
     anchors, gt = torch.from_numpy(inputs.boxes_of(inputs.ANCHORS)), torch.from_numpy(inputs.boxes_of(objects))
     matcher = Matcher(0.7, 0.3, allow_low_quality_matches=True)
     return calls(lambda: matcher(box_iou(gt, anchors)), [], backward=False)
 
 
 def crop(*, samples: int, objects: int, side: int) -> Prepared:
-    """Mask targets of samples, from masks of the whole image."""
+    """Prepares mask targets of samples, from masks of the whole image."""
     gt_boxes = inputs.boxes_of(objects)
     masks = torch.from_numpy(bitmaps(gt_boxes, height=inputs.HEIGHT, width=inputs.WIDTH))
     matched = torch.from_numpy(np.arange(samples) % objects)
@@ -78,14 +79,14 @@ def crop(*, samples: int, objects: int, side: int) -> Prepared:
 
 
 def sample(*, maps: int, channels: int, height: int, width: int, points: int, backward: bool) -> Prepared:
-    """grid_sample."""
+    """Prepares grid_sample."""
     table = torch.from_numpy(inputs.maps_of(maps, channels, height, width))
     grid = (2 * torch.from_numpy(inputs.points_of(maps, points)) - 1)[:, :, None]
     return calls(lambda: functional.grid_sample(table, grid, align_corners=False), [table], backward=backward)
 
 
 def paste(*, masks: int, side: int) -> Prepared:
-    """Masks into an 800x1344 image, thresholded, and pycocotools' encoder."""
+    """Prepares pasting masks into an 800x1344 image, thresholding, and pycocotools' encoder."""
     probabilities = torch.from_numpy(inputs.blobs(masks, side))[:, None]
     places = torch.from_numpy(inputs.boxes_of(masks, largest=inputs.HEIGHT))
 

@@ -1,7 +1,5 @@
 """Inference and training steps of this package, built from its configuration files."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Mapping
@@ -34,21 +32,21 @@ HEADS = {
     "ms_rcnn": "ms_rcnn_r50_caffe_fpn_1x_coco.yaml",
     "point_rend": "point_rend_r50_fpn_1x_coco.yaml",
 }
-# Every score counts, so that there are as many detections as fit.
+# No score threshold, so that every detection slot is filled.
 OVERRIDES = ("model.box.score_thresh=0", "model.backbone.weights=")
-LEARNING_RATE = 1e-6  # the weights are random: they shall stay as they are, and finite
-MOST_STEPS = 10_000  # entries of the optimizer's list of learning rates
+LEARNING_RATE = 1e-6  # the weights are random and must stay as they are, and finite
+MOST_STEPS = 10_000  # length of the optimizer's list of learning rates
 # Scale of the last norm of every bottleneck. With 1, as after construction, activations double in each of 16 blocks.
 RESIDUAL_SCALE = 0.2
 
 
 def open_config(head: str, overrides: tuple[str, ...]) -> Config:
-    """The head set's COCO recipe with what all cases change in it."""
+    """Loads the head set's COCO recipe with the overrides common to all cases."""
     return load_config(CONFIGS / HEADS[head], (*OVERRIDES, *overrides))
 
 
 def random_detector(config: Config, num_classes: int = CLASSES) -> TwoStageDetector:
-    """Fresh parameters, with activations of the size that training leaves."""
+    """Builds a detector with fresh parameters whose activations have the size that training leaves."""
     set_device(config.device, seed=0)
     detector = build_detector(config.model, num_classes)
     last_norms = [
@@ -63,7 +61,7 @@ def random_detector(config: Config, num_classes: int = CLASSES) -> TwoStageDetec
 
 
 def inference(*, head: str, batch: int, height: int, width: int, proposals: int = 1000) -> Prepared:
-    """uint8 images to detections with their masks pasted into the images and run-length encoded."""
+    """Prepares uint8 images to detections, with masks pasted into the images and run-length encoded."""
     overrides = (f"model.rpn.post_nms_topk.test={proposals}",)
     predict = NumpyPredictor(detector=random_detector(open_config(head, overrides)))
     images = make_scene(batch=batch, height=height, width=width, objects=1).images
@@ -83,7 +81,7 @@ def inference(*, head: str, batch: int, height: int, width: int, proposals: int 
 
 
 def image_results(outputs: tuple[NDArray[Any], ...], index: int, size: tuple[int, int]) -> int:
-    """Number of detections of one image, after its masks are pasted and encoded."""
+    """Pastes and encodes the masks of one image; returns its number of detections."""
     detections = image_detections(outputs, index, valid_size=size, original_size=size)
     if detections.masks is not None:
         encode_masks(detections.masks, detections.boxes, height=size[0], width=size[1])
@@ -91,7 +89,7 @@ def image_results(outputs: tuple[NDArray[Any], ...], index: int, size: tuple[int
 
 
 def recipe_overrides(*, proposals: int) -> tuple[str, ...]:
-    """What training cases change: as many proposals as torchvision trains on, and enough positives."""
+    """Returns the overrides of training cases: as many proposals as torchvision trains on, and enough positives."""
     return (
         f"model.rpn.post_nms_topk.train={proposals}",
         f"model.roi_sampling.fg_iou_thresh={POSITIVE_IOU}",
@@ -100,7 +98,7 @@ def recipe_overrides(*, proposals: int) -> tuple[str, ...]:
 
 
 def padded_batch(scene: Scene, *, config: Config, slots: int) -> SimpleNamespace:
-    """A scene as engine/step/feed.py reads it, with `slots` object slots an image."""
+    """Returns a scene in the form that engine/step/feed.py reads, with `slots` object slots per image."""
     batch, objects = scene.labels.shape
     mask_side = config.data.mask_side if config.model.mask is not None else 1
     boxes = np.zeros((batch, slots, 4), np.float32)
@@ -119,7 +117,7 @@ def padded_batch(scene: Scene, *, config: Config, slots: int) -> SimpleNamespace
 
 
 def build_step(config: Config, detector: TwoStageDetector) -> tuple[TrainStep, nn.Optimizer]:
-    """A training step as train.py makes it, and its optimizer."""
+    """Returns a training step as train.py builds it, and its optimizer."""
     optimizer = build_optimizer(config.train, detector, np.full(MOST_STEPS, LEARNING_RATE, np.float32))
     network = TrainingLosses(detector=detector)
     return TrainStep(network=network, optimizer=optimizer, clip_norm=config.train.optimizer.clip_norm), optimizer
@@ -128,7 +126,7 @@ def build_step(config: Config, detector: TwoStageDetector) -> tuple[TrainStep, n
 def training(
     *, head: str, batch: int, height: int, width: int, objects: int, slots: int = 128, proposals: int = 2000
 ) -> Prepared:
-    """One optimization step, sampling noise included, until its losses are on the host."""
+    """Prepares one optimization step, including sampling noise, until its losses are on the host."""
     config = open_config(head, recipe_overrides(proposals=proposals))
     detector = random_detector(config)
     step, _ = build_step(config, detector)

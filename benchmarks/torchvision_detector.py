@@ -1,6 +1,4 @@
-"""The same inference and training steps with torchvision."""
-
-from __future__ import annotations
+"""torchvision's inference and training steps, equal to those of this package."""
 
 from typing import Any
 
@@ -21,13 +19,13 @@ DETECTORS = {"faster_rcnn": FasterRCNN, "mask_rcnn": MaskRCNN}
 FROZEN = ("conv1", "bn1", "layer1")  # stem and first stage, as in our configurations and torchvision's default
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 STAGE_CHANNELS, PYRAMID_CHANNELS = [256, 512, 1024, 2048], 256
-CANDIDATES = 1000  # class-box pairs of an image that pass the score threshold: ours keeps the best 1000 before NMS
-RESIDUAL_SCALE = 0.2  # as in ours_detector.py
+CANDIDATES = 1000  # class-box pairs of an image that pass the score threshold; MindRCNN keeps the best 1000 before NMS
+RESIDUAL_SCALE = 0.2  # as in mindrcnn_detector.py
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-6, 0.9, 1e-4
 
 
 def random_detector(head: str, height: int, width: int, **settings: Any) -> nn.Module:
-    """R50-FPN with torchvision's defaults, frozen batch norm and random weights, for inputs of one size."""
+    """Builds R50-FPN with torchvision's defaults, frozen batch norm and random weights, for inputs of one size."""
     torch.manual_seed(0)
     trunk = resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
     for block in trunk.modules():
@@ -47,7 +45,7 @@ def random_detector(head: str, height: int, width: int, **settings: Any) -> nn.M
 
 
 def pyramid(trunk: ResNet) -> BackboneWithFPN:
-    """The trunk with FPN, its first stages frozen."""
+    """Returns the trunk with FPN, its first stages frozen."""
     for name in FROZEN:
         getattr(trunk, name).requires_grad_(False)
     levels = {stage: str(level) for level, stage in enumerate(STAGES)}
@@ -55,7 +53,7 @@ def pyramid(trunk: ResNet) -> BackboneWithFPN:
 
 
 def inference(*, head: str, batch: int, height: int, width: int, proposals: int = 1000) -> Prepared:
-    """float32 images to detections with their masks pasted into the images, not encoded."""
+    """Prepares float32 images to detections, with masks pasted into the images but not encoded."""
     model = random_detector(head, height, width, rpn_post_nms_top_n_test=proposals).eval()
     images = inference_images(batch, height, width)
     facts: dict[str, Any] = {"score_thresh": set_score_thresh(model, images)}
@@ -70,13 +68,15 @@ def inference(*, head: str, batch: int, height: int, width: int, proposals: int 
 
 @torch.inference_mode()
 def set_score_thresh(model: nn.Module, images: list[Tensor]) -> float:
-    """Sets the threshold that CANDIDATES class-box pairs of an image pass. With 0 all 90,000 would go into NMS, which a
-    trained model never has."""
+    """Sets the threshold that CANDIDATES class-box pairs of an image pass; returns it.
+
+    With 0 all 90,000 would enter NMS, which never happens with a trained model.
+    """
     seen: list[Tensor] = []
     predictor = model.roi_heads.box_predictor
     hook = predictor.register_forward_hook(lambda module, inputs, outputs: seen.append(outputs[0]))
     heads, model.roi_heads.detections_per_img = model.roi_heads.detections_per_img, 1
-    model.roi_heads.score_thresh = 2.0  # nothing passes: this run only shows the scores
+    model.roi_heads.score_thresh = 2.0  # nothing passes: this run only collects the scores
     model(images)
     hook.remove()
     scores = seen[0].softmax(-1)[:, 1:].flatten()
@@ -86,19 +86,19 @@ def set_score_thresh(model: nn.Module, images: list[Tensor]) -> float:
 
 
 def inference_images(batch: int, height: int, width: int) -> list[Tensor]:
-    """float32 0..1, as torchvision takes them."""
+    """Returns float32 images in 0..1, as torchvision takes them."""
     scene = make_scene(batch=batch, height=height, width=width, objects=1)
     return [torch.from_numpy(image).float() / 255 for image in scene.images]
 
 
 def build_optimizer(model: nn.Module) -> torch.optim.Optimizer:
-    """SGD over what trains."""
+    """Returns SGD over the trainable parameters."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return torch.optim.SGD(parameters, lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
 
 
 def training_batch(batch: int, height: int, width: int, objects: int) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
-    """Images, and their objects with masks of the whole image."""
+    """Returns images, and their objects with masks of the whole image."""
     scene = make_scene(batch=batch, height=height, width=width, objects=objects)
     images = [torch.from_numpy(image).float() / 255 for image in scene.images]
     targets = [
@@ -115,7 +115,7 @@ def training_batch(batch: int, height: int, width: int, objects: int) -> tuple[l
 def training(
     *, head: str, batch: int, height: int, width: int, objects: int, slots: int = 128, proposals: int = 2000
 ) -> Prepared:
-    """One optimization step. `slots` is ours: nothing is padded here."""
+    """Prepares one optimization step. `slots` is ignored, because torchvision does not pad objects."""
     model = random_detector(head, height, width, rpn_post_nms_top_n_train=proposals).train()
     optimizer = build_optimizer(model)
     images, targets = training_batch(batch, height, width, objects)
@@ -133,7 +133,7 @@ def training(
 
 
 def count_samples(model: nn.Module, facts: dict[str, Any]) -> None:
-    """Notes how many samples and positives each step trains on."""
+    """Records in `facts` how many samples and positives each step trains on."""
     heads = model.roi_heads
     select = heads.select_training_samples
 

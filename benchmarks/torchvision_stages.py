@@ -1,6 +1,4 @@
-"""Where torchvision's time goes: its own functions, timed as they call each other."""
-
-from __future__ import annotations
+"""Times of torchvision's stages: its own functions, timed as they call each other."""
 
 import time
 from collections import defaultdict
@@ -12,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks import stages
-from benchmarks.theirs_detector import (
+from benchmarks.torchvision_detector import (
     build_optimizer,
     inference_images,
     random_detector,
@@ -23,7 +21,7 @@ from benchmarks.worker import Prepared
 
 
 class StageClock:
-    """Adds up the time of nested stages; the time of an inner stage does not count for the outer one."""
+    """Sums of the time of nested stages; the time of an inner stage does not count for the outer one."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -32,7 +30,7 @@ class StageClock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times what runs inside."""
+        """Times the block as a stage."""
         self._switch()
         self.open.append(name)
         try:
@@ -51,8 +49,8 @@ class StageClock:
 
         setattr(owner, attribute, timed)
 
-    def take(self) -> Mapping[str, float]:
-        """The seconds since the last call."""
+    def read_and_reset(self) -> Mapping[str, float]:
+        """Returns the seconds since the last call."""
         taken, self.seconds = dict(self.seconds), defaultdict(float)
         return taken
 
@@ -64,7 +62,10 @@ class StageClock:
 
 
 def watch(model: nn.Module, clock: StageClock) -> None:
-    """Assigns the model's functions to stages; what is left of the RPN is proposals, of the heads the mask branch."""
+    """Assigns the model's functions to stages.
+
+    The rest of the RPN counts as proposals, the rest of the heads as the mask branch.
+    """
     rpn, heads = model.rpn, model.roi_heads
     for owner, attribute, name in (
         (model, "forward", stages.OTHER),
@@ -85,7 +86,7 @@ def watch(model: nn.Module, clock: StageClock) -> None:
 
 
 def inference(*, head: str, batch: int, height: int, width: int) -> Prepared:
-    """Stages of inference."""
+    """Prepares the stages of inference."""
     model = random_detector(head, height, width).eval()
     images = inference_images(batch, height, width)
     set_score_thresh(model, images)
@@ -95,13 +96,13 @@ def inference(*, head: str, batch: int, height: int, width: int) -> Prepared:
     @torch.inference_mode()
     def run() -> Mapping[str, float]:
         model(images)
-        return clock.take()
+        return clock.read_and_reset()
 
     return Prepared(run=run)
 
 
 def training(*, head: str, batch: int, height: int, width: int, objects: int) -> Prepared:
-    """Stages of a training step."""
+    """Prepares the stages of a training step."""
     model = random_detector(head, height, width).train()
     optimizer = build_optimizer(model)
     images, targets = training_batch(batch, height, width, objects)
@@ -115,6 +116,6 @@ def training(*, head: str, batch: int, height: int, width: int, objects: int) ->
             sum(losses.values()).backward()
         with clock.stage(stages.OPTIMIZER):
             optimizer.step()
-        return clock.take()
+        return clock.read_and_reset()
 
     return Prepared(run=run)

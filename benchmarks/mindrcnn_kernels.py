@@ -1,6 +1,4 @@
-"""This package's kernels through the functions of ops/ and evaluation/, in graph mode."""
-
-from __future__ import annotations
+"""This package's kernels, called through the functions of ops/ and evaluation/ in graph mode."""
 
 import time
 from collections.abc import Callable
@@ -35,7 +33,7 @@ class Forward(nn.Cell):
 
 
 class ForwardBackward(nn.Cell):
-    """The result, which is its own upstream gradient, and the gradients of the first `count` inputs."""
+    """The result, which is also its own upstream gradient, and the gradients of the first `count` inputs."""
 
     def __init__(self, function: Callable[..., Any], count: int) -> None:
         super().__init__()
@@ -50,7 +48,7 @@ class ForwardBackward(nn.Cell):
 
 
 def graph(function: Callable[..., Any], arrays: list[NDArray[Any]], *, gradients: int = 0) -> Prepared:
-    """Calls of the compiled function until its results are on the host."""
+    """Prepares calls of the compiled function until its results are on the host."""
     ms.set_context(mode=ms.GRAPH_MODE)
     cell = ForwardBackward(function, gradients) if gradients else Forward(function)
     tensors = [Tensor.from_numpy(array) for array in arrays]
@@ -67,7 +65,7 @@ def graph(function: Callable[..., Any], arrays: list[NDArray[Any]], *, gradients
 
 
 def pool(*, boxes: int, resolution: int, one_level: bool, backward: bool, adaptive: bool = False) -> Prepared:
-    """ROIAlign with two samples a bin and axis, or with as many as the bin has cells."""
+    """Prepares ROIAlign with two samples per bin and axis, or with as many as the bin has cells."""
     given = inputs.pooling_inputs(boxes, one_level=one_level)
 
     pooler = build_pooler(RoiAlignConfig(sampling_ratio=0 if adaptive else 2), resolution)
@@ -80,7 +78,7 @@ def pool(*, boxes: int, resolution: int, one_level: bool, backward: bool, adapti
 
 
 def suppress(*, boxes: int, rows: int = 1) -> Prepared:
-    """NMS at 0.7 of `rows` equal sets of boxes."""
+    """Prepares NMS at 0.7 of `rows` equal sets of boxes."""
 
     def run(candidates: Tensor, scores: Tensor, valid: Tensor) -> Tensor:
         return nms(candidates, scores, valid, 0.7)
@@ -96,7 +94,7 @@ def suppress(*, boxes: int, rows: int = 1) -> Prepared:
 
 
 def match(*, objects: int) -> Prepared:
-    """Assignment of all anchors of an image, with the RPN's thresholds."""
+    """Prepares the assignment of all anchors of an image with the RPN's thresholds."""
 
     def run(anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd: Tensor) -> tuple[Tensor, Tensor]:
         return assign(
@@ -115,7 +113,7 @@ def match(*, objects: int) -> Prepared:
 
 
 def crop(*, samples: int, objects: int, side: int) -> Prepared:
-    """Mask targets of samples, from masks stored in the objects' own boxes."""
+    """Prepares mask targets of samples, from masks stored in the objects' own boxes."""
 
     def run(masks: Tensor, gt_boxes: Tensor, matched: Tensor, boxes: Tensor) -> Tensor:
         return crop_masks(masks, gt_boxes, matched, boxes, side)
@@ -126,12 +124,12 @@ def crop(*, samples: int, objects: int, side: int) -> Prepared:
 
 
 def sample(*, maps: int, channels: int, height: int, width: int, points: int, backward: bool) -> Prepared:
-    """Bilinear samples of maps at points."""
+    """Prepares bilinear samples of maps at points."""
     arrays = [inputs.maps_of(maps, channels, height, width), inputs.points_of(maps, points)]
     return graph(point_sample, arrays, gradients=1 if backward else 0)
 
 
 def paste(*, masks: int, side: int) -> Prepared:
-    """Masks into an 800x1344 image, and their RLE."""
+    """Prepares pasting masks into an 800x1344 image and their RLE."""
     probabilities, boxes = inputs.blobs(masks, side), inputs.boxes_of(masks, largest=inputs.HEIGHT)
     return Prepared(run=repeated(lambda: encode_masks(probabilities, boxes, height=inputs.HEIGHT, width=inputs.WIDTH)))

@@ -1,6 +1,4 @@
-"""Evaluation of a split, decoding to COCO table, beside the model alone on the same batches."""
-
-from __future__ import annotations
+"""Evaluation of a split, from decoding to the COCO table, and of the model alone on the same batches."""
 
 import os
 import tempfile
@@ -10,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.case import DATA_VARIABLE
-from benchmarks.ours_detector import open_config, random_detector
+from benchmarks.mindrcnn_detector import open_config, random_detector
 from benchmarks.targets import MODEL_ALONE
 from benchmarks.worker import Prepared
 from mindrcnn.build.data import build_dataset, build_eval_loader
@@ -19,9 +17,10 @@ from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
 def evaluation(*, head: str, images: int, height: int, width: int) -> Prepared:
-    """Whole evaluations of the first `images` images, each after a pass of the model alone; the total is the former.
+    """Prepares whole evaluations of the first `images` images, each after a pass of the model alone.
 
-    The model is random and gives 100 detections an image, far more than a trained one draws, pastes and scores.
+    The total is that of the evaluation. The model is random and gives 100 detections per image, far more than a trained
+    one draws, pastes and scores.
     """
     root = os.environ[DATA_VARIABLE]
     overrides = (

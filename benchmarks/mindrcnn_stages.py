@@ -1,10 +1,8 @@
-"""Where this package's time goes: every stage as a graph of its own, fed with what the stage before gave.
+"""Times of this package's stages: every stage as a graph of its own, fed with the output of the stage before.
 
-Whole graphs cannot be timed inside. On its own a stage also hands its result to Python, which takes next to nothing
-on a CPU. The backward pass is what is left of the whole training step.
+Whole graphs cannot be timed inside. A stage on its own also hands its result to Python, which takes almost no time on a
+CPU. The backward pass is the remainder of the whole training step.
 """
-
-from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +12,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from benchmarks import stages
-from benchmarks.ours_detector import (
+from benchmarks.mindrcnn_detector import (
     build_step,
     image_results,
     open_config,
@@ -39,14 +37,14 @@ class Stage(nn.Cell):
         self.detector = detector
 
 
-class Features(Stage):
+class FeaturesStage(Stage):
     """images, image_sizes -> P2..P6."""
 
     def construct(self, images: Tensor, image_sizes: Tensor) -> Tensors:
         return self.detector.features(images, image_sizes)
 
 
-class RPNHead(Stage):
+class RPNHeadStage(Stage):
     """P2..P6 -> objectness of each level, deltas of each level."""
 
     def construct(self, *features: Tensor) -> Tensors:
@@ -54,7 +52,7 @@ class RPNHead(Stage):
         return objectness + deltas
 
 
-class Proposals(Stage):
+class ProposalsStage(Stage):
     """P2..P6, objectness, deltas, image_sizes -> boxes, logits, valid."""
 
     def __init__(self, detector: TwoStageDetector, *, training: bool) -> None:
@@ -67,7 +65,7 @@ class Proposals(Stage):
         return rpn.selector(objectness, deltas, rpn.anchors(features), inputs[3 * LEVELS], self.for_training)
 
 
-class RPNLoss(Stage):
+class RPNLossStage(Stage):
     """P2..P6, objectness, deltas, gt_boxes, gt_valid, gt_crowd, noise -> two losses."""
 
     def construct(self, *inputs: Tensor) -> Tensors:
@@ -85,58 +83,58 @@ class RPNLoss(Stage):
         )
 
 
-class Sampling(Stage):
+class SamplingStage(Stage):
     """proposals, valid, gt_boxes, gt_labels, gt_valid, gt_crowd, noise -> samples."""
 
     def construct(self, *inputs: Tensor) -> Tensors:
         return self.detector.roi_sampler(*inputs)
 
 
-class RoiAlign(Stage):
+class RoiAlignStage(Stage):
     """P2..P6, boxes, valid -> pooled features."""
 
     def construct(self, *inputs: Tensor) -> Tensor:
         return self.detector.box.pooler(inputs[:LEVELS], inputs[LEVELS], inputs[LEVELS + 1])
 
 
-class BoxHead(Stage):
+class BoxHeadStage(Stage):
     """Pooled features -> logits, deltas."""
 
     def construct(self, pooled: Tensor) -> Tensors:
         return self.detector.box.head(pooled)
 
 
-class Detections(Stage):
+class DetectionsStage(Stage):
     """logits, deltas, proposals, valid, image_sizes -> detections."""
 
     def construct(self, *inputs: Tensor) -> Tensors:
         return self.detector.box.selector(*inputs)
 
 
-class MaskStage(nn.Cell):
-    """One of a mask branch."""
+class MaskBranchStage(nn.Cell):
+    """One stage of a mask branch."""
 
     def __init__(self, mask: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
         self.mask = mask
 
 
-class MaskPrediction(MaskStage):
+class MaskPredictionStage(MaskBranchStage):
     """P2..P6, detections -> masks, mask scores."""
 
     def construct(self, *inputs: Tensor) -> Tensors:
         return self.mask.predict(inputs[:LEVELS], inputs[LEVELS:])
 
 
-class MaskLosses(MaskStage):
-    """P2..P6, four of samples, five of ground truth, the branch's noise -> losses."""
+class MaskLossesStage(MaskBranchStage):
+    """P2..P6, four tensors of samples, five of ground truth, the branch's noise -> losses."""
 
     def construct(self, *inputs: Tensor) -> Tensors:
         samples, gt, noise = inputs[LEVELS : LEVELS + 4], inputs[LEVELS + 4 : LEVELS + 9], inputs[LEVELS + 9 :]
         return self.mask.losses(inputs[:LEVELS], samples, gt, *noise)
 
 
-class Update(nn.Cell):
+class UpdateStage(nn.Cell):
     """Gradients of all parameters -> the optimizer's step."""
 
     def __init__(self, optimizer: nn.Optimizer) -> None:
@@ -148,7 +146,7 @@ class Update(nn.Cell):
 
 
 class Stopwatch:
-    """Adds up seconds by name, each until the results of the call are on the host."""
+    """Sums of seconds by name; each call is timed until its results are on the host."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -165,14 +163,18 @@ class Stopwatch:
 
 
 def inference(*, head: str, batch: int, height: int, width: int) -> Prepared:
-    """Stages of inference; their sum is the whole."""
+    """Prepares the stages of inference; their sum is the total."""
     detector = random_detector(open_config(head, ()))
     detector.set_train(False)
     images = Tensor.from_numpy(make_scene(batch=batch, height=height, width=width, objects=1).images)
     sizes = Tensor.from_numpy(np.tile(np.array([[height, width]], np.int32), (batch, 1)))
-    features_of, rpn_head, choose = Features(detector), RPNHead(detector), Proposals(detector, training=False)
-    pool, box_head, detect = RoiAlign(detector), BoxHead(detector), Detections(detector)
-    masks_of = None if detector.mask is None else MaskPrediction(detector.mask)
+    features_of, rpn_head, choose = (
+        FeaturesStage(detector),
+        RPNHeadStage(detector),
+        ProposalsStage(detector, training=False),
+    )
+    pool, box_head, detect = RoiAlignStage(detector), BoxHeadStage(detector), DetectionsStage(detector)
+    masks_of = None if detector.mask is None else MaskPredictionStage(detector.mask)
 
     def paste(outputs: tuple[Tensor, ...]) -> None:
         arrays = tuple(output.asnumpy() for output in outputs)
@@ -195,7 +197,7 @@ def inference(*, head: str, batch: int, height: int, width: int) -> Prepared:
 
 
 def training(*, head: str, batch: int, height: int, width: int, objects: int) -> Prepared:
-    """Stages of a training step: those of the forward pass and the optimizer alone, the backward pass as the rest."""
+    """Prepares the stages of a training step: forward pass and optimizer alone, the backward pass as the remainder."""
     config = open_config(head, recipe_overrides(proposals=2000))
     detector = random_detector(config)
     step, optimizer = build_step(config, detector)
@@ -205,10 +207,19 @@ def training(*, head: str, batch: int, height: int, width: int, objects: int) ->
     inputs = BatchFeed(noise_shapes=detector.noise_shapes, seed=0)(example, 0)
     images, sizes, gt_boxes, gt_labels, gt_valid, gt_crowd, gt_masks, rpn_noise, roi_noise, *mask_noise = inputs
     gradients = [Tensor.from_numpy(np.zeros(parameter.shape, np.float32)) for parameter in optimizer.parameters]
-    features_of, rpn_head, choose = Features(detector), RPNHead(detector), Proposals(detector, training=True)
-    rpn_loss, sampling, pool, box_head = RPNLoss(detector), Sampling(detector), RoiAlign(detector), BoxHead(detector)
-    mask_losses = None if detector.mask is None else MaskLosses(detector.mask)
-    update = Update(optimizer)
+    features_of, rpn_head, choose = (
+        FeaturesStage(detector),
+        RPNHeadStage(detector),
+        ProposalsStage(detector, training=True),
+    )
+    rpn_loss, sampling, pool, box_head = (
+        RPNLossStage(detector),
+        SamplingStage(detector),
+        RoiAlignStage(detector),
+        BoxHeadStage(detector),
+    )
+    mask_losses = None if detector.mask is None else MaskLossesStage(detector.mask)
+    update = UpdateStage(optimizer)
     facts: dict[str, Any] = {}
 
     def run() -> Mapping[str, float]:
@@ -218,8 +229,9 @@ def training(*, head: str, batch: int, height: int, width: int, objects: int) ->
         boxes, _, valid = watch(stages.PROPOSALS, choose, *features, *rpn, sizes)
         watch(stages.SAMPLING, rpn_loss, *features, *rpn, gt_boxes, gt_valid, gt_crowd, rpn_noise)
         samples = watch(stages.SAMPLING, sampling, boxes, valid, gt_boxes, gt_labels, gt_valid, gt_crowd, roi_noise)
-        facts["positives"] = [int(count) for count in (samples[1].asnumpy() > 0).sum(axis=1)]
-        pooled = watch(stages.ROI_ALIGN, pool, *features, samples[0], samples[2])
+        sample_boxes, sample_labels, sample_valid, _ = samples
+        facts["positives"] = [int(count) for count in (sample_labels.asnumpy() > 0).sum(axis=1)]
+        pooled = watch(stages.ROI_ALIGN, pool, *features, sample_boxes, sample_valid)
         watch(stages.BOX_HEAD, box_head, *pooled)
         if mask_losses is not None:
             gt = (gt_boxes, gt_labels, gt_valid, gt_crowd, gt_masks)
