@@ -11,6 +11,7 @@ from mindspore.common.parameter import Parameter
 
 from mindrcnn.models.initializers import msra_normal
 from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2, scale_rows
+from mindrcnn.ops.depthwise import depthwise3x3
 
 NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
@@ -82,6 +83,8 @@ class ConvNorm(nn.Cell):
         self.norm = _batch_norm(norm, out_channels)
         self.convolve = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=pad, stride=stride, group=groups)
         self.bias_add = ops.BiasAdd()
+        self.stride, self.padding = stride, pad
+        self.depthwise_3x3 = kernel_size == 3 and groups == in_channels == out_channels
         plain = self.frozen and (groups, padding) == (1, None)
         self.plain_3x3 = plain and (kernel_size, stride) == (3, 1)
         self.halving_3x3 = plain and (kernel_size, stride) == (3, 2)
@@ -91,7 +94,7 @@ class ConvNorm(nn.Cell):
 
     def construct(self, x: Tensor) -> Tensor:
         if not self.frozen:
-            return self.activation(self.norm(self.conv(x)))
+            return self.activation(self.norm(self.convolved(x, self.conv.weight)))
         weight, scale, shift = self.folded()
         if self.plain_3x3:
             return self.activation(conv3x3(x, weight, shift, scale=scale, relu=self.relu_inside))
@@ -100,7 +103,13 @@ class ConvNorm(nn.Cell):
         if self.halving_3x3:
             return self.activation(conv3x3_stride2(x, weight, shift, scale=scale))
         weight = scale_rows(weight, scale)
-        return self.activation(self.bias_add(self.convolve(x, weight), shift))
+        return self.activation(self.bias_add(self.convolved(x, weight), shift))
+
+    def convolved(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Without norm and activation."""
+        if self.depthwise_3x3:
+            return depthwise3x3(x, weight, stride=self.stride, padding=self.padding)
+        return self.convolve(x, weight)
 
     def add_relu(self, x: Tensor, summand: Tensor) -> Tensor:
         """ReLU of this layer's output, which has no activation of its own, and a summand of its shape."""
