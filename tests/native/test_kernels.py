@@ -46,7 +46,12 @@ def cases() -> dict[str, tuple[Arrays, Arrays]]:
     scale = rng.uniform(0.5, 2, 64).astype(np.float32)
     even = x[:, :, 1:].copy()  # sides that can be halved
     bias, some, relu = np.zeros(64, np.float32), np.array([True, False, True]), np.array([1], np.float32)
+    own_weight, halving = weight[:32, :1].copy(), np.array([2, 0, 1, 0, 1], np.float32)
+    halved = x[:, :, :22, :25].copy()  # of 45 x 50, with zeros behind it
     return {
+        "depthwise_forward": ([x, own_weight, halving], [unwritten(*halved.shape)]),
+        "depthwise_input_gradient": ([halved, own_weight, halving], [unwritten(*x.shape)]),
+        "depthwise_weight_gradient": ([x, halved, halving], [unwritten(*own_weight.shape)]),
         "conv3x3_forward": ([x, weight, scale, bias, some, relu], [unwritten(*y.shape)]),
         "conv3x3_input_gradient": ([y, y, weight, scale, some, relu], [unwritten(*x.shape)]),
         "conv3x3_weight_gradient": ([x, y, y, scale, some, relu], [unwritten(*weight.shape), unwritten(64)]),

@@ -12,6 +12,7 @@ from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Norma
 from mindspore.common.parameter import Parameter
 
 from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2, scale_rows
+from mindrcnn.ops.depthwise import depthwise3x3
 from mindrcnn.ops.roi_align import roi_align
 
 POOLED_STRIDES = (4, 8, 16, 32)  # P2..P5; P6 serves proposals only
@@ -87,6 +88,8 @@ class ConvNorm(nn.Cell):
         self.norm = _batch_norm(norm, out_channels)
         self.convolve = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=pad, stride=stride, group=groups)
         self.bias_add = ops.BiasAdd()
+        self.stride, self.padding = stride, pad
+        self.depthwise_3x3 = kernel_size == 3 and groups == in_channels == out_channels
         plain = self.frozen and (groups, padding) == (1, None)
         self.plain_3x3 = plain and (kernel_size, stride) == (3, 1)
         self.halving_3x3 = plain and (kernel_size, stride) == (3, 2)
@@ -96,7 +99,7 @@ class ConvNorm(nn.Cell):
 
     def construct(self, x: Tensor) -> Tensor:
         if not self.frozen:
-            return self.activation(self.norm(self.conv(x)))
+            return self.activation(self.norm(self.convolution(x, self.conv.weight)))
         weight, scale, shift = self.folded()
         if self.plain_3x3:
             return self.activation(conv3x3(x, weight, shift, scale=scale, relu=self.relu_inside))
@@ -105,7 +108,13 @@ class ConvNorm(nn.Cell):
         if self.halving_3x3:
             return self.activation(conv3x3_stride2(x, weight, shift, scale=scale))
         weight = scale_rows(weight, scale)
-        return self.activation(self.bias_add(self.convolve(x, weight), shift))
+        return self.activation(self.bias_add(self.convolution(x, weight), shift))
+
+    def convolution(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Returns the convolution of x (B, C, H, W), without norm and activation."""
+        if self.depthwise_3x3:
+            return depthwise3x3(x, weight, stride=self.stride, padding=self.padding)
+        return self.convolve(x, weight)
 
     def add_relu(self, x: Tensor, summand: Tensor) -> Tensor:
         """Returns ReLU of x's output plus a summand of the same shape, for a layer without an activation."""

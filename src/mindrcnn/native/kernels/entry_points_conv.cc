@@ -5,6 +5,7 @@
 #include "arguments.h"
 #include "conv1x1.h"
 #include "conv3x3.h"
+#include "depthwise.h"
 #include "resample.h"
 
 namespace {
@@ -66,6 +67,32 @@ void weight_gradient(const Form& form, const Arguments& arguments, Gradient grad
            tensors.weight(6), tensors.for_each_output(7));
 }
 
+// The tensors of a depthwise convolution: places of x, y and the weight, or of their gradients; settings: stride, then
+// rows and columns of zeros (0 or 1): top, bottom, left, right.
+struct Depthwise {
+  Depthwise(const Arguments& arguments, int x_place, int y_place, int weight_place, int settings_place) {
+    const int64_t *in = arguments.shape(x_place, 4), *out = arguments.shape(y_place, 4);
+    const float* settings = arguments.floats(settings_place, {5});
+    const auto stride = static_cast<int64_t>(settings[0]);
+    if (stride != 1 && stride != 2) throw std::invalid_argument("stride");
+    int64_t before[2];
+    for (const int axis : {0, 1}) {
+      const float* zeros = settings + 1 + 2 * axis;
+      if ((zeros[0] != 0 && zeros[0] != 1) || (zeros[1] != 0 && zeros[1] != 1)) throw std::invalid_argument("padding");
+      before[axis] = static_cast<int64_t>(zeros[0]);
+      const int64_t room = in[2 + axis] + before[axis] + static_cast<int64_t>(zeros[1]) - 3;
+      if (room < 0 || out[2 + axis] != room / stride + 1) throw std::invalid_argument("size");
+    }
+    problem = {in[0], in[1], in[2], in[3], out[2], out[3], stride, before[0], before[1]};
+    x = arguments.floats(x_place, {in[0], in[1], in[2], in[3]});
+    y = arguments.floats(y_place, {in[0], in[1], out[2], out[3]});
+    weight = arguments.floats(weight_place, {in[1], 1, 3, 3});
+  }
+
+  mindrcnn::DepthwiseProblem problem;
+  float *x, *y, *weight;
+};
+
 }  // namespace
 
 // Inputs: x (B, C, H, W); weight (K, C, 3, 3); scale, bias (K,); valid (B,); settings. Output: y (B, K, H, W).
@@ -121,6 +148,30 @@ MINDRCNN_KERNEL(conv3x3_weight_gradient) {
 MINDRCNN_KERNEL(conv1x1_weight_gradient) {
   return guarded([&] {
     weight_gradient(k1x1, Arguments(8, count, data, ranks, shapes, dtypes), mindrcnn::conv1x1_weight_gradient);
+  });
+}
+
+// Inputs: x (B, C, H, W); weight (C, 1, 3, 3); settings. Output: y.
+MINDRCNN_KERNEL(depthwise_forward) {
+  return guarded([&] {
+    const Depthwise tensors(Arguments(4, count, data, ranks, shapes, dtypes), 0, 3, 1, 2);
+    mindrcnn::depthwise_forward(tensors.problem, tensors.x, tensors.weight, tensors.y);
+  });
+}
+
+// Inputs: gradient of y; weight; settings. Output: gradient of x.
+MINDRCNN_KERNEL(depthwise_input_gradient) {
+  return guarded([&] {
+    const Depthwise tensors(Arguments(4, count, data, ranks, shapes, dtypes), 3, 0, 1, 2);
+    mindrcnn::depthwise_input_gradient(tensors.problem, tensors.y, tensors.weight, tensors.x);
+  });
+}
+
+// Inputs: x; gradient of y; settings. Output: gradient of weight.
+MINDRCNN_KERNEL(depthwise_weight_gradient) {
+  return guarded([&] {
+    const Depthwise tensors(Arguments(4, count, data, ranks, shapes, dtypes), 0, 1, 3, 2);
+    mindrcnn::depthwise_weight_gradient(tensors.problem, tensors.x, tensors.y, tensors.weight);
   });
 }
 
