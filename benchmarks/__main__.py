@@ -22,9 +22,9 @@ from benchmarks.pictures import draw_growth, draw_stages
 from benchmarks.processes import worker_command
 from benchmarks.report import case_lines
 from benchmarks.results_file import Results, read_results, write_results
+from mindrcnn.exit_status import EXIT_INPUT
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-EXIT_INPUT = 2
 RESULTS = Path("benchmarks/results/latest.json")
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 

@@ -24,4 +24,4 @@ esac
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
 python="$(bash "$root/scripts/setup_env.sh")"
-"$python" -m mindrcnn.native.build
+"$python" -m mindrcnn build-kernels

@@ -83,7 +83,7 @@ take_launch_option() {
     esac
 }
 
-# Completes launch, the options of mindrcnn.programs.launch; $1: the folder for the logs of the processes.
+# Completes launch, the options of mindrcnn launch; $1: the folder for the logs of the processes.
 finish_launch_options() {
     case "$launcher" in
         rank-table) case " ${launch[*]-} " in *" --rank-table "*) ;; *) refuse "--launcher rank-table wants --rank-table FILE" ;; esac ;;

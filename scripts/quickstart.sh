@@ -42,7 +42,7 @@ step "2/5 Demo data"
 if [ -f "$data/annotations/instances_val.json" ]; then  # what making it writes last
     echo "$data is there already"
 else
-    "$python" -m mindrcnn.datasets.demo "$data"
+    "$python" -m mindrcnn demo "$data"
 fi
 
 step "3/5 Training: $config"

@@ -51,5 +51,5 @@ run="${run:-runs/$(basename "$config" .yaml)-$(date +%Y%m%d-%H%M%S)}"
 finish_launch_options "$run.logs"
 
 python="$(bash "$root/scripts/setup_env.sh")"
-exec "$python" -m mindrcnn.programs.launch "${launch[@]}" -- \
+exec "$python" -m mindrcnn launch "${launch[@]}" -- \
     "$root/train.py" "$config" --run-dir "$run" "${resume[@]}" "${device[@]}" "${overrides[@]}"

@@ -49,4 +49,4 @@ python="$(bash "$root/scripts/setup_env.sh")"
 if [ "$single" = yes ]; then
     exec "$python" "${program[@]}"
 fi
-exec "$python" -m mindrcnn.programs.launch "${launch[@]}" -- "${program[@]}"
+exec "$python" -m mindrcnn launch "${launch[@]}" -- "${program[@]}"

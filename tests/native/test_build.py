@@ -85,7 +85,7 @@ def test_another_compiler_source_or_mindspore_gets_a_library_of_its_own(
 
 
 def test_processes_that_start_at_once_compile_once(compiler: Compiler) -> None:
-    command = [sys.executable, "-m", "mindrcnn.native.build"]
+    command = [sys.executable, "-m", "mindrcnn", "build-kernels"]
     environment = {**os.environ, "FAKE_SECONDS": "0.5"}
     processes = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     paths = [process.communicate(timeout=60)[0].strip() for process in processes]
@@ -129,7 +129,7 @@ def test_a_cache_that_cannot_be_written(compiler: Compiler, monkeypatch: pytest.
 
 def test_the_program_reports_a_failure(compiler: Compiler) -> None:
     process = subprocess.run(
-        [sys.executable, "-m", "mindrcnn.native.build"],
+        [sys.executable, "-m", "mindrcnn", "build-kernels"],
         env={**os.environ, "FAKE_ERROR": "no"},
         capture_output=True,
         text=True,

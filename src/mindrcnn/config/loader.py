@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from mindrcnn.config.packaged import find_config
 from mindrcnn.config.run import Config
 from mindrcnn.config.schema import (
     accepts_null,
@@ -54,9 +55,10 @@ class _Place:
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """The configuration of a YAML file, its bases and the overrides `a.b=value`; keys not given keep their default.
 
-    Raises InputError for a file that cannot be read, and for unknown keys, wrong values and impossible combinations.
+    A path that does not exist is looked up among the packaged configurations. Raises InputError for a file that cannot
+    be read, and for unknown keys, wrong values and impossible combinations.
     """
-    return _resolve(read_tree(Path(path)), overrides)
+    return _resolve(read_tree(find_config(Path(path))), overrides)
 
 
 def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Config:

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from mindrcnn.config.packaged import find_packaged, near_names
 from mindrcnn.errors import InputError
 
 COMMAND_LINE = "command line"
@@ -98,8 +99,8 @@ def parse_yaml(text: str, source: str) -> Node:
 def read_tree(path: Path, trail: tuple[Path, ...] = ()) -> Node:
     """The tree of a file merged over the files that its `base` names (a path relative to the file, or a list of them).
 
-    `trail` holds the files that led here. Raises InputError for a file that cannot be read, a tree that is not a
-    mapping and a cycle of bases.
+    A base that does not exist beside the file is looked up among the packaged configurations. `trail` holds the files
+    that led here. Raises InputError for a file that cannot be read, a tree that is not a mapping and a cycle of bases.
     """
     resolved = path.resolve()
     if resolved in trail:
@@ -181,9 +182,10 @@ def _base_paths(entry: Node | None, path: Path) -> list[Path]:
     for item in items:
         if not isinstance(item.value, str):
             raise InputError(f"{item.origin}: {BASE_KEY}: wanted a path or a list of paths, got {describe_value(item)}")
-        base = Path(os.path.normpath(path.parent / item.value))
-        if not base.is_file():
-            raise InputError(f"{item.origin}: {BASE_KEY}: no such file: {base}")
+        beside = Path(os.path.normpath(path.parent / item.value))
+        base = beside if beside.is_file() else find_packaged(item.value)
+        if base is None:
+            raise InputError(f"{item.origin}: {BASE_KEY}: no such file: {beside}{near_names(beside)}")
         bases.append(base)
     return bases
 

@@ -1,1 +1,1 @@
-"""Weights of other libraries as checkpoints of ours, and back: `python -m mindrcnn.convert`."""
+"""Weights of other libraries as checkpoints of ours, and back: `mindrcnn convert`."""

@@ -1,9 +1,7 @@
 """Compilation of the kernels into the user's cache, once per source, compiler, processor and MindSpore version.
 
-    python -m mindrcnn.native.build
-
-builds at once what would otherwise be built at first use, and prints the library's path. The cache is
-$XDG_CACHE_HOME/mindrcnn, or ~/.cache/mindrcnn. The compiler is $CXX, or g++.
+It happens at first use, or beforehand with `mindrcnn build-kernels`. The cache is $XDG_CACHE_HOME/mindrcnn, or
+~/.cache/mindrcnn. The compiler is $CXX, or g++.
 """
 
 import hashlib
@@ -11,7 +9,6 @@ import logging
 import os
 import shutil
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -94,17 +91,3 @@ def _run(command: list[str]) -> bytes:
         message = process.stderr.decode(errors="replace").strip()[:2000]
         raise InputError(f"{command[0]} could not compile the native kernels: {message}")
     return process.stdout
-
-
-def main() -> int:
-    """Builds the library and prints its path; returns 2 if that is not possible."""
-    try:
-        print(build())
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -55,7 +55,7 @@ def load_backbone(backbone: nn.Cell, path: Path) -> LoadReport:
 
     ResNet: torchvision's state dicts, mindcv's .ckpt, detectron2's MSRA pickles. MobileNetV1: mindcv's .ckpt and
     TensorFlow's weights with the batch norm folded in (Conv2d_0/weight, Conv2d_0/bias, Conv2d_1_depthwise/weight, ...).
-    Both: what `mindrcnn.convert` writes for a backbone. The names in the file tell which it is.
+    Both: what `mindrcnn convert` writes for a backbone. The names in the file tell which it is.
     Raises InputError, and leaves the backbone as it was, unless the file fits exactly: a parameter without an entry, an
     entry without a parameter (save those known to be of no use), another shape, a value that is not finite.
     """

@@ -1,4 +1,4 @@
-"""What `python -m mindrcnn.convert` does."""
+"""Conversion from file to file: weights of another library to a checkpoint, and a checkpoint to weights."""
 
 from __future__ import annotations
 
