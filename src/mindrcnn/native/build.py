@@ -3,7 +3,7 @@
     python -m mindrcnn.native.build
 
 builds now what would otherwise be built at first use, and prints the library's path. The cache is
-$XDG_CACHE_HOME/mindrcnn, or ~/.cache/mindrcnn. The compiler is $CXX, or g++.
+$MINDRCNN_CACHE, or $XDG_CACHE_HOME/mindrcnn, or ~/.cache/mindrcnn. The compiler is $CXX, or g++.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mindrcnn.atomic import locked, replacing
+from mindrcnn.cache import cache_folder
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ FLAGS = (
 def build() -> Path:
     """The library for this machine, compiled first if it is not in the cache. InputError if that fails."""
     compiler = find_compiler()
-    library = cache_folder() / key(compiler) / "libmindrcnn.so"
+    library = cache_folder("native") / key(compiler) / "libmindrcnn.so"
     if library.is_file():
         return library
     with locked(library.parent):
@@ -61,15 +62,6 @@ def find_compiler() -> str:
     if found is None:
         raise InputError(f"wanted a C++17 compiler, GCC 10 or newer, on PATH or named by CXX; got no {name}")
     return found
-
-
-def cache_folder() -> Path:
-    """Where libraries are kept."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(base) if base else Path.home() / ".cache") / "mindrcnn" / "native"
-    except RuntimeError as error:
-        raise InputError("wanted a cache folder: set XDG_CACHE_HOME; got no home folder") from error
 
 
 def key(compiler: str) -> str:

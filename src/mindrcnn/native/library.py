@@ -24,7 +24,7 @@ def library() -> str:
     try:
         path = str(build())
         if ":" in path:  # which MindSpore takes for the end of the path
-            raise InputError(f"wanted a cache folder without a colon in its path: set XDG_CACHE_HOME; got {path}")
+            raise InputError(f"wanted a cache folder without a colon in its path: set MINDRCNN_CACHE; got {path}")
         opened(path)
     except (InputError, OSError) as error:
         logger.warning("no native kernels, the slower portable forms serve instead: %s", error)
