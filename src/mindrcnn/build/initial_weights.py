@@ -13,6 +13,7 @@ from mindrcnn.config.model import BackboneConfig
 from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.engine.step.param_groups import freeze
+from mindrcnn.messages import shortened
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.losses import SampleCount, at_least_one
 from mindrcnn.weights.backbone import load_backbone
@@ -27,7 +28,7 @@ Parameters = Mapping[str, Parameter]
 MASK_BRANCH = "mask."
 MASK_HEAD, SCORED_MASK_HEAD = "mask.head.", "mask.mask.head."  # the same layers in Mask R-CNN and in Mask Scoring R-CNN
 IOU_HEAD = "mask.iou_head."
-_LISTED = 5  # class names that a message gives before it only counts
+_CLASSES_SHOWN = 5  # in a log line
 
 
 def build_initialised_detector(
@@ -137,8 +138,7 @@ def report(
 
 
 def _named(classes: Sequence[str]) -> str:
-    more = f" and {len(classes) - _LISTED} more" if len(classes) > _LISTED else ""
-    return f"{len(classes)} classes ({', '.join(classes[:_LISTED])}{more})"
+    return f"{len(classes)} classes ({shortened(classes, _CLASSES_SHOWN)})"
 
 
 def _has(parameters: Parameters, part: str) -> bool:

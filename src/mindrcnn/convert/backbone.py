@@ -16,8 +16,8 @@ from mindrcnn.config.yaml_tree import dump_yaml
 from mindrcnn.convert.architecture import MOST_BLOCKS, RESNETS
 from mindrcnn.convert.conventions import BACKBONE_SWITCHES, merged
 from mindrcnn.convert.families import FAMILIES
-from mindrcnn.convert.report import shortened
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
 from mindrcnn.weights.backbone import LAYOUTS, LoadReport, fill_backbone

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindrcnn.convert.families import Family
-from mindrcnn.convert.report import shortened
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
 from mindrcnn.weights.class_axes import axes_of, to_theirs
 
 TARGETS = ("torchvision", "detectron2")

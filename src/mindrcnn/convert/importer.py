@@ -23,8 +23,9 @@ from mindrcnn.convert.classes import ClassChoice, choose_classes
 from mindrcnn.convert.coco_classes import COCO_CLASSES
 from mindrcnn.convert.families import FAMILIES, Family, detect_family, normalised
 from mindrcnn.convert.mapping import map_parameters
-from mindrcnn.convert.report import Report, missing_lines, shortened
+from mindrcnn.convert.report import Report, missing_lines
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.weights.read import WeightsFile
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-LISTED = 6  # names that an error message shows before it only counts
+from mindrcnn.messages import shortened
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,6 @@ class Report:
         lines += [f"  constant  {name}" for name in self.constants]
         lines += [f"  missing   {name}: no {source} in the source" for name, source in self.missing.items()]
         return "\n".join(lines) + "\n"
-
-
-def shortened(names: list[str]) -> str:
-    """The first few names, and how many more."""
-    rest = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def missing_lines(missing: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
 
 Launcher = Literal["none", "msrun", "mpirun", "rank-table"]
 
@@ -17,6 +18,7 @@ Launcher = Literal["none", "msrun", "mpirun", "rank-table"]
 MPI_VARIABLES = ("OMPI_COMMAND", "PMIX_RANK")
 LOCAL_HOST = "127.0.0.1"
 SCHEDULER_PORT = "8118"  # msrun's own default
+_RANKS_SHOWN = 10  # in a message about a rank table
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ def read_rank_table(path: Path) -> list[dict[int, int]]:
         ) from error
     ranks = sorted(rank for server in servers for rank in server)
     if not ranks or ranks != list(range(len(ranks))):
-        raise InputError(f"{path}: wanted the rank_ids 0, 1, 2, ... once each, got {_shortened(ranks)}")
+        found = shortened([str(rank) for rank in ranks], _RANKS_SHOWN) or "none"
+        raise InputError(f"{path}: wanted the rank_ids 0, 1, 2, ... once each, got {found}")
     return servers
 
 
@@ -143,7 +146,3 @@ def _number(environment: Mapping[str, str], name: str, *, low: int = 0, high: in
         wanted = f"a number of at least {low}" if high is None else f"a number from {low} to {high - 1}"
         raise InputError(f"environment: {name}: wanted {wanted}, got {text!r}")
     return int(text)
-
-
-def _shortened(ranks: list[int]) -> str:
-    return ", ".join(map(str, ranks[:10])) + (", ..." if len(ranks) > 10 else "") or "none"
