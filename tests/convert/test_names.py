@@ -8,9 +8,8 @@ import pytest
 from mindrcnn.build.detector import build_detector
 from mindrcnn.config.model import MaskRCNNConfig, ModelConfig
 from mindrcnn.convert.classes import choose_classes
-from mindrcnn.convert.exporter import export_state
 from mindrcnn.convert.families import FAMILIES, detect_family, normalised
-from mindrcnn.convert.mapping import map_parameters
+from mindrcnn.convert.mapping import export_state, map_parameters
 from mindrcnn.convert.report import Report
 
 MASK_SCORING = {

@@ -13,8 +13,7 @@ from mindrcnn.build.trained_model import open_checkpoint, restore_detector
 from mindrcnn.config.loader import load_config
 from mindrcnn.convert import __main__ as program
 from mindrcnn.convert.coco_classes import COCO_CLASSES
-from mindrcnn.convert.exporter import TARGETS
-from mindrcnn.convert.program import SOURCES
+from mindrcnn.convert.program import SOURCES, TARGETS
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.resnet import ResNet

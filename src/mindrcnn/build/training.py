@@ -18,8 +18,7 @@ from mindrcnn.engine.step.ema import ParameterAverage
 from mindrcnn.engine.step.loss_scale import LossScale, LossScaler, NoLossScale
 from mindrcnn.engine.step.optimizer import build_adamw, build_sgd
 from mindrcnn.engine.step.param_groups import GroupRule, trainable
-from mindrcnn.engine.step.precision import in_float16
-from mindrcnn.engine.step.train_step import ReduceGradients, TrainStep, unchanged
+from mindrcnn.engine.step.train_step import ReduceGradients, TrainStep, in_float16, unchanged
 from mindrcnn.engine.step.training_state import TrainingState
 from mindrcnn.engine.trainer import Feed, Loader, Plan
 from mindrcnn.errors import InputError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,10 +12,14 @@ from mindrcnn.convert.classes import ClassChoice
 from mindrcnn.convert.families import Entry, Family
 from mindrcnn.convert.report import Report, Use
 from mindrcnn.errors import InputError
-from mindrcnn.weights.class_axes import NEW, axes_of, fill_new, to_ours
+from mindrcnn.messages import shortened
+from mindrcnn.weights.class_axes import NEW, axes_of, fill_new, to_ours, to_theirs
 from mindrcnn.weights.layouts import LEFT_OUT
 
 Arrays = Mapping[str, NDArray]
+
+# Convolutions over points there, with a kernel of one point.
+_POINT_LAYER = re.compile(r"mask\.point_head\.\w+(\.\d+)?\.weight")
 
 
 def map_parameters(
@@ -98,3 +103,20 @@ def _sort_out_the_rest(entries: Mapping[str, Entry], family: Family, report: Rep
         if entry.names[0] not in report.used:
             rest = report.ignored if family.table.ignored.fullmatch(normal) else report.leftover
             rest.extend(entry.names)
+
+
+def export_state(parameters: Mapping[str, NDArray], family: Family) -> dict[str, NDArray]:
+    """The family's state dict of our parameters. InputError where it has no place for one of them."""
+    homeless = [name for name in parameters if family.table.source(name) is None]
+    if homeless:
+        raise InputError(f"{family.name} has no place for {len(homeless)} parameters: {shortened(homeless)}")
+    state = {}
+    for name, value in parameters.items():
+        for axis in axes_of(name):
+            value = to_theirs(value, axis, background=family.background, row_for_background=family.rows_for_background)
+        if _POINT_LAYER.fullmatch(name):
+            value = value.reshape(*value.shape[:2], 1)
+        source = family.table.source(name)
+        assert source is not None
+        state[source] = np.ascontiguousarray(value, np.float32)
+    return state

@@ -9,9 +9,9 @@ from pathlib import Path
 from mindrcnn.atomic import write_text
 from mindrcnn.config.loader import dump_config
 from mindrcnn.convert.backbone import import_backbone
-from mindrcnn.convert.exporter import export_state
 from mindrcnn.convert.families import FAMILIES, detect_family
 from mindrcnn.convert.importer import Options, import_detector
+from mindrcnn.convert.mapping import export_state
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 BACKBONES_ONLY = "mindcv"  # has no detectors of its own
 SOURCES = ("auto", *FAMILIES, BACKBONES_ONLY)
+TARGETS = ("torchvision", "detectron2")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What training tells: progress lines, rows of metrics.jsonl, curves.png, and whatever sinks make of the rows."""
 
 import logging
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,16 +9,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import mindspore as ms
 import numpy as np
 
 from mindrcnn.engine.tracking.curves import draw_curves
-from mindrcnn.engine.tracking.memory import peak_memory_gb
 from mindrcnn.engine.tracking.metrics_log import MetricsLog, finite
 from mindrcnn.engine.tracking.sinks import MetricSink, row_scalars
 
 logger = logging.getLogger(__name__)
 
 METRICS = "metrics.jsonl"
+_KIBIBYTE = 1024  # the unit in which Linux reports the resident set
+_GIGABYTE = 1e9
+
+
+def peak_memory_gb() -> dict[str, float]:
+    """Returns the peak memory so far, in units of 1e9 bytes.
+
+    "host" is the resident memory of this process without its children. "device" is what tensors have taken there; it is
+    missing on a CPU, which has no device of its own.
+    """
+    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIBIBYTE / _GIGABYTE}
+    if ms.get_context("device_target") != "CPU":
+        peak["device"] = ms.runtime.max_memory_allocated() / _GIGABYTE
+    return peak
 
 
 @dataclass(frozen=True)
@@ -154,9 +169,6 @@ def _pace(speed: float | None, wait: float | None, eta: float | None) -> str:
     if speed is None or wait is None or eta is None:
         return ""
     return f" | {speed:.2f} images/s | data wait {100 * wait:.0f}% | ETA {timedelta(seconds=round(eta))}"
-
-
-logger = logging.getLogger(__name__)
 
 
 class RankRecorder:
