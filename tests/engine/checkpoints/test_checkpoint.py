@@ -162,7 +162,7 @@ def test_missing_and_unexpected_are_named(saved: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_into(network, load_checkpoint(saved))
     message = str(caught.value)
-    assert "3.weight: missing in the checkpoint, wanted float32(3, 4)" in message
+    assert "3.weight: missing from the checkpoint, wanted float32(3, 4)" in message
     assert "2.bias: unexpected, not in this model, got float32(3,)" in message
 
 

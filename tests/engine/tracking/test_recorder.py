@@ -44,7 +44,7 @@ def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptur
     assert rows[3]["epoch"] == 1.5
     assert rows[3]["eta_s"] == 0
     text = caplog.messages
-    assert text[0] == "the first step took 60.0 s, most of it compiling"
+    assert text[0] == "the first step took 60.0 s, most of it compilation"
     assert (
         text[-2] == "epoch 1/2 step 4/6 | loss 13.5000 (box 3.5000 mask 10.0000) | grad 3.50 | lr 0.4"
         " | 1.2 GB host + 30.0 GB device"

@@ -59,7 +59,7 @@ def test_names_and_numbers_of_rows() -> None:
 @pytest.mark.parametrize(("name", "package"), [("tensorboard", "tensorboardX"), ("mlflow", "mlflow")])
 def test_a_missing_package_is_one_message(monkeypatch: pytest.MonkeyPatch, name: str, package: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
-    with pytest.raises(InputError, match=rf"train\.log_to: {name} wants .*: python -m pip install {package}$"):
+    with pytest.raises(InputError, match=rf"train\.log_to: {name} needs .*: python -m pip install {package}$"):
         require_sinks(["summary_record", name])
     require_sinks(["summary_record"])
 
@@ -223,7 +223,7 @@ def test_mlflow_that_goes_away_costs_a_warning(
     monkeypatch.setattr(sink._client, "log_batch", refuse)
     with caplog.at_level(logging.WARNING, logger="mindrcnn"):
         sink.scalars(4, {"loss/total": 4.0})
-    assert caplog.messages == ["mlflow: numbers of step 4 could not be sent: no server"]
+    assert caplog.messages == ["mlflow: cannot send the metrics of step 4: no server"]
 
 
 def test_every_choice_of_the_configuration_is_a_sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
