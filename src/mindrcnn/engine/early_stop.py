@@ -25,5 +25,5 @@ class EarlyStop:
 
 
 def evaluations_since_best(values: Sequence[float]) -> int:
-    """Returns how many evaluations came after the best one, given the metric of each; the first of equal ones is best."""
+    """Counts the evaluations after the best one, given the metric of each; the first of equal ones is best."""
     return len(values) - 1 - values.index(max(values)) if values else 0

@@ -6,8 +6,8 @@ import pytest
 from mindspore import Tensor, nn, ops
 
 from mindrcnn.engine.step.optimizer import build_sgd
-from mindrcnn.engine.step.param_groups import freeze, trainable
-from mindrcnn.engine.step.train_step import CLIP_EPSILON, GradientFunction, TrainStep, global_norm, in_float16
+from mindrcnn.engine.step.param_groups import freeze, trainable_parameters
+from mindrcnn.engine.step.train_step import CLIP_EPSILON, GradientFunction, TrainStep, global_norm, use_float16
 
 RATES = np.array([0.05, 0.1, 0.02], np.float32)
 MOMENTUM, DECAY = 0.9, 0.01
@@ -61,7 +61,7 @@ def numpy_update(values: Values, velocity: Values, gradients: Values, rate: floa
 
 def build_step(network: nn.Cell, clip_norm: float) -> TrainStep:
     optimizer = build_sgd(
-        parameters=trainable(network),
+        parameters=trainable_parameters(network),
         learning_rates=RATES,
         momentum=MOMENTUM,
         nesterov=False,
@@ -148,7 +148,7 @@ def test_float16_is_close_to_float32_and_gives_its_type(mode: str) -> None:
     network = ConvAndDense()
     parameters = network.trainable_params()
     wanted, wanted_gradients = losses_and_gradients(network, parameters)
-    losses, gradients = losses_and_gradients(in_float16(network), parameters)
+    losses, gradients = losses_and_gradients(use_float16(network), parameters)
     assert {value.dtype for value in (*losses, *gradients)} == {np.dtype(np.float32)}
     assert losses[0] == pytest.approx(wanted[0], rel=1e-4)  # the boxes' own digits are all there
     assert losses[1] == pytest.approx(wanted[1], rel=1e-2)

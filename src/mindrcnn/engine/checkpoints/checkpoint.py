@@ -1,10 +1,10 @@
 """Checkpoints: one .ckpt file with parameters, optimizer state, configuration and classes.
 
 Entries of the file: every network parameter under its own name; `optimizer.*` for moments and step count;
-`mindrcnn.info`, a JSON text as UTF-8 bytes; and last the checksum (checksum.py). When a run averages its parameters, the
-averages carry the parameters' names, because they are what is evaluated and used, and the parameters being trained are
-`trained.*`. Plain `mindspore.load_checkpoint` reads the file too. Loading verifies the checksum first, so a truncated or
-altered file is an error and is never loaded in part.
+`mindrcnn.info`, a JSON text as UTF-8 bytes; and last the checksum (checksum.py). When a run averages its parameters,
+the averages carry the parameters' names, because they are what is evaluated and used, and the parameters being trained
+are `trained.*`. Plain `mindspore.load_checkpoint` reads the file too. Loading verifies the checksum first, so a
+truncated or altered file is an error and is never loaded in part.
 """
 
 import json
@@ -111,9 +111,8 @@ def save_checkpoint(
             ms.save_checkpoint(entries, str(temporary))
         finally:
             temporary.with_suffix(".tmp").unlink(missing_ok=True)
-        os.chmod(
-            temporary, stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH
-        )  # MindSpore leaves the file read-only
+        # MindSpore leaves the file read-only
+        os.chmod(temporary, stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)
         append_digest(temporary)
 
 

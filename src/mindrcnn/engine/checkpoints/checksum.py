@@ -1,7 +1,7 @@
 """A SHA-256 at the end of a checkpoint file, which plain `mindspore.load_checkpoint` reads as one more tensor.
 
-A .ckpt file is a sequence of protobuf messages that concatenate to one. A file truncated at a message boundary therefore
-still parses, and flipped bits inside tensors go unnoticed. The digest covers every byte before it.
+A .ckpt file is a sequence of protobuf messages that concatenate to one. A file truncated at a message boundary
+therefore still parses, and flipped bits inside tensors go unnoticed. The digest covers every byte before it.
 """
 
 import hashlib

@@ -44,7 +44,7 @@ class KeptCheckpoints:
             steps[step].unlink()
 
     def keep_best(self, progress: Progress) -> None:
-        """Saves a checkpoint if the evaluation in `progress` is among the best, and deletes those that no longer are."""
+        """Saves a checkpoint if the evaluation in `progress` is among the best; deletes those that no longer are."""
         if self.best == 0:
             return
         own = self.folder / f"best_{progress.metrics[self.metric]:.4f}_step_{progress.step:08d}.ckpt"
