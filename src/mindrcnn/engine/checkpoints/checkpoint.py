@@ -89,8 +89,9 @@ def save_checkpoint(
     optimizer: nn.Optimizer | None = None,
     average: ParameterAverage | None = None,
 ) -> None:
-    """Writes `path` (ending in .ckpt) whole or not at all.
+    """Writes a checkpoint, whole or not at all.
 
+    path: its name, ending in .ckpt.
     network: its parameters are saved under their names.
     info: the description to store.
     optimizer: saved with its moments and counts when given.
