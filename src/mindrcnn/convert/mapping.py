@@ -65,8 +65,10 @@ def convert(
     classes: the result's classes.
     name: the source's name, for messages.
     """
-    if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
-        raise InputError(f"{name}: wanted finite numbers")
+    if value.dtype.kind not in "fiu":
+        raise InputError(f"{name}: wanted finite numbers, got values of type {value.dtype}")
+    if not np.isfinite(value).all():
+        raise InputError(f"{name}: wanted finite numbers, got NaN or infinity")
     changes = [] if value.dtype == np.float32 else [f"{value.dtype} -> float32"]
     result = value
     if family.transposed.fullmatch(ours):
