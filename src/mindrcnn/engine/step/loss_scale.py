@@ -88,7 +88,7 @@ class LossScaler:
                 "or a lower train.loss_scale may help"
             )
         logger.warning(
-            "step skipped: its gradients overflowed at loss scale %g; the scale is now %g (%d steps skipped so far)",
+            "step skipped: its gradients overflowed at loss scale %g; the scale is now %g (%d skipped so far)",
             before,
             self.scale,
             self.skipped,
