@@ -7,7 +7,8 @@ usage() {
 usage: bash scripts/build_native.sh
 
 Compiles the C++ kernels for this machine, unless the cache has them already, and prints the path of their library. A
-program does the same when it needs them first. The cache is $XDG_CACHE_HOME/mindrcnn, or ~/.cache/mindrcnn.
+program does the same when it needs them first. The cache is $MINDRCNN_CACHE, or
+$XDG_CACHE_HOME/mindrcnn, or ~/.cache/mindrcnn.
 
 Environment:
   CXX                 the compiler; GCC 10 or newer; g++ when it is not set

@@ -11,8 +11,7 @@ import pytest
 from mindrcnn.build.trained_model import open_checkpoint, restore_detector
 from mindrcnn.config.loader import load_config
 from mindrcnn.convert.coco_classes import COCO_CLASSES
-from mindrcnn.convert.conversion import SOURCES
-from mindrcnn.convert.exporter import TARGETS
+from mindrcnn.convert.conversion import SOURCES, TARGETS
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.resnet import ResNet

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from mindrcnn.cache import cache_folder
 from mindrcnn.errors import InputError
 from mindrcnn.native import build as build_module
-from mindrcnn.native.build import build, cache_folder
+from mindrcnn.native.build import build
 
 # A call that asks for the macros prints some; a call that links writes the file after -o, in two halves.
 COMPILER = """#!/bin/sh
@@ -47,6 +48,7 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compiler:
     monkeypatch.setenv("CXX", str(fake.path))
     monkeypatch.setenv("FAKE_LOG", str(fake.log))
     monkeypatch.setenv("FAKE_VERSION", "1")
+    monkeypatch.delenv("MINDRCNN_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return fake
 
@@ -101,7 +103,7 @@ def test_a_failed_compilation_leaves_no_library_and_is_tried_again(
     monkeypatch.setenv("FAKE_ERROR", "nms.cc:7: error: no such thing")
     with pytest.raises(InputError, match=r"fake-g\+\+ could not compile the native kernels: nms.cc:7: error"):
         build()
-    assert list(cache_folder().rglob("*.so")) == []
+    assert list(cache_folder("native").rglob("*.so")) == []
     monkeypatch.setenv("FAKE_ERROR", "")
     assert build().read_text() == "halfwhole"
 

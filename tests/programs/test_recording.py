@@ -67,5 +67,5 @@ def test_a_sink_that_is_not_installed_is_said_before_anything_else(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     outcome = call(lambda: train(tiny, ["train.log_to=[mlflow]", "data.root=nowhere"]))
-    assert outcome.error.startswith("train.log_to: mlflow wants the package mlflow: python -m pip install")
+    assert outcome.error.startswith("train.log_to: mlflow needs the package mlflow: python -m pip install")
     assert not Path("runs").exists()

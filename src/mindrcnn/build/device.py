@@ -3,7 +3,7 @@
 import mindspore as ms
 
 from mindrcnn.config.run import DeviceConfig
-from mindrcnn.engine.distributed.connect import launched
+from mindrcnn.engine.distributed.connect import current_launch
 from mindrcnn.errors import InputError
 
 
@@ -12,7 +12,7 @@ def set_device(device: DeviceConfig, seed: int) -> None:
 
     On Ascend and GPU a launcher's number of the device goes before the configuration's.
     """
-    launch = launched()
+    launch = current_launch()
     if launch.launcher == "rank-table" and device.target != "Ascend":
         raise InputError(f"device.target: wanted Ascend with RANK_TABLE_FILE in the environment, got {device.target}")
     device_id = device.id if device.target == "CPU" or launch.device_id is None else launch.device_id

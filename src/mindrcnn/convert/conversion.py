@@ -9,9 +9,9 @@ from pathlib import Path
 from mindrcnn.atomic import write_text
 from mindrcnn.config.loader import dump_config
 from mindrcnn.convert.backbone import import_backbone
-from mindrcnn.convert.exporter import export_state
 from mindrcnn.convert.families import FAMILIES, detect_family
 from mindrcnn.convert.importer import Options, import_detector
+from mindrcnn.convert.mapping import export_state
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
@@ -22,13 +22,14 @@ from mindrcnn.weights.write import write_state
 
 logger = logging.getLogger(__name__)
 
-BACKBONES_ONLY = "mindcv"  # has no detectors of its own
+BACKBONES_ONLY = "mindcv"  # it has no detectors
 SOURCES = ("auto", *FAMILIES, BACKBONES_ONLY)
+TARGETS = ("torchvision", "detectron2")
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The checkpoint, its configuration and its report, side by side."""
+    """The files of an import: the checkpoint, and beside it its configuration and its report."""
 
     checkpoint: Path
 
@@ -46,7 +47,7 @@ class Outputs:
 
 
 def convert_in(source: str, out: Path, *, library: str, options: Options) -> int:
-    """Another library's file, a path or URL, as a checkpoint of ours. InputError for a file that does not fit."""
+    """Imports another library's file, a path or URL, as a checkpoint. Raises InputError if the file does not fit."""
     setup_logging()
     outputs = Outputs(out)
     file = read_weights(fetch_weights(source))
@@ -83,16 +84,16 @@ def _write_backbone(file: WeightsFile, outputs: Outputs) -> int:
     lines += [f"  unused    {name} (not part of a backbone)" for name in report.dropped]
     write_text(outputs.report, "\n".join(lines) + "\n")
     logger.info("%s", report)
-    logger.info("wrote %s: train with model.backbone.weights=%s", outputs.checkpoint, outputs.checkpoint)
+    logger.info("wrote %s; to train with it, set model.backbone.weights=%s", outputs.checkpoint, outputs.checkpoint)
     return EXIT_OK
 
 
 def convert_out(checkpoint: Path, out: Path, *, library: str) -> int:
-    """A checkpoint of ours as another library's state dict. InputError where that has no such model."""
+    """Exports a checkpoint as another library's state dict. Raises InputError if that library has no such model."""
     setup_logging()
     loaded = load_checkpoint(checkpoint)
     parameters = {name: parameter.asnumpy() for name, parameter in loaded.parameters.items()}
     state = export_state(parameters, FAMILIES[library])
     write_state(out, state)
-    logger.info("wrote %s: %d parameters named as in %s", out, len(state), library)
+    logger.info("wrote %s: %d parameters under the names of %s", out, len(state), library)
     return EXIT_OK

@@ -1,7 +1,7 @@
 """Compilation of the kernels into the user's cache, once per source, compiler, processor and MindSpore version.
 
-It happens at first use, or beforehand with `mindrcnn build-kernels`. The cache is $XDG_CACHE_HOME/mindrcnn, or
-~/.cache/mindrcnn. The compiler is $CXX, or g++.
+It happens at first use, or beforehand with `mindrcnn build-kernels`. The library is cached: see cache.py. The
+compiler is $CXX, or g++.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mindrcnn.atomic import locked, replacing
+from mindrcnn.cache import cache_folder
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ FLAGS = (
 def build() -> Path:
     """Returns the library for this machine, compiled first if it is not in the cache. Raises InputError on failure."""
     compiler = find_compiler()
-    library = cache_folder() / key(compiler) / "libmindrcnn.so"
+    library = cache_folder("native") / key(compiler) / "libmindrcnn.so"
     if library.is_file():
         return library
     with locked(library.parent):
@@ -58,15 +59,6 @@ def find_compiler() -> str:
     if found is None:
         raise InputError(f"wanted a C++17 compiler, GCC 10 or newer, on PATH or named by CXX; got no {name}")
     return found
-
-
-def cache_folder() -> Path:
-    """Returns the folder that holds the libraries."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(base) if base else Path.home() / ".cache") / "mindrcnn" / "native"
-    except RuntimeError as error:
-        raise InputError("wanted a cache folder: set XDG_CACHE_HOME; got no home folder") from error
 
 
 def key(compiler: str) -> str:

@@ -23,8 +23,8 @@ def library() -> str:
     """Returns the library's path, built at the first call; empty, after one warning, if that is not possible."""
     try:
         path = str(build())
-        if ":" in path:  # MindSpore takes a colon for the end of the path
-            raise InputError(f"wanted a cache folder without a colon in its path: set XDG_CACHE_HOME; got {path}")
+        if ":" in path:  # which MindSpore takes for the end of the path
+            raise InputError(f"wanted a cache folder without a colon in its path: set MINDRCNN_CACHE; got {path}")
         opened(path)
     except (InputError, OSError) as error:
         logger.warning("native kernels are not available, using the slower portable operators: %s", error)

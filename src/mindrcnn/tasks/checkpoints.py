@@ -44,14 +44,14 @@ class RunCheckpoints:
 
     def evaluated(self, progress: Progress) -> None:
         """The trainer's Keep."""
-        self.ranks.from_first(lambda: self.kept.evaluated(progress))
+        self.ranks.from_first(lambda: self.kept.keep_best(progress))
 
     def _save(self, which: Literal["last", "best"], progress: Progress) -> None:
         if which == "last":
             keep_previous(self.folder)
         self.write(self.folder / f"{which}.ckpt", progress)
         if which == "last":
-            self.kept.saved(progress)
+            self.kept.keep_newest(progress)
 
 
 def checkpoint_writer(config: Config, dataset: Dataset, plan: Plan, state: TrainingState, world_size: int) -> Write:

@@ -26,7 +26,7 @@ from mindrcnn.engine.checkpoints.run_folder import create_run_folder
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop, evaluations_since_best
 from mindrcnn.engine.step.accumulation import AccumulatingStep
-from mindrcnn.engine.step.ema import applied
+from mindrcnn.engine.step.ema import use_averages
 from mindrcnn.engine.step.feed import BatchFeed
 from mindrcnn.engine.step.train_step import TrainStep
 from mindrcnn.engine.step.training_state import TrainingState
@@ -187,7 +187,7 @@ def evaluation(evaluator: SplitEvaluator, training: Training, step: TrainStep | 
 
     def evaluate(epoch: int) -> Mapping[str, float]:
         logger.info("evaluating after epoch %d", epoch)
-        with applied(training.state.average):
+        with use_averages(training.state.average):
             metrics = headline(evaluator.run(predict, training.folder / EVALUATION))
         step.set_train(True)
         logger.info("%s", " ".join(f"{name} {value:.4f}" for name, value in metrics.items()))

@@ -1,4 +1,4 @@
-"""Where the package's log goes: the console and, for a run, its train.log."""
+"""Destinations of the package's log: the console and, for a training run, its train.log."""
 
 import logging
 from pathlib import Path
@@ -12,9 +12,9 @@ _FILE_DATE = "%Y-%m-%d %H:%M:%S"
 
 
 def setup_logging(log_file: Path | None = None, *, console_level: int = logging.INFO) -> None:
-    """Sends INFO and above of the package to `log_file`, when given, and `console_level` and above to stderr.
+    """Logs the package's messages from `console_level` up to stderr and, if `log_file` is given, from INFO up to it.
 
-    Calling it again replaces what the last call set up. Raises InputError when the file cannot be opened.
+    A second call replaces the handlers of the first. Raises InputError when the file cannot be opened.
     """
     package = logging.getLogger(PACKAGE)
     for handler in list(package.handlers):
