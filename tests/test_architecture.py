@@ -36,7 +36,7 @@ ALLOWED = {
     "ops": {"errors", "native"},
     "models": {"errors", "trimmed_cell", "ops"},
     "data": {"errors", "atomic", "concurrency", "hashing"},
-    "evaluation": {"errors", "atomic", "concurrency", "data", "native"},
+    "evaluation": {"errors", "atomic", "concurrency", "messages", "data", "native"},
     "drawing": {"errors", "atomic", "data", "evaluation"},
     "weights": {"errors", "atomic", "cache", "hashing", "messages", "models"},
     "engine": {"errors", "atomic", "hashing", "messages", "trimmed_cell"},

@@ -1,6 +1,21 @@
-"""Wording that messages share."""
+"""Values and lists of names as error messages show them."""
 
 from collections.abc import Sequence
+
+SHOWN_CHARACTERS = 80  # of one value; enough to find it in its file
+
+_KINDS = {dict: "an object", list: "a list", str: "a string", type(None): "null"}
+
+
+def kind_of(value: object) -> str:
+    """Returns the kind of a JSON value in words, `an object` or `a list`; a number or truth value as it is."""
+    return _KINDS.get(type(value), repr(value))
+
+
+def shown(value: object) -> str:
+    """Returns the value as Python writes it, cut after SHOWN_CHARACTERS."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
 
 
 def shortened(names: Sequence[str], limit: int = 6) -> str:

@@ -231,7 +231,7 @@ def test_errors_name_the_base_file_that_is_wrong(tmp_path: Path) -> None:
         ("data: {buckets: [[64, 100]]}", 1, "data.buckets: wanted sides divisible by 32, got (64, 100)"),
         ("data: {classes: [a, b, a]}", 1, "data.classes: wanted names without repeats, got ['a']"),
         ("data: {val: {format: txt}}", 1, "data.val.annotations: wanted the TXT list's path with format txt, got ''"),
-        ("train: {schedule: {milestones: [8, 8]}}", 1, "train.schedule.milestones: wanted rising numbers"),
+        ("train: {schedule: {milestones: [8, 8]}}", 1, "train.schedule.milestones: wanted increasing numbers"),
         ("name: ..", 1, "name: wanted a folder name without slashes, got '..'"),
         ("name: a/b", 1, "name: wanted a folder name without slashes, got 'a/b'"),
         ("name: ''", 1, "name: wanted a folder name without slashes, got ''"),

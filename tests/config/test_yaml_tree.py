@@ -88,7 +88,7 @@ def test_origins_are_the_lines_of_keys_and_items() -> None:
         ("# only a comment\n", "x.yaml: wanted keys and values, got nothing"),
         ("a: !!python/object/apply:os.getcwd []\n", "x.yaml, line 1: a: unsupported YAML tag"),
         ("a: !!int x\n", "x.yaml, line 1: a: wanted a value of tag tag:yaml.org,2002:int, got 'x'"),
-        ("a: &x [*x]\n", "x.yaml: not usable YAML: nested without end"),
+        ("a: &x [*x]\n", "x.yaml: wanted YAML of limited depth, got nesting without end"),
         ("[a]: 1\n", "x.yaml, line 1: top level: wanted a name as key"),
     ],
 )

@@ -11,7 +11,7 @@ ORIENTATION = 0x0112
 
 @pytest.fixture
 def picture():
-    """(30, 50, 3) RGB, smooth, with red to the right, green to the bottom, blue in the middle."""
+    """A smooth (30, 50, 3) RGB image: red to the right, green to the bottom, blue in the middle."""
     rows, columns = np.mgrid[:30, :50]
     return np.stack([columns * 5, rows * 8, 255 - abs(columns - 25) * 10], axis=2).astype(np.uint8)
 
@@ -64,7 +64,7 @@ def test_alpha_is_dropped(picture, tmp_path):
 
 
 def save_turned(picture, path, orientation):
-    """A PNG that is stored turned, with the EXIF orientation that turns it upright again."""
+    """A PNG stored rotated, with the EXIF orientation that rotates it upright."""
     stored = {
         1: picture,
         3: np.rot90(picture, 2),
@@ -136,5 +136,5 @@ def test_no_image(content, tmp_path):
 
 def test_floating_point_pixels_are_refused(tmp_path):
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "x.tiff")
-    with pytest.raises(InputError, match="floating point"):
+    with pytest.raises(InputError, match="floating-point"):
         read_image(tmp_path / "x.tiff")

@@ -40,7 +40,7 @@ def test_parts_are_united():
 
 
 def inside(points, x, y):
-    """Even-odd rule for one point, the slow and obvious way."""
+    """Applies the even-odd rule to one point, the slow and obvious way."""
     crossings = 0
     for (x1, y1), (x2, y2) in zip(points, np.roll(points, -1, axis=0), strict=True):
         if (y1 > y) != (y2 > y) and x < x1 + (y - y1) / (y2 - y1) * (x2 - x1):
@@ -67,7 +67,7 @@ def test_against_the_even_odd_rule_at_bin_centres():
 
 def test_moves_with_its_frame():
     mask = polygons([10, 20, 50, 20, 50, 40]).rasterise(AxisAffine(), [10, 20, 50, 40], 56)
-    affine = AxisAffine().scaled(2, 3).shifted(7, -5).mirrored(300)
+    affine = AxisAffine().scale(2, 3).shift(7, -5).mirror(300)
     x1, y1, x2, y2 = affine.from_file(np.array([10.0, 20, 50, 40]))
     assert (x1, y1, x2, y2) == (300 - 107, 55, 300 - 27, 115)
     moved = polygons([10, 20, 50, 20, 50, 40]).rasterise(affine, [x1, y1, x2, y2], 56)
@@ -137,7 +137,7 @@ def test_bitmap_moves_with_its_frame():
     bitmap[10:15, 5:10] = 0
     stored = run_lengths(40, 40, rle_forms(bitmap)["bytes"])
     mask = stored.rasterise(AxisAffine(), [5, 10, 30, 20], 40)
-    affine = AxisAffine().mirrored(40).scaled(3, 2).shifted(11, 13)
+    affine = AxisAffine().mirror(40).scale(3, 2).shift(11, 13)
     box = affine.from_file(np.array([5.0, 10, 30, 20]))
     np.testing.assert_array_equal(stored.rasterise(affine, box, 40), mask[:, ::-1])
     assert mask[0, 0] == 0

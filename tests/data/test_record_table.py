@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.data.formats.coco.reader import read_coco
-from mindrcnn.data.record import Chosen
+from mindrcnn.data.record import RecordSelection
 from mindrcnn.errors import InputError
 
 
@@ -19,7 +19,7 @@ def test_places_and_slices(dataset):
     assert [record.image_id for record in records[1:]] == [3]
     with pytest.raises(IndexError):
         records[2]
-    chosen = Chosen(records, np.array([1, 0, 1]))
+    chosen = RecordSelection(records, np.array([1, 0, 1]))
     assert [record.image_id for record in chosen] == [3, 70, 3]
     assert [record.image_id for record in chosen[1:]] == [70, 3]
 

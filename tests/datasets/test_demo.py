@@ -88,7 +88,7 @@ def test_same_seed_same_bytes(tmp_path):
 
 
 def test_silhouettes_are_distinct():
-    """No class covers another one's shape nearly, whatever the rotation drawn."""
+    """No class nearly covers the shape of another, whatever rotation is drawn."""
     drawn = {
         name: [
             draw_shape(name, centre=(50, 50), diameter=80, canvas=(100, 100), rng=np.random.default_rng(seed)) > 127

@@ -1,4 +1,4 @@
-"""Cutting a COCO file in two."""
+"""Splitting a COCO file in two."""
 
 import json
 

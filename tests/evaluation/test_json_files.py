@@ -15,7 +15,7 @@ from mindrcnn.evaluation.json_files import read_json, write_json
 
 @contextmanager
 def full_disk():
-    """No file may grow beyond 10,000 bytes inside the block; not a fixture, for pytest's own output is a file too."""
+    """Keeps files below 10,000 bytes inside the block; not a fixture, because pytest's own output is a file too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:

@@ -1,4 +1,4 @@
-"""Pasting against a reference that reads every pixel of the image by itself."""
+"""Pasting against a reference that computes every pixel of the image on its own."""
 
 import math
 
@@ -14,7 +14,7 @@ HEIGHT, WIDTH = 23, 31
 
 @pytest.fixture(params=["portable", "native"], autouse=True)
 def implementation(request, monkeypatch):
-    """Runs the test with numpy, and with the C++ function where there is one."""
+    """Runs the test with numpy, and with the C++ function if it is available."""
     if request.param == "portable":
         monkeypatch.setenv(VARIABLE, "0")
     elif not available():
@@ -27,7 +27,7 @@ def cell_value(mask, row, column):
 
 
 def reference_values(mask, box, height, width):
-    """Every pixel on its own: bilinear between the four mask cells around its centre, zero outside the mask."""
+    """Interpolates every pixel on its own between the four mask cells around its centre; zero outside the mask."""
     side = mask.shape[0]
     x_low, y_low, x_high, y_high = (float(value) for value in box)
     values = np.zeros((height, width))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import dump_config, load_config
-from mindrcnn.config.run import TrainConfig
+from mindrcnn.config.train import TrainConfig
 from mindrcnn.datasets.demo import CATEGORY_IDS, make_demo
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, save_checkpoint
 from mindrcnn.engine.step.training_state import TrainingState

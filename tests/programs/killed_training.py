@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import Tensor, nn
 
-from mindrcnn.config.run import TrainConfig
+from mindrcnn.config.train import TrainConfig
 from mindrcnn.engine.step.training_state import TrainingState
 from mindrcnn.exit_status import run
 from mindrcnn.tasks import training

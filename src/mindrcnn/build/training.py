@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from mindspore import nn
 
-from mindrcnn.config.run import ScheduleConfig, TrainConfig
 from mindrcnn.config.train import (
     AdamWConfig,
     DynamicLossScaleConfig,
     ParameterGroupConfig,
+    ScheduleConfig,
     StaticLossScaleConfig,
+    TrainConfig,
 )
 from mindrcnn.engine.step import schedule as rates
 from mindrcnn.engine.step.accumulation import AccumulatingStep, GroupedFeed, GroupedLoader

@@ -34,8 +34,8 @@ package (`configs/mask_rcnn_r50_fpn_1x_coco.yaml`, also without `configs/`). Bas
 key; all other values are replaced as a whole.
 A section with a `type` that differs from the base's replaces the base's section instead of merging with it.
 
-**Command line.** Every program takes overrides `a.b=value`, with the value in YAML. They win over the files, and among
-themselves the last one wins:
+**Command line.** Every program takes overrides `a.b=value`, with the value in YAML. They take precedence over the
+files; if a key is given twice, the last value counts:
 
 ```
 mindrcnn train configs/mask_rcnn_r50_fpn_1x_coco.yaml train.batch_size=4 'data.buckets=[[512, 512]]'
@@ -43,27 +43,27 @@ mindrcnn train configs/mask_rcnn_r50_fpn_1x_coco.yaml model.mask=null
 ```
 
 **Values** are YAML 1.2: `true` and `false` are the only truth values (`off` and `no` are words), `1e-4` is a number, a
-whole number serves where a number is wanted, and text that looks like a number needs quotes.
+whole number is accepted as a number, and text that looks like a number needs quotes.
 
-**Mistakes** are reported with the file and line or the command line, the key, what was wanted and what was there; an
-unknown key comes with the nearest valid one. Numbers that follow from others (anchors per cell, feature sizes, steps
-per epoch, the scaled learning rate) are computed and have no key.
+**Error messages** name the file and line (or the command line), the key, what was wanted and what was found; for an
+unknown key they suggest the nearest valid one. Values derived from others (anchors per cell, feature sizes, steps per
+epoch, the scaled learning rate) are computed and have no key.
 
-**Resolved configuration.** Each run folder and each checkpoint hold the complete configuration that was used, so a
-checkpoint can be evaluated and used without its YAML file.
+**Resolved configuration.** Every run folder and every checkpoint contain the complete configuration that was used, so
+a checkpoint works without its YAML file.
 """
 
 _TABLE_HEAD = "| key | type | default | limits | meaning |\n|---|---|---|---|---|\n"
 
 
 def render() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     sections = "".join(_section(Config, "", {}))
     return f"{_INTRODUCTION}\n{sections}".rstrip("\n") + "\n"
 
 
 def _section(section: type, name: str, defaults: dict[str, Any], note: str = "") -> Iterator[str]:
-    """The table of one dataclass, then those of the dataclasses inside it; `defaults` win over the keys' own."""
+    """Yields the table of a dataclass, then those of the dataclasses in it; `defaults` override those of the keys."""
     keys = [(key, defaults.get(key.name, key.default)) for key in keys_of(section)]
     rows = [_row(key, f"{name}.{key.name}" if name else key.name, default) for key, default in keys]
     heading = f"`{name}`{note}" if name else "Top level"

@@ -1,7 +1,7 @@
 """YAML files and command-line overrides as one tree in which every value remembers where it was written.
 
-Scalars follow the YAML 1.2 core schema, not PyYAML's 1.1: `off`, `no` and `on` are strings and `1e-4` is a number, so
-a choice named `off` or a class named `no` means what it says.
+Scalars follow the core schema of YAML 1.2, not PyYAML's YAML 1.1: `off`, `no` and `on` are strings and `1e-4` is a
+number, so a choice named `off` or a class named `no` means what it says.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CORE_SCHEMA = (
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value was written: a file or the command line, and the line (from 1) where there is one."""
+    """The place where a value was written: a file or the command line, and the line (from 1) if there is one."""
 
     source: str
     line: int | None = None
@@ -46,9 +46,9 @@ class Origin:
 
 @dataclass(frozen=True)
 class Node:
-    """A scalar (None, bool, int, float, str), a list of nodes or a mapping of names to nodes, and its origin.
+    """A scalar (None, bool, int, float, str), a list of nodes or a mapping of names to nodes, with its origin.
 
-    The origin of a mapping's entry is the line of its key.
+    The origin of an entry of a mapping is the line of its key.
     """
 
     value: bool | int | float | str | list[Node] | dict[str, Node] | None
@@ -56,7 +56,7 @@ class Node:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads scalars by the YAML 1.2 core schema alone."""
+    """A loader that reads scalars by the YAML 1.2 core schema alone."""
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -65,7 +65,7 @@ for _name, _pattern in _CORE_SCHEMA:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every string that YAML 1.1 or 1.2 would read as something else; lists on one line, mappings as blocks."""
+    """A dumper that quotes strings that YAML 1.1 or 1.2 would read as something else, and puts lists on one line."""
 
 
 _Dumper.add_implicit_resolver(_TAG + "float", _FLOAT, None)
@@ -73,12 +73,12 @@ _Dumper.add_representer(list, lambda dumper, data: dumper.represent_sequence(_TA
 
 
 def dump_yaml(data: dict[str, Any]) -> str:
-    """YAML text of nested dicts, lists and scalars, in the order given, which `parse_yaml` reads back exactly."""
+    """Returns nested dicts, lists and scalars as YAML text, in the order given; `parse_yaml` reads it back exactly."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120)
 
 
 def parse_yaml(text: str, source: str) -> Node:
-    """The tree of one YAML text; `source` names it in origins and errors.
+    """Returns the tree of a YAML text; `source` names the text in origins and errors.
 
     Raises InputError for text that is not YAML, an empty text, a duplicate key or a tag outside the core schema.
     """
@@ -93,7 +93,7 @@ def parse_yaml(text: str, source: str) -> Node:
     except yaml.YAMLError as error:
         raise InputError(f"{source}: not valid YAML: {error}") from error
     except RecursionError as error:
-        raise InputError(f"{source}: not usable YAML: nested without end") from error
+        raise InputError(f"{source}: wanted YAML of limited depth, got nesting without end") from error
 
 
 def read_tree(path: Path, trail: tuple[Path, ...] = ()) -> Node:
@@ -145,7 +145,7 @@ def merge(base: Node, child: Node) -> Node:
 
 
 def describe_value(node: Node) -> str:
-    """The value and its type, for `got ...` in an error."""
+    """Describes the value and its type, for `got ...` in an error."""
     value = node.value
     if value is None:
         return "null"
@@ -237,7 +237,7 @@ def _scalar(node: yaml.Node, origin: Origin, key: str) -> bool | int | float | s
             return int(text)
         if node.tag == _TAG + "float":
             return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
-    except ValueError as error:  # an explicit tag on another text, or more digits than Python converts
+    except ValueError as error:  # an explicit tag that the text does not fit, or more digits than Python converts
         raise InputError(f"{origin}: {key}: wanted a value of tag {node.tag}, got {text[:40]!r}") from error
     if node.tag == _TAG + "str":
         return str(text)

@@ -1,7 +1,7 @@
-"""Image files of every kind as RGB uint8 arrays.
+"""Image files of any format as RGB uint8 arrays.
 
-Pillow decodes, because it reports a truncated JPEG as an error, where OpenCV fills the rest with grey and only writes
-to stderr; on COCO's JPEGs both take the same time and give the same pixels.
+Pillow does the decoding because it reports a truncated JPEG as an error; OpenCV fills the rest with grey and only
+writes to stderr. On COCO's JPEGs both take the same time and give the same pixels.
 """
 
 from __future__ import annotations
@@ -26,46 +26,45 @@ UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.De
 
 
 def read_image(path: Path, *, annotated_size: tuple[int, int] | None = None) -> RGBImage:
-    """RGB (H, W, 3) uint8, turned upright by its EXIF orientation; alpha is dropped, 16 bit are scaled to 8.
+    """Reads an image as RGB (H, W, 3) uint8, rotated upright by its EXIF orientation; drops alpha, scales 16 bits to 8.
 
-    `annotated_size` (h, w) is what the boxes refer to. Some annotation tools ignore the EXIF orientation: where only
-    the unturned image has that size, the image is left unturned. InputError names the file: unreadable, truncated, or
-    of another size.
+    `annotated_size` (h, w) is the size that the boxes refer to. Some annotation tools ignore the EXIF orientation, so
+    an image that has this size only before rotation is not rotated. Raises InputError for a file that is unreadable,
+    truncated or of another size.
     """
-    with _opened(path, path) as image:
-        return _decoded(image, path, annotated_size)
+    with _open(path, path) as image:
+        return _decode(image, path, annotated_size)
 
 
 def decode_image(content: bytes, *, name: Path, annotated_size: tuple[int, int] | None = None) -> RGBImage:
-    """As read_image, from the bytes of the file `name`."""
-    with _opened(io.BytesIO(content), name) as image:
-        return _decoded(image, name, annotated_size)
+    """Decodes the content of the file `name`; otherwise the same as read_image."""
+    with _open(io.BytesIO(content), name) as image:
+        return _decode(image, name, annotated_size)
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """(h, w) after EXIF rotation, from the file's header alone. InputError names a file that is no image."""
-    with _opened(path, path) as image:
+    """Reads (h, w) after EXIF rotation, from the file's header alone. Raises InputError for a file that is no image."""
+    with _open(path, path) as image:
         height, width = image.height, image.width
         return (width, height) if _orientation(image) in SIDEWAYS else (height, width)
 
 
-def _opened(file: Path | io.BytesIO, path: Path) -> Image.Image:
+def _open(file: Path | io.BytesIO, path: Path) -> Image.Image:
     try:
         return Image.open(file)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image file") from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path}: wanted an image, got a file of another kind or an empty one") from error
+        raise InputError(f"{path}: wanted an image, got an empty file or one of another kind") from error
     except UNREADABLE as error:
         raise InputError(f"{path}: wanted a readable image: {error}") from error
 
 
-def _decoded(image: Image.Image, path: Path, annotated_size: tuple[int, int] | None) -> RGBImage:
-    turned = _is_turned(image, annotated_size, path)
+def _decode(image: Image.Image, path: Path, annotated_size: tuple[int, int] | None) -> RGBImage:
+    rotate = _needs_rotation(image, annotated_size, path)
     try:
         image.load()
-        upright = ImageOps.exif_transpose(image) if turned else image
-        return _to_rgb(upright)
+        return _to_rgb(ImageOps.exif_transpose(image) if rotate else image)
     except UNREADABLE as error:
         raise InputError(f"{path}: wanted a readable image: {error}") from error
 
@@ -77,25 +76,26 @@ def _orientation(image: Image.Image) -> int:
         return UPRIGHT
 
 
-def _is_turned(image: Image.Image, annotated_size: tuple[int, int] | None, path: Path) -> bool:
-    """Whether to turn the image upright: unless its annotations were made on the unturned one."""
+def _needs_rotation(image: Image.Image, annotated_size: tuple[int, int] | None, path: Path) -> bool:
+    """Says whether to rotate the image upright, which would be wrong if it was annotated as stored."""
     orientation = _orientation(image)
     stored = (image.height, image.width)
     upright = stored[::-1] if orientation in SIDEWAYS else stored
     if annotated_size is not None and annotated_size not in (upright, stored):
+        (wanted_height, wanted_width), (height, width) = annotated_size, upright
         raise InputError(
-            f"{path}: the annotation says height {annotated_size[0]} and width {annotated_size[1]}, the file has "
-            f"height {upright[0]} and width {upright[1]}"
+            f"{path}: the annotation says height {wanted_height} and width {wanted_width}, the file has "
+            f"height {height} and width {width}"
         )
     return orientation != UPRIGHT and annotated_size in (None, upright)
 
 
 def _to_rgb(image: Image.Image) -> RGBImage:
-    if image.mode.startswith("I"):  # grey, 16 bit: "I;16" and its byte orders; "I" where Pillow widens it
+    if image.mode.startswith("I"):  # 16-bit grey: "I;16" and its byte orders, or "I" if Pillow widened it
         grey = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode == "F":
-        raise ValueError("pixels are floating point numbers, wanted 8 or 16 bit")
+        raise ValueError("wanted pixels of 8 or 16 bits, got floating-point numbers")
     if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # Pillow asks for this step where a palette has transparent entries
+        image = image.convert("RGBA")  # Pillow wants this step for a palette with transparent entries
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))

@@ -1,6 +1,6 @@
-"""Object masks as the annotation file has them: polygons or a run-length encoded bitmap.
+"""Object masks as stored in the annotation file: polygons or a run-length encoded bitmap.
 
-Both offer `rasterise` (the mask in the frame of a box, as training uses it) and `extent` (the box of what a crop
+Both offer `rasterise` (the mask in the frame of a box, as training uses it) and `extent` (the box around what a crop
 leaves visible). Pixel i of a bitmap covers [i, i + 1) in continuous coordinates, as everywhere in this package.
 """
 
@@ -19,22 +19,27 @@ from mindrcnn.data.transforms.affine import AxisAffine, Doubles
 
 Bitmap = npt.NDArray[np.uint8]
 
-MIN_POLYGON_NUMBERS = 6  # three corners; fewer enclose no area
+MIN_POLYGON_NUMBERS = 6  # three corners; fewer enclose no area, and pycocotools takes four numbers for a box
 
-# A polygon that reaches further than this many box sides out of its box is clipped before it is rasterised: the
-# rasteriser walks along every edge, so its time and memory grow with the part that nobody sees.
+# A polygon that extends more than this many box sides beyond its box is clipped before rasterising, because the
+# rasteriser walks along every edge: its time and memory grow with the invisible part.
 OVERHANG = 4.0
 
 
 @dataclass(frozen=True, eq=False)
 class Polygons:
-    """The union of closed polygons. `parts`: one flat float32 x, y, x, y, ... array each, in the file's pixels."""
+    """The union of closed polygons.
+
+    parts: one flat float32 array x, y, x, y, ... per polygon, in the file's pixels.
+    """
 
     parts: tuple[array[float], ...]
 
     def rasterise(self, affine: AxisAffine, box: npt.ArrayLike, side: int) -> Bitmap:
-        """(side, side) uint8 0/1: which bin centres of `box` lie in the object. `box` (4,) is xyxy in the image that
-        `affine` leads to."""
+        """Returns (side, side) uint8 0/1: which bin centres of `box` lie inside the object.
+
+        affine: the map from the file's pixels to the image that the xyxy `box` (4,) refers to.
+        """
         x1, y1, x2, y2 = np.asarray(box, dtype=np.float64)
         scale = np.array([affine.scale_x * side / (x2 - x1), affine.scale_y * side / (y2 - y1)])
         shift = np.array([(affine.shift_x - x1) * side / (x2 - x1), (affine.shift_y - y1) * side / (y2 - y1)])
@@ -52,33 +57,33 @@ class Polygons:
         return np.asarray(coco_mask.decode(coco_mask.merge(pieces)), dtype=np.uint8)
 
     def extent(self, window: Doubles) -> Doubles | None:
-        """Tight xyxy box of the part inside `window` (both in the file's pixels); None where nothing is left.
+        """Returns the tight xyxy box of the part inside `window` (both in the file's pixels), or None if it is empty.
 
-        A polygon that is cut at a corner of the window can come out a little too large there: clipping by half-planes
+        The box can be slightly too large where the window's corner cuts the polygon, because clipping by half-planes
         joins separate pieces along the window's border.
         """
         clipped = [points for points in (clip_polygon(_points(part), window) for part in self.parts) if len(points)]
         if not clipped:
             return None
-        everything = np.concatenate(clipped)
-        return np.concatenate([everything.min(axis=0), everything.max(axis=0)])
+        corners = np.concatenate(clipped)
+        return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
 
 
 @dataclass(frozen=True, eq=False)
 class RunLengths:
-    """A bitmap as COCO's run lengths: zeros, ones, zeros, ... down the columns; `runs` sums to height x width."""
+    """A bitmap as COCO's run lengths: zeros, ones, zeros, ... column by column; `runs` sums to height x width."""
 
     height: int
     width: int
     runs: npt.NDArray[np.uint32]
 
     def bitmap(self) -> Bitmap:
-        """(height, width) uint8 0/1 in the file's pixels."""
+        """Returns (height, width) uint8 0/1 in the file's pixels."""
         values = np.arange(len(self.runs), dtype=np.uint8) & 1
         return np.repeat(values, self.runs).reshape(self.width, self.height).T
 
     def rasterise(self, affine: AxisAffine, box: npt.ArrayLike, side: int) -> Bitmap:
-        """As Polygons.rasterise: the values of the pixels that the bin centres lie in."""
+        """Same as Polygons.rasterise: the values of the pixels in which the bin centres lie."""
         bitmap = self.bitmap()
         x1, y1, x2, y2 = affine.to_file(np.asarray(box, dtype=np.float64))
         centres = (np.arange(side) + 0.5) / side
@@ -87,7 +92,7 @@ class RunLengths:
         return bitmap[np.ix_(rows, columns if affine.scale_x > 0 else columns[::-1])]
 
     def extent(self, window: Doubles) -> Doubles | None:
-        """As Polygons.extent, exact."""
+        """Same as Polygons.extent, but exact."""
         x1, y1, x2, y2 = window
         left, top = max(int(np.floor(x1)), 0), max(int(np.floor(y1)), 0)
         part = self.bitmap()[top : max(int(np.ceil(y2)), 0), left : max(int(np.ceil(x2)), 0)]
@@ -98,21 +103,21 @@ class RunLengths:
         return np.concatenate([np.maximum(box[:2], window[:2]), np.minimum(box[2:], window[2:])])
 
 
-Segmentation = Union[Polygons, RunLengths]  # noqa: UP007 (evaluated at run time, so in the form every Python knows)
+Segmentation = Union[Polygons, RunLengths]  # noqa: UP007 (evaluated at run time; every Python accepts this form)
 
 
 def run_lengths(height: int, width: int, counts: str | bytes | Sequence[int]) -> RunLengths:
-    """From COCO's counts, compressed (text) or not (numbers). ValueError says what is wrong with them."""
+    """Builds RunLengths from COCO's counts, compressed (text) or plain (numbers). Raises ValueError if invalid."""
     runs = _decompress(counts) if isinstance(counts, (str, bytes)) else np.asarray(counts)
     if runs.ndim != 1 or runs.size == 0 or runs.dtype.kind not in "iu" or runs.min() < 0:
-        raise ValueError("wanted counts of whole numbers that are not negative")
+        raise ValueError("wanted counts that are whole numbers of at least 0")
     if runs.sum() != height * width:
         raise ValueError(f"wanted counts that sum to {height} x {width} = {height * width}, got {runs.sum()}")
     return RunLengths(height, width, runs.astype(np.uint32))
 
 
 def clip_polygon(points: Doubles, window: Doubles) -> Doubles:
-    """(n, 2) corners of a closed polygon -> those of its part inside the xyxy window (Sutherland and Hodgman)."""
+    """Clips a closed polygon, corners (n, 2), to an xyxy window by the Sutherland-Hodgman algorithm."""
     for axis, limit, sign in ((0, window[0], 1.0), (0, window[2], -1.0), (1, window[1], 1.0), (1, window[3], -1.0)):
         depth = sign * (points[:, axis] - limit)
         if len(points) and depth.min() < 0:
@@ -121,7 +126,7 @@ def clip_polygon(points: Doubles, window: Doubles) -> Doubles:
 
 
 def _clip_half_plane(points: Doubles, depth: Doubles) -> Doubles:
-    """Keeps the side where `depth` (n,) is not negative; new corners where an edge crosses zero."""
+    """Keeps the side where `depth` (n,) is not negative, adding corners where an edge crosses zero."""
     following, depth_after = np.roll(points, -1, axis=0), np.roll(depth, -1)
     inside = depth >= 0
     crossing = inside != (depth_after >= 0)
@@ -137,20 +142,21 @@ def _points(part: array[float]) -> Doubles:
 
 
 def _decompress(counts: str | bytes) -> npt.NDArray[np.int64]:
-    """COCO's text form of run lengths (rleFrString of pycocotools' maskApi.c), checked, which pycocotools is not.
+    """Decodes COCO's text form of run lengths (rleFrString in maskApi.c), with the checks that pycocotools lacks.
 
-    Six bits a character from '0' on: five of value, least first, and one that says more follow; the last one's 0x10 is
-    the sign. From the fourth number on each is the difference to the one before the last.
+    Each character, counted from '0', holds six bits: five of the value, least significant first, and one that says
+    whether more follow; 0x10 in the last character is the sign. From the fourth number on, each is the difference from
+    the number two before it.
     """
     text = counts.encode("ascii", errors="replace") if isinstance(counts, str) else counts
     codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
     if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 0x20:
-        raise ValueError("wanted COCO's compressed counts, got a text that is none")
+        raise ValueError("wanted COCO's compressed counts, got other text")
     last = np.flatnonzero((codes & 0x20) == 0)
     starts = np.concatenate([[0], last[:-1] + 1])
     place = np.arange(len(codes)) - np.repeat(starts, last - starts + 1)
-    if place.max() > 6:  # 35 bits: more than any image has pixels
-        raise ValueError("wanted COCO's compressed counts, got a number that is too long")
+    if place.max() > 6:  # 35 bits, more than the pixels of any image
+        raise ValueError("wanted COCO's compressed counts, got a number with too many digits")
     numbers = np.add.reduceat((codes & 0x1F) << (5 * place), starts)
     numbers -= np.where(codes[last] & 0x10, 1 << (5 * (last - starts + 1)), 0)
     numbers[1::2] = np.cumsum(numbers[1::2])

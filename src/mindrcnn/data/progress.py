@@ -1,4 +1,4 @@
-"""How far a long run over a data set is: count, rate and time left, on standard error."""
+"""Progress of a long pass over a data set: count, rate and time left, on standard error."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from datetime import timedelta
 from typing import TextIO
 
-TERMINAL_SECONDS, FILE_SECONDS = 0.5, 15.0  # between two lines; a file keeps them all
+TERMINAL_SECONDS, FILE_SECONDS = 0.5, 15.0  # between lines; rarer in a file, which keeps them all
 
 
 class ProgressLine:
-    """One line that is written over on a terminal, and a line now and then in a file."""
+    """A single line that is overwritten on a terminal; an occasional new line in a file."""
 
     def __init__(self, total: int, *, what: str, stream: TextIO | None = None) -> None:
         self._total = total
@@ -21,7 +21,7 @@ class ProgressLine:
         self._shown = False
 
     def update(self, done: int) -> None:
-        """Shows that `done` of all are done, unless a line was written just before."""
+        """Shows that `done` items are done, unless the last line is too recent."""
         now = time.monotonic()
         terminal = self._stream.isatty()
         if not done or now - self._last < (TERMINAL_SECONDS if terminal else FILE_SECONDS):

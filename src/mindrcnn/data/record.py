@@ -1,6 +1,7 @@
-"""What every reader produces: one Record an image, and the Dataset that holds them.
+"""The output of every reader: one Record per image, and the Dataset that holds them.
 
-N objects of the image; boxes are xyxy float32 in pixels of the image file after EXIF rotation, no "+1".
+N is the number of objects in the image. Boxes are xyxy float32 in pixels of the image file after EXIF rotation, with
+no "+1".
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import numpy.typing as npt
 
 from mindrcnn.data.image_io import RGBImage, decode_image, read_image
 from mindrcnn.data.masks import Segmentation
+from mindrcnn.data.transforms.affine import Doubles, Floats
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# Annotations are written to two decimals of a pixel: a smaller side can only be what rounding left of zero.
+# Annotations have two decimals of a pixel, so a smaller side can only be a zero with rounding errors.
 MIN_BOX_SIDE = 1e-3
 
 
@@ -28,17 +30,18 @@ MIN_BOX_SIDE = 1e-3
 class Record:
     """One image and its objects.
 
-    boxes (N, 4) float32 inside the image; labels (N,) int32 from 1 to K; crowd (N,) bool, an ignore region that stands
-    for many objects; segmentations: N masks in the file's pixels, None for an object that has a box only; they may be
-    read from a file each time they are asked for. `encoded` gives the bytes of the image file, where `path` is only its
-    name.
+    boxes: (N, 4) float32, inside the image.
+    labels: (N,) int32, 1..K.
+    crowd: (N,) bool, true for an ignore region that stands for many objects.
+    segmentations: N masks in the file's pixels, None for an object with only a box; each access may read a file.
+    encoded: returns the bytes of the image file, for a record whose `path` is only the file's name.
     """
 
     image_id: int
     path: Path
     height: int
     width: int
-    boxes: npt.NDArray[np.float32]
+    boxes: Floats
     labels: npt.NDArray[np.int32]
     crowd: npt.NDArray[np.bool_]
     segmentations: Sequence[Segmentation | None]
@@ -46,45 +49,48 @@ class Record:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width)."""
+        """Returns (height, width)."""
         return self.height, self.width
 
     @property
     def has_objects(self) -> bool:
-        """Whether any object is no crowd. Images of crowds alone count as empty, as in detectron2 and torchvision."""
+        """Says whether any object is not a crowd; an image of crowds is empty, as in detectron2 and torchvision."""
         return not self.crowd.all()
 
     def image(self) -> RGBImage:
-        """RGB (H, W, 3) uint8 of the annotated size, as `read_image`."""
+        """Reads the image: RGB (H, W, 3) uint8 of the annotated size, see `read_image`."""
         if self.encoded is None:
             return read_image(self.path, annotated_size=self.size)
         return decode_image(self.encoded(), name=self.path, annotated_size=self.size)
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen(Sequence[Record]):
-    """The records at some `places` (n,) of a longer sequence, each made when it is asked for."""
+class RecordSelection(Sequence[Record]):
+    """The records at `indices` (n,) of a longer sequence, each created on access."""
 
     records: Sequence[Record]
-    places: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.indices)
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
     @overload
-    def __getitem__(self, index: slice) -> Chosen: ...
-    def __getitem__(self, index: int | slice) -> Record | Chosen:
+    def __getitem__(self, index: slice) -> RecordSelection: ...
+    def __getitem__(self, index: int | slice) -> Record | RecordSelection:
         if isinstance(index, slice):
-            return Chosen(self.records, self.places[index])
-        return self.records[int(self.places[index])]
+            return RecordSelection(self.records, self.indices[index])
+        return self.records[int(self.indices[index])]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A split. `category_ids[label - 1]` is the file's own id of a label; `without_mask` are the annotation ids (row
-    numbers in a TXT list) of ordinary objects that have a box only."""
+    """A split.
+
+    category_ids: category_ids[label - 1] is the file's id of a label.
+    without_mask: annotation ids (row numbers in a TXT list) of the objects, crowds excepted, that have only a box.
+    """
 
     records: Sequence[Record]
     classes: tuple[str, ...]
@@ -94,11 +100,11 @@ class Dataset:
 
     @property
     def has_masks(self) -> bool:
-        """Whether every ordinary object has a mask."""
+        """Says whether every object that is not a crowd has a mask."""
         return not self.without_mask
 
     def require_masks(self) -> None:
-        """InputError unless every ordinary object has a mask."""
+        """Raises InputError unless every object that is not a crowd has a mask."""
         if self.without_mask:
             raise InputError(
                 f"{self.annotation_file}: wanted a segmentation for every object, because the model has a mask branch; "
@@ -107,32 +113,33 @@ class Dataset:
 
 
 def training_records(dataset: Dataset, *, keep_empty_images: bool) -> Sequence[Record]:
-    """The records that training uses: those with objects, or all of them; InputError where none is left."""
+    """Returns the records to train on: those with objects, or all of them. Raises InputError if there are none."""
     if keep_empty_images:
         kept = dataset.records
     else:
         has_objects = np.fromiter((record.has_objects for record in dataset.records), dtype=bool)
-        kept = Chosen(dataset.records, np.flatnonzero(has_objects))
-        left_out = len(dataset.records) - len(kept)
-        if left_out:
-            logger.info("%s: %d images without objects are left out of training", dataset.annotation_file, left_out)
+        kept = RecordSelection(dataset.records, np.flatnonzero(has_objects))
+        empty = len(dataset.records) - len(kept)
+        if empty:
+            logger.info("%s: training leaves out %d images without objects", dataset.annotation_file, empty)
     if not kept:
         raise InputError(f"{dataset.annotation_file}: wanted images with objects to train on, got none")
     return kept
 
 
-def clip_boxes(
-    boxes: npt.NDArray[np.float64], sizes: npt.NDArray[np.integer[Any]]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """xyxy (N, 4) clipped to their images' (h, w) (N, 2), float32, and (N,) whether anything of them is left."""
+def clip_boxes(boxes: Doubles, sizes: npt.NDArray[np.integer[Any]]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Clips xyxy boxes (N, 4) to their images' sizes (N, 2), (h, w).
+
+    Returns the clipped boxes (N, 4) float32, and (N,) bool: whether anything of the box is left.
+    """
     limits = sizes[:, [1, 0, 1, 0]].astype(np.float64)
     clipped = np.clip(boxes, 0.0, limits)
-    usable = (clipped[:, 2:] - clipped[:, :2] >= MIN_BOX_SIDE).all(axis=1)
-    return clipped.astype(np.float32), usable
+    has_area = (clipped[:, 2:] - clipped[:, :2] >= MIN_BOX_SIDE).all(axis=1)
+    return clipped.astype(np.float32), has_area
 
 
 def log_dropped(source: Path, dropped: int, total: int) -> None:
-    """One line about the objects that had no area inside their image."""
+    """Logs how many objects are dropped because they have no area inside their image."""
     if dropped:
         logger.warning("%s: %d of %d objects have no area inside their image and are dropped", source, dropped, total)
 

@@ -1,6 +1,7 @@
-"""The records of a large data set as columns: about 35 bytes an object and 50 an image, whatever their masks are.
+"""The records of a large data set as columns: about 35 bytes per object and 50 per image, however large the masks are.
 
-A million images with COCO's number of objects are 300 MB so; as one object each they would be several GB.
+A million images with as many objects as COCO's take 300 MB this way; as one Python object each they would take several
+GB.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mindrcnn.data.masks import Segmentation
-from mindrcnn.data.record import Chosen, Record
+from mindrcnn.data.record import Record, RecordSelection
+from mindrcnn.data.transforms.affine import Floats
 
 
 @dataclass(frozen=True, eq=False)
-class Masks(Sequence["Segmentation | None"]):
-    """The masks of the objects from place `start` to `end`, each read when it is asked for."""
+class LazyMasks(Sequence["Segmentation | None"]):
+    """The masks of objects `start` to `end` of the table, each read on access."""
 
     read: Callable[[int], Segmentation | None]
     start: int
@@ -35,24 +37,27 @@ class Masks(Sequence["Segmentation | None"]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Segmentation | None]: ...
     def __getitem__(self, index: int | slice) -> Segmentation | Sequence[Segmentation | None] | None:
-        chosen = range(self.start, self.end)[index]
-        return self.read(chosen) if isinstance(chosen, int) else [self.read(place) for place in chosen]
+        objects = range(self.start, self.end)[index]
+        return self.read(objects) if isinstance(objects, int) else [self.read(position) for position in objects]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RecordTable(Sequence[Record]):
-    """Makes each Record when it is asked for. n images, m objects ordered by their image; `ends` (n,) is the place
-    after each image's last object. `read_mask` gives the mask of the object at a place, `read_bytes` the image file of
-    the image at a place; None where images are read from `folder`."""
+    """n images and their m objects, ordered by image; each Record is created on access.
+
+    ends: one past the last object of each image.
+    read_mask: returns the mask of the object with this index.
+    read_bytes: returns the file of the image with this index; None if images are read from `folder`.
+    """
 
     folder: Path
-    names: npt.NDArray[np.bytes_]  # n, as the file system has them
-    image_ids: npt.NDArray[np.int64]  # n
-    sizes: npt.NDArray[np.int32]  # n,2 (h, w)
-    ends: npt.NDArray[np.int64]  # n
-    boxes: npt.NDArray[np.float32]  # m,4 xyxy
-    labels: npt.NDArray[np.int32]  # m
-    crowd: npt.NDArray[np.bool_]  # m
+    names: npt.NDArray[np.bytes_]  # (n,) as the file system encodes them
+    image_ids: npt.NDArray[np.int64]  # (n,)
+    sizes: npt.NDArray[np.int32]  # (n, 2) as (h, w)
+    ends: npt.NDArray[np.int64]  # (n,)
+    boxes: Floats  # (m, 4) xyxy
+    labels: npt.NDArray[np.int32]  # (m,)
+    crowd: npt.NDArray[np.bool_]  # (m,)
     read_mask: Callable[[int], Segmentation | None]
     read_bytes: Callable[[int], bytes] | None = None
 
@@ -60,25 +65,25 @@ class RecordTable(Sequence[Record]):
         return len(self.image_ids)
 
     @overload
-    def __getitem__(self, place: int) -> Record: ...
+    def __getitem__(self, index: int) -> Record: ...
     @overload
-    def __getitem__(self, place: slice) -> Sequence[Record]: ...
-    def __getitem__(self, place: int | slice) -> Record | Sequence[Record]:
-        if isinstance(place, slice):
-            return Chosen(self, np.arange(len(self))[place])
-        if not -len(self) <= place < len(self):
-            raise IndexError(f"no image {place} among {len(self)}")
-        place %= len(self)
-        start, end = int(self.ends[place - 1]) if place else 0, int(self.ends[place])
-        height, width = self.sizes[place].tolist()
+    def __getitem__(self, index: slice) -> Sequence[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | Sequence[Record]:
+        if isinstance(index, slice):
+            return RecordSelection(self, np.arange(len(self))[index])
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"no image {index} among {len(self)}")
+        index %= len(self)
+        start, end = int(self.ends[index - 1]) if index else 0, int(self.ends[index])
+        height, width = self.sizes[index].tolist()
         return Record(
-            image_id=int(self.image_ids[place]),
-            path=self.folder / os.fsdecode(self.names[place]),
+            image_id=int(self.image_ids[index]),
+            path=self.folder / os.fsdecode(self.names[index]),
             height=height,
             width=width,
             boxes=self.boxes[start:end],
             labels=self.labels[start:end],
             crowd=self.crowd[start:end],
-            segmentations=Masks(self.read_mask, start, end),
-            encoded=None if self.read_bytes is None else partial(self.read_bytes, place),
+            segmentations=LazyMasks(self.read_mask, start, end),
+            encoded=None if self.read_bytes is None else partial(self.read_bytes, index),
         )

@@ -1,1 +1,1 @@
-"""Tools that make data sets or cut them in parts."""
+"""Tools that make data sets or split them."""

@@ -15,14 +15,14 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from mindrcnn.data.masks import MIN_POLYGON_NUMBERS
-from mindrcnn.datasets.demo_scene import Scene, draw_scene
+from mindrcnn.datasets.demo_scene import draw_scene
 from mindrcnn.datasets.demo_shapes import SHAPES
+from mindrcnn.drawing.pictures import encode_picture
 from mindrcnn.errors import InputError
 
-JPEG_QUALITY = 92
-CONTOUR_SCALE = 4  # contours run through pixel centres; on an enlarged bitmap that costs an eighth of a pixel only
-CONTOUR_TOLERANCE = 1.4  # enlarged pixels that a simplified contour may be off
-MIN_PART_AREA = 6.0  # pixels; smaller visible specks of an object are left out of its annotation
+CONTOUR_SCALE = 4  # contours run through pixel centres, which costs half a pixel, or an eighth on this enlarged bitmap
+CONTOUR_TOLERANCE = 1.4  # largest error of a simplified contour, in enlarged pixels
+MIN_PART_AREA = 6.0  # pixels; an annotation leaves out smaller visible specks of its object
 
 CATEGORY_IDS = {name: index for index, name in enumerate(SHAPES, start=1)}
 
@@ -30,8 +30,8 @@ CATEGORY_IDS = {name: index for index, name in enumerate(SHAPES, start=1)}
 def make_demo(root: Path, *, train_images: int = 1000, val_images: int = 100, size: int = 192, seed: int = 0) -> None:
     """Writes root/{train,val}/*.jpg and root/annotations/instances_{train,val}.json.
 
-    `size`: mean image side, pixels; sides vary by a sixth. The annotation file is written last, so a split that has one
-    is complete. InputError where the disk refuses.
+    `size`: mean image side in pixels; sides vary by a sixth. The annotation file is written last, so a split that has
+    one is complete. Raises InputError if a file cannot be written.
     """
     for split, (name, count) in enumerate((("train", train_images), ("val", val_images))):
         try:
@@ -48,10 +48,10 @@ def _write_split(root: Path, name: str, *, count: int, size: int, rng: np.random
     annotations: list[dict[str, Any]] = []
     for image_id in range(1, count + 1):
         scene = draw_scene(rng, size=size)
-        file_name = f"{image_id:06d}.jpg"
-        (folder / file_name).write_bytes(_jpeg(scene))
+        path = folder / f"{image_id:06d}.jpg"
+        path.write_bytes(encode_picture(path, scene.image))
         height, width = scene.image.shape[:2]
-        images.append({"id": image_id, "file_name": file_name, "height": height, "width": width})
+        images.append({"id": image_id, "file_name": path.name, "height": height, "width": width})
         for item in scene.objects:
             entry = _annotation(item.visible, item.crowd)
             entry |= {"id": len(annotations) + 1, "image_id": image_id, "category_id": CATEGORY_IDS[item.name]}
@@ -61,16 +61,9 @@ def _write_split(root: Path, name: str, *, count: int, size: int, rng: np.random
     (root / "annotations" / f"instances_{name}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def _jpeg(scene: Scene) -> bytes:
-    _, encoded = cv2.imencode(
-        ".jpg", cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
-    return encoded.tobytes()
-
-
 def _annotation(visible: npt.NDArray[np.bool_], crowd: bool) -> dict[str, Any]:
-    """COCO's fields of what is visible: polygons, or RLE for crowds and for what has holes."""
-    bitmap = visible.astype(np.uint8) if crowd else _without_specks(visible.astype(np.uint8))
+    """Returns COCO's fields for the visible part: polygons, or RLE for crowds and for parts with holes."""
+    bitmap = visible.astype(np.uint8) if crowd else _remove_specks(visible.astype(np.uint8))
     polygons = None if crowd else _outline(bitmap)
     rows, columns = np.flatnonzero(bitmap.any(axis=1)), np.flatnonzero(bitmap.any(axis=0))
     x, y = int(columns[0]), int(rows[0])
@@ -78,12 +71,12 @@ def _annotation(visible: npt.NDArray[np.bool_], crowd: bool) -> dict[str, Any]:
         "bbox": [x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y],
         "area": int(bitmap.sum()),
         "iscrowd": int(crowd),
-        "segmentation": polygons or _encoded(bitmap),
+        "segmentation": polygons or _encode(bitmap),
     }
 
 
-def _without_specks(bitmap: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Without the parts that are too small to outline: what peeps out between two shapes that hide the object."""
+def _remove_specks(bitmap: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Removes parts too small to outline, such as those that show between two shapes in front of the object."""
     _, parts, statistics, _ = cv2.connectedComponentsWithStats(bitmap, connectivity=8)
     large = statistics[:, cv2.CC_STAT_AREA] >= MIN_PART_AREA
     large[0] = False  # the background
@@ -91,7 +84,7 @@ def _without_specks(bitmap: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _outline(bitmap: npt.NDArray[np.uint8]) -> list[list[float]] | None:
-    """Polygons around the parts of a bitmap; None where a part has a hole, which polygons cannot have."""
+    """Returns polygons around the parts of a bitmap, or None if a part has a hole, which polygons cannot express."""
     height, width = bitmap.shape
     enlarged = cv2.resize(bitmap, (width * CONTOUR_SCALE, height * CONTOUR_SCALE), interpolation=cv2.INTER_NEAREST)
     contours, hierarchy = cv2.findContours(enlarged, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
@@ -109,6 +102,6 @@ def _outline(bitmap: npt.NDArray[np.uint8]) -> list[list[float]] | None:
     return polygons
 
 
-def _encoded(bitmap: npt.NDArray[np.uint8]) -> dict[str, Any]:
+def _encode(bitmap: npt.NDArray[np.uint8]) -> dict[str, Any]:
     rle = coco_mask.encode(np.asfortranarray(bitmap))
     return {"size": list(bitmap.shape), "counts": rle["counts"].decode("ascii")}

@@ -14,11 +14,11 @@ from mindrcnn.data.transforms.affine import Doubles
 
 Colour = npt.NDArray[np.float64]  # (3,) RGB, 0..255
 
-SUBPIXEL_BITS = 4  # cv2.fillPoly takes corners in sixteenths of a pixel
+SUBPIXEL_BITS = 4  # corners are passed to cv2.fillPoly in sixteenths of a pixel
 
 
 def _wheel(radii: npt.ArrayLike, start_degrees: float = -90.0) -> Doubles:
-    """(n, 2) corners at equal angles around the origin, at these radii."""
+    """Returns corners (n, 2) at equal angles around the origin, at these radii."""
     lengths = np.asarray(radii, dtype=np.float64)
     angles = np.deg2rad(start_degrees) + np.arange(len(lengths)) * (2 * np.pi / len(lengths))
     return np.stack([lengths * np.cos(angles), lengths * np.sin(angles)], axis=1)
@@ -27,8 +27,8 @@ def _wheel(radii: npt.ArrayLike, start_degrees: float = -90.0) -> Doubles:
 _CROSS = [(-0.33, -1), (0.33, -1), (0.33, -0.33), (1, -0.33), (1, 0.33), (0.33, 0.33)]
 _CROSS += [(-x, -y) for x, y in _CROSS]
 
-# Class name -> closed outlines within the unit circle's square (inner ones are holes), and the largest rotation either
-# way in degrees at which the class cannot be taken for another.
+# Class name -> closed outlines around the origin, about 1 in radius (inner ones are holes), and the largest rotation
+# either way, in degrees, that does not make the class look like another.
 SHAPES: dict[str, tuple[tuple[Doubles, ...], float]] = {
     "circle": ((_wheel(np.ones(48)),), 0.0),
     "square": ((np.array([(-0.88, -0.88), (0.88, -0.88), (0.88, 0.88), (-0.88, 0.88)]),), 20.0),
@@ -39,7 +39,7 @@ SHAPES: dict[str, tuple[tuple[Doubles, ...], float]] = {
 }
 
 HUES = 180  # OpenCV's colour circle in 8 bits
-# Classes have colours as things in nature do: a help, but neighbours share half of theirs, so that only the outline
+# As in nature, colour helps but does not decide: neighbouring classes share half of their hues, so only the outline
 # tells them apart for certain.
 HUE_SPREAD = 22.5
 
@@ -49,14 +49,14 @@ MAX_ASPECT = 1.2  # a shape's width over its height, or the other way round
 def draw_shape(
     name: str, *, centre: npt.ArrayLike, diameter: float, canvas: tuple[int, int], rng: np.random.Generator
 ) -> Bitmap:
-    """(h, w) uint8 coverage 0..255 of a randomly turned and stretched shape on a canvas of that size."""
+    """Draws a randomly rotated and stretched shape; returns its coverage of the canvas (h, w), uint8 0..255."""
     outlines, max_rotation = SHAPES[name]
     angle = np.deg2rad(rng.uniform(-max_rotation, max_rotation))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     stretch = MAX_ASPECT ** rng.uniform(-0.5, 0.5)
     corners = []
     for outline in outlines:
-        points = (outline @ turn.T) * (stretch, 1 / stretch) * (diameter / 2) + centre - 0.5
+        points = (outline @ rotation.T) * (stretch, 1 / stretch) * (diameter / 2) + centre - 0.5
         corners.append(np.round(points * 2**SUBPIXEL_BITS).astype(np.int32))
     coverage = np.zeros(canvas, dtype=np.uint8)
     cv2.fillPoly(coverage, corners, (255,), lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
@@ -64,12 +64,12 @@ def draw_shape(
 
 
 def muted_colour(rng: np.random.Generator) -> Colour:
-    """(3,) RGB, 0..255: dark to medium and nearly grey, as backgrounds are."""
+    """Draws a background colour: (3,) RGB 0..255, dark to medium and nearly grey."""
     return rng.uniform(40, 120) + rng.uniform(-20, 20, size=3)
 
 
 def vivid_colour(name: str, rng: np.random.Generator) -> Colour:
-    """(3,) RGB, 0..255: saturated and bright, as objects are, and of the hues that shapes of this name have."""
+    """Draws an object colour: (3,) RGB 0..255, saturated and bright, with a hue of this class."""
     middle = HUES / len(SHAPES) * list(SHAPES).index(name)
     hue = (middle + rng.uniform(-HUE_SPREAD, HUE_SPREAD)) % HUES
     saturation, value = rng.uniform(130, 255), rng.uniform(190, 255)
@@ -111,8 +111,9 @@ _PATTERNS: tuple[Callable[[Doubles, Doubles, np.random.Generator], Doubles], ...
 def texture(
     size: tuple[int, int], rng: np.random.Generator, *, first: Colour, second: Colour, noise: float
 ) -> RGBImage:
-    """(h, w, 3) uint8: a random pattern between two colours, with noise of that standard deviation."""
-    y, x = np.mgrid[: size[0], : size[1]].astype(np.float64)
+    """Draws a random pattern (h, w, 3) uint8 between two colours, with noise of this standard deviation."""
+    height, width = size
+    y, x = np.mgrid[:height, :width].astype(np.float64)
     pattern = _PATTERNS[rng.integers(len(_PATTERNS))](x, y, rng)[:, :, None]
     grain = rng.standard_normal((*size, 1), dtype=np.float32) * noise
     colours = pattern.astype(np.float32) * (second - first).astype(np.float32) + first.astype(np.float32)

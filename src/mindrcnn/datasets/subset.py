@@ -48,9 +48,9 @@ def split_file(
 
 
 def choose_images(content: dict[str, Any], *, count: int, min_objects: int, seed: int) -> set[int]:
-    """Ids of `count` images with at least `min_objects` objects that are no crowds, drawn by `seed`.
+    """Draws the ids of `count` images with at least `min_objects` objects, crowds not counted.
 
-    InputError where there are not as many.
+    Raises InputError if there are fewer such images.
     """
     objects = Counter(one["image_id"] for one in content["annotations"] if not one.get("iscrowd", 0))
     candidates = [image["id"] for image in content["images"] if objects[image["id"]] >= min_objects]
@@ -61,7 +61,7 @@ def choose_images(content: dict[str, Any], *, count: int, min_objects: int, seed
 
 
 def subset(content: dict[str, Any], images: Collection[int]) -> dict[str, Any]:
-    """The COCO content about these images; everything else of the file stays."""
+    """Returns the COCO content restricted to these images; the rest of the file is unchanged."""
     return {
         **content,
         "images": [image for image in content["images"] if image["id"] in images],
@@ -70,7 +70,7 @@ def subset(content: dict[str, Any], images: Collection[int]) -> dict[str, Any]:
 
 
 def read_coco_content(path: Path) -> dict[str, Any]:
-    """The JSON object of a COCO file. InputError when it is missing or something else."""
+    """Reads the JSON object of a COCO file. Raises InputError if it is missing or something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if all(isinstance(content[table], list) for table in ("images", "annotations", "categories")):

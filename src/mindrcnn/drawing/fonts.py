@@ -1,4 +1,4 @@
-"""Fonts for names in any script: DejaVu Sans, which matplotlib brings, else an installed font that has the letters."""
+"""Fonts for names in any script: DejaVu Sans, bundled with matplotlib, or an installed font that has the letters."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ BUNDLED = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 @functools.lru_cache(maxsize=64)
 def load_font(path: Path, size: int) -> ImageFont.FreeTypeFont:
-    """A font at a size in pixels."""
+    """Loads a font at a size in pixels."""
     return ImageFont.truetype(str(path), size)
 
 
 @functools.lru_cache(maxsize=4096)
 def legible_name(name: str, label: int) -> str:
-    """`name`, or "class LABEL" where no font here has its letters (said once for each name)."""
+    """Returns `name`, or "class LABEL" if no installed font has its letters (logged once per name)."""
     if font_file(name) is not None:
         return name
-    logger.warning("no installed font can write the class name %r: pictures show class %d instead", name, label)
+    logger.warning("no installed font has the letters of class name %r: pictures show 'class %d' instead", name, label)
     return f"class {label}"
 
 
 def font_file(text: str) -> Path | None:
-    """A font file with every character of `text`; None where there is none."""
+    """Finds a font file with every character of `text`; None if there is none."""
     if _covers(BUNDLED, text):
         return BUNDLED
     return next((path for path in _installed() if _covers(path, text)), None)
@@ -46,7 +46,7 @@ def _installed() -> tuple[Path, ...]:
 def _characters(path: Path) -> frozenset[int]:
     try:
         return frozenset(ft2font.FT2Font(str(path)).get_charmap())
-    except (OSError, RuntimeError, ValueError):  # a damaged font, or a format FreeType does not know
+    except (OSError, RuntimeError, ValueError):  # a damaged font, or a format that FreeType does not support
         return frozenset()
 
 

@@ -1,6 +1,6 @@
 """Objects drawn on pictures: translucent masks with contours, boxes, names with scores.
 
-All images are RGB (H, W, 3) uint8; boxes are xyxy in their pixels.
+Images are RGB (H, W, 3) uint8; boxes are xyxy in their pixels.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mindrcnn.data.image_io import RGBImage
 from mindrcnn.data.record import Record
 from mindrcnn.drawing.captions import Caption, draw_captions
 from mindrcnn.drawing.fonts import legible_name
@@ -21,19 +22,17 @@ from mindrcnn.evaluation.coco.ground_truth import to_rle
 from mindrcnn.evaluation.predict import ImageResult
 from mindrcnn.evaluation.rle import Rle, decode, encode_bitmap
 
-Image = NDArray[np.uint8]
-
 MASK_OPACITY = 0.45
-HALO = 2  # added thickness of the black or white line under a box, which makes it show on any background
-LONG_SIDE_PER_LINE = 320  # picture pixels for each pixel of line thickness
-LONG_SIDE_PER_LETTER = 48  # picture pixels for each pixel of letter height
-FONT_SIZES = (11, 64)  # smallest that is legible, largest that is of use
-PAIR_SIDE = 480  # small pictures are enlarged for a pair until their long side has this many pixels
+HALO = 2  # extra thickness of the black or white line under a box, which makes it visible on any background
+LONG_SIDE_PER_LINE = 320  # image pixels per pixel of line thickness
+LONG_SIDE_PER_LETTER = 48  # image pixels per pixel of letter height
+FONT_SIZES = (11, 64)  # smallest legible and largest useful
+PAIR_SIDE = 480  # approximate long side, in pixels, to which small images are enlarged for a pair
 
 
 @dataclass(frozen=True)
 class DrawnObject:
-    """One object to draw: box (4,) xyxy; score None for ground truth; rle None without a mask."""
+    """An object to draw; `box` is xyxy, `score` None for ground truth, `rle` None without a mask."""
 
     box: tuple[float, float, float, float]
     label: int
@@ -43,7 +42,7 @@ class DrawnObject:
 
     @property
     def colour(self) -> Colour:
-        """RGB."""
+        """Returns the object's RGB colour."""
         return CROWD if self.crowd else class_colour(self.label)
 
 
@@ -61,7 +60,7 @@ def predicted_objects(result: ImageResult, *, score_thresh: float = 0.0) -> list
 
 
 def true_objects(record: Record) -> list[DrawnObject]:
-    """A record's annotated objects."""
+    """Returns the annotated objects of a record."""
     objects = []
     for box, label, crowd, segmentation in zip(
         record.boxes.tolist(), record.labels.tolist(), record.crowd, record.segmentations, strict=True
@@ -72,8 +71,8 @@ def true_objects(record: Record) -> list[DrawnObject]:
     return objects
 
 
-def draw_objects(image: Image, objects: Sequence[DrawnObject], class_names: Sequence[str]) -> Image:
-    """A copy of `image` with the objects drawn, large ones below small ones; class_names[label - 1] names a label."""
+def draw_objects(image: RGBImage, objects: Sequence[DrawnObject], class_names: Sequence[str]) -> RGBImage:
+    """Draws objects on a copy of `image`, small ones over large ones; class_names[label - 1] names a label."""
     picture = image.copy()
     thickness = max(1, round(max(image.shape[:2]) / LONG_SIDE_PER_LINE))
     ordered = sorted(objects, key=_box_area, reverse=True)
@@ -88,16 +87,17 @@ def draw_objects(image: Image, objects: Sequence[DrawnObject], class_names: Sequ
 
 
 def draw_pair(
-    image: Image, truth: Sequence[DrawnObject], predictions: Sequence[DrawnObject], class_names: Sequence[str]
-) -> Image:
-    """Ground truth at the left, predictions at the right, under headings; small pictures are enlarged."""
+    image: RGBImage, truth: Sequence[DrawnObject], predictions: Sequence[DrawnObject], class_names: Sequence[str]
+) -> RGBImage:
+    """Draws ground truth on the left and predictions on the right, with headings; enlarges small images."""
     factor = max(1, round(PAIR_SIDE / max(image.shape[:2])))
-    sides = [
-        with_heading(draw_objects(*_enlarged(image, objects, factor), class_names), heading)
+    left, right = [
+        with_heading(draw_objects(*_enlarge(image, objects, factor), class_names), heading)
         for heading, objects in (("ground truth", truth), ("prediction", predictions))
     ]
-    gap = np.full((sides[0].shape[0], max(4, sides[0].shape[1] // 100), 3), 255, dtype=np.uint8)
-    return np.concatenate([sides[0], gap, sides[1]], axis=1)
+    height, width = left.shape[:2]
+    gap = np.full((height, max(4, width // 100), 3), 255, dtype=np.uint8)
+    return np.concatenate([left, gap, right], axis=1)
 
 
 def _box_area(one: DrawnObject) -> float:
@@ -105,13 +105,13 @@ def _box_area(one: DrawnObject) -> float:
     return (x_high - x_low) * (y_high - y_low)
 
 
-def _font_size(image: Image) -> int:
+def _font_size(image: RGBImage) -> int:
     smallest, largest = FONT_SIZES
     return min(max(round(max(image.shape[:2]) / LONG_SIDE_PER_LETTER), smallest), largest)
 
 
-def draw_mask(picture: Image, bitmap: NDArray[np.bool_], colour: Colour, thickness: int) -> None:
-    """Tints the bitmap's pixels of the picture and draws its contours."""
+def draw_mask(picture: RGBImage, bitmap: NDArray[np.bool_], colour: Colour, thickness: int) -> None:
+    """Tints the picture where the bitmap is set, and draws the bitmap's contours."""
     left, top, width, height = cv2.boundingRect(bitmap.view(np.uint8))
     part = picture[top : top + height, left : left + width]
     inside = bitmap[top : top + height, left : left + width]
@@ -121,8 +121,8 @@ def draw_mask(picture: Image, bitmap: NDArray[np.bool_], colour: Colour, thickne
     cv2.drawContours(picture, contours, -1, colour, thickness, cv2.LINE_AA)
 
 
-def _corners(one: DrawnObject, picture: Image, thickness: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Upper left and lower right pixel of the box's outline, far enough inside the picture to show whole."""
+def _corners(one: DrawnObject, picture: RGBImage, thickness: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Returns the upper left and lower right pixel of the box's outline, so that its full thickness shows."""
     height, width = picture.shape[:2]
     inset = thickness // 2
     limits = (width - 1 - inset, height - 1 - inset) * 2
@@ -132,7 +132,7 @@ def _corners(one: DrawnObject, picture: Image, thickness: int) -> tuple[tuple[in
     return (x_low, y_low), (max(x_high, x_low), max(y_high, y_low))
 
 
-def _draw_box(picture: Image, one: DrawnObject, thickness: int) -> None:
+def _draw_box(picture: RGBImage, one: DrawnObject, thickness: int) -> None:
     upper_left, lower_right = _corners(one, picture, thickness)
     cv2.rectangle(picture, upper_left, lower_right, text_colour(one.colour), thickness + HALO)
     cv2.rectangle(picture, upper_left, lower_right, one.colour, thickness)
@@ -150,22 +150,22 @@ def _caption(one: DrawnObject, class_names: Sequence[str], thickness: int) -> Ca
     )
 
 
-def _enlarged(image: Image, objects: Sequence[DrawnObject], factor: int) -> tuple[Image, list[DrawnObject]]:
-    """Image and objects magnified by a whole factor."""
+def _enlarge(image: RGBImage, objects: Sequence[DrawnObject], factor: int) -> tuple[RGBImage, list[DrawnObject]]:
+    """Magnifies image and objects by an integer factor."""
     if factor == 1:
         return image, list(objects)
     larger = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    return larger, [_magnified(one, factor) for one in objects]
+    return larger, [_magnify(one, factor) for one in objects]
 
 
-def _magnified(one: DrawnObject, factor: int) -> DrawnObject:
+def _magnify(one: DrawnObject, factor: int) -> DrawnObject:
     x_low, y_low, x_high, y_high = (value * factor for value in one.box)
     rle = None if one.rle is None else encode_bitmap(decode(one.rle).repeat(factor, axis=0).repeat(factor, axis=1))
     return replace(one, box=(x_low, y_low, x_high, y_high), rle=rle)
 
 
-def with_heading(picture: Image, heading: str) -> Image:
-    """The picture under a strip with a heading."""
+def with_heading(picture: RGBImage, heading: str) -> RGBImage:
+    """Puts a strip with a heading above the picture."""
     font_size = round(1.2 * _font_size(picture))
     strip = np.full((2 * font_size, picture.shape[1], 3), 255, dtype=np.uint8)
     caption = Caption(text=heading, anchor=(0, font_size // 3, 0, font_size // 3), colour=WHITE)

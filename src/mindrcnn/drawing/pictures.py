@@ -1,30 +1,41 @@
-"""Pictures on disk."""
+"""Picture files: names, encoding and writing."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from mindrcnn.atomic import replacing
+from mindrcnn.data.image_io import RGBImage
 from mindrcnn.errors import InputError
 
-JPEG_QUALITY = 92
+JPEG_QUALITY = 92  # also of the demonstration data set, whose bytes change with it
 
 
-def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Writes an RGB picture H,W,3 in the format of the suffix, whole or not at all. InputError when it cannot."""
+def encode_picture(path: Path, picture: RGBImage) -> bytes:
+    """Encodes an RGB picture (H, W, 3) as the file `path`, in the format of its suffix.
+
+    Raises InputError if that format cannot be written.
+    """
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     done, encoded = cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise InputError(f"{path}: wanted a picture format that can be written, got {path.suffix}")
+    return encoded.tobytes()
+
+
+def write_picture(path: Path, picture: RGBImage) -> None:
+    """Writes an RGB picture (H, W, 3) in the format of the suffix, completely or not at all.
+
+    Raises InputError if it cannot be written.
+    """
+    content = encode_picture(path, picture)
     with replacing(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+        temporary.write_bytes(content)
 
 
 def picture_names(paths: Iterable[Path]) -> dict[Path, str]:
-    """A file name for each drawn image; files of one name in several folders get a number."""
+    """Chooses a file name for each drawn image; images of the same name in several folders get a number."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in paths:

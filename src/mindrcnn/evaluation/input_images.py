@@ -1,4 +1,4 @@
-"""The images that an inference run is given: file, folder or glob."""
+"""The images of an inference run, given as a file, a folder or a glob."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def find_images(source: str) -> list[Path]:
-    """Image files that `source` names, sorted; a folder's own files only, `**` in a glob goes deeper.
+    """Returns the image files that `source` names, sorted; subfolders only by `**` in a glob.
 
-    A single file is taken whatever its suffix. Raises InputError when nothing is found.
+    A single file is accepted whatever its suffix. Raises InputError if nothing is found.
     """
     path = Path(source)
     if path.is_file():

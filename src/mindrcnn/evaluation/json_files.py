@@ -1,4 +1,4 @@
-"""Reading and writing JSON files so that a failure is one clear message and never half a file."""
+"""JSON files, read and written so that a failure is one clear message and never leaves half a file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mindrcnn.errors import InputError
 
 
 def write_json(path: Path, value: object) -> None:
-    """Writes `value` as JSON, whole or not at all; InputError when it cannot be written."""
+    """Writes `value` as JSON, completely or not at all. Raises InputError if it cannot be written."""
     write_text(path, json.dumps(value, ensure_ascii=False))
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; InputError when it is missing, unreadable or not JSON."""
+    """Reads a JSON file. Raises InputError if it is missing, unreadable or not JSON."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

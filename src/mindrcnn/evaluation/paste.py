@@ -1,11 +1,11 @@
-"""Pasting box-frame mask probabilities into the image.
+"""Pasting of mask probabilities from the frame of their box into the image.
 
-The value of an image pixel is the mask read bilinearly at the pixel's centre (+0.5), with mask cells of size box / M
-and zeros outside the mask, compared with >= (detectron2 layers/mask_ops.py, align_corners False). Only the window of
-pixels that can reach the threshold is computed. The C++ form in native/ adds up in another order: where a value lies
-within rounding of the threshold, the two may disagree about the pixel.
+A pixel's value is the mask interpolated bilinearly at the pixel's centre (+0.5), with mask cells of size box / M and
+zeros outside the mask, compared by >= (detectron2 layers/mask_ops.py, align_corners False). Only the window of pixels
+that can reach the threshold is computed. The C++ version in native/ sums in another order, so the two may disagree
+about a pixel whose value is within rounding of the threshold.
 
-Boxes are xyxy in pixels of the image; M is the mask side; windows are transposed, (columns, rows), as RLE reads them.
+Boxes are xyxy in pixels of the image; M is the mask side; windows are transposed, (columns, rows), in RLE's order.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from mindrcnn.native.paste import native_encode_masks
 
 
 def mask_span(low: float, high: float, side: int, thresh: float, limit: int) -> tuple[int, int]:
-    """First and one-past-last pixel, within 0..limit, that a mask spanning low..high on one axis can switch on.
+    """Returns the first and one past the last pixel on one axis that a mask can set.
 
-    Outside the box the interpolated value falls from half the border cell's to 0 over half a cell, so thresholds below
-    one half reach a little beyond the box.
+    low, high: the box on this axis.
+    side: mask cells on this axis.
+    thresh: outside the box the interpolated value falls from half the border cell's value to 0 over half a cell, so a
+        threshold below one half reaches slightly beyond the box.
+    limit: pixels of the image on this axis.
     """
     margin = max(0.0, 0.5 - thresh) * (high - low) / side
     first = math.floor(low - margin - 0.5)
@@ -33,7 +36,12 @@ def mask_span(low: float, high: float, side: int, thresh: float, limit: int) -> 
 
 
 def axis_weights(first: int, last: int, low: float, high: float, side: int) -> NDArray[np.float32]:
-    """(last - first, side) bilinear weights of the mask cells for pixels first..last-1 of one axis."""
+    """Computes (last - first, side) bilinear weights of the mask cells on one axis.
+
+    first, last: the first and one past the last pixel.
+    low, high: the box on this axis.
+    side: mask cells on this axis.
+    """
     cell = (np.arange(first, last) + 0.5 - low) / (high - low) * side - 0.5
     return np.maximum(0.0, 1.0 - np.abs(cell[:, None] - np.arange(side))).astype(np.float32)
 
@@ -41,9 +49,9 @@ def axis_weights(first: int, last: int, low: float, high: float, side: int) -> N
 def paste_window(
     mask: NDArray[np.float32], box: NDArray[np.float32], *, height: int, width: int, thresh: float
 ) -> tuple[NDArray[np.bool_], int, int]:
-    """The mask (M, M) of one box as pixels: (columns, rows) bool window, its left column and top row in the image.
+    """Converts the mask (M, M) of one box to pixels: a (columns, rows) bool window, its left column and its top row.
 
-    thresh lies in (0, 1]. The window is empty for a box that is empty, not finite or wholly outside the image.
+    thresh is in (0, 1]. The window is empty for a box that is empty, not finite or entirely outside the image.
     """
     x_low, y_low, x_high, y_high = (float(value) for value in box)
     side = mask.shape[-1]
@@ -53,14 +61,14 @@ def paste_window(
     top, bottom = mask_span(y_low, y_high, side, thresh, height)
     x_weights = axis_weights(left, right, x_low, x_high, side)
     y_weights = axis_weights(top, bottom, y_low, y_high, side)
-    # Bilinear reading is separable; the dense products take less time than gathering the two neighbours.
+    # Bilinear interpolation is separable, and dense products are faster than gathering the two neighbours.
     return x_weights @ (mask.T @ y_weights.T) >= thresh, left, top
 
 
 def encode_masks(
     masks: NDArray[np.float32], boxes: NDArray[np.float32], *, height: int, width: int, thresh: float = 0.5
 ) -> list[Rle]:
-    """COCO RLE of each object: masks (D, M, M) pasted at boxes (D, 4) into a height x width image."""
+    """Returns the COCO RLE of masks (D, M, M) pasted at boxes (D, 4) into a height x width image."""
     if available():
         texts = native_encode_masks(masks, boxes, height=height, width=width, thresh=thresh)
         return [Rle(size=[height, width], counts=text) for text in texts]

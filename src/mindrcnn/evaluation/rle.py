@@ -1,7 +1,7 @@
-"""COCO run-length encoding of masks that are known only inside a window of the image.
+"""COCO run-length encoding of masks given inside a window of the image.
 
-COCO's RLE counts pixels column by column (Fortran order), starting with zeros. A window's runs keep their lengths in
-the full image, only the distances between them change, so nothing of the image outside the window is ever touched.
+COCO's RLE counts pixels column by column (Fortran order), starting with zeros. The runs of a window keep their lengths
+in the full image and only the gaps between them change, so the image outside the window is never touched.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ class Rle(TypedDict):
 
 
 def window_counts(window: NDArray[np.bool_], *, left: int, top: int, height: int, width: int) -> NDArray[np.int64]:
-    """Run lengths over the full image, zeros first.
+    """Computes the run lengths over the full image, zeros first.
 
-    window: (w, h) bool, transposed (column of the image first); its corner lies at (left, top) of a height x width
-    image, and it lies inside the image.
+    window: (w, h) bool, transposed (the image's columns first), entirely inside the image.
+    left, top: position of the window's corner in the image.
+    height, width: size of the image.
     """
     columns, rows = window.shape
-    framed = np.zeros((columns, rows + 2), dtype=bool)  # a zero before and after each column ends every run there
+    framed = np.zeros((columns, rows + 2), dtype=bool)  # zeros around each column end every run there
     framed[:, 1:-1] = window
     flat = framed.ravel()
     column, row = np.divmod(np.flatnonzero(flat[1:] != flat[:-1]) + 1, rows + 2)
     position = (column + left) * height + (row - 1 + top)
     starts, ends = position[0::2], position[1::2]
-    # Runs that touch across a column border, in a window as high as the image, are one run.
+    # In a window as high as the image, runs that touch across a column border are one run.
     apart = starts[1:] != ends[:-1]
     edges = np.empty(2 * (1 + np.count_nonzero(apart)) if len(starts) else 0, dtype=np.int64)
     if len(starts):
@@ -45,7 +46,7 @@ def window_counts(window: NDArray[np.bool_], *, left: int, top: int, height: int
 
 
 def compress(counts: list[NDArray[np.int64]], *, height: int, width: int) -> list[Rle]:
-    """COCO's compressed strings of several masks' run lengths, all of one image."""
+    """Compresses the run lengths of several masks of one image to COCO's strings."""
     if not counts:
         return []
     raw = [{"size": [height, width], "counts": count.tolist()} for count in counts]
@@ -54,11 +55,11 @@ def compress(counts: list[NDArray[np.int64]], *, height: int, width: int) -> lis
 
 
 def encode_bitmap(bitmap: NDArray[np.bool_]) -> Rle:
-    """RLE of a whole (H, W) bool image."""
+    """Encodes a bool image (H, W) as RLE."""
     height, width = bitmap.shape
     return compress([window_counts(bitmap.T, left=0, top=0, height=height, width=width)], height=height, width=width)[0]
 
 
 def decode(rle: Rle) -> NDArray[np.bool_]:
-    """(H, W) bool image of an RLE."""
+    """Decodes an RLE to a bool image (H, W)."""
     return mask_api.decode({"size": rle["size"], "counts": rle["counts"].encode("ascii")}).astype(bool)

@@ -24,7 +24,7 @@ AUGMENT = Augment(flip_prob=0.5, short_sides=(48, 60), photometric_prob=0.5, exp
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
-    """Twelve images of 30 x 40 or 40 x 30, each with a white rectangle; the first one has a crowd as well."""
+    """Twelve images of 30 x 40 or 40 x 30, each with a white rectangle; the first also has a crowd."""
     folder = tmp_path_factory.mktemp("images")
     made = []
     for index in range(12):
@@ -301,6 +301,6 @@ def test_real_images(shared_data):
 
 
 def test_eval_loader_of_nothing():
-    """What a process gets that has no image left to evaluate."""
+    """A process may be left without images to evaluate."""
     loader = EvalLoader(records=(), input_format=FORMAT, batch_size=2)
     assert (len(loader), list(loader)) == (0, [])

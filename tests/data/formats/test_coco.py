@@ -220,7 +220,7 @@ def test_real_coco_equals_what_pycocotools_loads(split, shared_data):
         np.testing.assert_allclose(record.boxes, boxes.clip(0, (record.width, record.height) * 2), atol=1e-3)
         assert [dataset.category_ids[label - 1] for label in record.labels] == [o["category_id"] for o in objects]
         assert record.crowd.tolist() == [bool(entry["iscrowd"]) for entry in objects]
-        masks = Target.of(record).rasterised(112)
+        masks = Target.of(record).rasterise(112)
         for entry, segmentation, box, mask in zip(objects, record.segmentations, record.boxes, masks, strict=True):
             whole = reference.annToMask(entry)
             if entry["iscrowd"]:

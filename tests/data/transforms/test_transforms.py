@@ -26,7 +26,7 @@ def image():
 
 @pytest.fixture
 def target():
-    """A triangle, a square with a box only, an L-shaped bitmap and a crowd, in a 60 x 90 image."""
+    """A triangle, a square with only a box, an L-shaped bitmap and a crowd, in a 60 x 90 image."""
     bitmap = np.zeros((60, 90), np.uint8)
     bitmap[40:60, 60:65] = 1
     bitmap[55:60, 60:90] = 1
@@ -57,7 +57,7 @@ def empty_target():
 
 
 def marked(boxes, height, width):
-    """An image that is white inside the boxes."""
+    """Returns an image that is white inside the boxes."""
     picture = np.zeros((height, width, 3), np.uint8)
     for x1, y1, x2, y2 in boxes.round().astype(int):
         picture[y1:y2, x1:x2] = 255
@@ -118,11 +118,11 @@ def test_flip_twice_is_the_identity(image, target):
     np.testing.assert_array_equal(again, image)
     np.testing.assert_array_equal(back.boxes, target.boxes)
     assert back.affine == target.affine
-    np.testing.assert_array_equal(back.rasterised(28), target.rasterised(28))
+    np.testing.assert_array_equal(back.rasterise(28), target.rasterise(28))
 
 
 def test_flip_mirrors_the_masks(image, target):
-    masks, mirrored = target.rasterised(56), flip(image, target)[1].rasterised(56)
+    masks, mirrored = target.rasterise(56), flip(image, target)[1].rasterise(56)
     assert (mirrored != masks[:, :, ::-1]).mean() < 0.01
     assert (mirrored[2] != masks[2]).any()
 
@@ -139,7 +139,7 @@ def test_target_of_another_image_is_not_touched(image, target):
 
 
 def test_masks_of_crowds_and_of_boxes_are_zero(target):
-    masks = target.rasterised(28)
+    masks = target.rasterise(28)
     assert [bool(mask.any()) for mask in masks] == [True, False, True, False]
 
 
@@ -155,7 +155,7 @@ def test_expand_keeps_pixels_under_boxes(target):
         if canvas.shape[0] > 60:
             corners = canvas[[0, 0, -1, -1], [0, -1, 0, -1]].tolist()
             assert [9, 100, 201] in corners
-        np.testing.assert_array_equal(moved.rasterised(28), target.rasterised(28))
+        np.testing.assert_array_equal(moved.rasterise(28), target.rasterise(28))
 
 
 def test_cut_tightens_boxes_to_what_is_visible(target):
@@ -163,11 +163,11 @@ def test_cut_tightens_boxes_to_what_is_visible(target):
     assert cut.labels.tolist() == [1, 2, 3, 4]
     assert cut.boxes[0].tolist() == [10, 10, 50, 30]
     assert cut.boxes[2].tolist() == [60, 40, 65, 50]  # only the upright bar of the L; its box alone would reach to 70
-    assert cut.rasterised(28)[2].all()
+    assert cut.rasterise(28)[2].all()
     cut = cut_objects(target, np.array([30.0, 5, 90, 54]))
     assert cut.labels.tolist() == [1, 3]  # the square lies outside, of the crowd nothing is left
     np.testing.assert_allclose(cut.boxes[0], [0, 5, 20, 25])
-    mask = cut.rasterised(112)[0]  # the wider half of the triangle: its hypotenuse enters half-way down the left side
+    mask = cut.rasterise(112)[0]  # the wider half of the triangle: its hypotenuse enters half-way down the left side
     assert mask[:55, 0].all()
     assert not mask[57:, 0].any()
     assert mask.mean() == pytest.approx(0.75, abs=0.01)
@@ -196,7 +196,7 @@ def test_crop_keeps_an_object_and_its_pixels(image, target):
 
 
 def test_crop_holds_the_centre_of_the_chosen_object(image, target):
-    square = target.chosen(np.array([1]))
+    square = target.select(np.array([1]))
     for seed in range(200):
         cropped, cut = crop(image, square, np.random.default_rng(seed), min_scale=0.1)
         assert cropped.shape != image.shape  # it is never given up
@@ -209,7 +209,7 @@ def test_crop_of_an_image_without_objects(image):
     cropped, cut = crop(image, empty_target(), np.random.default_rng(0), min_scale=0.3)
     assert cropped.size < image.size
     assert len(cut) == 0
-    assert cut.rasterised(28).shape == (0, 28, 28)
+    assert cut.rasterise(28).shape == (0, 28, 28)
 
 
 def test_crop_leaves_an_image_whose_object_would_vanish(image):
@@ -269,7 +269,7 @@ def test_augmented_boxes_lie_in_the_image_and_hold_their_masks(image, target):
         assert width <= 128
         assert (moved.boxes >= -1e-3).all()
         assert (moved.boxes <= np.array([width, height, width, height]) + 1e-3).all()
-        for label, mask in zip(moved.labels, moved.rasterised(28), strict=True):
+        for label, mask in zip(moved.labels, moved.rasterise(28), strict=True):
             if label in (1, 3):
                 # a tip of the triangle can be thinner than a bin, so the outermost line of bins may miss it
                 assert mask[:2].any()

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mindrcnn.config.run import TrainConfig
+from mindrcnn.config.train import TrainConfig
 from mindrcnn.engine.tracking import sinks
 from mindrcnn.engine.tracking.metrics_log import read_rows
 from mindrcnn.engine.tracking.recorder import Recorder, StepResult

@@ -17,7 +17,7 @@ from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
 
 @pytest.fixture
 def dataset():
-    """Two images; polygon, run lengths (crowd) and box only; category ids 4 and 90."""
+    """Two images with a polygon, run lengths (a crowd) and only a box; category ids 4 and 90."""
     stripe = RunLengths(height=20, width=30, runs=np.array([100, 40, 460], np.uint32))
     first = Record(
         image_id=11,

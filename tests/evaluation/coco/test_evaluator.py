@@ -1,4 +1,4 @@
-"""COCO evaluation: published numbers, hand-computed AP, and equality of the two evaluators."""
+"""COCO evaluation: published numbers, AP computed by hand, and agreement of the two evaluators."""
 
 import contextlib
 import copy
@@ -62,7 +62,7 @@ def test_reproduces_the_published_evaluation(oracle, oracle_truth, backend, iou_
 
 
 def test_boundary_of_the_published_results(oracle, oracle_truth, capfd):
-    """Of masks that are good inside and coarse at the border."""
+    """Masks that are good inside and coarse at the border."""
     results = json.loads((oracle / "instances_val2014_fakesegm100_results.json").read_text())
     metrics = evaluate(oracle_truth, results, iou_type="boundary")
     assert metrics.stats["AP"] == pytest.approx(0.226, abs=5e-4)
@@ -115,7 +115,7 @@ def test_perfect_detections_of_coco_have_ap_one(mini_truth, iou_type):
 
 
 def random_results(truth, rng, iou_type):
-    """True objects moved and confused, crowds and false ones among them, scores with ties, some images left out."""
+    """Moved and misclassified true objects, crowds and false positives; tied scores; some images without results."""
     sizes, categories = truth.image_sizes, truth.category_ids
     results = []
     for one in truth.annotations:
@@ -258,7 +258,7 @@ class TestHandComputed:
 
 
 def test_the_size_classes_of_masks_go_by_mask_area():
-    """A thin mask in a large box is small: a wrong one of those must not count among the large."""
+    """A thin mask in a large box is small, so a wrong one must not count among the large ones."""
     stripe, block = np.zeros((400, 600), bool), np.zeros((400, 600), bool)
     np.fill_diagonal(stripe, True)
     block[:150, :150] = True

@@ -1,4 +1,4 @@
-"""Predicted against true mask IoU, by hand-made masks."""
+"""Predicted against true mask IoU, with hand-made masks."""
 
 import json
 from dataclasses import replace
@@ -30,7 +30,7 @@ HEIGHT, WIDTH = 20, 40
 
 
 def bar(columns):
-    """The first so many columns of an image of 10 x 40 pixels above an empty half."""
+    """Returns a mask that covers the first columns of the upper half of the image."""
     bitmap = np.zeros((HEIGHT, WIDTH), bool)
     bitmap[:10, :columns] = True
     return bitmap
@@ -154,7 +154,7 @@ def test_files(tmp_path):
 
 
 def test_points_of_the_picture(tmp_path):
-    """A point darkens the picture where it lies; of many points those over the whole list are drawn."""
+    """A point darkens the picture at its position; of many points an even selection is drawn."""
     report = report_of(TRUTH, [entry(1, 5, bar(20), 0.8)])
     pictures = []
     for true in (0.25, 0.75):

@@ -1,7 +1,7 @@
 """Padded batches, the form in which images and objects reach the network.
 
-B images, G ground-truth slots, R mask side, H and W the bucket. Padding is zero, at the bottom and right, and in unused
-slots. Pixel values are not normalised: the model does that.
+B is the number of images, G of ground-truth slots, R the side of the stored masks, (H, W) the bucket. Images are padded
+with zeros at the bottom and right; unused slots are zero. The model, not the batch, normalises pixel values.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Images = npt.NDArray[np.uint8]  # (B, 3, H, W)
 
 @dataclass(frozen=True, kw_only=True)
 class InputFormat:
-    """The network's input: buckets (h, w); the short side's target length, pixels; the order of colour channels."""
+    """The network's input: buckets (h, w), target length of the short side in pixels, order of the colour channels."""
 
     buckets: tuple[Bucket, ...]
     short_side: int
@@ -34,7 +34,7 @@ class InputFormat:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectFormat:
-    """G slots an image, and the side R of the stored masks (1 where the model has no mask branch)."""
+    """Ground-truth slots per image (G), and side of the stored masks (R; 1 for a model without a mask branch)."""
 
     max_objects: int
     mask_side: int
@@ -42,15 +42,15 @@ class ObjectFormat:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One training batch; boxes are xyxy in pixels of the network's input."""
+    """A training batch; boxes are xyxy in pixels of the network's input."""
 
-    images: Images  # B,3,H,W uint8, in the configured channel order
-    image_sizes: npt.NDArray[np.int32]  # B,2 valid (h, w)
-    gt_boxes: npt.NDArray[np.float32]  # B,G,4
-    gt_labels: npt.NDArray[np.int32]  # B,G; 0 in unused slots, 1..K
-    gt_valid: npt.NDArray[np.bool_]  # B,G a real object, no crowd
-    gt_crowd: npt.NDArray[np.bool_]  # B,G an ignore region
-    gt_masks: npt.NDArray[np.uint8]  # B,G,R,R 0/1 in the frame of the object's box; zero for crowds
+    images: Images  # (B, 3, H, W) in the configured channel order
+    image_sizes: npt.NDArray[np.int32]  # (B, 2) valid (h, w)
+    gt_boxes: npt.NDArray[np.float32]  # (B, G, 4)
+    gt_labels: npt.NDArray[np.int32]  # (B, G) 1..K, 0 in unused slots
+    gt_valid: npt.NDArray[np.bool_]  # (B, G) true for an object that is not a crowd
+    gt_crowd: npt.NDArray[np.bool_]  # (B, G) true for an ignore region
+    gt_masks: npt.NDArray[np.uint8]  # (B, G, R, R) 0/1 in the frame of the object's box, zero for crowds
     image_ids: tuple[int, ...]
 
 
@@ -65,38 +65,38 @@ class EvalBatch:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
-    """One transformed training image (RGB) with its objects, no more than there are slots."""
+class AugmentedImage:
+    """One augmented training image (RGB) with at most G objects."""
 
     image_id: int
     image: RGBImage
     target: Target
-    masks: npt.NDArray[np.uint8]  # N,R,R
+    masks: npt.NDArray[np.uint8]  # (N, R, R)
 
 
 def limit_objects(target: Target, limit: int, rng: np.random.Generator) -> Target:
-    """At most `limit` objects, chosen at random, in their old order."""
+    """Returns at most `limit` objects, chosen at random, in their original order."""
     if len(target) <= limit:
         return target
-    return target.chosen(np.sort(rng.choice(len(target), size=limit, replace=False)))
+    return target.select(np.sort(rng.choice(len(target), size=limit, replace=False)))
 
 
 def training_batch(
-    samples: Sequence[Sample], *, bucket: Bucket, channel_order: Literal["rgb", "bgr"], objects: ObjectFormat
+    augmented: Sequence[AugmentedImage], *, bucket: Bucket, channel_order: Literal["rgb", "bgr"], objects: ObjectFormat
 ) -> Batch:
-    """Pads the samples' images to `bucket` and their objects to G slots."""
-    images, image_sizes = pad_images([sample.image for sample in samples], bucket=bucket, channel_order=channel_order)
-    slots = (len(samples), objects.max_objects)
+    """Pads the images to `bucket` and their objects to G slots."""
+    images, image_sizes = pad_images([one.image for one in augmented], bucket=bucket, channel_order=channel_order)
+    slots = (len(augmented), objects.max_objects)
     boxes = np.zeros((*slots, 4), dtype=np.float32)
     labels = np.zeros(slots, dtype=np.int32)
     crowd = np.zeros(slots, dtype=bool)
     masks = np.zeros((*slots, objects.mask_side, objects.mask_side), dtype=np.uint8)
-    for index, sample in enumerate(samples):
-        count = len(sample.target)
-        boxes[index, :count] = sample.target.boxes
-        labels[index, :count] = sample.target.labels
-        crowd[index, :count] = sample.target.crowd
-        masks[index, :count] = sample.masks
+    for index, one in enumerate(augmented):
+        count = len(one.target)
+        boxes[index, :count] = one.target.boxes
+        labels[index, :count] = one.target.labels
+        crowd[index, :count] = one.target.crowd
+        masks[index, :count] = one.masks
     return Batch(
         images=images,
         image_sizes=image_sizes,
@@ -105,7 +105,7 @@ def training_batch(
         gt_valid=(labels > 0) & ~crowd,
         gt_crowd=crowd,
         gt_masks=masks,
-        image_ids=tuple(sample.image_id for sample in samples),
+        image_ids=tuple(one.image_id for one in augmented),
     )
 
 
@@ -137,12 +137,12 @@ def evaluation_batch(
 def pad_images(
     images: Sequence[RGBImage], *, bucket: Bucket, channel_order: Literal["rgb", "bgr"]
 ) -> tuple[Images, npt.NDArray[np.int32]]:
-    """RGB images (h, w, 3) no larger than the bucket -> (B, 3, H, W) uint8 and the valid (B, 2) sizes."""
+    """Pads RGB images (h, w, 3) no larger than the bucket; returns them as (B, 3, H, W) with their sizes (B, 2)."""
     padded = np.zeros((len(images), 3, *bucket), dtype=np.uint8)
     order = (0, 1, 2) if channel_order == "rgb" else (2, 1, 0)
     for image, planes in zip(images, padded, strict=True):
         height, width = image.shape[:2]
-        # extractChannel writes into the plane; numpy's own transposed copy takes ten times as long
+        # extractChannel writes straight into the plane; a transposed copy by numpy takes ten times as long
         for plane, channel in zip(planes, order, strict=True):
             cv2.extractChannel(image, channel, plane[:height, :width])
     sizes = np.array([image.shape[:2] for image in images], dtype=np.int32).reshape(-1, 2)

@@ -1,6 +1,6 @@
-"""Input sizes and which images go into which batch.
+"""Input sizes, and the assignment of images to batches.
 
-A bucket is one (height, width) of the network's input. All images of a batch share one, so that each bucket compiles
+A bucket is one (height, width) of the network's input. All images of a batch share a bucket, so each bucket compiles
 once and padding stays small.
 """
 
@@ -22,18 +22,20 @@ _PLAN_STREAM = 0xB47C  # keeps these draws apart from the images' for the same s
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """Places of the images in the loader's list, and the bucket they share."""
+    """Indices into the loader's list of images, and the bucket they share."""
 
     bucket: Bucket
     indices: tuple[int, ...]
 
 
 def assign_buckets(sizes: Sequence[tuple[int, int]], *, buckets: Sequence[Bucket], short_side: int) -> Ints:
-    """(N,) the bucket of each image (h, w): the one that allows it the largest scale; of equals the smallest area, then
-    the first."""
+    """Assigns each of N images (h, w) to the bucket that allows the largest scale; returns the buckets' indices (N,).
+
+    Of equally good buckets the smallest wins, then the first.
+    """
     image_sizes = np.asarray(sizes, dtype=np.float64).reshape(-1, 1, 2)
     bucket_sizes = np.asarray(buckets, dtype=np.float64)[None]
-    limits = (bucket_sizes / image_sizes).min(axis=2)  # (N, buckets)
+    limits = (bucket_sizes / image_sizes).min(axis=2)  # (N, number of buckets)
     scales = np.minimum(limits, short_side / image_sizes.min(axis=2))
     tied = np.isclose(scales, scales.max(axis=1, keepdims=True))
     areas = bucket_sizes.prod(axis=2)
@@ -41,12 +43,12 @@ def assign_buckets(sizes: Sequence[tuple[int, int]], *, buckets: Sequence[Bucket
 
 
 class BatchPlan:
-    """Which images make up each training batch of an epoch: a function of (seed, epoch) alone.
+    """The images of each training batch of an epoch, a function of (seed, epoch) alone.
 
-    Every epoch has `images // global batch` steps, so steps can be counted ahead; the images beyond that, fewer than
-    one global batch, are left out, others each epoch. The few of each bucket that do not fill a batch are put together,
-    in the bucket that most of them belong to, so no image is left out for having a rare shape. With several processes,
-    `rank` of `world_size` gets its share of every global batch, and all ranks work on the same bucket.
+    Every epoch has `images // global batch` steps, so steps can be counted in advance. The remaining images, fewer than
+    one global batch, are left out; each epoch leaves out different ones. Images that do not fill a batch of their own
+    bucket are combined, in the bucket that most of them belong to, so no image is left out for its rare shape. With
+    several processes, `rank` of `world_size` gets its share of every global batch, and all ranks use the same bucket.
     """
 
     def __init__(
@@ -72,11 +74,11 @@ class BatchPlan:
             )
 
     def __len__(self) -> int:
-        """Steps per epoch."""
+        """Returns the number of steps per epoch."""
         return len(self._assignment) // self._global_batch
 
     def epoch(self, epoch: int) -> tuple[PlannedBatch, ...]:
-        """This rank's batches, in order."""
+        """Returns this rank's batches in order."""
         rng = np.random.default_rng((_PLAN_STREAM, self._seed, epoch))
         order = rng.permutation(len(self._assignment))[: len(self) * self._global_batch]
         groups: list[Ints] = []
@@ -86,12 +88,12 @@ class BatchPlan:
             whole = len(members) // self._global_batch * self._global_batch
             groups += list(members[:whole].reshape(-1, self._global_batch))
             rests.append(members[whole:])
-        # in order of their buckets, so that a batch mixes few of them
+        # ordered by bucket, so that a batch mixes few buckets
         groups += list(np.concatenate(rests).reshape(-1, self._global_batch))
         own = slice(self._rank * self._batch_size, (self._rank + 1) * self._batch_size)
         return tuple(
-            PlannedBatch(self._bucket_of(groups[place]), tuple(groups[place][own].tolist()))
-            for place in rng.permutation(len(groups))
+            PlannedBatch(self._bucket_of(groups[index]), tuple(groups[index][own].tolist()))
+            for index in rng.permutation(len(groups))
         )
 
     def _bucket_of(self, members: Ints) -> Bucket:
@@ -99,10 +101,10 @@ class BatchPlan:
 
 
 def evaluation_plan(assignment: Ints, *, buckets: Sequence[Bucket], batch_size: int) -> tuple[PlannedBatch, ...]:
-    """Every image once, bucket by bucket in the list's order; the last batch of a bucket may be short."""
+    """Plans every image once, bucket by bucket in the list's order; the last batch of a bucket may be short."""
     plan = []
-    for place, bucket in enumerate(buckets):
-        members = np.flatnonzero(assignment == place).tolist()
+    for index, bucket in enumerate(buckets):
+        members = np.flatnonzero(assignment == index).tolist()
         plan += [
             PlannedBatch(bucket, tuple(members[start : start + batch_size]))
             for start in range(0, len(members), batch_size)

@@ -1,4 +1,4 @@
-"""Loaders: from records to padded batches, in threads, the same for any number of them."""
+"""Loaders that turn records into padded batches in threads; the batches do not depend on the number of threads."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from mindrcnn.concurrency import map_ordered
 from mindrcnn.data.batching.batch import (
+    AugmentedImage,
     Batch,
     EvalBatch,
     InputFormat,
     ObjectFormat,
-    Sample,
     evaluation_batch,
     limit_objects,
     training_batch,
@@ -27,8 +27,9 @@ logger = logging.getLogger(__name__)
 class TrainLoader:
     """Shuffled, augmented training batches.
 
-    Everything random is a function of (seed, epoch, image id), so a batch does not depend on `workers`, on `prefetch`
-    or on where the epoch was taken up. InputError where a global batch is larger than the list of records.
+    Everything random is a function of (seed, epoch, image id), so a batch depends neither on `workers` and `prefetch`
+    nor on the step at which the epoch was resumed. Raises InputError if a global batch is larger than the list of
+    records.
     """
 
     def __init__(
@@ -63,11 +64,11 @@ class TrainLoader:
         _warn_of_crowded_images(self._records, object_format.max_objects)
 
     def steps_per_epoch(self, epoch: int = 0) -> int:
-        """Batches of an epoch; the same number in each."""
+        """Returns the number of batches in an epoch, the same for every epoch."""
         return len(self._plan)
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, from `start_step` on. An unreadable image raises its InputError while iterating."""
+        """Yields the batches of an epoch from `start_step` on. Raises InputError at an image that cannot be read."""
         planned = self._plan.epoch(epoch)[start_step:]
         return map_ordered(
             lambda batch: self._make(batch, epoch), planned, workers=self._workers, prefetch=self._prefetch
@@ -75,22 +76,22 @@ class TrainLoader:
 
     def _make(self, planned: PlannedBatch, epoch: int) -> Batch:
         return training_batch(
-            [self._sample(self._records[index], epoch, planned.bucket) for index in planned.indices],
+            [self._load(self._records[index], epoch, planned.bucket) for index in planned.indices],
             bucket=planned.bucket,
             channel_order=self._input.channel_order,
             objects=self._objects,
         )
 
-    def _sample(self, record: Record, epoch: int, bucket: Bucket) -> Sample:
+    def _load(self, record: Record, epoch: int, bucket: Bucket) -> AugmentedImage:
         rng = image_rng(self._seed, epoch, record.image_id)
         image = record.image()
         image, target = self._augment(image, Target.of(record), rng, short_side=self._input.short_side, bucket=bucket)
         target = limit_objects(target, self._objects.max_objects, rng)
-        return Sample(record.image_id, image, target, target.rasterised(self._objects.mask_side))
+        return AugmentedImage(record.image_id, image, target, target.rasterise(self._objects.mask_side))
 
 
 class EvalLoader:
-    """Every record once, resized and padded; bucket by bucket, so not in the order of the records."""
+    """Every record once, resized and padded, bucket by bucket rather than in the order of the records."""
 
     def __init__(
         self,
@@ -111,7 +112,7 @@ class EvalLoader:
         )
 
     def __len__(self) -> int:
-        """Batches."""
+        """Returns the number of batches."""
         return len(self._plan)
 
     def __iter__(self) -> Iterator[EvalBatch]:
@@ -138,8 +139,8 @@ def _warn_of_crowded_images(records: Sequence[Record], max_objects: int) -> None
     over = sum(count > max_objects for count in counts)
     if over:
         logger.warning(
-            "%d of %d images have more than %d objects (at most %d): each epoch %d of them are chosen at random; "
-            "raise data.max_objects to keep all",
+            "%d of %d images have more than %d objects (at most %d): each epoch uses a random %d of them; "
+            "raise data.max_objects to use all",
             over,
             len(counts),
             max_objects,

@@ -1,4 +1,4 @@
-"""Composes the random transformations of a training image."""
+"""The sequence of random transformations of a training image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _IMAGE_STREAM = 0x1A6E  # keeps these draws apart from the batch plan's for the 
 
 
 def image_rng(seed: int, epoch: int, image_id: int) -> np.random.Generator:
-    """The random numbers of one image in one epoch: the same whichever thread, and in whatever order, asks for them."""
+    """Returns the random generator of an image in an epoch, whatever the thread and the order of calls."""
     return np.random.default_rng((_IMAGE_STREAM, seed, epoch, image_id % 2**64))
 
 
@@ -24,8 +24,10 @@ def image_rng(seed: int, epoch: int, image_id: int) -> np.random.Generator:
 class Augment:
     """Photometric jitter, expand, crop and flip, each with its probability, then the resize into the bucket.
 
-    The default does nothing but resize. `short_sides`: one is drawn for each image; empty takes the given one.
-    `expand_fill`: the canvas colour, RGB, 0..255.
+    The default only resizes.
+
+    short_sides: one is drawn for each image; empty uses the caller's.
+    expand_fill: the canvas colour, RGB, 0..255.
     """
 
     flip_prob: float = 0.0
@@ -40,7 +42,10 @@ class Augment:
     def __call__(
         self, image: RGBImage, target: Target, rng: np.random.Generator, *, short_side: int, bucket: tuple[int, int]
     ) -> tuple[RGBImage, Target]:
-        """RGB (H, W, 3) uint8 of any size -> at most `bucket` (h, w), and the objects there."""
+        """Transforms an RGB image (H, W, 3) uint8 of any size, and its objects, to fit into `bucket` (h, w).
+
+        short_side: target length of the short side, unless `short_sides` is given.
+        """
         if rng.random() < self.photometric_prob:
             image = jitter_colours(image, rng)
         if rng.random() < self.expand_prob:

@@ -11,15 +11,15 @@ from mindrcnn.data.image_io import RGBImage
 from mindrcnn.data.transforms.affine import Doubles, Floats
 from mindrcnn.data.transforms.target import Target
 
-MIN_VISIBLE_SIDE = 1.0  # pixels; what is left of an object below this cannot be seen
+MIN_VISIBLE_SIDE = 1.0  # pixels; an object with a smaller side left cannot be seen
 
 
 def crop(image: RGBImage, target: Target, rng: np.random.Generator, *, min_scale: float) -> tuple[RGBImage, Target]:
-    """A window of at least `min_scale` of each side, laid so that it holds the centre of an object chosen at random.
+    """Crops a window of at least `min_scale` of each side that contains the centre of a randomly chosen object.
 
-    Objects are cut at the window; their boxes shrink to what is visible of their mask, or of their box where they have
-    none; objects of which nothing is left are dropped. An image is returned unchanged where no object would be left
-    (the centre of a ring is no part of it). An image without objects is cropped anywhere.
+    Objects are cut at the window: their boxes shrink to the visible part of the mask, or of the box if there is no
+    mask, and objects with nothing left are dropped. The image is returned unchanged if no object would be left (a
+    ring's centre is not part of the ring). An image without objects is cropped anywhere.
     """
     height, width = image.shape[:2]
     window_height = max(round(height * rng.uniform(min_scale, 1.0)), 1)
@@ -33,23 +33,23 @@ def crop(image: RGBImage, target: Target, rng: np.random.Generator, *, min_scale
         left = int(rng.integers(width - window_width + 1))
         top = int(rng.integers(height - window_height + 1))
     window = np.array([left, top, left + window_width, top + window_height], dtype=np.float64)
-    cut = cut_objects(target, window)
-    if len(ordinary) and cut.crowd.all():
+    visible = cut_objects(target, window)
+    if len(ordinary) and visible.crowd.all():
         return image, target
-    return image[top : top + window_height, left : left + window_width], cut
+    return image[top : top + window_height, left : left + window_width], visible
 
 
 def cut_objects(target: Target, window: Doubles) -> Target:
-    """The objects as an xyxy `window` of whole pixels shows them, in the window's pixels."""
-    left, top = window[:2]
+    """Cuts the objects at an xyxy `window` of whole pixels; the result is in the window's pixels."""
+    left, top, _, _ = window
     boxes = _visible_boxes(target, window)
     visible = (boxes[:, 2:] - boxes[:, :2] >= MIN_VISIBLE_SIDE).all(axis=1)
-    moved = target.moved(boxes - np.array([left, top, left, top]), target.affine.shifted(-left, -top))
-    return moved.chosen(np.flatnonzero(visible))
+    in_window = target.move_to(boxes - np.array([left, top, left, top]), target.affine.shift(-left, -top))
+    return in_window.select(np.flatnonzero(visible))
 
 
 def _visible_boxes(target: Target, window: Doubles) -> Doubles:
-    boxes = _intersected(target.boxes, window)
+    boxes = _intersect(target.boxes, window)
     for index, segmentation in enumerate(target.segmentations):
         is_cut = (boxes[index] != target.boxes[index]).any()
         if segmentation is None or target.crowd[index] or not is_cut or _is_empty(boxes[index]):
@@ -59,7 +59,7 @@ def _visible_boxes(target: Target, window: Doubles) -> Doubles:
     return boxes
 
 
-def _intersected(boxes: Floats, window: Doubles) -> Doubles:
+def _intersect(boxes: Floats, window: Doubles) -> Doubles:
     left, top, right, bottom = window
     return np.clip(boxes.astype(np.float64), (left, top, left, top), (right, bottom, right, bottom))
 
@@ -70,7 +70,7 @@ def _is_empty(box: Doubles) -> bool:
 
 
 def _start(rng: np.random.Generator, centre: float, window: int, whole: int) -> int:
-    """A start of the window, uniform among those at which it holds `centre`."""
+    """Draws the start of a window, uniformly among those at which it contains `centre`."""
     low = max(int(np.ceil(centre)) - window, 0)
     high = min(int(np.floor(centre)), whole - window)
     return int(rng.integers(low, max(high, low) + 1))
@@ -79,7 +79,7 @@ def _start(rng: np.random.Generator, centre: float, window: int, whole: int) -> 
 def expand(
     image: RGBImage, target: Target, rng: np.random.Generator, *, max_ratio: float, fill: Sequence[float]
 ) -> tuple[RGBImage, Target]:
-    """The image at a random place of a canvas up to `max_ratio` times its sides, elsewhere coloured `fill` (RGB)."""
+    """Places the image at random on a canvas of up to `max_ratio` times its sides, coloured `fill` (RGB)."""
     height, width = image.shape[:2]
     ratio = rng.uniform(1.0, max_ratio)
     canvas_height, canvas_width = round(height * ratio), round(width * ratio)
@@ -89,12 +89,12 @@ def expand(
     canvas[:] = np.clip(np.asarray(fill) + 0.5, 0, 255).astype(np.uint8)
     canvas[top : top + height, left : left + width] = image
     boxes = target.boxes + np.array([left, top, left, top], dtype=np.float64)
-    return canvas, target.moved(boxes, target.affine.shifted(left, top))
+    return canvas, target.move_to(boxes, target.affine.shift(left, top))
 
 
 def flip(image: RGBImage, target: Target) -> tuple[RGBImage, Target]:
-    """The mirrored image and objects. Twice is the identity."""
+    """Mirrors image and objects left to right; applied twice, it is the identity."""
     width = image.shape[1]
     x1, y1, x2, y2 = target.boxes.astype(np.float64).T
     boxes = np.stack([width - x2, y1, width - x1, y2], axis=1)
-    return np.asarray(cv2.flip(image, 1), dtype=np.uint8), target.moved(boxes, target.affine.mirrored(width))
+    return np.asarray(cv2.flip(image, 1), dtype=np.uint8), target.move_to(boxes, target.affine.mirror(width))

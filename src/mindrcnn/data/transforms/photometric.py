@@ -7,8 +7,8 @@ import numpy as np
 
 from mindrcnn.data.image_io import RGBImage
 
-EACH_PROB = 0.5  # of every one of the four changes, as in SSD
-BRIGHTNESS = 32.0  # added, up to this much either way
+EACH_PROB = 0.5  # probability of each of the four changes, as in SSD
+BRIGHTNESS = 32.0  # largest offset either way
 CONTRAST = (0.5, 1.5)  # factor
 SATURATION = (0.5, 1.5)  # factor
 HUE = 18.0  # degrees, either way
@@ -16,7 +16,7 @@ OPENCV_HUES = 180  # OpenCV's 8-bit hue counts steps of two degrees
 
 
 def jitter_colours(image: RGBImage, rng: np.random.Generator) -> RGBImage:
-    """A new RGB image of the same shape. Contrast comes before or after the colour changes, by chance."""
+    """Returns a new RGB image of the same shape; the contrast changes before or after the colours, at random."""
     brightness = rng.uniform(-BRIGHTNESS, BRIGHTNESS) if rng.random() < EACH_PROB else 0.0
     contrast = rng.uniform(*CONTRAST) if rng.random() < EACH_PROB else 1.0
     saturation = rng.uniform(*SATURATION) if rng.random() < EACH_PROB else 1.0
@@ -35,7 +35,7 @@ def _linear(image: RGBImage, factor: float, offset: float) -> RGBImage:
 
 def _shift_colours(image: RGBImage, saturation: float, hue: float) -> RGBImage:
     if saturation == 1.0 and hue == 0.0:
-        return image  # the way through 8-bit HSV and back is not exact
+        return image  # converting to 8-bit HSV and back is not exact
     levels = np.arange(256)
     tables = np.stack(
         [

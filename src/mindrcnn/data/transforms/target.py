@@ -1,4 +1,4 @@
-"""The objects of one image while it is being transformed."""
+"""The objects of an image during its transformation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from mindrcnn.data.transforms.affine import AxisAffine, Doubles, Floats
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """boxes (N, 4) float32 xyxy in the image as it is now; labels (N,) int32 1..K; crowd (N,) bool; segmentations stay
-    in the file's pixels, and `affine` leads from there to the image as it is now."""
+    """The N objects of an image.
+
+    boxes: (N, 4) float32 xyxy in pixels of the transformed image.
+    labels: (N,) int32, 1..K.
+    crowd: (N,) bool.
+    segmentations: N masks, still in the file's pixels.
+    affine: the map from the file's pixels to those of the transformed image.
+    """
 
     boxes: Floats
     labels: npt.NDArray[np.int32]
@@ -25,29 +31,31 @@ class Target:
 
     @classmethod
     def of(cls, record: Record) -> Target:
-        """The record's objects, before any transformation."""
+        """Returns the record's objects, before any transformation."""
         return cls(record.boxes, record.labels, record.crowd, tuple(record.segmentations), AxisAffine())
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def moved(self, boxes: Doubles, affine: AxisAffine) -> Target:
-        """The same objects elsewhere."""
+    def move_to(self, boxes: Doubles, affine: AxisAffine) -> Target:
+        """Returns the same objects with new boxes (N, 4) and the map that leads to them."""
         return replace(self, boxes=boxes.astype(np.float32), affine=affine)
 
-    def chosen(self, kept: npt.NDArray[np.int64]) -> Target:
-        """The objects at these places."""
+    def select(self, indices: npt.NDArray[np.int64]) -> Target:
+        """Returns the objects at these indices."""
         return Target(
-            boxes=self.boxes[kept],
-            labels=self.labels[kept],
-            crowd=self.crowd[kept],
-            segmentations=tuple(self.segmentations[index] for index in kept),
+            boxes=self.boxes[indices],
+            labels=self.labels[indices],
+            crowd=self.crowd[indices],
+            segmentations=tuple(self.segmentations[index] for index in indices),
             affine=self.affine,
         )
 
-    def rasterised(self, side: int) -> Bitmap:
-        """(N, side, side) uint8 0/1: each object's mask in the frame of its own box; zeros for crowds and for objects
-        without a segmentation."""
+    def rasterise(self, side: int) -> Bitmap:
+        """Returns (N, side, side) uint8 0/1: each object's mask in the frame of its box.
+
+        Crowds and objects without a segmentation get zeros.
+        """
         masks = np.zeros((len(self), side, side), dtype=np.uint8)
         for index, segmentation in enumerate(self.segmentations):
             if segmentation is not None and not self.crowd[index]:

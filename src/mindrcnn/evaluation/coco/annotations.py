@@ -1,4 +1,4 @@
-"""COCO annotations of a data set that has no COCO file, made from its records."""
+"""COCO annotations made from the records of a data set that has no COCO file."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mindrcnn.evaluation.coco.ground_truth import to_rle
 
 
 def coco_annotations(dataset: Dataset) -> dict[str, Any]:
-    """images, categories and annotations as a COCO file holds them.
+    """Returns images, categories and annotations in the form of a COCO file.
 
-    Boxes are xywh in original pixels; area is the mask's where there is one, else the box's; ids count from 1.
+    Boxes are xywh in original pixels; area is that of the mask, or of the box if there is no mask; ids count from 1.
     """
     annotations: list[dict[str, Any]] = []
     for record in dataset.records:
@@ -54,7 +54,7 @@ def _annotations(record: Record, category_ids: tuple[int, ...]) -> list[dict[str
 
 
 def coco_segmentation(segmentation: Segmentation) -> list[list[float]] | dict[str, Any]:
-    """COCO's form of a record's mask: a list of polygons, or RLE with plain counts."""
+    """Returns a record's mask in COCO's form: a list of polygons, or RLE with uncompressed counts."""
     if isinstance(segmentation, Polygons):
         return [list(part) for part in segmentation.parts]
     return {"size": [segmentation.height, segmentation.width], "counts": segmentation.runs.tolist()}

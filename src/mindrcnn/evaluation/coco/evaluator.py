@@ -1,6 +1,6 @@
-"""COCO average precision of boxes and masks, by faster-coco-eval or by pycocotools, with equal numbers.
+"""COCO average precision of boxes and masks, computed by faster-coco-eval or pycocotools with the same results.
 
-Boundary AP of masks (Cheng et al., Boundary IoU, 2021, arXiv:2103.16562) by faster-coco-eval alone.
+Boundary AP of masks (Cheng et al., Boundary IoU, 2021, arXiv:2103.16562) is computed by faster-coco-eval only.
 """
 
 from __future__ import annotations
@@ -51,11 +51,19 @@ def evaluate(
 ) -> Metrics:
     """Scores result entries (see results.py) against the ground truth.
 
-    Every image of the ground truth counts, also one without results; `image_ids` and `category_ids` restrict both
-    sides. Masks rank by score x iou_score where entries have one, boxes by score; the size classes of masks go by mask
-    area. For "boundary" a pair's IoU is the lesser of the masks' and of their boundaries', which are 2 % of the image's
-    diagonal wide. Raises InputError for an unknown image, for masks asked for where ground truth or results have none,
-    and for boundaries asked of pycocotools.
+    Masks rank by score x iou_score if the entries have iou_score, boxes by score; masks fall into size classes by mask
+    area. For "boundary", the IoU of a pair is the lesser of the IoU of the masks and that of their boundaries, which
+    are 2 % of the image's diagonal wide.
+
+    ground_truth: GroundTruth, COCO annotation file or dict; every image counts, even one without results.
+    results: COCO result entries.
+    iou_type: bbox, segm or boundary.
+    backend: faster_coco_eval or pycocotools.
+    image_ids: images to evaluate; None for all.
+    category_ids: categories to evaluate; None for all.
+
+    Raises InputError for an unknown image, for missing masks in a mask evaluation, and for boundary evaluation with
+    pycocotools.
     """
     truth = ground_truth if isinstance(ground_truth, GroundTruth) else load_ground_truth(ground_truth)
     known_images = {image["id"] for image in truth.images}
@@ -65,8 +73,8 @@ def evaluate(
     if iou_type == "boundary" and backend != "faster_coco_eval":
         raise InputError(f"boundary evaluation: wanted the backend faster_coco_eval, got {backend}")
     if iou_type != "bbox" and not truth.has_masks:
-        lacking = next(annotation for annotation in truth.annotations if "segmentation" not in annotation)
-        where = f"{truth.name}: annotations, entry {lacking['id'] - 1}"
+        unmasked = next(annotation for annotation in truth.annotations if "segmentation" not in annotation)
+        where = f"{truth.name}: annotations, entry {unmasked['id'] - 1}"
         raise InputError(f"{where}: wanted a segmentation for {iou_type} evaluation, got none")
     detections = _detections(results, truth, known_images, iou_type)
     curves = _BACKENDS[backend](truth, detections, iou_type)
@@ -76,7 +84,7 @@ def evaluate(
 def _detections(
     results: Sequence[Mapping[str, Any]], truth: GroundTruth, known_images: set[int], iou_type: IouType
 ) -> list[dict[str, Any]]:
-    """Result entries as evaluator annotations: id, area, iscrowd, and score for this kind of evaluation."""
+    """Converts result entries to annotations with id, area, iscrowd, and the score for this kind of evaluation."""
     sizes, categories = truth.image_sizes, set(truth.category_ids)
     detections: list[dict[str, Any]] = []
     for index, entry in enumerate(results):
@@ -107,7 +115,7 @@ def _detections(
 
 
 def _dataset(truth: GroundTruth, annotations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A COCO dict of copies: the evaluators write into their annotations."""
+    """Returns a COCO dict of copies, because the evaluators write into their annotations."""
     return {
         "info": {},
         "images": [dict(image) for image in truth.images],
@@ -116,7 +124,7 @@ def _dataset(truth: GroundTruth, annotations: Sequence[Mapping[str, Any]]) -> di
     }
 
 
-def _by_pycocotools(truth: GroundTruth, detections: Sequence[Mapping[str, Any]], iou_type: IouType) -> Curves:
+def _run_pycocotools(truth: GroundTruth, detections: Sequence[Mapping[str, Any]], iou_type: IouType) -> Curves:
     with contextlib.redirect_stdout(io.StringIO()):
         sides = []
         for annotations in (truth.annotations, detections):
@@ -130,7 +138,7 @@ def _by_pycocotools(truth: GroundTruth, detections: Sequence[Mapping[str, Any]],
     return evaluator.eval["precision"], evaluator.eval["recall"]
 
 
-def _by_faster_coco_eval(truth: GroundTruth, detections: Sequence[Mapping[str, Any]], iou_type: IouType) -> Curves:
+def _run_faster_coco_eval(truth: GroundTruth, detections: Sequence[Mapping[str, Any]], iou_type: IouType) -> Curves:
     sides = [
         faster_coco_eval.COCO(_dataset(truth, annotations), print_function=logger.debug)
         for annotations in (truth.annotations, detections)
@@ -141,7 +149,7 @@ def _by_faster_coco_eval(truth: GroundTruth, detections: Sequence[Mapping[str, A
     return np.asarray(evaluator.eval["precision"]), np.asarray(evaluator.eval["recall"])
 
 
-_BACKENDS = {"faster_coco_eval": _by_faster_coco_eval, "pycocotools": _by_pycocotools}
+_BACKENDS = {"faster_coco_eval": _run_faster_coco_eval, "pycocotools": _run_pycocotools}
 
 
 def _metrics(truth: GroundTruth, curves: Curves, iou_type: IouType) -> Metrics:
@@ -149,13 +157,13 @@ def _metrics(truth: GroundTruth, curves: Curves, iou_type: IouType) -> Metrics:
     stats = coco_stats(precision, recall)
     objects = Counter(annotation["category_id"] for annotation in truth.annotations if not annotation["iscrowd"])
     names = {category["id"]: str(category["name"]) for category in truth.categories}
-    of_all = precision[..., AREAS.index("all"), MAX_DETECTIONS.index(100)]
+    all_areas = precision[..., AREAS.index("all"), MAX_DETECTIONS.index(100)]
     per_class = tuple(
         ClassMetrics(
             name=names[category_id],
             category_id=category_id,
-            ap=mean_or_nothing(of_all[:, :, position]),
-            ap50=mean_or_nothing(of_all[threshold_index(0.5), :, position]),
+            ap=mean_or_nothing(all_areas[:, :, position]),
+            ap50=mean_or_nothing(all_areas[threshold_index(0.5), :, position]),
             objects=objects[category_id],
         )
         for position, category_id in enumerate(truth.category_ids)

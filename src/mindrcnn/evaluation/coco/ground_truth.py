@@ -1,7 +1,7 @@
-"""Ground truth for COCO evaluation: read, checked, and made uniform for every evaluator.
+"""Ground truth for COCO evaluation: read, checked, and normalised for every evaluator.
 
-Annotation ids are renumbered from 1 (the evaluators use 0 for "unmatched"), masks become RLE once, and what COCO files
-of other origin leave out is filled in: iscrowd 0, area from the mask or the box.
+Annotation ids are renumbered from 1 (the evaluators use 0 for "unmatched"), masks are converted to RLE once, and fields
+that COCO-like files may omit are filled in: iscrowd 0, area from the mask or the box.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as mask_api
 
+from mindrcnn.data.masks import MIN_POLYGON_NUMBERS
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.json_files import read_json
-
-MIN_POLYGON_NUMBERS = 6  # three corners; pycocotools takes four numbers for a box
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """A split's true objects.
+    """The annotated objects of a split.
 
-    name: file or data set, for messages. images, categories, annotations: COCO dicts; annotations have id, image_id,
-    category_id, bbox (xywh), area, iscrowd and, where the source has one, segmentation as compressed RLE.
+    name: file or data set, for messages.
+    images, categories: COCO dicts.
+    annotations: COCO dicts with id, image_id, category_id, bbox (xywh), area, iscrowd and, if the source has one,
+        segmentation as compressed RLE.
     """
 
     name: str
@@ -35,23 +36,23 @@ class GroundTruth:
 
     @property
     def image_sizes(self) -> dict[int, tuple[int, int]]:
-        """(height, width) by image id."""
+        """Returns (height, width) by image id."""
         return {image["id"]: (image["height"], image["width"]) for image in self.images}
 
     @property
     def category_ids(self) -> tuple[int, ...]:
-        """Category ids in rising order."""
+        """Returns the category ids in ascending order."""
         return tuple(sorted(category["id"] for category in self.categories))
 
     @property
     def has_masks(self) -> bool:
-        """Whether every object has a mask, so that masks can be evaluated."""
+        """Says whether every object has a mask, so that masks can be evaluated."""
         return all("segmentation" in annotation for annotation in self.annotations)
 
     def subset(self, image_ids: Sequence[int] | None, category_ids: Sequence[int] | None) -> GroundTruth:
-        """The part about some images and categories; None means all. InputError for an id that is not there."""
-        images = _chosen(self.images, image_ids, self.name, "image")
-        categories = _chosen(self.categories, category_ids, self.name, "category")
+        """Returns the part about some images and categories, None for all. Raises InputError for an unknown id."""
+        images = _select(self.images, image_ids, self.name, "image")
+        categories = _select(self.categories, category_ids, self.name, "category")
         kept_images = {image["id"] for image in images}
         kept_categories = {category["id"] for category in categories}
         annotations = tuple(
@@ -62,7 +63,7 @@ class GroundTruth:
         return GroundTruth(name=self.name, images=images, categories=categories, annotations=annotations)
 
 
-def _chosen(
+def _select(
     entries: tuple[dict[str, Any], ...], ids: Sequence[int] | None, name: str, kind: str
 ) -> tuple[dict[str, Any], ...]:
     if ids is None:
@@ -70,14 +71,14 @@ def _chosen(
     wanted = set(ids)
     missing = sorted(wanted - {entry["id"] for entry in entries})
     if missing:
-        raise InputError(f"{name}: wanted {kind} ids of the ground truth, got {missing[:5]}, which it does not have")
+        raise InputError(f"{name}: wanted {kind} ids of the ground truth, got {missing[:5]}")
     return tuple(entry for entry in entries if entry["id"] in wanted)
 
 
 def load_ground_truth(source: Path | str | Mapping[str, Any]) -> GroundTruth:
-    """Ground truth from a COCO annotation file or from a dict in its form (see coco_gt.py). The source stays as it is.
+    """Loads ground truth from a COCO annotation file or a dict of that form (see annotations.py); leaves it unchanged.
 
-    Raises InputError naming file, entry and field for what an evaluation cannot use.
+    Raises InputError with file, entry and field for anything that cannot be evaluated.
     """
     if isinstance(source, Mapping):
         name, dataset = "ground truth", source
@@ -92,7 +93,7 @@ def load_ground_truth(source: Path | str | Mapping[str, Any]) -> GroundTruth:
     sizes = {image["id"]: (image["height"], image["width"]) for image in dataset["images"]}
     categories = {category["id"] for category in dataset["categories"]}
     annotations = tuple(
-        _uniform(annotation, index, sizes, categories, f"{name}: annotations, entry {index}")
+        _normalise(annotation, index, sizes, categories, f"{name}: annotations, entry {index}")
         for index, annotation in enumerate(dataset["annotations"])
     )
     return GroundTruth(
@@ -107,7 +108,7 @@ def _require_keys(entries: Sequence[Any], keys: tuple[str, ...], where: str) -> 
                 raise InputError(f"{where}, entry {index}: wanted the key {key}, got {str(entry)[:60]}")
 
 
-def _uniform(
+def _normalise(
     annotation: Mapping[str, Any], index: int, sizes: dict[int, tuple[int, int]], categories: set[int], where: str
 ) -> dict[str, Any]:
     if annotation["image_id"] not in sizes:
@@ -115,7 +116,7 @@ def _uniform(
     if annotation["category_id"] not in categories:
         raise InputError(f"{where}: wanted the category_id of a listed category, got {annotation['category_id']}")
     _, _, width, height = annotation["bbox"]
-    uniform = {
+    normalised = {
         "id": index + 1,
         "image_id": annotation["image_id"],
         "category_id": annotation["category_id"],
@@ -124,18 +125,18 @@ def _uniform(
     }
     size = sizes[annotation["image_id"]]
     rle = to_rle(annotation.get("segmentation"), *size)
-    if rle is None and uniform["iscrowd"]:
-        # A crowd only marks where to ignore, and its box does that.
-        (rle,) = mask_api.frPyObjects(np.array([uniform["bbox"]], dtype=np.float64), *size)
+    if rle is None and normalised["iscrowd"]:
+        # A crowd only marks a region to ignore, for which its box is enough.
+        (rle,) = mask_api.frPyObjects(np.array([normalised["bbox"]], dtype=np.float64), *size)
     if rle is not None:
-        uniform["segmentation"] = rle
+        normalised["segmentation"] = rle
     area_without_key = width * height if rle is None else float(mask_api.area(rle))
-    uniform["area"] = annotation.get("area", area_without_key)
-    return uniform
+    normalised["area"] = annotation.get("area", area_without_key)
+    return normalised
 
 
 def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any] | None:
-    """Compressed RLE (counts as bytes) of COCO polygons or of either RLE form; None where there is no mask."""
+    """Converts COCO polygons or either form of RLE to compressed RLE (counts as bytes); None if there is no mask."""
     if isinstance(segmentation, Mapping):
         if isinstance(segmentation["counts"], (list, tuple)):
             return mask_api.frPyObjects(dict(segmentation), height, width)

@@ -1,7 +1,7 @@
-"""How well predicted mask IoUs agree with true ones, and what ordering masks by them is worth.
+"""Agreement of predicted with true mask IoUs, and the gain from ranking masks by them.
 
-A detection's true IoU is its mask's best IoU with an object of its class in its image, crowds left out. Detections that
-overlap none are only counted: the IoU head is not trained on them either.
+The true IoU of a detection is its mask's best IoU with an object of its class in its image, crowds excluded. Detections
+that overlap no such object are only counted, since the IoU head is not trained on them either.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ from pycocotools import mask as mask_api
 
 from mindrcnn.atomic import replacing
 from mindrcnn.evaluation.coco.ground_truth import GroundTruth, to_rle
-from mindrcnn.evaluation.coco.metrics import NOTHING_TO_FIND, Metrics
+from mindrcnn.evaluation.coco.metrics import Metrics, percent
 from mindrcnn.evaluation.json_files import write_json
 
 FIGURE_INCHES = 6.0
 FIGURE_DPI = 100
-MAX_POINTS = 20_000  # more hide each other and take long to draw
+MAX_POINTS = 20_000  # more overlap one another and are slow to draw
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Predicted against true mask IoU.
 
-    detections: entries with a predicted IoU. predicted, true: (N,) float64 of those that overlap an object of their
-    class. correlation: Pearson's, None where fewer than two differ. mean_error: of predicted - true; mean_error and
-    mean_absolute_error are None without detections. mask_ap, mask_ap_without_rescoring: AP, AP50, AP75, 0..1 or -1
-    for none.
+    detections: number of entries with a predicted IoU.
+    predicted, true: (N,) float64, IoUs of the N detections that overlap an object of their class.
+    correlation: Pearson correlation; None if it is undefined.
+    mean_error, mean_absolute_error: of predicted - true; None without such detections.
+    mask_ap, mask_ap_without_rescoring: AP, AP50 and AP75, 0..1 or -1 without objects.
     """
 
     detections: int
@@ -51,9 +52,10 @@ class Calibration:
 def calibrate(
     truth: GroundTruth, results: Sequence[Mapping[str, Any]], *, rescored: Metrics, plain: Metrics
 ) -> Calibration:
-    """results: entries (see results.py) of images of `truth`, with segmentation; those without iou_score are left out.
+    """Compares predicted with true mask IoUs.
 
-    rescored, plain: mask evaluations of these results with masks ordered by score x iou_score and by score.
+    results: entries with segmentation (see results.py) of images of `truth`; those without iou_score are ignored.
+    rescored, plain: mask evaluations of these results, with masks ranked by score x iou_score and by score.
     """
     scored = [entry for entry in results if "iou_score" in entry]
     best = best_mask_ious(truth, scored)
@@ -74,12 +76,12 @@ def calibrate(
 
 
 def without_iou_scores(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The entries as a detector without mask scoring would have given them."""
+    """Returns the entries as a detector without mask scoring would produce them."""
     return [{name: value for name, value in entry.items() if name != "iou_score"} for entry in results]
 
 
 def best_mask_ious(truth: GroundTruth, results: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-    """(N,) largest IoU of each entry's mask with the objects of its class in its image; 0 where there is none."""
+    """Computes (N,) the largest IoU of each entry's mask with an object of its class in its image; 0 without one."""
     objects: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
     for annotation in truth.annotations:
         if not annotation["iscrowd"]:
@@ -99,29 +101,29 @@ def best_mask_ious(truth: GroundTruth, results: Sequence[Mapping[str, Any]]) -> 
 
 
 def correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
-    """Pearson's correlation of two (N,) arrays; None where it is not defined."""
+    """Computes the Pearson correlation of two (N,) arrays; None if it is undefined."""
     if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
     return float(np.corrcoef(first, second)[0, 1])
 
 
 def summary_line(report: Calibration) -> str:
-    """The report in one line of a log."""
+    """Summarises the report in one log line."""
     if report.mean_absolute_error is None:
         agreement = "no mask overlaps an object of its class"
     else:
         agreement = (
             f"{len(report.true)} of {report.detections} masks overlap an object of their class, "
-            f"correlation {_shown(report.correlation)}, mean absolute error {_shown(report.mean_absolute_error)}"
+            f"correlation {_decimals(report.correlation)}, mean absolute error {_decimals(report.mean_absolute_error)}"
         )
-    gain = f"AP {_percent(report.mask_ap['AP'])}, {_percent(report.mask_ap_without_rescoring['AP'])} without rescoring"
+    gain = f"AP {percent(report.mask_ap['AP'])}, {percent(report.mask_ap_without_rescoring['AP'])} without rescoring"
     return f"mask IoU: {agreement}; {gain}"
 
 
 def write_calibration(folder: Path, report: Calibration) -> None:
     """Writes mask_calibration.json (everything but the points) and mask_calibration.png (600 x 600 pixels).
 
-    Raises InputError when a file cannot be written.
+    Raises InputError if a file cannot be written.
     """
     document = {
         "detections": report.detections,
@@ -137,18 +139,18 @@ def write_calibration(folder: Path, report: Calibration) -> None:
 
 
 def draw_scatter(report: Calibration, picture: Path) -> None:
-    """One point a matched detection, true IoU to the right and predicted IoU upwards; evenly chosen where too many."""
+    """Plots predicted over true IoU, one point per matched detection; draws an even selection if there are too many."""
     shown = np.linspace(0, len(report.true) - 1, min(len(report.true), MAX_POINTS)).astype(int)
     true, predicted = report.true[shown], report.predicted[shown]
     figure = Figure(figsize=(FIGURE_INCHES, FIGURE_INCHES), dpi=FIGURE_DPI, layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="black", linewidth=1)
     axes.scatter(true, predicted, s=8, alpha=0.4, linewidths=0)
-    limits = predicted.min(initial=0.0), predicted.max(initial=1.0)  # the head's output is not limited to 0..1
+    limits = predicted.min(initial=0.0), predicted.max(initial=1.0)  # the head's output is not confined to 0..1
     axes.set(xlim=(0, 1), ylim=limits, xlabel="true mask IoU", ylabel="predicted mask IoU")
     axes.set_title(
-        f"{len(report.true)} masks, correlation {_shown(report.correlation)}, "
-        f"mean absolute error {_shown(report.mean_absolute_error)}",
+        f"{len(report.true)} masks, correlation {_decimals(report.correlation)}, "
+        f"mean absolute error {_decimals(report.mean_absolute_error)}",
         fontsize="medium",
     )
     axes.grid(alpha=0.3)
@@ -160,9 +162,5 @@ def _headline(metrics: Metrics) -> dict[str, float]:
     return {name: metrics.stats[name] for name in ("AP", "AP50", "AP75")}
 
 
-def _shown(value: float | None) -> str:
+def _decimals(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _percent(value: float) -> str:
-    return "-" if value == NOTHING_TO_FIND else f"{100 * value:.1f}"

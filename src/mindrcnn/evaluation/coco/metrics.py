@@ -1,4 +1,4 @@
-"""The numbers of a COCO evaluation and the table in which pycocotools prints them."""
+"""The metrics of a COCO evaluation and the table in which pycocotools prints them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 IouType = Literal["bbox", "segm", "boundary"]
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-AREAS = ("all", "small", "medium", "large")  # order of the evaluators' area axis
-MAX_DETECTIONS = (1, 10, 100)  # order of their detections axis
-NOTHING_TO_FIND = -1.0  # pycocotools' value where the ground truth has no object of that kind
+AREAS = ("all", "small", "medium", "large")  # in the order of the evaluators' area axis
+MAX_DETECTIONS = (1, 10, 100)  # in the order of their detections axis
+NOTHING_TO_FIND = -1.0  # pycocotools' value when the ground truth has no object of that kind
 
 
 @dataclass(frozen=True)
 class _Line:
-    """One of COCO's twelve numbers: what it averages over."""
+    """One of COCO's twelve metrics and what it averages over."""
 
     name: str
     precision: bool
@@ -44,7 +44,7 @@ LINES = (
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class: AP and AP50 (0..1; -1 without objects) and its number of objects, crowds not counted."""
+    """AP and AP50 of a class (0..1; -1 without objects) and its number of objects, crowds not counted."""
 
     name: str
     category_id: int
@@ -55,10 +55,11 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Result of one evaluation.
+    """The result of one evaluation.
 
-    stats: COCO's twelve numbers by name (AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl), 0..1, or -1
-    where the ground truth has no such object. table: the lines pycocotools prints.
+    stats: COCO's twelve metrics by name (AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl), 0..1, or -1
+        if the ground truth has no such object.
+    table: the lines that pycocotools prints.
     """
 
     iou_type: IouType
@@ -69,14 +70,17 @@ class Metrics:
 
 
 def mean_or_nothing(values: NDArray[np.float64]) -> float:
-    """Mean over the entries that exist (are above -1), or -1."""
+    """Averages the entries that exist (are above -1); -1 if there are none."""
     existing = values[values > -1]
     return float(existing.mean()) if len(existing) else NOTHING_TO_FIND
 
 
 def coco_stats(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> dict[str, float]:
-    """The twelve numbers from precision (thresholds, recalls, classes, areas, detections) and recall (the same axes
-    without recalls), both -1 where a class has no objects."""
+    """Computes the twelve metrics.
+
+    precision: (thresholds, recalls, classes, areas, detections), -1 for a class without objects.
+    recall: (thresholds, classes, areas, detections), likewise.
+    """
     stats = {}
     for line in LINES:
         curve = precision if line.precision else recall
@@ -86,12 +90,17 @@ def coco_stats(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> d
 
 
 def threshold_index(iou: float) -> int:
-    """Position of an IoU on the thresholds axis."""
+    """Returns the index of an IoU on the thresholds axis."""
     return int(np.argmin(np.abs(IOU_THRESHOLDS - iou)))
 
 
+def percent(value: float) -> str:
+    """Formats a metric in percent; '-' if there was nothing to find."""
+    return "-" if value == NOTHING_TO_FIND else f"{100 * value:.1f}"
+
+
 def table_text(stats: dict[str, float]) -> str:
-    """The twelve lines as COCOeval.summarize of pycocotools prints them."""
+    """Formats the twelve lines as COCOeval.summarize of pycocotools prints them."""
     rows = []
     for line in LINES:
         title, kind = ("Average Precision", "(AP)") if line.precision else ("Average Recall", "(AR)")
