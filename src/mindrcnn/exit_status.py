@@ -1,10 +1,11 @@
 """Exit statuses, and how a program ends."""
 
 import logging
+import signal
 import sys
 from collections.abc import Callable
 
-from mindrcnn.engine.signals import StopSignals
+from mindrcnn.engine.signals import EXIT_BASE, StopSignals
 from mindrcnn.errors import InputError
 
 EXIT_OK = 0
@@ -22,6 +23,8 @@ def run(action: Callable[[], int]) -> int:
     try:
         with StopSignals() as signals, signals.immediate():
             return action()
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_BASE + signal.SIGINT) from None
     except InputError as error:
         sys.stdout.flush()
         sys.stderr.write(f"error: {error}\n")

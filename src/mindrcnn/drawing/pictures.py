@@ -16,9 +16,12 @@ JPEG_QUALITY = 92
 def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
     """Writes an RGB picture H,W,3 in the format of the suffix, whole or not at all. InputError when it cannot."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    done, encoded = cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    try:
+        done, encoded = cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    except cv2.error:  # for a suffix that it does not know
+        done = False
     if not done:
-        raise InputError(f"{path}: wanted a picture format that can be written, got {path.suffix}")
+        raise InputError(f"{path}: wanted a picture format that can be written, such as .png, got {path.suffix!r}")
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.tobytes())
 
