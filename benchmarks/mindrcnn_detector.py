@@ -15,15 +15,13 @@ from benchmarks.scene import CLASSES, POSITIVE_IOU, Scene, disc, make_scene
 from benchmarks.worker import Prepared
 from mindrcnn.build.detector import build_detector
 from mindrcnn.build.device import set_device
-from mindrcnn.build.trained_model import NumpyPredictor
 from mindrcnn.build.training import build_optimizer
 from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
 from mindrcnn.engine.step.feed import BatchFeed
 from mindrcnn.engine.step.train_step import TrainStep
-from mindrcnn.evaluation.paste import encode_masks
-from mindrcnn.evaluation.postprocess import image_detections
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
+from mindrcnn.predictor import NumpyPredictor, image_detections
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 HEADS = {
@@ -83,9 +81,7 @@ def inference(*, head: str, batch: int, height: int, width: int, proposals: int 
 def image_results(outputs: tuple[NDArray[Any], ...], index: int, size: tuple[int, int]) -> int:
     """Pastes and encodes the masks of one image; returns its number of detections."""
     detections = image_detections(outputs, index, valid_size=size, original_size=size)
-    if detections.masks is not None:
-        encode_masks(detections.masks, detections.boxes, height=size[0], width=size[1])
-    return len(detections.boxes)
+    return len(detections) if detections.rle is None else len(detections.rle)
 
 
 def recipe_overrides(*, proposals: int) -> tuple[str, ...]:

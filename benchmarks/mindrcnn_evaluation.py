@@ -12,7 +12,7 @@ from benchmarks.mindrcnn_detector import open_config, random_detector
 from benchmarks.targets import MODEL_ALONE
 from benchmarks.worker import Prepared
 from mindrcnn.build.data import build_dataset, build_eval_loader
-from mindrcnn.build.trained_model import NumpyPredictor
+from mindrcnn.predictor import Detector
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
@@ -34,17 +34,22 @@ def evaluation(*, head: str, images: int, height: int, width: int) -> Prepared:
     dataset = build_dataset(config.data, config.data.val, "data.val")
     dataset = replace(dataset, records=dataset.records[:images])
     evaluator = SplitEvaluator(config=config, dataset=dataset)
-    predict = NumpyPredictor(detector=random_detector(config, num_classes=len(dataset.classes)))
+    detector = Detector(
+        network=random_detector(config, num_classes=len(dataset.classes)),
+        config=config,
+        classes=dataset.classes,
+        category_ids=dataset.category_ids,
+    )
     batches = list(build_eval_loader(config, dataset.records))
 
     def run() -> Mapping[str, float]:
         started = time.perf_counter()
         for batch in batches:
-            predict(batch.images, batch.image_sizes)
+            detector.detect(batch)
         alone = time.perf_counter() - started
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
-            evaluator.run(predict, Path(folder))
+            evaluator.run(detector, Path(folder))
             whole = time.perf_counter() - started
         return {"total": whole, MODEL_ALONE: alone}
 

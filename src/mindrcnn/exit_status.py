@@ -23,8 +23,11 @@ def run(action: Callable[[], int]) -> int:
 
     SIGINT and SIGTERM end the program with SystemExit, status 130 and 143; training handles them itself, to save first.
     """
-    with StopSignals() as signals, signals.immediate():
-        return report_bad_input(action)
+    try:
+        with StopSignals() as signals, signals.immediate():
+            return report_bad_input(action)
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_INTERRUPTED) from None
 
 
 def report_bad_input(action: Callable[[], int]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mindspore.train.summary_pb2 import Event
 
-from mindrcnn.tasks import training
+from mindrcnn import predictor
 from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
@@ -20,7 +20,7 @@ STEPS = 6  # two epochs of 12 images, 4 a step
 
 @pytest.fixture
 def stand_ins(stand_in: Any, every_class_once: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "NumpyPredictor", every_class_once)
+    monkeypatch.setattr(predictor, "NumpyPredictor", every_class_once)
     monkeypatch.setattr(stand_in, "set_train", lambda step, mode: None, raising=False)
 
 

@@ -38,12 +38,12 @@ class RunCheckpoints:
         )
 
     def save(self, which: Literal["last", "best"], progress: Progress) -> None:
-        """The trainer's Save."""
+        """Saves last.ckpt or best.ckpt."""
         average_statistics(self.state.network, self.state.average, self.ranks)
         self.ranks.from_first(lambda: self._save(which, progress))
 
     def evaluated(self, progress: Progress) -> None:
-        """The trainer's Keep."""
+        """Keeps the state as a checkpoint of its own if it is among the best so far."""
         self.ranks.from_first(lambda: self.kept.keep_best(progress))
 
     def _save(self, which: Literal["last", "best"], progress: Progress) -> None:
