@@ -184,3 +184,9 @@ def test_words_of_infer_that_are_overrides_or_files(tmp_path: Path, monkeypatch:
     assert arguments.images == ["a.b=c.jpg", "photos"]
     assert arguments.overrides == ["eval.mask_thresh=0.4"]
     assert arguments.classes == ["cat", "dog"]
+
+
+def test_exit_statuses_are_defined_in_one_place() -> None:
+    files = [path for folder in ("src", "parity", "benchmarks") for path in (REPOSITORY / folder).rglob("*.py")]
+    assignment = re.compile(r"^(?:\w+, )*EXIT_(?!BASE)[A-Z]+\b.* = ", re.MULTILINE)
+    assert [path.name for path in files if assignment.search(path.read_text())] == ["exit_status.py"]
