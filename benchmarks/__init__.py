@@ -1,1 +1,1 @@
-"""Times this package, and torchvision beside it: `python -m benchmarks`."""
+"""Timings of this package and of torchvision: `python -m benchmarks`."""

@@ -1,11 +1,9 @@
-"""Times this package, and torchvision beside it where it is installed, in turns within one run.
+"""Timings of this package and, where it is installed, of torchvision, in turns within one run.
 
     python -m benchmarks [--all | --only inference/mask_rcnn] [--repetitions 3] [--data DATA_ROOT] [--write-docs]
 
-Without --all it leaves out the slow cases that no target is set for. Results go to a JSON file after every case.
+Without --all, slow cases that have no target are left out. Results are written to a JSON file after every case.
 """
-
-from __future__ import annotations
 
 import argparse
 import os
@@ -24,36 +22,40 @@ from benchmarks.pictures import draw_growth, draw_stages
 from benchmarks.processes import worker_command
 from benchmarks.report import case_lines
 from benchmarks.results_file import Results, read_results, write_results
+from mindrcnn.exit_status import EXIT_INPUT
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-EXIT_INPUT = 2
 RESULTS = Path("benchmarks/results/latest.json")
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="cases whose name has this in it")
-    parser.add_argument("--all", action="store_true", help="the slow cases without a target as well")
-    parser.add_argument("--quick", action="store_true", help="two turns of each case")
-    parser.add_argument("--repetitions", type=int, help="turns of each case, instead of each case's own number")
-    parser.add_argument("--threads", type=int, default=2, help="processors for either side (default: 2)")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="TEXT", help="cases whose name contains this text"
+    )
+    parser.add_argument("--all", action="store_true", help="include slow cases without a target")
+    parser.add_argument("--quick", action="store_true", help="run two turns of each case")
+    parser.add_argument("--repetitions", type=int, help="number of turns, instead of each case's own")
+    parser.add_argument("--threads", type=int, default=2, help="processors for each side (default: 2)")
     parser.add_argument(
         "--out", type=Path, default=RESULTS, help="the JSON file (default: benchmarks/results/latest.json)"
     )
     parser.add_argument("--data", type=Path, help="a COCO data set with a split val2017, for the evaluation case")
-    parser.add_argument("--write-docs", action="store_true", help="then write docs/performance.md and its pictures")
+    parser.add_argument(
+        "--write-docs", action="store_true", help="write docs/performance.md and its pictures at the end"
+    )
     parser.add_argument(
         "--from",
         type=Path,
         dest="source",
         metavar="JSON",
-        help="read these results and measure nothing, or with --only those cases anew",
+        help="read these results and measure nothing, or only the cases of --only again",
     )
-    parser.add_argument("--list", action="store_true", help="print the names of the cases and end")
+    parser.add_argument("--list", action="store_true", help="print the names of the cases and exit")
     options = parser.parse_args(argv)
     if options.write_docs and options.only and options.source is None:
         parser.error("--write-docs wants a run without --only, or --from JSON: the page would lose the other cases")
@@ -61,7 +63,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def chosen_cases(options: argparse.Namespace) -> list[Case]:
-    """The cases asked for, by name also those that are not in the ordinary run."""
+    """Returns the cases asked for; named cases include those that are not in the ordinary run."""
     if options.only:
         cases = [case for case in CASES if any(text in case.name for text in options.only)]
     else:
@@ -69,12 +71,12 @@ def chosen_cases(options: argparse.Namespace) -> list[Case]:
     if options.data is None:
         for case in cases:
             if case.needs_data:
-                print(f"left out, as there is no --data: {case.name}", file=sys.stderr)
+                print(f"left out without --data: {case.name}", file=sys.stderr)
     return [case for case in cases if options.data is not None or not case.needs_data]
 
 
 def run_cases(cases: Sequence[Case], options: argparse.Namespace, earlier: Sequence[CaseResult]) -> Results:
-    """Measures one case after the other, reporting and saving each; earlier results of other cases stay."""
+    """Measures one case after the other, reporting and saving each; earlier results of other cases are kept."""
     if options.data is not None:
         os.environ[DATA_VARIABLE] = str(options.data.resolve())
     machine = describe_machine(options.threads)
@@ -106,31 +108,31 @@ def run_cases(cases: Sequence[Case], options: argparse.Namespace, earlier: Seque
 
 
 def in_order(results: Mapping[str, CaseResult]) -> list[CaseResult]:
-    """Results by name, in the order of a whole run."""
+    """Sorts results into the order of a whole run."""
     return [results[case.name] for case in CASES if case.name in results]
 
 
 def write_documents(results: Results) -> None:
-    """The generated part of docs/performance.md, and its pictures."""
+    """Writes the generated part of docs/performance.md and its pictures."""
     write_section(DOCUMENT, results)
     draw_stages(results.cases, DOCUMENT.parent / STAGES_PICTURE)
     draw_growth(results.cases, DOCUMENT.parent / GROWTH_PICTURE)
 
 
 def remaining(started: float, done: int, total: int) -> str:
-    """The time left by the mean time of a case so far; nothing before the first is done."""
+    """Returns the time left, estimated from the mean time per case; empty before the first case is done."""
     if not done:
         return ""
     return f", about {clock((time.monotonic() - started) / done * (total - done))} left"
 
 
 def clock(seconds: float) -> str:
-    """m:ss."""
+    """Formats seconds as m:ss."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program; returns its exit status: 1 where a case failed."""
+    """Runs the program; returns its exit status, 1 if a case failed."""
     options = parse(argv)
     if options.list:
         print("\n".join(case.name for case in CASES))
@@ -141,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         cases = chosen_cases(options)
         if not cases:
-            print("no case has such a name; --list prints all names", file=sys.stderr)
+            print("no case matches; --list prints all names", file=sys.stderr)
             return EXIT_INPUT
         results = run_cases(cases, options, () if earlier is None else earlier.cases)
         print(f"results in {options.out}", file=sys.stderr)

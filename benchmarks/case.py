@@ -1,4 +1,4 @@
-"""What is timed: one Case per comparison, as plain data that a worker process is started with."""
+"""Benchmark cases: plain data, one Case per comparison, that worker processes are started with."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Side = Literal["mindrcnn", "portable", "torchvision"]
-OURS: Side = "mindrcnn"
+MINDRCNN: Side = "mindrcnn"
 PORTABLE: Side = "portable"  # this package without its native kernels
-THEIRS: Side = "torchvision"
+TORCHVISION: Side = "torchvision"
 
 # Environment variable of a worker: the folder of a COCO data set with a split val2017.
 DATA_VARIABLE = "BENCHMARK_DATA"
@@ -20,29 +20,30 @@ DATA_VARIABLE = "BENCHMARK_DATA"
 class Case:
     """One thing to time.
 
-    kind: names the function that builds it, on each side in the table of benchmarks/worker.py.
+    kind: name of the function that builds it, on each side in the table of benchmarks/worker.py.
     settings: that function's keyword arguments.
-    sides: who runs it; a side whose library is missing is left out.
+    sides: the sides that run it; a side whose library is missing is left out.
     repetitions: alternating turns after one that is not counted.
     core: belongs to the run without --all.
-    needs_data: runs only where --data names a data set.
+    needs_data: runs only if --data names a data set.
     """
 
     name: str
     group: str
     kind: str
     settings: dict[str, Any]
-    sides: tuple[Side, ...] = (OURS, THEIRS)
+    sides: tuple[Side, ...] = (MINDRCNN, TORCHVISION)
     repetitions: int = 5
     core: bool = True
     needs_data: bool = False
 
     def to_json(self) -> str:
-        """What `from_json` reads; the command line of a worker."""
+        """Returns what `from_json` reads; passed to a worker on its command line."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Case:
+        """Reads a case that `to_json` wrote."""
         values = json.loads(text)
         values["sides"] = tuple(values["sides"])
         return cls(**values)

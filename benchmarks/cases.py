@@ -1,26 +1,24 @@
-"""The table of cases."""
-
-from __future__ import annotations
+"""The table of benchmark cases."""
 
 from typing import Any
 
-from benchmarks.case import OURS, PORTABLE, THEIRS, Case, Side
+from benchmarks.case import MINDRCNN, PORTABLE, TORCHVISION, Case, Side
 
 SIZES = ((512, 512), (800, 1344))
 BATCHES = (1, 2)
 HEADS = ("faster_rcnn", "mask_rcnn", "ms_rcnn", "point_rend")
-THEIR_HEADS = ("faster_rcnn", "mask_rcnn")  # torchvision has no others
-OBJECTS = 32  # of a training image: enough for the sampler to find as many positives as it wants
+TORCHVISION_HEADS = ("faster_rcnn", "mask_rcnn")  # torchvision has no others
+OBJECTS = 32  # per training image: enough for the sampler to fill its positives
 
-# Turns: of cases with a target, of others, and of those that take longest.
+# Turns of cases with a target, of other cases, and of those that take longest.
 MANY, SOME, FEW = 7, 3, 2
 KERNEL_TURNS = 5
-LARGE_TURNS = 5  # of the cases with a target at 800x1344
+LARGE_TURNS = 5  # cases with a target at 800x1344
 
 
 def sides_of(head: str) -> tuple[Side, ...]:
-    """Who has this head set."""
-    return (OURS, THEIRS) if head in THEIR_HEADS else (OURS,)
+    """Returns the sides that have this head set."""
+    return (MINDRCNN, TORCHVISION) if head in TORCHVISION_HEADS else (MINDRCNN,)
 
 
 def detector_case(
@@ -37,7 +35,7 @@ def detector_case(
     sides: tuple[Side, ...] | None = None,
     **more: Any,
 ) -> Case:
-    """A case of whole models, named by what it is unless `name` is given."""
+    """Returns a case of a whole model, named after its settings unless `name` is given."""
     settings: dict[str, Any] = {"head": head, "batch": batch, "height": height, "width": width, **more}
     if kind.startswith("training"):
         settings.setdefault("objects", OBJECTS)
@@ -53,7 +51,7 @@ def detector_case(
 
 
 def model_cases() -> list[Case]:
-    """Inference and training steps of every head set, size and batch. The slow ones without a target need --all."""
+    """Returns inference and training steps of every head set, size and batch. Slow ones without a target need --all."""
     found = []
     for kind in ("inference", "training"):
         for height, width in SIZES:
@@ -70,14 +68,16 @@ def model_cases() -> list[Case]:
                             height=height,
                             width=width,
                             repetitions=(LARGE_TURNS if large else MANY) if target else FEW if large else SOME,
-                            core=target or (batch == 1 and not large) or (kind == "inference" and head in THEIR_HEADS),
+                            core=target
+                            or (batch == 1 and not large)
+                            or (kind == "inference" and head in TORCHVISION_HEADS),
                         )
                     )
     return found
 
 
 def stage_cases() -> list[Case]:
-    """Where the time goes; without --all for Mask R-CNN alone."""
+    """Returns the timings of single stages; without --all for Mask R-CNN only."""
     return [
         detector_case(
             f"{kind}_stages",
@@ -97,7 +97,7 @@ def stage_cases() -> list[Case]:
 
 
 def growth_cases() -> list[Case]:
-    """What grows, one thing at a time; cases of the other groups give the points between."""
+    """Returns cases in which one quantity grows at a time; cases of other groups give the points between."""
     small: dict[str, Any] = {"height": 256, "width": 256}
     found = []
     for side in (256, 640):
@@ -117,7 +117,7 @@ def growth_cases() -> list[Case]:
             objects=16,
             slots=16,
             name="training/slots/16",
-            sides=(OURS,),
+            sides=(MINDRCNN,),
             repetitions=FEW,
             **small,
         )
@@ -126,17 +126,17 @@ def growth_cases() -> list[Case]:
 
 
 def kernel_case(name: str, kind: str, **settings: Any) -> Case:
-    """A kernel, the portable operators behind the same function, and torchvision."""
-    sides: tuple[Side, ...] = (OURS, PORTABLE, THEIRS)
+    """Returns a case of a kernel, the portable operators of the same function, and torchvision."""
+    sides: tuple[Side, ...] = (MINDRCNN, PORTABLE, TORCHVISION)
     if settings.get("adaptive"):
-        sides = (OURS, PORTABLE)  # torchvision's detectors do not use it
+        sides = (MINDRCNN, PORTABLE)  # torchvision's detectors do not use it
     return Case(
         name=f"kernel/{name}", group="kernel", kind=kind, settings=settings, sides=sides, repetitions=KERNEL_TURNS
     )
 
 
 def kernel_cases() -> list[Case]:
-    """Every function that has a kernel, and pasting."""
+    """Returns a case for every function that has a kernel."""
     one_level: dict[str, Any] = {"boxes": 512, "resolution": 7, "one_level": True}
     pyramid: dict[str, Any] = {"boxes": 512, "resolution": 7, "one_level": False, "backward": True}
     masks: dict[str, Any] = {"boxes": 128, "resolution": 14, "one_level": False, "backward": True}
@@ -160,19 +160,19 @@ def kernel_cases() -> list[Case]:
 
 
 def evaluation_case() -> Case:
-    """Images per second of a whole evaluation."""
+    """Returns the case that times a whole evaluation."""
     return Case(
         name="evaluation/mask_rcnn/512x512",
         group="evaluation",
         kind="evaluation",
         settings={"head": "mask_rcnn", "images": 40, "height": 512, "width": 512},
-        sides=(OURS,),
+        sides=(MINDRCNN,),
         repetitions=FEW,
         needs_data=True,
     )
 
 
-# Those with a target first: a run that is cut short has them.
+# Cases with a target come first, so that an interrupted run has them.
 CASES = tuple(
     sorted(
         (*model_cases(), *kernel_cases(), *stage_cases(), *growth_cases(), evaluation_case()),

@@ -1,12 +1,10 @@
 """The part of docs/performance.md that a run writes, between two markers."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.case import OURS, PORTABLE, THEIRS
+from benchmarks.case import MINDRCNN, PORTABLE, TORCHVISION
 from benchmarks.measure import CaseResult, SideResult
 from benchmarks.report import MIB, duration, ratio_text, timing_text
 from benchmarks.results_file import Results
@@ -20,7 +18,7 @@ MISSING = "-"
 
 
 def write_section(document: Path, results: Results) -> None:
-    """Replaces what stands between the markers. ValueError unless both are there, once and in order."""
+    """Replaces the text between the markers. Raises ValueError unless both are there once and in order."""
     text = document.read_text(encoding="utf-8")
     before, found, rest = text.partition(BEGIN)
     old, closed, after = rest.partition(END)
@@ -30,7 +28,7 @@ def write_section(document: Path, results: Results) -> None:
 
 
 def section(results: Results) -> str:
-    """Markdown of one run: machine, targets, models, kernels, stages, growth."""
+    """Returns one run as Markdown: machine, targets, models, kernels, stages, growth."""
     by_name = {result.case.name: result for result in results.cases}
     parts = [
         machine_line(results.machine),
@@ -48,7 +46,7 @@ def section(results: Results) -> str:
 
 
 def machine_line(machine: Mapping[str, object]) -> str:
-    """What was measured, where."""
+    """Describes the machine and the versions of the run."""
     versions = machine["versions"]
     assert isinstance(versions, Mapping)
     libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -60,13 +58,13 @@ def machine_line(machine: Mapping[str, object]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Returns a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def targets_table(by_name: Mapping[str, CaseResult]) -> str:
-    """Every target, also those that the run has no value for."""
+    """Lists every target, including those that the run has no value for."""
     rows = []
     for target in TARGETS:
         value = measured(target, by_name)
@@ -86,15 +84,15 @@ def targets_table(by_name: Mapping[str, CaseResult]) -> str:
 
 
 def models_table(cases: Sequence[CaseResult]) -> str:
-    """Whole models, the growth cases and the evaluation among them."""
+    """Lists whole models, including the growth cases and the evaluation."""
     rows = [
         [
             f"`{result.case.name}`",
-            *(timing(result.sides.get(side)) for side in (OURS, THEIRS)),
-            ratio_cell(result, THEIRS),
-            *(memory(result.sides.get(side)) for side in (OURS, THEIRS)),
-            *(run_memory(result.sides.get(side)) for side in (OURS, THEIRS)),
-            compile_time(result.sides.get(OURS)),
+            *(timing(result.sides.get(side)) for side in (MINDRCNN, TORCHVISION)),
+            ratio_cell(result, TORCHVISION),
+            *(memory(result.sides.get(side)) for side in (MINDRCNN, TORCHVISION)),
+            *(run_memory(result.sides.get(side)) for side in (MINDRCNN, TORCHVISION)),
+            compile_time(result.sides.get(MINDRCNN)),
         ]
         for result in cases
         if result.case.group in ("inference", "training", "growth", "evaluation")
@@ -104,13 +102,13 @@ def models_table(cases: Sequence[CaseResult]) -> str:
 
 
 def kernels_table(cases: Sequence[CaseResult]) -> str:
-    """Kernels, portable operators, torchvision."""
+    """Lists kernels, portable operators and torchvision."""
     rows = [
         [
             f"`{result.case.name.removeprefix('kernel/')}`",
-            *(timing(result.sides.get(side)) for side in (OURS, PORTABLE, THEIRS)),
+            *(timing(result.sides.get(side)) for side in (MINDRCNN, PORTABLE, TORCHVISION)),
             ratio_cell(result, PORTABLE),
-            ratio_cell(result, THEIRS),
+            ratio_cell(result, TORCHVISION),
         ]
         for result in cases
         if result.case.group == "kernel"
@@ -119,7 +117,7 @@ def kernels_table(cases: Sequence[CaseResult]) -> str:
 
 
 def stages_table(cases: Sequence[CaseResult]) -> str:
-    """Median milliseconds of every stage, a row for each side of each case."""
+    """Lists the median milliseconds of every stage, one row per side of each case."""
     rows = []
     for result in cases:
         if result.case.kind.endswith("_stages"):
@@ -130,31 +128,31 @@ def stages_table(cases: Sequence[CaseResult]) -> str:
 
 
 def timing(side: SideResult | None) -> str:
-    """Median and spread."""
+    """Formats median and spread."""
     return timing_text(side) if side is not None and side.seconds else MISSING
 
 
 def memory(side: SideResult | None) -> str:
-    """Peak of the process."""
+    """Formats the peak memory of the process."""
     return f"{side.peak_memory / MIB:.0f}" if side is not None and side.seconds else MISSING
 
 
 def run_memory(side: SideResult | None) -> str:
-    """Peak of the runs after the first."""
+    """Formats the peak memory of the runs after the first."""
     return f"{side.run_peak_memory / MIB:.0f}" if side is not None and side.seconds else MISSING
 
 
 def compile_time(side: SideResult | None) -> str:
-    """Seconds before the first run."""
+    """Formats the seconds before the first run."""
     return duration(side.compile_seconds) if side is not None and side.compile_seconds is not None else MISSING
 
 
 def ratio_cell(result: CaseResult, side: str) -> str:
-    """Ours over `side`."""
+    """Formats the ratio of this package to `side`."""
     found = compared(result, side)
     return MISSING if found is None else ratio_text(found)
 
 
 def median_part(side: SideResult, name: str) -> float:
-    """Median seconds of a part, 0 where the side does not have it."""
+    """Returns the median seconds of a part, 0 if the side does not have it."""
     return statistics.median(side.seconds[name]) if side.seconds.get(name) else 0.0

@@ -1,6 +1,4 @@
-"""What was measured on what."""
-
-from __future__ import annotations
+"""The machine and the versions that a run was measured on."""
 
 import os
 import platform
@@ -15,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def describe_machine(threads: int) -> dict[str, Any]:
-    """Processor, threads, load, versions and commit of this run."""
+    """Returns processor, threads, load, versions and commit of this run."""
     return {
         "processor": processor_name(),
         "processors": os.cpu_count(),
@@ -29,7 +27,7 @@ def describe_machine(threads: int) -> dict[str, Any]:
 
 
 def processor_name() -> str:
-    """As Linux calls it."""
+    """Returns the processor's name as Linux reports it."""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
@@ -37,7 +35,7 @@ def processor_name() -> str:
 
 
 def installed(distribution: str) -> str:
-    """Version from the package metadata; empty where it is not installed."""
+    """Returns the version from the package metadata; empty if the package is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -45,6 +43,6 @@ def installed(distribution: str) -> str:
 
 
 def commit() -> str:
-    """Abbreviated commit of the working tree; empty outside a repository."""
+    """Returns the abbreviated commit of the working tree; empty outside a repository."""
     found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True)
     return found.stdout.strip()

@@ -1,14 +1,12 @@
-"""Load time and memory of a data set's index, on made-up annotations of COCO train2017's size.
+"""Load time and memory of a data set's index, for generated annotations of COCO train2017's size.
 
 python benchmarks/index_memory.py [--images 118287] [--objects 860001] [--folder FOLDER] [--mindrecord]
 
-Writes a COCO file with polygons as long as COCO's and image files of one byte, and reads it in a process of its own up
-to the point where training would start: records, training images, buckets and plan. --mindrecord does the same with
-the data converted. Memory is the process's resident set, without what Python and the imported modules take; it does
-not import MindSpore.
+Writes a COCO file with polygons as long as COCO's and image files of one byte, and reads it in a separate process up to
+the point where training would start: records, training images, buckets and plan. --mindrecord does the same with the
+data converted. Memory is the process's resident set minus what Python and the imported modules take; MindSpore is not
+imported.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -27,13 +25,13 @@ from mindrcnn.data.formats.mindrecord.convert import Source, convert
 
 COCO_IMAGES, COCO_OBJECTS = 118_287, 860_001  # train2017
 CATEGORIES = 80
-CROWD_SHARE = 0.012  # of COCO's annotations; they are run lengths
-MEAN_CORNERS, LEAST_CORNERS = 25, 4  # of a polygon; with these the file comes to COCO's 450 MB
+CROWD_SHARE = 0.012  # of COCO's annotations, stored as run lengths
+MEAN_CORNERS, LEAST_CORNERS = 25, 4  # per polygon; they make the file as large as COCO's, 450 MB
 SIZES = ((480, 640), (640, 480), (427, 640), (426, 640))
 
 
 def write_data(folder: Path, *, images: int, objects: int, seed: int = 0) -> Path:
-    """The annotation file, and beside it what stands for images; returns the file."""
+    """Writes the annotation file with stand-ins for the images beside it; returns the file."""
     rng = np.random.default_rng(seed)
     pictures = folder / "images"
     pictures.mkdir(parents=True)
@@ -108,8 +106,10 @@ def _dumps(value: Any) -> str:
 
 
 def measure(annotations: Path) -> dict[str, float]:
-    """Seconds and MB of this process for reading the file, or the folder of MindRecord files, up to the first step, and
-    milliseconds for an image's masks."""
+    """Returns the seconds and MB that reading the data takes, up to the first step, and milliseconds per image's masks.
+
+    annotations: the COCO file, or the folder of MindRecord files.
+    """
     from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
     from mindrcnn.data.batching.loader import TrainLoader
     from mindrcnn.data.formats.coco.reader import read_coco
@@ -152,13 +152,13 @@ def measure(annotations: Path) -> dict[str, float]:
 
 
 def _resident() -> float:
-    """MB of memory that this process holds now."""
+    """Returns the MB of memory that this process holds now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
 def _peak() -> float:
-    """MB of memory that this process held at most; getrusage would count the process that started it too."""
+    """Returns this process's peak memory in MB; getrusage would include the process that started it."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
@@ -167,14 +167,16 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=COCO_IMAGES)
     parser.add_argument("--objects", type=int, default=COCO_OBJECTS)
-    parser.add_argument("--folder", type=Path, help="where to keep the files; else they are removed at the end")
-    parser.add_argument("--mindrecord", action="store_true", help="convert first, and read that")
+    parser.add_argument(
+        "--folder", type=Path, help="folder to keep the files in; by default they are removed at the end"
+    )
+    parser.add_argument("--mindrecord", action="store_true", help="convert the data first and read the result")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program; returns its exit status."""
+    """Runs the program; returns its exit status."""
     options = _arguments(argv)
     if options.measure is not None:
         print(json.dumps(measure(options.measure)))

@@ -1,6 +1,4 @@
-"""Inputs of the kernels' cases, the same for both sides: numpy alone."""
-
-from __future__ import annotations
+"""Inputs of the kernel cases, the same for both sides, made with numpy only."""
 
 from dataclasses import dataclass
 
@@ -19,19 +17,19 @@ ANCHORS = 245_520  # of an image of 768 x 1280 pixels, the size of the model zoo
 
 @dataclass(frozen=True)
 class Pooling:
-    """features P2..P5 [1,C,h,w] float32; boxes N,4 xyxy in pixels."""
+    """Features P2..P5 (1, C, h, w) float32 and boxes (N, 4) xyxy in pixels."""
 
     features: list[NDArray[np.float32]]
     boxes: NDArray[np.float32]
 
 
 def boxes_of(count: int, *, height: int = HEIGHT, width: int = WIDTH, largest: float = LARGEST_BOX) -> NDArray:
-    """Boxes [count, 4] of all sizes up to `largest` inside the image."""
+    """Returns boxes (count, 4) of all sizes up to `largest` inside the image."""
     return random_boxes(np.random.default_rng(1), (count,), height=height, width=width, smallest=16, largest=largest)
 
 
 def pooling_inputs(boxes: int, *, one_level: bool) -> Pooling:
-    """Boxes on the pyramid of an 800x1344 image, or all of them on a P2 of 200x200 (others one cell)."""
+    """Returns boxes on the pyramid of an 800x1344 image, or all of them on a P2 of 200x200 (other levels: one cell)."""
     rng = np.random.default_rng(0)
     if one_level:
         sides = [(200, 200), (1, 1), (1, 1), (1, 1)]
@@ -43,12 +41,12 @@ def pooling_inputs(boxes: int, *, one_level: bool) -> Pooling:
 
 
 def scores_of(count: int) -> NDArray[np.float32]:
-    """Distinct scores, best first."""
+    """Returns distinct scores, best first."""
     return np.linspace(1, 0, count, dtype=np.float32)
 
 
 def blobs(count: int, side: int) -> NDArray[np.float32]:
-    """Smooth masks [count, side, side] of probabilities."""
+    """Returns smooth masks (count, side, side) of probabilities."""
     rng = np.random.default_rng(0)
     centre = rng.uniform(0.3, 0.7, (count, 2, 1)) * side
     cell = np.arange(side) + 0.5
@@ -57,10 +55,10 @@ def blobs(count: int, side: int) -> NDArray[np.float32]:
 
 
 def points_of(maps: int, count: int) -> NDArray[np.float32]:
-    """Points [maps, count, 2] in shares of a map's sides."""
+    """Returns points (maps, count, 2), fractions of a map's sides."""
     return np.random.default_rng(2).random((maps, count, 2), dtype=np.float32)
 
 
 def maps_of(maps: int, channels: int, height: int, width: int) -> NDArray[np.float32]:
-    """Maps [maps, channels, height, width] of noise."""
+    """Returns maps (maps, channels, height, width) of noise."""
     return np.random.default_rng(3).standard_normal((maps, channels, height, width), dtype=np.float32)

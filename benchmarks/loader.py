@@ -3,8 +3,6 @@
 python benchmarks/loader.py DATA_ROOT SPLIT [--bucket 800 1344] [--bucket 1344 800] [--workers 2]
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import sys
@@ -24,7 +22,10 @@ LANDSCAPE_AND_PORTRAIT = [(800, 1344), (1344, 800)]
 
 
 def images_per_second(loader: TrainLoader, *, batch_size: int, seconds: float) -> float:
-    """Over whole epochs, as many as it takes; the first batch, which waits for the threads to start, is not counted."""
+    """Returns the rate over as many whole epochs as it takes.
+
+    The first batch, which waits for the threads to start, is not counted.
+    """
     images = 0
     start = None
     for epoch in itertools.count():
@@ -48,13 +49,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=2)
     parser.add_argument("--mask-side", type=int, default=112)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--photometric", action="store_true", help="with photometric jitter, expand and crop as well")
+    parser.add_argument("--photometric", action="store_true", help="add photometric jitter, expand and crop")
     parser.add_argument("--seconds", type=float, default=10.0)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program; returns its exit status."""
+    """Runs the program; returns its exit status."""
     options = _arguments(argv)
     extra = 0.5 if options.photometric else 0.0
     try:

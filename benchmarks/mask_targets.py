@@ -1,4 +1,4 @@
-"""How far mask targets cropped from box-relative masks are from exact polygon rasterisation.
+"""Error of mask targets cropped from box-relative masks against exact polygon rasterisation.
 
     python benchmarks/mask_targets.py path/to/instances_val2017.json [--side 28] [--boxes 4] [--objects 2000]
 
@@ -8,8 +8,6 @@ rasterised from the polygons inside the box, as detectron2 does (structures/mask
 Printed: the mean share of target pixels that differ, for several R; for one bilinear sample per bin and for the mean of
 2 x 2; and for the package's crop_masks.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -25,11 +23,11 @@ from mindrcnn.ops.mask_targets import crop_masks
 Array = NDArray[np.float64]
 
 STORED_SIDES = (28, 56, 112, 224)
-MIN_BOX_SIDE = 4.0  # pixels; smaller objects train no masks to speak of
+MIN_BOX_SIDE = 4.0  # pixels; smaller objects hardly train masks
 
 
 def read_polygons(path: Path, limit: int) -> list[list[Array]]:
-    """Polygons [n, 2] of each object that is not a crowd."""
+    """Returns the polygons, each (n, 2), of up to `limit` objects that are not crowds."""
     annotations = json.loads(path.read_text(encoding="utf-8"))["annotations"]
     objects = [
         [np.asarray(part, np.float64).reshape(-1, 2) for part in annotation["segmentation"]]
@@ -58,7 +56,7 @@ def iou(a: Array, b: Array) -> float:
 
 
 def jitter(box: Array, rng: np.random.Generator) -> Array:
-    """A box that has an IoU with the given one drawn evenly from 0.5..1: its corners moved in a random direction."""
+    """Returns a box with an IoU drawn evenly from 0.5..1, its corners moved in a random direction."""
     wanted = rng.uniform(0.5, 1.0)
     direction = rng.uniform(-0.5, 0.5, 4) * np.tile(box[2:] - box[:2], 2)
     near, far = 0.0, 1.0
@@ -69,7 +67,13 @@ def jitter(box: Array, rng: np.random.Generator) -> Array:
 
 
 def crop(mask: NDArray[np.uint8], gt_box: Array, box: Array, side: int, samples: int) -> NDArray[np.bool_]:
-    """Bilinear, the mean of samples x samples points of each bin, at least 0.5; 0 outside gt_box."""
+    """Returns the target: the mean of samples x samples bilinear points per bin, thresholded at 0.5; 0 outside gt_box.
+
+    mask: (R, R) uint8, in the frame of gt_box.
+    gt_box, box: (4,) float64, pixels.
+    side: side of the target.
+    samples: points per bin along each axis.
+    """
     points = (np.arange(side * samples) + 0.5) / (side * samples)
     weights = []
     for axis in (1, 0):
@@ -83,7 +87,7 @@ def crop(mask: NDArray[np.uint8], gt_box: Array, box: Array, side: int, samples:
 
 
 def crop_with_package(masks: NDArray[np.uint8], gt_boxes: Array, boxes: Array, side: int) -> NDArray[np.bool_]:
-    """Targets [objects, boxes, side, side] by crop_masks, each object as an image of its own."""
+    """Returns targets (objects, boxes, side, side) from crop_masks, with each object as an image of its own."""
     gt_masks, gt_boxes_32 = Tensor(masks[:, None]), Tensor(gt_boxes[:, None].astype(np.float32))
     matched = Tensor(np.zeros(boxes.shape[:2], np.int32))
     result: NDArray[np.bool_] = (
@@ -96,8 +100,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("annotations", type=Path)
     parser.add_argument("--side", type=int, default=28, help="side of the targets")
-    parser.add_argument("--boxes", type=int, default=4, help="boxes for each object")
-    parser.add_argument("--objects", type=int, default=2000, help="objects at most")
+    parser.add_argument("--boxes", type=int, default=4, help="boxes per object")
+    parser.add_argument("--objects", type=int, default=2000, help="largest number of objects")
     options = parser.parse_args()
 
     rng = np.random.default_rng(0)

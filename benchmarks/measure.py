@@ -1,4 +1,4 @@
-"""Runs the sides of a case in turns and collects what they report."""
+"""Measurement of the sides of a case in turns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.case import THEIRS, Case, Side
+from benchmarks.case import TORCHVISION, Case, Side
 from benchmarks.processes import Worker, WorkerError
 
 Notify = Callable[[str], None]
@@ -19,8 +19,12 @@ Command = Callable[[Side, Case], list[str]]
 
 @dataclass
 class SideResult:
-    """What one side did. seconds: by part, in the order of repetitions; "total" is the whole run. Memory in bytes: the
-    largest resident size of the whole process, building and compiling included, and of its runs after the first."""
+    """Measurements of one side.
+
+    seconds: by part, in the order of repetitions; "total" is the whole run.
+    peak_memory: largest resident size of the whole process in bytes, building and compiling included.
+    run_peak_memory: the same for the runs after the first.
+    """
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     peak_memory: int = 0
@@ -33,18 +37,19 @@ class SideResult:
 
 @dataclass
 class CaseResult:
-    """A case with the results of the sides that ran; `error` where one of them failed."""
+    """A case with the results of the sides that ran; `error` is set if one of them failed."""
 
     case: Case
     sides: dict[str, SideResult] = field(default_factory=dict)
     error: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` reads them."""
+        """Returns plain values for JSON, which `from_dict` reads."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CaseResult:
+        """Reads values that `to_dict` returned."""
         return cls(
             case=Case.from_json(json.dumps(values["case"])),
             sides={side: SideResult(**result) for side, result in values["sides"].items()},
@@ -53,14 +58,21 @@ class CaseResult:
 
 
 def available_sides(sides: Sequence[Side]) -> list[Side]:
-    """The sides whose libraries are installed."""
-    return [side for side in sides if side != THEIRS or importlib.util.find_spec("torchvision") is not None]
+    """Returns the sides whose libraries are installed."""
+    return [side for side in sides if side != TORCHVISION or importlib.util.find_spec("torchvision") is not None]
 
 
 def measure(
     case: Case, *, sides: Sequence[Side], command: Command, repetitions: int, logs: Path, notify: Notify
 ) -> CaseResult:
-    """Prepares `sides` one after the other, then lets them run in turns. command: starts the worker of a side."""
+    """Prepares the sides one after the other, then runs them in turns.
+
+    sides: in the order of preparation.
+    command: returns the command line that starts the worker of a side.
+    repetitions: turns of each side.
+    logs: folder for the workers' standard error.
+    notify: called with one line of progress.
+    """
     result = CaseResult(case=case)
     with ExitStack() as stack:
         try:
@@ -75,7 +87,7 @@ def measure(
                 workers.append(worker)
             for turn in range(repetitions):
                 notify(f"{case.name}: turn {turn + 1} of {repetitions}")
-                # The order changes from turn to turn, so that neither side always follows the other.
+                # The order alternates, so that neither side always follows the other.
                 for worker in workers if turn % 2 == 0 else reversed(workers):
                     record(result.sides[worker.side], worker.run())
         except WorkerError as error:

@@ -1,7 +1,5 @@
 """Pictures of a run for docs/performance.md."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,18 +10,18 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks.case import OURS, THEIRS, Case
+from benchmarks.case import MINDRCNN, TORCHVISION, Case
 from benchmarks.document import MIB, median_part
 from benchmarks.measure import CaseResult
 from benchmarks.stages import STAGES
 
-NAMES = {OURS: "MindRCNN", THEIRS: "torchvision"}
-COLOURS = {OURS: "tab:blue", THEIRS: "tab:orange"}
+NAMES = {MINDRCNN: "MindRCNN", TORCHVISION: "torchvision"}
+COLOURS = {MINDRCNN: "tab:blue", TORCHVISION: "tab:orange"}
 DOTS_PER_INCH = 100
 
 
 def draw_stages(cases: Sequence[CaseResult], path: Path) -> None:
-    """A stacked bar of seconds by stage for each library, a panel for each case of the ordinary run."""
+    """Draws a stacked bar of seconds by stage for each library, one panel per case of the ordinary run."""
     shown = [
         result for result in cases if result.case.kind.endswith("_stages") and result.case.core and not result.error
     ]
@@ -38,11 +36,11 @@ def draw_stages(cases: Sequence[CaseResult], path: Path) -> None:
 
 
 def stage_bars(panel: Axes, result: CaseResult) -> None:
-    """One panel: the libraries side by side."""
-    sides = [side for side in (OURS, THEIRS) if side in result.sides]
+    """Draws one panel: the libraries side by side."""
+    sides = [side for side in (MINDRCNN, TORCHVISION) if side in result.sides]
     bottom = [0.0] * len(sides)
     for index, stage in enumerate(STAGES):
-        # The backward pass is a difference: below zero is nothing.
+        # The backward pass is a difference, which may fall below zero.
         heights = [max(median_part(result.sides[side], stage), 0.0) for side in sides]
         panel.bar([NAMES[side] for side in sides], heights, bottom=bottom, color=plt.get_cmap("tab20")(index))
         bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
@@ -54,7 +52,7 @@ def stage_bars(panel: Axes, result: CaseResult) -> None:
         panel.spines[place].set_visible(False)
 
 
-# Title, kind, what varies, and its axis; every other setting is as in the 256x256 or mask_rcnn cases of batch 1.
+# Kind, quantity that varies, its value, axis label; other settings as in the 256x256 or mask_rcnn cases of batch 1.
 SERIES: tuple[tuple[str, str, Callable[[Case], float], str], ...] = (
     ("inference", "size", lambda case: case.settings["height"] * case.settings["width"] / 1e6, "megapixels"),
     ("training", "size", lambda case: case.settings["height"] * case.settings["width"] / 1e6, "megapixels"),
@@ -65,7 +63,7 @@ SERIES: tuple[tuple[str, str, Callable[[Case], float], str], ...] = (
 
 
 def belongs(case: Case, kind: str, varies: str) -> bool:
-    """Whether a case is a point of a series: of its kind, Mask R-CNN, and ordinary in all that does not vary."""
+    """Returns whether a case is a point of a series: Mask R-CNN, and ordinary in all that does not vary."""
     if case.kind != kind or case.settings["head"] != "mask_rcnn" or "slots" in case.settings:
         return False
     if case.name.startswith(f"growth/{kind}/{varies}/"):
@@ -76,7 +74,7 @@ def belongs(case: Case, kind: str, varies: str) -> bool:
 
 
 def draw_growth(cases: Sequence[CaseResult], path: Path) -> None:
-    """Time above, memory below; a column for each thing that grows."""
+    """Draws time above and memory below, one column per growing quantity."""
     figure, panels = plt.subplots(2, len(SERIES), figsize=(3.1 * len(SERIES), 5.6), layout="constrained")
     for column, (kind, varies, place, label) in enumerate(SERIES):
         points = sorted(
@@ -84,7 +82,7 @@ def draw_growth(cases: Sequence[CaseResult], path: Path) -> None:
             key=lambda result: place(result.case),
         )
         upper, lower = panels[0][column], panels[1][column]
-        for side in (OURS, THEIRS):
+        for side in (MINDRCNN, TORCHVISION):
             here = [result for result in points if side in result.sides]
             x = [place(result.case) for result in here]
             seconds = [statistics.median(result.sides[side].seconds["total"]) for result in here]
@@ -104,6 +102,6 @@ def draw_growth(cases: Sequence[CaseResult], path: Path) -> None:
 
 
 def save(figure: plt.Figure, path: Path) -> None:
-    """Writes and closes."""
+    """Writes and closes the figure."""
     figure.savefig(path, dpi=DOTS_PER_INCH)
     plt.close(figure)

@@ -1,11 +1,9 @@
-"""Time of point_sample against ops.grid_sample, forward and backward.
+"""Times of point_sample and ops.grid_sample, forward and backward.
 
     python benchmarks/point_sample.py [--repeats 3]
 
 Printed for each case: seconds of a forward and of a backward pass of both, and the largest difference of outputs.
 """
-
-from __future__ import annotations
 
 import argparse
 import time
@@ -46,7 +44,7 @@ class Backward(nn.Cell):
 
 
 def fastest(cell: nn.Cell, tensors: Sequence[Tensor], repeats: int) -> float:
-    """Least seconds of a call, after one that compiles."""
+    """Returns the least seconds of a call, after one that compiles."""
     cell(*tensors).asnumpy()
     times = []
     for _ in range(repeats):

@@ -21,20 +21,22 @@ END_SECONDS = 10.0
 
 
 def worker_command(side: Side, case: Case, *, threads: int) -> list[str]:
-    """The command line of benchmarks/worker.py."""
+    """Returns the command line of benchmarks/worker.py."""
     return [sys.executable, "-m", "benchmarks.worker", side, case.to_json(), str(threads)]
 
 
 class WorkerError(Exception):
-    """A worker failed; the message is its own."""
+    """Failure of a worker, with its own message."""
 
 
 class Worker:
     """One side of a case in its own process.
 
-    Between runs the process is suspended: threads of a library that wait for work by spinning take no time from the
-    other side, and every library keeps its own settings. command: a program that answers as benchmarks/worker.py does;
-    its standard error goes to `log`.
+    Between runs the process is suspended, so that threads of a library that spin while waiting for work take no time
+    from the other side, and every library keeps its own settings.
+
+    command: a program that answers as benchmarks/worker.py does.
+    log: file for its standard error.
     """
 
     def __init__(self, side: Side, command: Sequence[str], *, log: Path) -> None:
@@ -56,13 +58,13 @@ class Worker:
         self.close()
 
     def ready(self) -> Mapping[str, Any]:
-        """What the worker reports once it is built and has run once."""
+        """Returns the worker's report once it is built and has run once."""
         report = self._answer()
         self._pause()
         return report
 
     def run(self) -> Mapping[str, Any]:
-        """One run: its seconds, and the process's peak memory so far, bytes."""
+        """Runs once; returns the seconds, and the process's peak memory so far in bytes."""
         self._resume()
         assert self.process.stdin is not None
         try:
@@ -75,7 +77,7 @@ class Worker:
         return report
 
     def close(self) -> None:
-        """Ends the process; at the end of its input it goes by itself."""
+        """Ends the process, which exits by itself when its input is closed."""
         self._resume()
         assert self.process.stdin is not None
         try:

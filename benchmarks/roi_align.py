@@ -1,4 +1,4 @@
-"""Time of roi_align, in its portable form, against ops.ROIAlign, forward and backward.
+"""Times of the portable roi_align and of ops.ROIAlign, forward and backward.
 
     python benchmarks/roi_align.py [--repeats 3]
 
@@ -7,8 +7,6 @@ Compared: the package's roi_align; MindSpore's operator on all four levels with 
 Printed: seconds of one forward pass and of one backward pass, and the largest difference of outputs and gradients from
 the package's.
 """
-
-from __future__ import annotations
 
 import argparse
 import time
@@ -52,7 +50,7 @@ class Package(nn.Cell):
 
 
 class Operator(nn.Cell):
-    """ops.ROIAlign per level. roi_end_mode 1 with ends moved by -1: the mode whose backward pass fits its forward."""
+    """ops.ROIAlign per level, in the mode whose backward pass matches its forward: roi_end_mode 1, ends moved by -1."""
 
     def __init__(self, resolution: int, skip_other_levels: bool) -> None:
         super().__init__()

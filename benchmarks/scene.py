@@ -1,9 +1,7 @@
-"""Made-up images with objects, the same for both sides: numpy alone.
+"""Generated images with objects, the same for both sides, made with numpy only.
 
-Objects are ellipses that fill their boxes, so that an object's mask in the frame of its box is one disc.
+Objects are ellipses that fill their boxes, so an object's mask in the frame of its box is always a disc.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -11,17 +9,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-CLASSES = 90  # torchvision's 91 with the background
-NOISE_CELL = 16  # pixels over which the images' noise is smooth
+CLASSES = 90  # torchvision's 91 include the background
+NOISE_CELL = 16  # pixels; scale on which the images' noise is smooth
 # IoU from which a proposal trains as an object, on both sides. With random weights and the usual 0.5 there would be
-# half as many positives as a trained model gives the mask branch, which are as many as fit.
+# only half as many positives as a trained model gives the mask branch, which are as many as fit.
 POSITIVE_IOU = 0.3
 SMALLEST_SIDE = 48  # of an object, pixels
 
 
 @dataclass(frozen=True)
 class Scene:
-    """images B,3,H,W uint8; boxes B,N,4 xyxy float32 in pixels; labels B,N int32 in 1..CLASSES."""
+    """Images with objects.
+
+    images: (B, 3, H, W) uint8.
+    boxes: (B, N, 4) float32 xyxy, pixels.
+    labels: (B, N) int32 in 1..CLASSES.
+    """
 
     images: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -29,7 +32,7 @@ class Scene:
 
 
 def make_scene(*, batch: int, height: int, width: int, objects: int, seed: int = 0) -> Scene:
-    """Smooth noise with `objects` objects an image, of sides from SMALLEST_SIDE to the image's short side."""
+    """Returns smooth noise with `objects` objects per image, from SMALLEST_SIDE to the image's short side in size."""
     rng = np.random.default_rng(seed)
     small = rng.integers(0, 256, (batch, 3, height // NOISE_CELL, width // NOISE_CELL), dtype=np.uint8)
     images = np.stack([[cv2.resize(plane, (width, height)) for plane in planes] for planes in small])
@@ -43,7 +46,11 @@ def make_scene(*, batch: int, height: int, width: int, objects: int, seed: int =
 def random_boxes(
     rng: np.random.Generator, shape: tuple[int, ...], *, height: int, width: int, smallest: float, largest: float
 ) -> NDArray[np.float32]:
-    """Boxes [*shape, 4] with sides spread evenly over the orders of size, wholly inside the image."""
+    """Returns boxes (*shape, 4) float32 inside the image, with sides distributed evenly over the orders of magnitude.
+
+    height, width: of the image, pixels.
+    smallest, largest: limits of the sides, pixels.
+    """
     side = np.exp(rng.uniform(np.log(smallest), np.log(largest), (*shape, 2)))
     side = np.minimum(side, (width, height))
     low = rng.uniform(0, 1, (*shape, 2)) * ((width, height) - side)
@@ -51,13 +58,13 @@ def random_boxes(
 
 
 def disc(side: int) -> NDArray[np.uint8]:
-    """The mask [side, side] of an object in the frame of its box."""
+    """Returns the mask (side, side) of an object in the frame of its box."""
     cell = (np.arange(side) + 0.5) / side * 2 - 1
     return (cell[:, None] ** 2 + cell[None] ** 2 <= 1).astype(np.uint8)
 
 
 def bitmaps(boxes: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.uint8]:
-    """The same objects' masks [N, height, width] in the image."""
+    """Returns the same objects' masks (N, height, width) in the image."""
     x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
     found = np.zeros((len(boxes), height, width), np.uint8)
     for bitmap, (left, top, right, bottom) in zip(found, boxes, strict=True):

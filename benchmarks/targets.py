@@ -1,12 +1,10 @@
-"""What the project has set itself, and whether a run's results reach it."""
-
-from __future__ import annotations
+"""The project's performance targets, and whether a run's results reach them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.case import OURS, THEIRS
+from benchmarks.case import MINDRCNN, TORCHVISION
 from benchmarks.measure import CaseResult
 from benchmarks.ratios import Ratio, ratio
 
@@ -15,10 +13,10 @@ WHOLE, MODEL_ALONE = "total", "model alone"
 
 @dataclass(frozen=True)
 class Target:
-    """The largest value wanted, and the largest allowed, of one measure of a case.
+    """The wanted and the allowed maximum of one measure of a case.
 
-    time, memory: ours / torchvision. compile: seconds. compile growth: compile time over that of case `against`.
-    pipeline: time of the whole evaluation over that of the model alone.
+    time, memory: this package / torchvision. compile: seconds. compile growth: compile time over that of case
+        `against`. pipeline: time of the whole evaluation over that of the model alone.
     """
 
     what: str
@@ -65,10 +63,12 @@ TARGETS = (
 
 
 def measured(target: Target, results: Mapping[str, CaseResult]) -> Ratio | None:
-    """The target's value in a run, by case name; None where the run does not have it. A value measured once has no
-    spread."""
+    """Returns the target's value in a run, given its results by case name; None if the run does not have it.
+
+    A value measured once has no spread.
+    """
     result = results.get(target.case)
-    ours = result.sides.get(OURS) if result else None
+    ours = result.sides.get(MINDRCNN) if result else None
     if result is None or ours is None:
         return None
     if target.measure == "pipeline":
@@ -77,16 +77,16 @@ def measured(target: Target, results: Mapping[str, CaseResult]) -> Ratio | None:
         return single(ours.compile_seconds)
     if target.measure == "compile growth":
         base = results.get(target.against)
-        other = base.sides.get(OURS) if base else None
+        other = base.sides.get(MINDRCNN) if base else None
         if other is None or not other.compile_seconds or not ours.compile_seconds:
             return None
         return single(ours.compile_seconds / other.compile_seconds)
-    return compared(result, THEIRS, target.measure)
+    return compared(result, TORCHVISION, target.measure)
 
 
 def compared(result: CaseResult, side: str, measure: str = "time") -> Ratio | None:
-    """Ours over another side of the same case; None where either has not run to the end."""
-    ours, other = result.sides.get(OURS), result.sides.get(side)
+    """Returns the ratio of this package to another side of the same case; None if either did not finish."""
+    ours, other = result.sides.get(MINDRCNN), result.sides.get(side)
     if result.error or ours is None or other is None or not ours.seconds or not other.seconds:
         return None
     if measure == "memory":
@@ -95,12 +95,12 @@ def compared(result: CaseResult, side: str, measure: str = "time") -> Ratio | No
 
 
 def single(value: float | None) -> Ratio | None:
-    """A value without spread."""
+    """Returns a value without spread."""
     return None if value is None else Ratio(median=value, low=value, high=value)
 
 
 def verdict(target: Target, value: Ratio) -> str:
-    """By the median."""
+    """Judges the median of a value."""
     if value.median <= target.wanted:
         return "reached"
     return "allowed" if value.median <= target.required else "missed"

@@ -1,12 +1,10 @@
-"""One side of one case, in a process of its own: builds it once and runs it whenever the driver writes a line.
+"""One side of one case in a process of its own: built once, and run whenever the driver writes a line.
 
-    python -m benchmarks.worker SIDE CASE_AS_JSON
+    python -m benchmarks.worker SIDE CASE_AS_JSON THREADS
 
-Standard output carries one JSON object a line: first {"ready": ...}, then one for each line read. Everything that
+Standard output carries one JSON object per line: first {"ready": ...}, then one for each line read. Everything that
 libraries print goes to standard error.
 """
-
-from __future__ import annotations
 
 import ctypes
 import importlib
@@ -22,44 +20,45 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.case import PORTABLE, THEIRS, Case
+from benchmarks.case import PORTABLE, TORCHVISION, Case
 
-# Where each kind of case is built, by library.
+# The function that builds each kind of case, by library.
 BUILDERS = {
     "mindrcnn": {
-        "inference": "benchmarks.ours_detector:inference",
-        "training": "benchmarks.ours_detector:training",
-        "inference_stages": "benchmarks.ours_stages:inference",
-        "training_stages": "benchmarks.ours_stages:training",
-        "roi_align": "benchmarks.ours_kernels:pool",
-        "nms": "benchmarks.ours_kernels:suppress",
-        "matching": "benchmarks.ours_kernels:match",
-        "mask_targets": "benchmarks.ours_kernels:crop",
-        "point_sample": "benchmarks.ours_kernels:sample",
-        "paste": "benchmarks.ours_kernels:paste",
-        "evaluation": "benchmarks.ours_evaluation:evaluation",
+        "inference": "benchmarks.mindrcnn_detector:inference",
+        "training": "benchmarks.mindrcnn_detector:training",
+        "inference_stages": "benchmarks.mindrcnn_stages:inference",
+        "training_stages": "benchmarks.mindrcnn_stages:training",
+        "roi_align": "benchmarks.mindrcnn_kernels:pool",
+        "nms": "benchmarks.mindrcnn_kernels:suppress",
+        "matching": "benchmarks.mindrcnn_kernels:match",
+        "mask_targets": "benchmarks.mindrcnn_kernels:crop",
+        "point_sample": "benchmarks.mindrcnn_kernels:sample",
+        "paste": "benchmarks.mindrcnn_kernels:paste",
+        "evaluation": "benchmarks.mindrcnn_evaluation:evaluation",
     },
     "torchvision": {
-        "inference": "benchmarks.theirs_detector:inference",
-        "training": "benchmarks.theirs_detector:training",
-        "inference_stages": "benchmarks.theirs_stages:inference",
-        "training_stages": "benchmarks.theirs_stages:training",
-        "roi_align": "benchmarks.theirs_kernels:pool",
-        "nms": "benchmarks.theirs_kernels:suppress",
-        "matching": "benchmarks.theirs_kernels:match",
-        "mask_targets": "benchmarks.theirs_kernels:crop",
-        "point_sample": "benchmarks.theirs_kernels:sample",
-        "paste": "benchmarks.theirs_kernels:paste",
+        "inference": "benchmarks.torchvision_detector:inference",
+        "training": "benchmarks.torchvision_detector:training",
+        "inference_stages": "benchmarks.torchvision_stages:inference",
+        "training_stages": "benchmarks.torchvision_stages:training",
+        "roi_align": "benchmarks.torchvision_kernels:pool",
+        "nms": "benchmarks.torchvision_kernels:suppress",
+        "matching": "benchmarks.torchvision_kernels:match",
+        "mask_targets": "benchmarks.torchvision_kernels:crop",
+        "point_sample": "benchmarks.torchvision_kernels:sample",
+        "paste": "benchmarks.torchvision_kernels:paste",
     },
 }
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A case that is ready to run. run: does the work once; it may return seconds of parts of it by name.
+    """A case that is ready to run.
 
-    compile_seconds: None where nothing is compiled. facts: what was really done, such as how many detections there are;
-    called after the first run.
+    run: does the work once; may return the seconds of its parts by name.
+    compile_seconds: None if nothing is compiled.
+    facts: what was actually done, such as the number of detections; called after the first run.
     """
 
     run: Callable[[], Mapping[str, float] | None]
@@ -67,11 +66,11 @@ class Prepared:
     facts: Callable[[], Mapping[str, Any]] = field(default=dict)
 
 
-SHORT_RUN_SECONDS = 0.3  # a call of milliseconds is repeated for so long within one run
+SHORT_RUN_SECONDS = 0.3  # a call of milliseconds is repeated for this long within one run
 
 
 def repeated(call: Callable[[], object]) -> Callable[[], Mapping[str, float]]:
-    """A run that makes the call until SHORT_RUN_SECONDS are over and gives the median time of a call."""
+    """Returns a run that repeats the call for SHORT_RUN_SECONDS and reports the median time of a call."""
 
     def run() -> Mapping[str, float]:
         times: list[float] = []
@@ -85,34 +84,34 @@ def repeated(call: Callable[[], object]) -> Callable[[], Mapping[str, float]]:
 
 
 def peak_memory() -> int:
-    """Largest resident memory of this process so far, bytes."""
+    """Returns the largest resident memory of this process so far, in bytes."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
 
 
 def forget_peak_memory() -> None:
-    """Lets peak_memory start again from what is resident now. Compiling can take more than running."""
+    """Resets peak_memory to what is resident now, because compiling can take more than running."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def limit_threads(count: int) -> None:
-    """Pins this process to `count` processors and tells OpenMP; before any library starts its threads."""
+    """Pins this process to `count` processors and tells OpenMP; to be called before any library starts its threads."""
     processors = sorted(os.sched_getaffinity(0))[:count]
     os.sched_setaffinity(0, processors)
     os.environ["OMP_NUM_THREADS"] = str(len(processors))
 
 
 def die_with_parent() -> None:
-    """Ends this process when the driver ends, however that does; a suspended one would otherwise stay for ever."""
+    """Ends this process when the driver ends in any way; a suspended one would otherwise stay forever."""
     set_parent_death_signal = 1  # PR_SET_PDEATHSIG of sys/prctl.h
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def prepare(side: str, case: Case) -> Prepared:
     """Imports the side's library and builds the case."""
-    if side != THEIRS:
-        # It comes with PyTorch's CUDA build. MindSpore imports it where it is installed: 76 MB that it does not need.
+    if side != TORCHVISION:
+        # Triton comes with PyTorch's CUDA build. MindSpore imports it if installed: 76 MB that it does not need.
         sys.modules["triton"] = None  # type: ignore[assignment]
     if side == PORTABLE:
         os.environ["MINDRCNN_NATIVE"] = "0"
@@ -141,9 +140,9 @@ def serve(side: str, case: Case, answer: Callable[[dict[str, Any]], None]) -> No
     start_peak = peak_memory()
     forget_peak_memory()
     for _ in sys.stdin:
-        begun = time.perf_counter()
+        run_started = time.perf_counter()
         parts = prepared.run()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - run_started
         peak = peak_memory()
         answer(
             {
@@ -155,7 +154,7 @@ def serve(side: str, case: Case, answer: Callable[[dict[str, Any]], None]) -> No
 
 
 def main(arguments: list[str]) -> int:
-    """The program; returns its exit status."""
+    """Runs the program; returns its exit status."""
     side, text, threads = arguments
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -168,7 +167,7 @@ def main(arguments: list[str]) -> int:
     limit_threads(int(threads))
     try:
         serve(side, Case.from_json(text), answer)
-    except Exception as error:  # the driver reports it and goes on with the next case
+    except Exception as error:  # the driver reports it and continues with the next case
         traceback.print_exc()
         answer({"error": f"{type(error).__name__}: {error}"})
         return 1

@@ -1,1 +1,1 @@
-"""Our numbers beside the references': the same weights, image and sampling order, compared stage by stage."""
+"""Parity with reference implementations: same weights, image and sampling order, compared stage by stage."""

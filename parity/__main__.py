@@ -1,4 +1,4 @@
-"""Compares with every case in a folder and writes the tables.
+"""Comparison with every case in a folder, written as tables.
 
 python -m parity GOLDEN [CASE ...] --out docs/parity.md
 """
@@ -19,16 +19,16 @@ logger = logging.getLogger("mindrcnn.parity")  # __name__ is __main__ here
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(prog="python -m parity", description=__doc__)
     parser.add_argument("golden", type=Path, help="folder of the cases")
-    parser.add_argument("cases", nargs="*", help="cases to compare (all)")
+    parser.add_argument("cases", nargs="*", help="cases to compare (default: all)")
     parser.add_argument("--out", type=Path, required=True, help="page to write")
     return parser.parse_args()
 
 
 def main(golden: Path, names: list[str], out: Path) -> int:
-    """Returns the exit status."""
+    """Compares the cases and writes the page; returns the exit status."""
     setup_logging()
     results, sources = {}, {}
     for name in names or case_names(golden):

@@ -1,6 +1,4 @@
-"""What a comparison gives: one number, the limit it must keep, and what it was measured on."""
-
-from __future__ import annotations
+"""Single comparisons: a number, the limit it must keep, and what it was measured on."""
 
 from dataclasses import dataclass
 
@@ -16,7 +14,10 @@ SCORE_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Comparison:
-    """`value` of `measure` at a stage. It must be at least `limit` where `share` is set, else at most."""
+    """The `value` of a `measure` at a stage.
+
+    share: the value must be at least `limit`, otherwise at most.
+    """
 
     stage: str
     measure: str
@@ -34,14 +35,22 @@ class Comparison:
 
 
 def relative_difference(ours: NDArray, theirs: NDArray) -> float:
-    """Largest absolute difference over the standard deviation of theirs."""
+    """Returns the largest absolute difference, divided by the standard deviation of the reference."""
     return float(np.abs(ours.astype(np.float64) - theirs).max() / theirs.std())
 
 
 def matched_share(
     boxes: NDArray, theirs: NDArray, scores: NDArray | None = None, their_scores: NDArray | None = None
 ) -> float:
-    """Share of their boxes that have one of ours at MATCH_IOU, with a score within SCORE_TOLERANCE where given."""
+    """Returns the share of reference boxes that have a box of this package at MATCH_IOU.
+
+    If scores are given, they must also agree within SCORE_TOLERANCE.
+
+    boxes: (N, 4) of this package.
+    theirs: (M, 4) of the reference.
+    scores: (N,).
+    their_scores: (M,).
+    """
     near = pairwise_iou(Tensor(theirs), Tensor(boxes)).asnumpy() > MATCH_IOU
     if scores is not None and their_scores is not None:
         near &= np.abs(their_scores[:, None] - scores[None]) < SCORE_TOLERANCE

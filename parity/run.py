@@ -1,7 +1,5 @@
 """All comparisons of one case."""
 
-from __future__ import annotations
-
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -10,20 +8,20 @@ import mindspore as ms
 
 from mindrcnn.convert.importer import Imported, Options, import_detector
 from mindrcnn.weights.read import WeightsFile
-from parity.case import Case, load_case
+from parity.case import GoldenCase, load_case
 from parity.comparison import Comparison
 from parity.stages import compare_box_head, compare_detections, compare_features, compare_proposals
 from parity.training import compare_training
 
-# How the reference was built where that is not how its published weights are used: without weights torchvision trains
-# every layer, and its norms on the batch.
+# Settings with which the reference was built, if they differ from those of its published weights: without weights,
+# torchvision trains every layer, and its norms on batch statistics.
 BUILT_WITH = {"torchvision": ("model.backbone.norm=batch", "model.backbone.frozen_stages=0")}
 
 
 def compare_case(folder: Path, name: str) -> tuple[str, list[Comparison]]:
-    """The case's source and all comparisons.
+    """Returns the case's source and all comparisons.
 
-    They are made in a process of their own: the compiled graphs of all cases together would fill 24 GB.
+    They run in a separate process: the compiled graphs of all cases together would fill 24 GB.
     """
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
         return process.submit(_compare, folder, name).result()
@@ -38,15 +36,15 @@ def _compare(folder: Path, name: str) -> tuple[str, list[Comparison]]:
     return case.source, [*found, *compare_inference(case, imported), *compare_steps(case, imported)]
 
 
-def import_case(case: Case) -> Imported:
-    """The reference's state dict through the importer, with all its outputs."""
+def import_case(case: GoldenCase) -> Imported:
+    """Imports the reference's state dict with all its outputs."""
     overrides = BUILT_WITH.get(case.library, ())
     file = WeightsFile(path=Path(case.name), kind="npz", arrays=case.state)
     return import_detector(file, None, Options(all_outputs=True, overrides=overrides))
 
 
-def compare_inference(case: Case, imported: Imported) -> list[Comparison]:
-    """From features to pasted masks, in PyNative mode."""
+def compare_inference(case: GoldenCase, imported: Imported) -> list[Comparison]:
+    """Compares features to pasted masks, in PyNative mode."""
     ms.set_context(mode=ms.PYNATIVE_MODE)
     detector = imported.detector.set_train(False)
     images, sizes = case.image(imported.config.model.pixel.channel_order)
@@ -59,8 +57,8 @@ def compare_inference(case: Case, imported: Imported) -> list[Comparison]:
     ]
 
 
-def compare_steps(case: Case, imported: Imported) -> list[Comparison]:
-    """Losses and gradient norms, in graph mode; trains the detector."""
+def compare_steps(case: GoldenCase, imported: Imported) -> list[Comparison]:
+    """Compares losses and gradient norms in graph mode; trains the detector."""
     ms.set_context(mode=ms.GRAPH_MODE)
     names = {source: use.ours for source, use in imported.report.used.items()}
     return compare_training(

@@ -1,6 +1,7 @@
-"""Inference, stage by stage. Each stage takes our own output of the stage before, pooling the reference's proposals."""
+"""Comparison of inference, stage by stage.
 
-from __future__ import annotations
+Each stage reads this package's output of the stage before; pooling reads the reference's proposals.
+"""
 
 import numpy as np
 from mindspore import Tensor
@@ -10,10 +11,10 @@ from mindrcnn.evaluation.paste import encode_masks
 from mindrcnn.evaluation.rle import decode
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.boxes import pairwise_iou
-from parity.case import Case
+from parity.case import GoldenCase
 from parity.comparison import Comparison, matched_share, relative_difference
 
-# As the golden arrays were thinned out.
+# The golden arrays hold every 16th channel, every third cell and the first 64 boxes.
 FEATURE_CHANNELS, FEATURE_CELLS, POOLED_BOXES = 16, 3, 64
 
 FEATURE_LIMIT = 1e-3
@@ -23,8 +24,8 @@ MASK_LIMIT = 5e-3  # the reference's probabilities are stored as float16
 PASTED_LIMITS = {"torchvision": 0.5, "detectron2": 0.99, "mmdetection": 0.99}
 
 
-def compare_features(case: Case, features: tuple[Tensor, ...]) -> list[Comparison]:
-    """Pyramid levels, largest difference over the level's standard deviation."""
+def compare_features(case: GoldenCase, features: tuple[Tensor, ...]) -> list[Comparison]:
+    """Compares pyramid levels by the largest difference over the level's standard deviation."""
     keys = [key for key in case.arrays if key.startswith("feat_")]
     step = FEATURE_CELLS
     found = []
@@ -37,9 +38,9 @@ def compare_features(case: Case, features: tuple[Tensor, ...]) -> list[Compariso
 
 
 def compare_proposals(
-    case: Case, detector: TwoStageDetector, features: tuple[Tensor, ...], sizes: Tensor
+    case: GoldenCase, detector: TwoStageDetector, features: tuple[Tensor, ...], sizes: Tensor
 ) -> Comparison:
-    """Share of the reference's proposals that we have."""
+    """Compares proposals by the share of the reference's that this package has."""
     boxes, logits, valid = (output.asnumpy()[0] for output in detector.rpn.proposals(features, sizes))
     boxes, logits = boxes[valid], logits[valid].astype(np.float64)
     arrays = case.arrays
@@ -52,8 +53,8 @@ def compare_proposals(
     return Comparison("proposals", "share matched", share, MATCHED_LIMIT, share=True)
 
 
-def compare_box_head(case: Case, detector: TwoStageDetector, features: tuple[Tensor, ...]) -> list[Comparison]:
-    """Pooled features, class logits and box deltas of the reference's first proposals."""
+def compare_box_head(case: GoldenCase, detector: TwoStageDetector, features: tuple[Tensor, ...]) -> list[Comparison]:
+    """Compares pooled features, class logits and box deltas of the reference's first proposals."""
     arrays = case.arrays
     boxes = Tensor(arrays["proposals"][None, :POOLED_BOXES])
     valid = Tensor(np.ones((1, POOLED_BOXES), bool))
@@ -70,8 +71,8 @@ def compare_box_head(case: Case, detector: TwoStageDetector, features: tuple[Ten
     ]
 
 
-def compare_detections(case: Case, outputs: tuple[Tensor, ...]) -> list[Comparison]:
-    """Detections, the masks of the first ones, these pasted into the image, and mask IoU scores where there are any."""
+def compare_detections(case: GoldenCase, outputs: tuple[Tensor, ...]) -> list[Comparison]:
+    """Compares detections, the masks of the first ones, the same pasted into the image, and any mask IoU scores."""
     boxes, scores, labels, valid = (output.asnumpy()[0] for output in outputs[:4])
     boxes, scores, labels = boxes[valid], scores[valid], labels[valid]
     arrays = case.arrays
@@ -101,19 +102,19 @@ def compare_detections(case: Case, outputs: tuple[Tensor, ...]) -> list[Comparis
     return found
 
 
-def background_first(case: Case, logits: NDArray) -> NDArray:
-    """Class logits with the background in column 0."""
+def background_first(case: GoldenCase, logits: NDArray) -> NDArray:
+    """Returns class logits with the background in column 0."""
     return logits if case.library == "torchvision" else np.roll(logits, 1, axis=1)
 
 
-def foreground_deltas(case: Case, deltas: NDArray) -> NDArray:
-    """Deltas N,K,4 without those of a background class."""
+def foreground_deltas(case: GoldenCase, deltas: NDArray) -> NDArray:
+    """Returns deltas (N, K, 4) without those of a background class."""
     deltas = deltas.reshape(len(deltas), -1, 4)
     return deltas[:, 1:] if case.library == "torchvision" else deltas
 
 
-def _same_detection(case: Case, index: int, boxes: NDArray, labels: NDArray) -> int:
-    """Ours with the same box and class as the reference's detection `index`; -1 for none."""
+def _same_detection(case: GoldenCase, index: int, boxes: NDArray, labels: NDArray) -> int:
+    """Returns our detection with the same box and class as the reference's detection `index`; -1 for none."""
     first_class = 0 if case.library == "torchvision" else 1
     wanted = case.arrays["det_labels"][index] + first_class
     theirs = Tensor(case.arrays["det_boxes"][index : index + 1])

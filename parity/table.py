@@ -1,7 +1,5 @@
 """The comparisons of all cases as one page."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from parity.comparison import Comparison
@@ -25,7 +23,7 @@ pasting is detectron2's (torchvision rounds boxes to whole pixels).
 
 
 def parity_page(results: Mapping[str, Sequence[Comparison]], sources: Mapping[str, str]) -> str:
-    """Markdown: a table of each case."""
+    """Returns Markdown with a table for each case."""
     parts = [HEADER]
     for case, comparisons in results.items():
         parts.append(f"## {case} ({sources[case]})\n\n| stage | measure | value | limit | |\n|---|---|---|---|---|")

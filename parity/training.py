@@ -1,6 +1,4 @@
-"""Three training steps with the reference's sampling order: losses, and the first step's gradient norms."""
-
-from __future__ import annotations
+"""Comparison of three training steps with the reference's sampling order: losses and first gradient norms."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +7,7 @@ from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
-from parity.case import Case
+from parity.case import GoldenCase
 from parity.comparison import Comparison
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4  # of the golden runs
@@ -23,14 +21,14 @@ OUR_LOSS = {
     "loss_bbox": "loss_box_reg",
 }
 LOSS_LIMIT, MASK_LOSS_LIMIT = 1e-3, 3e-2
-# torchvision's cases train batch norm on the statistics of a single image, which magnifies what rounding leaves.
+# torchvision's cases train batch norm on the statistics of a single image, which magnifies rounding differences.
 LATER_BATCH_NORM_LIMIT = 1e-2
 # PointRend's mask losses are three times as large as the others' there, and the first steps take the classification
 # loss from 8.8 to 0.9: a difference of 1 % in the gradient grows to one of 10 % in that loss.
 LATER_MASK_LIMIT, LATER_POINT_LIMIT = 0.1, 0.2
 MIN_NORM = 1e-5  # a norm below this is rounding
 GRADIENT_LIMIT = 1e-2
-# of what the mask loss reaches; torchvision's mask targets are soft
+# for parameters that the mask loss reaches; torchvision's mask targets are soft
 MASK_GRADIENT_LIMITS = {"torchvision": 0.2, "detectron2": 5e-2, "mmdetection": 5e-2}
 
 
@@ -50,21 +48,21 @@ class LossesAndGradients(nn.Cell):
         return total, losses
 
     def construct(self, *batch: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Arguments of TwoStageDetector.losses. Returns losses and gradients."""
+        """Takes the arguments of TwoStageDetector.losses; returns losses and gradients."""
         (_, losses), gradients = self.gradient(*batch)
         return losses, gradients
 
 
 # The golden runs' points of PointRend: number i is the fraction of i times these, the plastic number's powers, which
-# fill the unit square evenly. The rest that is not chosen by uncertainty counts from 0 again.
+# fill the unit square evenly. The points that are not chosen by uncertainty count from 0 again.
 POINT_STEPS = (0.754877666, 0.569840291)
 CANDIDATE_SHARE = 588 / (588 + 49)  # 3 x 196 candidates, of which 147 are taken, and 49 random points
 
 
-def sampling_order(case: Case, shapes: Sequence[tuple[int, ...]], objects: int) -> tuple[Tensor, ...]:
-    """Noise that makes samplers take candidates in index order; mmdetection counts objects before proposals.
+def sampling_order(case: GoldenCase, shapes: Sequence[tuple[int, ...]], objects: int) -> tuple[Tensor, ...]:
+    """Returns noise that makes samplers take candidates in index order; mmdetection counts objects before proposals.
 
-    Noise of a mask branch is PointRend's: B, positives, candidates and the random rest of the points, x and y.
+    Noise of a mask branch is PointRend's: (B, positives, candidates and the random rest of the points, 2).
     """
     noise = [np.arange(shape[1], dtype=np.float32) / shape[1] for shape in shapes[:2]]
     if case.library == "mmdetection":
@@ -73,7 +71,7 @@ def sampling_order(case: Case, shapes: Sequence[tuple[int, ...]], objects: int) 
 
 
 def even_points(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """[B, positives, points, 2]: the golden runs' points for every object."""
+    """Returns (B, positives, points, 2): the golden runs' points for every object."""
     total = shape[2]
     candidates = round(total * CANDIDATE_SHARE)
     number = np.concatenate((np.arange(candidates), np.arange(total - candidates)))
@@ -82,14 +80,21 @@ def even_points(shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def compare_training(
-    case: Case, detector: TwoStageDetector, names: Mapping[str, str], *, channel_order: str, mask_side: int
+    case: GoldenCase, detector: TwoStageDetector, names: Mapping[str, str], *, channel_order: str, mask_side: int
 ) -> list[Comparison]:
-    """Trains `detector` for as many steps as the case has losses of. names: the reference's parameter -> ours."""
+    """Trains `detector` for as many steps as the case has losses, and compares each step.
+
+    names: the reference's parameter names -> ours.
+    channel_order: "rgb" or "bgr".
+    mask_side: side of the stored masks.
+    """
     images, sizes = case.image(channel_order)
     truth = case.ground_truth(mask_side)
+    _, gt_labels, _, _, _ = truth
+    _, slots = gt_labels.shape
     height, width = images.shape[2:]
-    shapes = detector.noise_shapes(1, height, width, truth[0].shape[1])
-    noise = sampling_order(case, shapes, truth[0].shape[1])
+    shapes = detector.noise_shapes(1, height, width, slots)
+    noise = sampling_order(case, shapes, slots)
     step = LossesAndGradients(detector=detector).set_train()
     optimizer = nn.SGD(detector.trainable_params(), LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
     found = []
@@ -111,17 +116,20 @@ def compare_training(
     return found
 
 
-def later_limit(case: Case, detector: TwoStageDetector) -> float:
-    """For losses after the first step, when the weights differ by what other mask targets did to their gradients."""
+def later_limit(case: GoldenCase, detector: TwoStageDetector) -> float:
+    """Returns the limit for losses after the first step.
+
+    The weights then differ by the effect of other mask targets on their gradients.
+    """
     if detector.mask is None:
         return LATER_BATCH_NORM_LIMIT if case.library == "torchvision" else LOSS_LIMIT
     return LATER_POINT_LIMIT if "loss_mask_point" in detector.loss_names else LATER_MASK_LIMIT
 
 
 def compare_gradient_norms(
-    case: Case, detector: TwoStageDetector, names: Mapping[str, str], gradients: tuple[Tensor, ...]
+    case: GoldenCase, detector: TwoStageDetector, names: Mapping[str, str], gradients: tuple[Tensor, ...]
 ) -> list[Comparison]:
-    """Largest relative difference of gradient norms, of parameters that the mask loss reaches and of the others."""
+    """Compares gradient norms by their largest relative difference, parameters that the mask loss reaches apart."""
     norms = {
         parameter.name: float(np.linalg.norm(gradient.asnumpy().astype(np.float64)))
         for parameter, gradient in zip(detector.trainable_params(), gradients, strict=True)

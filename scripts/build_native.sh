@@ -6,12 +6,13 @@ usage() {
     cat <<'TEXT'
 usage: bash scripts/build_native.sh
 
-Compiles the C++ kernels for this machine, unless the cache has them already, and prints the path of their library. A
-program does the same when it needs them first. The cache is $XDG_CACHE_HOME/mindrcnn, or ~/.cache/mindrcnn.
+Compiles the C++ kernels for this machine, unless the cache has them already, and prints the path of their library.
+Any program compiles them at first use; this script does it now. The cache is $MINDRCNN_CACHE, or
+$XDG_CACHE_HOME/mindrcnn, or ~/.cache/mindrcnn.
 
 Environment:
-  CXX                 the compiler; GCC 10 or newer; g++ when it is not set
-  MINDSPORE_VERSION   as in setup_env.sh: the kernels are kept apart for each version of MindSpore
+  CXX                 compiler, GCC 10 or newer (default: g++)
+  MINDSPORE_VERSION   same as in setup_env.sh; each version of MindSpore has its own library
 TEXT
 }
 
@@ -24,4 +25,4 @@ esac
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
 python="$(bash "$root/scripts/setup_env.sh")"
-"$python" -m mindrcnn.native.build
+"$python" -m mindrcnn build-kernels

@@ -1,4 +1,4 @@
-# Sourced by the run_*.sh scripts, which define usage(): argument checks, and the options of jobs of several processes.
+# Sourced by the run_*.sh scripts, which define usage(): argument checks, and the options of multi-process jobs.
 
 script="$(basename "$0")"
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -33,16 +33,17 @@ read_device() {
 launch_usage() {
     cat <<'TEXT'
 Several processes:
-  --devices N            processes, one a device; a rank table has its own number
-  --launcher NAME        msrun (default), mpirun (Open MPI), or rank-table (Ascend)
+  --devices N            number of processes, one per device (default with a rank table: as many as it has)
+  --launcher NAME        msrun, mpirun (Open MPI) or rank-table (Ascend) (default: msrun)
   --rank-table FILE      HCCL rank table (JSON), for --launcher rank-table
-  --bind-cores           give each process its own cores; the default with DEVICE=Ascend and DEVICE=GPU
-  --no-bind-cores        let the system place them; the default otherwise
-  --nodes N              machines, with --devices processes in all; call the script on each (msrun)
-  --node-rank N          number of this machine, from 0 (also of the rank table's server)
-  --master-addr ADDRESS  address of machine 0
-  --master-port PORT     a free port on machine 0, with --nodes
-  --dry-run              print the commands and end
+  --bind-cores           give each process its own cores (default with DEVICE=Ascend or DEVICE=GPU)
+  --no-bind-cores        let the system place the processes (default otherwise)
+  --nodes N              number of machines that share the --devices processes; run the script on each, with msrun
+                         (default: 1)
+  --node-rank N          number of this machine, from 0; in a rank table, number of its server (default: 0)
+  --master-addr ADDRESS  address of machine 0 (default: 127.0.0.1)
+  --master-port PORT     free port on machine 0; required with --nodes (default: any free port)
+  --dry-run              print the commands and exit
 TEXT
 }
 
@@ -83,7 +84,7 @@ take_launch_option() {
     esac
 }
 
-# Completes launch, the options of mindrcnn.programs.launch; $1: the folder for the logs of the processes.
+# Completes launch, the options of mindrcnn launch; $1: the folder for the logs of the processes.
 finish_launch_options() {
     case "$launcher" in
         rank-table) case " ${launch[*]-} " in *" --rank-table "*) ;; *) refuse "--launcher rank-table wants --rank-table FILE" ;; esac ;;

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# From a fresh clone to a trained, evaluated and drawn detector on the demo data.
+# From a fresh clone to a trained and evaluated detector on the demo data, with pictures of its predictions.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: bash scripts/quickstart.sh [--model faster_rcnn|mask_rcnn|ms_rcnn|point_rend]
 
-Sets up the environment, makes the demo data, trains a detector (Mask R-CNN unless --model says otherwise) on
-MobileNetV1-FPN, evaluates the best checkpoint and draws its predictions on the validation images. A second call trains
-again, into a new folder under runs/.
+Sets up the environment, makes the demo data, trains a detector with a MobileNetV1-FPN backbone, evaluates its best
+checkpoint, and draws its predictions on the validation images. Each call trains into a new folder under runs/.
+
+Options:
+  --model NAME   faster_rcnn, mask_rcnn, ms_rcnn or point_rend (default: mask_rcnn)
 TEXT
 }
 
@@ -42,7 +44,7 @@ step "2/5 Demo data"
 if [ -f "$data/annotations/instances_val.json" ]; then  # what making it writes last
     echo "$data is there already"
 else
-    "$python" -m mindrcnn.datasets.demo "$data"
+    "$python" -m mindrcnn demo "$data"
 fi
 
 step "3/5 Training: $config"

@@ -7,22 +7,24 @@ usage() {
 usage: bash scripts/run_distribute_train.sh CONFIG --devices N [options] [a.b=c ...]
        bash scripts/run_distribute_train.sh CONFIG --launcher rank-table --rank-table FILE [options] [a.b=c ...]
 
-Trains the model of a configuration file in several processes, one a device; a.b=c changes a configuration key, and
-train.batch_size counts the images of one device. What one of them writes for all is in the run's folder; the output of
-each is in worker_RANK.log in RUN_DIR.logs. When a process dies, the others are ended and the reason is shown.
+Trains the model of a configuration file in several processes, one per device. a.b=c changes a configuration key;
+train.batch_size is the number of images per device. The run folder is shared; the output of each process is in
+RUN_DIR.logs/worker_RANK.log. When a process dies, the others are ended and the reason is shown.
 
-  --run-dir DIR          folder of the run, new or empty (runs/CONFIG-DATE-TIME)
-  --resume               go on with the run in --run-dir, or start it; another number of devices is fine as long as
-                         devices x train.batch_size stays the same
+Options:
+  --run-dir DIR          new or empty folder of the run (default: runs/CONFIG-DATE-TIME)
+  --resume               continue the run in --run-dir, or start it if there is none; the number of devices may differ
+                         as long as devices x train.batch_size stays the same
 
 TEXT
     launch_usage
     cat <<'TEXT'
 
 Environment:
-  DEVICE                 Ascend, GPU or CPU; without it the configuration decides
-  HCCL_CONNECT_TIMEOUT   seconds that Ascend devices wait for each other at the start (600)
+  DEVICE                 Ascend, GPU or CPU (default: device.target of the configuration)
+  HCCL_CONNECT_TIMEOUT   seconds that Ascend devices wait for each other at the start (default: 600)
 
+Examples:
   DEVICE=Ascend bash scripts/run_distribute_train.sh configs/mask_rcnn_r50_fpn_1x_coco.yaml --devices 8 data.root=/path/to/coco
   DEVICE=Ascend bash scripts/run_distribute_train.sh configs/mask_rcnn_r50_fpn_1x_coco.yaml --launcher rank-table \
       --rank-table hccl_8p.json data.root=/path/to/coco
@@ -51,5 +53,5 @@ run="${run:-runs/$(basename "$config" .yaml)-$(date +%Y%m%d-%H%M%S)}"
 finish_launch_options "$run.logs"
 
 python="$(bash "$root/scripts/setup_env.sh")"
-exec "$python" -m mindrcnn.programs.launch "${launch[@]}" -- \
+exec "$python" -m mindrcnn launch "${launch[@]}" -- \
     "$root/train.py" "$config" --run-dir "$run" "${resume[@]}" "${device[@]}" "${overrides[@]}"

@@ -6,19 +6,21 @@ usage() {
     cat <<'TEXT'
 usage: bash scripts/run_eval.sh CHECKPOINT [options] [a.b=c ...]
 
-Predicts the validation split of a checkpoint's configuration and prints the COCO tables; a.b=c changes a configuration
-key. With --devices the processes share the images, and the tables are those of one process.
+Evaluates a checkpoint on the validation split of its configuration and prints the COCO tables. a.b=c changes a
+configuration key. With --devices, several processes share the images; the tables are the same as with one.
 
-  --out DIR              folder for results, metrics and pictures (eval beside the checkpoint)
+Options:
+  --out DIR              folder for results, metrics and pictures (default: eval beside the checkpoint)
 
 TEXT
     launch_usage
     cat <<'TEXT'
 
 Environment:
-  DEVICE                 Ascend, GPU or CPU; without it the configuration decides
-  HCCL_CONNECT_TIMEOUT   seconds that Ascend devices wait for each other at the start (600)
+  DEVICE                 Ascend, GPU or CPU (default: device.target of the configuration)
+  HCCL_CONNECT_TIMEOUT   seconds that Ascend devices wait for each other at the start (default: 600)
 
+Examples:
   DEVICE=Ascend bash scripts/run_eval.sh runs/coco/best.ckpt --devices 8 data.root=/path/to/coco
 TEXT
 }
@@ -49,4 +51,4 @@ python="$(bash "$root/scripts/setup_env.sh")"
 if [ "$single" = yes ]; then
     exec "$python" "${program[@]}"
 fi
-exec "$python" -m mindrcnn.programs.launch "${launch[@]}" -- "${program[@]}"
+exec "$python" -m mindrcnn launch "${launch[@]}" -- "${program[@]}"

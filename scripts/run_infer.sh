@@ -6,17 +6,19 @@ usage() {
     cat <<'TEXT'
 usage: bash scripts/run_infer.sh CHECKPOINT IMAGES [IMAGES ...] [options] [a.b=c ...]
 
-Predicts images and writes predictions.json and the images with what was found drawn on them. IMAGES: a file, a folder
-or a pattern in quotes; a.b=c changes a configuration key.
+Predicts image files; writes predictions.json, and each image with its predictions drawn on it. IMAGES is a file, a
+folder, or a pattern in quotes. a.b=c changes a configuration key.
 
-  --out DIR       folder for the JSON and the pictures (inferred)
-  --score NUMBER  least score of a prediction (0.5)
-  --classes LIST  only these classes, names separated by commas
-  --device-id N   number of the device (0)
+Options:
+  --out DIR       folder for the JSON and the pictures (default: inferred)
+  --score NUMBER  lowest score of a prediction to keep (default: 0.5)
+  --classes LIST  names of the classes to keep, separated by commas (default: all)
+  --device-id N   number of the device (default: device.id of the configuration)
 
 Environment:
-  DEVICE          Ascend, GPU or CPU; without it the configuration decides
+  DEVICE          Ascend, GPU or CPU (default: device.target of the configuration)
 
+Example:
   bash scripts/run_infer.sh runs/coco/best.ckpt photos --out found --score 0.6
 TEXT
 }

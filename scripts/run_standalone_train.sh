@@ -6,16 +6,18 @@ usage() {
     cat <<'TEXT'
 usage: bash scripts/run_standalone_train.sh CONFIG [options] [a.b=c ...]
 
-Trains the model of a configuration file on one device; a.b=c changes a configuration key. The run's folder has the log,
-the checkpoints and the curves.
+Trains the model of a configuration file on one device. a.b=c changes a configuration key. The run folder receives the
+log, the metrics and their curves, and the checkpoints.
 
-  --run-dir DIR   folder of the run, new or empty (runs/CONFIG-DATE-TIME)
-  --resume        go on with the run in --run-dir, or start it
-  --device-id N   number of the device (0)
+Options:
+  --run-dir DIR   new or empty folder of the run (default: runs/CONFIG-DATE-TIME)
+  --resume        continue the run in --run-dir, or start it if there is none
+  --device-id N   number of the device (default: device.id of the configuration)
 
 Environment:
-  DEVICE          Ascend, GPU or CPU; without it the configuration decides
+  DEVICE          Ascend, GPU or CPU (default: device.target of the configuration)
 
+Example:
   DEVICE=Ascend bash scripts/run_standalone_train.sh configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco
 TEXT
 }

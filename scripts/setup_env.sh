@@ -6,12 +6,12 @@ usage() {
     cat <<'TEXT'
 usage: bash scripts/setup_env.sh
 
-Creates .venv, installs the pinned requirements and this package into it, and prints the path of its Python. When the
-requirements have not changed since the last time, it only prints the path.
+Creates .venv, installs the pinned requirements and this package into it, and prints the path of its Python. If the
+requirements have not changed since the last call, it only prints the path.
 
 Environment:
-  MINDSPORE_VERSION   another MindSpore than the one in requirements.txt, in a virtual environment of its own;
-                      MINDSPORE_VERSION=2.10.0 uses .venv-ms2.10.0
+  MINDSPORE_VERSION   version of MindSpore to use instead of the one in requirements.txt, in a separate virtual
+                      environment: MINDSPORE_VERSION=2.10.0 uses .venv-ms2.10.0
 TEXT
 }
 

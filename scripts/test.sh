@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change is accepted.
+# All checks that a change has to pass.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: bash scripts/test.sh [fast] [format] [pytest arguments ...]
 
-Sets up the environment, then runs ruff, mypy and all tests. All stages run even when one fails; the exit status is 1
-if any failed.
+Sets up the environment, then runs ruff, mypy and all tests. All stages run even if one fails; the exit status is 1 if
+any failed.
 
-  fast      leave out the tests marked slow
+  fast      skip the tests marked slow
   format    also check the formatting (ruff format --check)
 
+Example:
   bash scripts/test.sh fast tests/ops -x
 TEXT
 }

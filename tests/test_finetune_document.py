@@ -23,9 +23,8 @@ def blocks(language: str) -> list[str]:
 def commands(program: str) -> list[list[str]]:
     """Arguments of each call of a program."""
     lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
-    calls = [shlex.split(line, comments=True) for line in lines if line.startswith(f"python {program} ")]
-    start = len(program.split()) + 1
-    return [call[start:] for call in calls]
+    calls = [shlex.split(line, comments=True) for line in lines if line.startswith(f"mindrcnn {program} ")]
+    return [call[2:] for call in calls]
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def configured(folder: Path, arguments: list[str]) -> Config:
 
 
 def test_every_training_has_a_valid_configuration(folder: Path) -> None:
-    configs = [configured(folder, arguments) for arguments in commands("train.py")]
+    configs = [configured(folder, arguments) for arguments in commands("train")]
     assert [config.name for config in configs] == [
         "my_data", "my_data", "my_data_coco", "my_data_ms", "my_data_point_rend"
     ]  # fmt: skip
@@ -59,7 +58,6 @@ def test_every_training_has_a_valid_configuration(folder: Path) -> None:
 
 
 HINTS = ("data.augment.photometric_prob=0.5", "data.augment.crop_prob=0.5", "train.eval_every=20", "data.mask_side=112")
-PROGRAMS = ("train.py", "eval.py", "infer.py", "export.py", "-m mindrcnn.datasets.subset", "-m mindrcnn.convert")
 
 
 @pytest.mark.parametrize("hint", HINTS)
@@ -68,12 +66,11 @@ def test_hints_are_valid_overrides(folder: Path, hint: str) -> None:
     load_config(folder / "my_data.yaml", [hint])
 
 
-@pytest.mark.parametrize("program", ["train.py", "eval.py", "infer.py", "export.py", "-m mindrcnn.datasets.subset",
-                                     "-m mindrcnn.convert"])  # fmt: skip
+@pytest.mark.parametrize("program", ["train", "eval", "infer", "export", "subset", "convert"])
 def test_options_exist(program: str) -> None:
     used = {word for arguments in commands(program) for word in arguments if word.startswith("--")}
     assert commands(program)
     helped = subprocess.run(
-        [sys.executable, *program.split(), "--help"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "mindrcnn", program, "--help"], capture_output=True, text=True, check=True
     )
     assert {option for option in used if option not in helped.stdout} == set()

@@ -106,9 +106,9 @@ def test_standalone_training(sandbox: Sandbox) -> None:
 
 def launched(words: list[str]) -> tuple[list[str], list[str]]:
     """The launcher's options and the program of a call."""
-    assert words[:2] == ["-m", "mindrcnn.programs.launch"]
+    assert words[:3] == ["-m", "mindrcnn", "launch"]
     place = words.index("--")
-    return words[2:place], words[place + 1 :]
+    return words[3:place], words[place + 1 :]
 
 
 def test_distributed_training(sandbox: Sandbox) -> None:

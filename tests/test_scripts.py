@@ -22,7 +22,7 @@ case "$*" in
     *ensurepip*) exit "${FAKE_NO_ENSUREPIP:-0}" ;;
     "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
     "-m pip install"*) exit "${FAKE_PIP_STATUS:-0}" ;;
-    "-m mindrcnn.datasets.demo "*) mkdir -p "$3/annotations" && touch "$3/annotations/instances_val.json" ;;
+    "-m mindrcnn demo "*) mkdir -p "$3/annotations" && touch "$3/annotations/instances_val.json" ;;
     "train.py "*) exit "${FAKE_TRAIN_STATUS:-0}" ;;
     "eval.py "*) echo "Average Precision of bbox and segm" ;;
     "-m ruff check"*) exit "${FAKE_RUFF_STATUS:-0}" ;;
@@ -223,14 +223,14 @@ def test_quickstart_again_keeps_the_demo_data_and_starts_a_new_run(sandbox: Sand
     first = sandbox.calls("train.py")
     time.sleep(1.1)  # run folders are named after the second
     assert sandbox.run("scripts/quickstart.sh").returncode == 0
-    assert sandbox.calls("-m mindrcnn.datasets.demo") == []
+    assert sandbox.calls("-m mindrcnn demo") == []
     assert sandbox.calls("train.py") != first
 
 
 def test_quickstart_completes_interrupted_demo_data(sandbox: Sandbox) -> None:
     (sandbox.root / "demo_data" / "train").mkdir(parents=True)
     assert sandbox.run("scripts/quickstart.sh").returncode == 0
-    assert sandbox.calls("-m mindrcnn.datasets.demo") == ["-m mindrcnn.datasets.demo demo_data"]
+    assert sandbox.calls("-m mindrcnn demo") == ["-m mindrcnn demo demo_data"]
 
 
 def test_quickstart_stops_at_the_first_failure(sandbox: Sandbox) -> None:
@@ -246,7 +246,7 @@ def test_quickstart_stops_at_the_first_failure(sandbox: Sandbox) -> None:
 def test_build_native_builds_in_the_environment(sandbox: Sandbox) -> None:
     process = sandbox.run("scripts/build_native.sh")
     assert process.returncode == 0, process.stderr
-    assert sandbox.calls("-m mindrcnn") == ["-m mindrcnn.native.build"]
+    assert sandbox.calls("-m mindrcnn") == ["-m mindrcnn build-kernels"]
 
 
 # ----------------------------------------------------------------------------------------------- test.sh and .ci/run

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and locks between processes."""
+"""Atomic writing of files, and locks between processes."""
 
 import fcntl
 import os
@@ -11,11 +11,11 @@ from mindrcnn.errors import InputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary name in the folder of `path`; when the block ends well, that file takes the place of `path`.
+    """Yields a temporary path in the folder of `path`; when the block succeeds, that file replaces `path`.
 
-    The folder is made if it is missing. On any exception the temporary is removed and what was at `path` stays.
-    OSError (disk full, no permission) becomes InputError. The temporary's name is always the same for one path, so what
-    a killed process left is overwritten.
+    The folder is created if it does not exist. On any exception the temporary file is removed and `path` stays as it
+    was. OSError (disk full, no permission) becomes InputError. The temporary name depends on `path` only, so a file
+    left by a killed process is overwritten.
     """
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
@@ -31,14 +31,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text whole or not at all. Raises InputError when it cannot be written."""
+    """Writes UTF-8 text atomically. Raises InputError if it cannot be written."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the folder's lock, which a killed process lets go. The folder is made if it is missing."""
+    """Holds the folder's lock, which the system releases if the process is killed. Creates the folder if needed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / "lock", "w")  # noqa: SIM115 (closed below)
@@ -50,6 +50,6 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _flush_to_disk(path: Path) -> None:
-    """Without this a power cut after the rename could leave an empty file under the final name."""
+    """Flushes a file to disk; otherwise a power cut after the rename could leave an empty file under the final name."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())

@@ -1,10 +1,8 @@
-"""Threads beside the main one: `prefetch` and `run_behind` one each, `map_ordered` a pool of them.
+"""Background threads: `prefetch` and `run_behind` use one each, `map_ordered` a pool.
 
-Results come in the order of the items. An error of a thread is raised where its result is due; however the consumer
-stops (break, exception, Ctrl-C), what waits is dropped and the thread ends with what it is at.
+Results come in the order of the items. An error in a thread is raised where its result is due. However the consumer
+stops (break, exception, Ctrl-C), pending work is dropped and the thread ends after its current item.
 """
-
-from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,13 +14,13 @@ import cv2
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-READY = 2  # items that `prefetch` keeps ready or in the making
+READY = 2  # items that `prefetch` keeps ready or in progress
 
 _END: Any = object()
 
 
 def prefetch(items: Iterable[Item]) -> Iterator[Item]:
-    """The items, which a thread makes while the consumer is at earlier ones."""
+    """Yields the items, which a thread produces while the consumer works on earlier ones."""
     iterator = iter(items)
     worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch")
     try:
@@ -35,7 +33,7 @@ def prefetch(items: Iterable[Item]) -> Iterator[Item]:
 
 
 def run_behind(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """work(item) of each item, which a thread does while `items` makes the next one."""
+    """Yields work(item) for each item; a thread does the work while `items` produces the next one."""
     worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="run_behind")
     try:
         pending: Future[Result] | None = None
@@ -52,14 +50,19 @@ def run_behind(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
 def map_ordered(
     make: Callable[[Item], Result], items: Sequence[Item], *, workers: int, prefetch: int
 ) -> Iterator[Result]:
-    """Yields make(item) for each item, in order. `workers` threads keep at most max(prefetch, workers) results ready or
-    in the making; 0 workers makes each when it is asked for. An exception in `make` comes out as itself, in its place.
-    However the consumer stops (break, exception, Ctrl-C), waiting work is cancelled and the threads end.
+    """Yields make(item) for each item, in order.
+
+    An exception in `make` is raised where its result is due.
+
+    make: called in a worker thread.
+    items: in the order of the results.
+    workers: number of threads; with 0 each result is made when it is asked for.
+    prefetch: number of results ready or in progress, at least the number of workers.
     """
     if workers == 0:
         yield from map(make, items)
         return
-    # OpenCV's own threads would fight with these and with the network's for the same cores
+    # OpenCV's own threads would compete with these and with the network's for the same cores.
     pool = ThreadPoolExecutor(workers, thread_name_prefix="loader", initializer=cv2.setNumThreads, initargs=(1,))
     pending: deque[Future[Result]] = deque()
     try:

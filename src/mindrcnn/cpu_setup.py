@@ -1,11 +1,9 @@
-"""What a process needs in its environment before MindSpore loads.
+"""The environment that a process needs before MindSpore loads.
 
 `mindrcnn/__init__.py` calls `prepare_environment`, and Python runs that file before any other module of the package, so
 the settings hold whichever module is imported first. Nothing here may import MindSpore: its version is read from the
 installed package's metadata.
 """
-
-from __future__ import annotations
 
 import os
 import re
@@ -22,14 +20,14 @@ SLOW_CONVOLUTION_VERSIONS = ((2, 9), (2, 10))
 ONEDNN_ISA = "AVX2"
 
 # 3 is ERROR. MindSpore's own warnings (deprecated arguments, parameters absent from a checkpoint) repeat what this
-# package reports itself, or concern nothing that a user of it can change.
+# package reports itself, or concern things that its users cannot change.
 LOG_LEVEL = "3"
 
 FIRST_UNSUPPORTED_NUMPY = (2, 0)
 
 
 def prepare_environment() -> None:
-    """Sets the environment variables that MindSpore reads; values that the user has set stay.
+    """Sets the environment variables that MindSpore reads, except those that the user has set.
 
     Raises:
         ImportError: NumPy 2 or later is installed. MindSpore up to 2.10 then fails in ordinary tensor arithmetic.
@@ -44,7 +42,7 @@ def prepare_environment() -> None:
 
 
 def _warn_imported_late(mindspore_version: str) -> None:
-    # oneDNN reads the variable at its first convolution or matrix product, not at import: often it is still in time.
+    # oneDNN reads the variable at its first convolution or matrix product, not at import, so it is often not too late.
     warnings.warn(
         f"mindspore {mindspore_version} was imported before mindrcnn. {ONEDNN_VARIABLE}={ONEDNN_ISA} has been set now, "
         "but if a convolution or matrix product has already run in this process, convolutions can stay 100 times "
@@ -64,7 +62,7 @@ def _require_supported_numpy() -> None:
 
 
 def _installed_version(distribution: str) -> str:
-    """Version from the package metadata; empty where it is not installed."""
+    """Returns the version from the package metadata; empty if the package is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -72,6 +70,6 @@ def _installed_version(distribution: str) -> str:
 
 
 def _major_minor(text: str) -> tuple[int, int]:
-    """(2, 10) for '2.10.0rc1'; (0, 0) for anything that does not start with two numbers."""
+    """Returns (2, 10) for '2.10.0rc1'; (0, 0) for text that does not start with two numbers."""
     found = re.match(r"(\d+)\.(\d+)", text)
     return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -7,7 +7,7 @@ _CHUNK = 1 << 20
 
 
 def file_sha256(path: Path, size: int | None = None) -> bytes:
-    """SHA-256 of the file, or of its first `size` bytes."""
+    """Returns the SHA-256 digest of the file, or of its first `size` bytes."""
     digest = hashlib.sha256()
     left = path.stat().st_size if size is None else size
     with open(path, "rb") as file:

@@ -1,6 +1,6 @@
 """Values and lists of names as error messages show them."""
 
-from __future__ import annotations
+from collections.abc import Sequence
 
 SHOWN_CHARACTERS = 80  # of one value; enough to find it in its file
 
@@ -16,3 +16,9 @@ def shown(value: object) -> str:
     """Returns the value as Python writes it, cut after SHOWN_CHARACTERS."""
     text = repr(value)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
+
+
+def shortened(names: Sequence[str], limit: int = 6) -> str:
+    """Returns the first `limit` names and how many more there are: "a, b, c and 4 more"."""
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,4 +1,4 @@
-"""Makes the helpers of this folder importable: with pytest's importlib mode it is no package."""
+"""Import path of this folder's helpers: with pytest's importlib mode it is not a package."""
 
 import sys
 from pathlib import Path

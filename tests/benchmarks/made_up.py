@@ -1,6 +1,6 @@
-"""Results that nobody measured."""
+"""Made-up results."""
 
-from benchmarks.case import OURS, THEIRS, Case
+from benchmarks.case import MINDRCNN, TORCHVISION, Case
 from benchmarks.cases import CASES
 from benchmarks.measure import CaseResult, SideResult
 from benchmarks.stages import STAGES
@@ -22,7 +22,7 @@ def side(seconds: list[float], *, mib: int = 1000, compiled: float | None = None
 def result(name: str, *, group: str, error: str = "", **sides: SideResult) -> CaseResult:
     """A case's result."""
     settings = {"head": "mask_rcnn", "batch": 1, "height": 64, "width": 64}
-    case = Case(name=name, group=group, kind=group, settings=settings, sides=(OURS, THEIRS))
+    case = Case(name=name, group=group, kind=group, settings=settings, sides=(MINDRCNN, TORCHVISION))
     return CaseResult(case=case, sides=dict(sides), error=error)
 
 

@@ -1,8 +1,8 @@
-"""The table of cases is complete and readable by workers."""
+"""Completeness of the table of cases, and its readability by workers."""
 
 import importlib.util
 
-from benchmarks.case import OURS, PORTABLE, Case
+from benchmarks.case import MINDRCNN, PORTABLE, Case
 from benchmarks.cases import BATCHES, CASES, HEADS, SIZES
 from benchmarks.worker import BUILDERS
 
@@ -24,7 +24,7 @@ def test_every_head_size_and_batch_is_there_for_inference_and_training() -> None
 def test_a_worker_knows_every_kind_on_every_side() -> None:
     for case in CASES:
         for side in case.sides:
-            module = BUILDERS[OURS if side == PORTABLE else side][case.kind].split(":")[0]
+            module = BUILDERS[MINDRCNN if side == PORTABLE else side][case.kind].split(":")[0]
             assert importlib.util.find_spec(module) is not None
 
 

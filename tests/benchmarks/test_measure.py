@@ -1,4 +1,4 @@
-"""The driver with workers that only pretend to work."""
+"""The driver with stand-in workers."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks.case import OURS, THEIRS, Case, Side
+from benchmarks.case import MINDRCNN, TORCHVISION, Case, Side
 from benchmarks.measure import CaseResult, measure
 from benchmarks.processes import REPOSITORY, Worker, WorkerError
 
@@ -42,16 +42,16 @@ def run(tmp_path: Path, turns: int, fail_at: dict[str, int] | None = None) -> tu
     journal.write_text("")
     command = pretend(journal, fail_at or {})
     result = measure(
-        CASE, sides=(OURS, THEIRS), command=command, repetitions=turns, logs=tmp_path, notify=lambda text: None
+        CASE, sides=(MINDRCNN, TORCHVISION), command=command, repetitions=turns, logs=tmp_path, notify=lambda text: None
     )
     return result, journal.read_text().split()
 
 
 def test_sides_take_turns_and_each_goes_first_in_turn(tmp_path: Path) -> None:
     result, order = run(tmp_path, turns=3)
-    assert order == [OURS, THEIRS, THEIRS, OURS, OURS, THEIRS]
+    assert order == [MINDRCNN, TORCHVISION, TORCHVISION, MINDRCNN, MINDRCNN, TORCHVISION]
     assert result.error == ""
-    for side in (OURS, THEIRS):
+    for side in (MINDRCNN, TORCHVISION):
         found = result.sides[side]
         assert found.seconds == {"total": [1, 2, 3], "part": [0.5, 0.5, 0.5]}
         assert (found.peak_memory, found.run_peak_memory) == (99, 3)
@@ -59,15 +59,15 @@ def test_sides_take_turns_and_each_goes_first_in_turn(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_cannot_be_built_fails_its_case(tmp_path: Path) -> None:
-    result, order = run(tmp_path, turns=2, fail_at={THEIRS: 0})
+    result, order = run(tmp_path, turns=2, fail_at={TORCHVISION: 0})
     assert "torchvision: ImportError: nothing here" in result.error
     assert order == []
 
 
 def test_a_worker_that_dies_leaves_what_was_measured(tmp_path: Path) -> None:
-    result, _ = run(tmp_path, turns=3, fail_at={OURS: 2})
+    result, _ = run(tmp_path, turns=3, fail_at={MINDRCNN: 2})
     assert "mindrcnn: ended with status 9: out of memory" in result.error
-    assert result.sides[OURS].seconds["total"] == [1]
+    assert result.sides[MINDRCNN].seconds["total"] == [1]
     assert CaseResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 
@@ -75,8 +75,8 @@ def test_a_waiting_worker_is_suspended(tmp_path: Path) -> None:
     def state(process_id: int) -> str:
         return Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0]
 
-    command = pretend(tmp_path / "journal", {})(OURS, CASE)
-    with Worker(OURS, command, log=tmp_path / "log") as worker:
+    command = pretend(tmp_path / "journal", {})(MINDRCNN, CASE)
+    with Worker(MINDRCNN, command, log=tmp_path / "log") as worker:
         worker.ready()
         worker.run()
         deadline = time.monotonic() + 5
@@ -89,7 +89,7 @@ def test_a_waiting_worker_is_suspended(tmp_path: Path) -> None:
 def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.processes.ANSWER_SECONDS", 0.2)
     with (
-        Worker(OURS, [sys.executable, "-c", "import time; time.sleep(60)"], log=tmp_path / "log") as worker,
+        Worker(MINDRCNN, [sys.executable, "-c", "import time; time.sleep(60)"], log=tmp_path / "log") as worker,
         pytest.raises(WorkerError, match="no answer"),
     ):
         worker.ready()

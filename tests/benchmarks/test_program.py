@@ -22,7 +22,7 @@ def test_one_case_from_the_command_line_to_the_file(tmp_path: Path) -> None:
     (case,) = json.loads(out.read_text())["cases"]
     assert len(case["sides"]["mindrcnn"]["seconds"]["total"]) == 2
     assert case["sides"]["mindrcnn"]["peak_memory"] > 2**20
-    # Measured anew beside results of another case, which stay.
+    # Measured again; the results of another case are kept.
     other = {**case, "case": {**case["case"], "name": "kernel/nms/4000"}}
     content = json.loads(out.read_text())
     out.write_text(json.dumps({**content, "cases": [case, other]}))

@@ -1,4 +1,4 @@
-"""The stages of both libraries at a tiny size: that they still fit the models they time."""
+"""The stages of both libraries at a tiny size, to show that they still fit the models they time."""
 
 import time
 
@@ -12,7 +12,7 @@ SIZE = {"batch": 1, "height": 64, "width": 64}
 @pytest.mark.slow  # compiles a training step
 @pytest.mark.parametrize("head", ["faster_rcnn", "mask_rcnn"])
 def test_our_stages_make_up_the_whole(head: str) -> None:
-    from benchmarks.ours_stages import inference, training
+    from benchmarks.mindrcnn_stages import inference, training
 
     parts = dict(inference(head=head, **SIZE).run() or {})
     total = parts.pop("total")
@@ -29,7 +29,7 @@ def test_our_stages_make_up_the_whole(head: str) -> None:
 
 def test_their_stages_make_up_the_whole() -> None:
     pytest.importorskip("torchvision")
-    from benchmarks.theirs_stages import inference, training
+    from benchmarks.torchvision_stages import inference, training
 
     for build, more in ((inference, {}), (training, {"objects": 2})):
         prepared = build(head="mask_rcnn", **SIZE, **more)
@@ -43,13 +43,13 @@ def test_their_stages_make_up_the_whole() -> None:
 
 def test_an_inner_stage_does_not_count_for_the_outer_one() -> None:
     pytest.importorskip("torchvision")
-    from benchmarks.theirs_stages import StageClock
+    from benchmarks.torchvision_stages import StageClock
 
     clock = StageClock()
     with clock.stage("outer"):
         time.sleep(0.02)
         with clock.stage("inner"):
             time.sleep(0.05)
-    taken = clock.take()
+    taken = clock.read_and_reset()
     assert taken["outer"] < 0.05 <= taken["inner"]
-    assert clock.take() == {}
+    assert clock.read_and_reset() == {}

@@ -44,7 +44,7 @@ def test_header_names_paper_result_and_command(name: str) -> None:
     assert re.search(r"arXiv:\d{4}\.\d{5}", header)
     assert "Published" in header
     assert re.sub(r"\n# ", " ", header).count("Not measured with this code") == 1
-    assert f"# Train: python train.py configs/{name}" in header
+    assert f"# Train: mindrcnn train configs/{name}" in header
     assert max(len(line) for line in lines) <= 120
 
 

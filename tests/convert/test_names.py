@@ -8,9 +8,8 @@ import pytest
 from mindrcnn.build.detector import build_detector
 from mindrcnn.config.model import MaskRCNNConfig, ModelConfig
 from mindrcnn.convert.classes import choose_classes
-from mindrcnn.convert.exporter import export_state
-from mindrcnn.convert.families import FAMILIES, detect_family, normalised
-from mindrcnn.convert.mapping import map_parameters
+from mindrcnn.convert.families import FAMILIES, detect_family, normalise_names
+from mindrcnn.convert.mapping import export_state, map_parameters
 from mindrcnn.convert.report import Report
 
 MASK_SCORING = {
@@ -65,7 +64,9 @@ def test_other_mask_branches(case, kind, spelling, mask_rcnn_shapes, reference_s
     family = detect_family(state)
     fresh = {name: np.zeros(shape, np.float32) for name, shape in our_shapes(kind, mask_rcnn_shapes).items()}
     report = Report(title="")
-    values = map_parameters(normalised(state, family), fresh, family=family, classes=choose_classes(80), report=report)
+    values = map_parameters(
+        normalise_names(state, family), fresh, family=family, classes=choose_classes(80), report=report
+    )
     assert set(values) == set(fresh) == set(report.filled)
     assert set(report.used) == set(state)
     assert (report.leftover, report.missing) == ([], {})

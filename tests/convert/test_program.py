@@ -3,7 +3,6 @@
 import logging
 import pickle
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,27 +10,25 @@ import pytest
 
 from mindrcnn.build.trained_model import open_checkpoint, restore_detector
 from mindrcnn.config.loader import load_config
-from mindrcnn.convert import __main__ as program
 from mindrcnn.convert.coco_classes import COCO_CLASSES
-from mindrcnn.convert.exporter import TARGETS
-from mindrcnn.convert.program import SOURCES
+from mindrcnn.convert.conversion import SOURCES, TARGETS
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.resnet import ResNet
+from mindrcnn.programs import convert as program
 from mindrcnn.weights.backbone import load_backbone
 from mindrcnn.weights.read import read_weights
 from mindrcnn.weights.write import WRITERS, write_state
 
 
 @pytest.fixture
-def convert(monkeypatch, capfd):
+def convert(capfd):
     """Runs the program; returns its status and what it wrote to stderr."""
 
     def run(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["mindrcnn.convert", *map(str, arguments)])
         handlers = logging.getLogger().handlers[:]
         try:
-            return program.main(), capfd.readouterr().err
+            return program.main([*map(str, arguments)]), capfd.readouterr().err
         finally:
             logging.getLogger().handlers[:] = handlers
 
@@ -49,8 +46,8 @@ def assert_same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> 
 
 
 def test_lists_of_libraries_agree():
-    assert set(program._SOURCES) == set(SOURCES)
-    assert program._TARGETS == TARGETS
+    assert set(program.SOURCES) == set(SOURCES)
+    assert program.TARGETS == TARGETS
 
 
 def test_the_result_is_enough_for_evaluation(convert, reference_state, tmp_path):

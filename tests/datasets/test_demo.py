@@ -11,6 +11,7 @@ from mindrcnn.data.masks import RunLengths
 from mindrcnn.datasets import demo
 from mindrcnn.datasets.demo_shapes import SHAPES, draw_shape
 from mindrcnn.errors import InputError
+from mindrcnn.programs.demo import main
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +103,10 @@ def test_silhouettes_are_distinct():
 
 
 def test_program(tmp_path, capsys):
-    assert demo.main([str(tmp_path / "d"), "--train-images", "2", "--val-images", "1"]) == 0
+    assert main([str(tmp_path / "d"), "--train-images", "2", "--val-images", "1"]) == 0
     assert "2 training and 1 validation images" in capsys.readouterr().out
     (tmp_path / "file").write_text("")
-    assert demo.main([str(tmp_path / "file")]) == 2
+    assert main([str(tmp_path / "file")]) == 2
     assert "cannot write the demo data" in capsys.readouterr().err
     with pytest.raises(InputError):
         demo.make_demo(tmp_path / "file")

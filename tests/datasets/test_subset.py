@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mindrcnn.datasets.subset import main
+from mindrcnn.programs.subset import main
 
 IMAGES = [{"id": 10 + number, "file_name": f"{number}.jpg"} for number in range(6)]
 # image 10 + n has n objects; image 15's are crowds

@@ -8,8 +8,8 @@ import pytest
 
 from mindrcnn.data.formats.mindrecord.convert import Source, convert
 from mindrcnn.data.survey import Survey
-from mindrcnn.doctor.__main__ import main
 from mindrcnn.doctor.histograms import draw_histograms
+from mindrcnn.programs.doctor import main
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from mindrcnn.drawing import fonts
 from mindrcnn.drawing.captions import Caption, best_place, draw_captions
-from mindrcnn.drawing.objects import DrawnObject, draw_objects, draw_pair, predicted_objects, true_objects
+from mindrcnn.drawing.objects import DrawnObject, draw_objects, draw_pair, true_objects
 from mindrcnn.drawing.palette import CROWD, class_colour, contrast, text_colour
 from mindrcnn.evaluation.rle import encode_bitmap
 
@@ -100,10 +100,10 @@ def test_thickness_and_letters_grow_with_the_picture():
     assert changed_share(4) == pytest.approx(changed_share(2), rel=0.3)
 
 
-def test_predictions_below_the_score_are_not_drawn(image_result):
-    assert [one.label for one in predicted_objects(image_result)] == [2, 1]
-    (only,) = predicted_objects(image_result, score_thresh=0.5)
-    assert (only.label, only.box, only.rle) == (2, (10, 5, 30, 25), image_result.rles[0])
+def test_predictions_below_the_score_are_not_drawn(found):
+    assert [one.label for one in found.drawn_objects()] == [2, 1]
+    (only,) = found[found.scores >= 0.5].drawn_objects()
+    assert (only.label, only.box, only.rle) == (2, (10, 5, 30, 25), found.rle[0])
 
 
 def test_true_objects_of_a_record(shared_data):

@@ -18,7 +18,8 @@ from mindrcnn.engine.step.schedule import multistep
 from mindrcnn.engine.step.train_step import TrainStep
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.tracking.recorder import Recorder
-from mindrcnn.engine.trainer import Plan, Progress, Trainer
+from mindrcnn.engine.trainer import Plan, Progress, Steps, Trainer
+from mindrcnn.exit_status import EXIT_OK, run
 
 STEPS = 100
 SIGNALLED_STEP = 7
@@ -46,7 +47,19 @@ class SignallingLoader:
             yield SimpleNamespace(image_ids=(1, 2))
 
 
-def main(folder: Path, number: int) -> None:
+class Checkpoints:
+    def __init__(self, folder: Path, network: nn.Cell, optimizer: nn.Optimizer) -> None:
+        self.folder, self.network, self.optimizer = folder, network, optimizer
+
+    def save(self, name: str, progress: Progress) -> None:
+        info = CheckpointInfo(config_yaml="", classes=(), category_ids=(), epoch=progress.epoch, step=progress.step)
+        save_checkpoint(self.folder / f"{name}.ckpt", network=self.network, info=info, optimizer=self.optimizer)
+
+    def evaluated(self, progress: Progress) -> None:
+        raise AssertionError("there is nothing to evaluate on")
+
+
+def main(folder: Path, number: int) -> int:
     ms.set_context(mode=ms.GRAPH_MODE)
     setup_logging(folder / "train.log")
     rates = multistep(base_lr=0.001, total_steps=STEPS, milestones=(), gamma=1.0)
@@ -60,23 +73,20 @@ def main(folder: Path, number: int) -> None:
         decay_norm_and_bias=False,
     )
 
-    def save(name: str, progress: Progress) -> None:
-        info = CheckpointInfo(config_yaml="", classes=(), category_ids=(), epoch=progress.epoch, step=progress.step)
-        save_checkpoint(folder / f"{name}.ckpt", network=network, info=info, optimizer=optimizer)
-
     names = ("square", "absolute")
     Trainer(
-        step=TrainStep(network=network, optimizer=optimizer),
-        loader=SignallingLoader(number),
-        feed=lambda batch, step: (Tensor(np.ones((2, 4), np.float32)),),
+        steps=Steps(
+            step=TrainStep(network=network, optimizer=optimizer),
+            loader=SignallingLoader(number),
+            feed=lambda batch, step: (Tensor(np.ones((2, 4), np.float32)),),
+            loss_names=names,
+        ),
         plan=Plan(total_steps=STEPS, steps_per_epoch=STEPS, eval_every=1, save_every=1),
-        loss_names=names,
         recorder=Recorder(folder=folder, loss_names=names, learning_rates=rates, steps_per_epoch=STEPS, log_every=5),
-        save=save,
-        evaluate=None,
-        best_metric="",
+        checkpoints=Checkpoints(folder, network, optimizer),
     ).run()
+    return EXIT_OK
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    sys.exit(run(lambda: main(Path(sys.argv[1]), int(sys.argv[2]))))

@@ -1,10 +1,12 @@
 """The loop: what runs when, non-finite losses, signals."""
 
+import ctypes
 import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,13 +20,14 @@ from mindspore import Tensor
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop
-from mindrcnn.engine.signals import StopSignals
+from mindrcnn.engine.signals import StopSignals, interrupts_kept
 from mindrcnn.engine.tracking.metrics_log import read_rows
 from mindrcnn.engine.tracking.recorder import Recorder
-from mindrcnn.engine.trainer import Plan, Progress, Trainer
+from mindrcnn.engine.trainer import Plan, Progress, Steps, Trainer, Validation
 from mindrcnn.errors import InputError
 
 LOSSES = ("box", "mask")
+ENDINGS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]  # of a run; a program's statuses follow
 
 
 class CountingLoader:
@@ -64,21 +67,26 @@ class Harness:
             steps_per_epoch=plan.steps_per_epoch,
             log_every=100,
         )
-        self.trainer = Trainer(
-            step=self.step,
-            loader=CountingLoader(plan.steps_per_epoch),
-            feed=lambda batch, step: (batch, step),
-            plan=plan,
-            loss_names=LOSSES,
-            recorder=recorder,
-            save=self.save,
-            evaluate=self.evaluate if aps else None,
-            best_metric="bbox_AP",
-            progress=progress,
+        validation = Validation(
+            evaluate=lambda epoch: self.evaluate(epoch),
+            metric="bbox_AP",
             best=best,
+            early_stop=early_stop or EarlyStop(patience=0),
+        )
+        self.loader = CountingLoader(plan.steps_per_epoch)
+        self.trainer = Trainer(
+            steps=Steps(
+                step=lambda *batch: self.step(*batch),
+                loader=self.loader,
+                feed=lambda batch, step: (batch, step),
+                loss_names=LOSSES,
+            ),
+            plan=plan,
+            recorder=recorder,
+            checkpoints=self,
+            validation=validation if aps else None,
+            progress=progress,
             ranks=ranks,
-            early_stop=early_stop,
-            keep=lambda progress: self.kept.append((progress.step, progress.metrics["bbox_AP"])),
         )
 
     def step(self, batch: Any, step: int) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -88,6 +96,9 @@ class Harness:
 
     def save(self, name: str, progress: Progress) -> None:
         self.events.append(f"{name} {progress.epoch} {progress.step} {dict(progress.metrics)}")
+
+    def evaluated(self, progress: Progress) -> None:
+        self.kept.append((progress.step, progress.metrics["bbox_AP"]))
 
     def evaluate(self, epoch: int) -> Mapping[str, float]:
         self.events.append(f"eval {epoch}")
@@ -196,13 +207,13 @@ def test_non_finite_stops_and_names(tmp_path: Path, values: tuple[float, ...], n
 
 def test_short_loader_is_an_error(tmp_path: Path) -> None:
     harness = Harness(tmp_path, plan(4))
-    harness.trainer.loader = CountingLoader(1)
+    harness.loader.steps = 1
     with pytest.raises(RuntimeError, match="ended epoch 0"):
         harness.trainer.run()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_finishes_the_step_and_saves(tmp_path: Path, number: int, status: int) -> None:
+@pytest.mark.parametrize(("number", "ending"), ENDINGS)
+def test_signal_finishes_the_step_and_saves(tmp_path: Path, number: int, ending: type[BaseException]) -> None:
     before = signal.getsignal(number)
     harness = Harness(tmp_path, plan(6, steps_per_epoch=6))
     plain_step = harness.step
@@ -212,10 +223,10 @@ def test_signal_finishes_the_step_and_saves(tmp_path: Path, number: int, status:
             os.kill(os.getpid(), number)
         return plain_step(batch, index)
 
-    harness.trainer.step = step
-    with pytest.raises(SystemExit) as caught:
+    harness.step = step  # type: ignore[method-assign]
+    with pytest.raises(ending) as caught:
         harness.trainer.run()
-    assert caught.value.code == status
+    assert getattr(caught.value, "code", 143) == 143
     assert harness.events == ["step 0", "step 1", "step 2", "last 0 3 {}"]
     assert signal.getsignal(number) == before
 
@@ -228,10 +239,9 @@ def test_signal_during_evaluation_ends_at_once_with_last_saved(tmp_path: Path) -
         time.sleep(10)
         raise AssertionError("the evaluation went on")
 
-    harness.trainer.evaluate = evaluate
-    with pytest.raises(SystemExit) as caught:
+    harness.evaluate = evaluate  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
         harness.trainer.run()
-    assert caught.value.code == 130
     assert harness.events == ["step 0", "step 1", "last 1 2 {}"]
 
 
@@ -242,6 +252,62 @@ def test_second_signal_does_not_wait() -> None:
         with pytest.raises(SystemExit) as caught:
             kill_and_wait(signal.SIGTERM)
     assert caught.value.code == 143
+
+
+def test_a_second_ctrl_c_is_a_keyboard_interrupt_at_once() -> None:
+    with StopSignals() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.received == signal.SIGTERM
+        with pytest.raises(KeyboardInterrupt):
+            kill_and_wait(signal.SIGINT)
+
+
+def test_nothing_is_handled_in_another_thread() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    inside: list[Any] = []
+
+    def work() -> None:
+        with StopSignals() as signals, signals.immediate():
+            inside.extend(signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert inside == before
+
+
+class TestInterruptsKept:
+    """MindSpore's handler, which replaces the process's in each graph run, stood in for by SIG_IGN set in C."""
+
+    library = ctypes.CDLL(None)
+
+    def replace_handler(self) -> None:
+        self.library.signal(int(signal.SIGINT), ctypes.c_void_p(1))  # SIG_IGN, unknown to Python
+
+    def interrupt(self) -> None:
+        time.sleep(0.1)  # five times the keeper's interval
+        with pytest.raises(KeyboardInterrupt):
+            kill_and_wait(signal.SIGINT)
+
+    def test_within_and_after(self) -> None:
+        with interrupts_kept():
+            self.replace_handler()
+            self.interrupt()
+            self.replace_handler()
+        self.interrupt()
+
+    def test_a_block_in_another_takes_over_its_handler(self) -> None:
+        with interrupts_kept():
+            self.replace_handler()
+            with interrupts_kept():
+                self.interrupt()
+            self.interrupt()
+        self.interrupt()
+
+    def test_no_thread_is_left(self) -> None:
+        with interrupts_kept(), interrupts_kept():
+            pass
+        assert "interrupt-keeper" not in [thread.name for thread in threading.enumerate()]
 
 
 def kill_and_wait(number: int) -> None:

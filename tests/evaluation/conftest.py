@@ -1,5 +1,5 @@
 """Records and prediction results."""
 
-from made_up_results import image_result, make_record
+from made_up_results import found, make_record
 
-__all__ = ["image_result", "make_record"]
+__all__ = ["found", "make_record"]

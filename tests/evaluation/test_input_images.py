@@ -1,12 +1,9 @@
-"""Finding and reading the images of an inference run."""
+"""Finding the images of an inference run."""
 
-import logging
-
-import numpy as np
 import pytest
 
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.input_images import ReadableImages, find_images
+from mindrcnn.evaluation.input_images import find_images
 
 
 @pytest.fixture
@@ -45,18 +42,3 @@ def test_nothing_found(folder, source):
     (folder / "empty").mkdir()
     with pytest.raises(InputError, match="wanted"):
         find_images(str(folder / source))
-
-
-def test_an_unreadable_image_is_logged_skipped_and_counted(folder, caplog):
-    def read(path):
-        if path.name == "b.JPG":
-            raise InputError(f"{path}: cannot be decoded")
-        return np.zeros((2, 3, 3), np.uint8)
-
-    images = ReadableImages(find_images(str(folder)), read=read)
-    with caplog.at_level(logging.WARNING):
-        assert [path.name for path, _ in images] == ["a.png", "c.jpeg"]
-    assert names(images.skipped) == ["b.JPG"]
-    assert "b.JPG: cannot be decoded" in caplog.text
-    assert len(list(images)) == 2
-    assert len(images.skipped) == 1

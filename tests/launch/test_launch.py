@@ -54,7 +54,7 @@ def launch(tmp_path: Path, single: Path) -> Iterator[Callable[..., subprocess.Po
         options = ["--launcher", "rank-table", "--rank-table", str(single), "--log-dir", str(tmp_path / "logs")]
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "mindrcnn.programs.launch", *options, "--", str(WORKER), what, str(marked)],
+                [sys.executable, "-m", "mindrcnn", "launch", *options, "--", str(WORKER), what, str(marked)],
                 env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -236,7 +236,7 @@ def workers_left() -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
-            if str(WORKER) in words and "mindrcnn.programs.launch" not in words:
+            if str(WORKER) in words and "launch" not in words:
                 found.append(process)
         except psutil.Error:
             continue

@@ -1,4 +1,4 @@
-"""Box head, losses and choice of detections against loops."""
+"""Box head, losses and selection of detections against loops."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from mindrcnn.models.box_branch import BoxBranch, BoxHead, BoxLoss, DetectionSelector
-from mindrcnn.models.roi_pooling import RoiPooler
+from mindrcnn.models.layers import RoiPooler
 
 CODER = (10.0, 8.0, 5.0, 4.0)
 CLASS_WEIGHT, BOX_WEIGHT, BETA = 2.0, 3.0, 0.5
@@ -43,7 +43,7 @@ def test_head_equals_numpy(mode: str) -> None:
 
 
 def test_initial_values() -> None:
-    """As in detectron2 and torchvision: uniform for the hidden layers, narrow normals for the outputs."""
+    """The values are those of detectron2 and torchvision: uniform in hidden layers, narrow normals in outputs."""
     head = BoxHead(in_channels=8, resolution=7, fc_channels=200, num_classes=20)
     values = {name: value.asnumpy() for name, value in head.parameters_dict().items()}
     assert not any(value.any() for name, value in values.items() if name.endswith("bias"))

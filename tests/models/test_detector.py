@@ -1,4 +1,4 @@
-"""A whole small detector: training step and prediction, compiled and eager, and what trains and what does not."""
+"""A small complete detector: training step and prediction, compiled and eager, and which parameters train."""
 
 from dataclasses import dataclass, replace
 
@@ -34,7 +34,7 @@ def values(detector: nn.Cell) -> Arrays:
 
 @dataclass
 class Run:
-    """What one mode computes: a training step on the batch, one without objects, and a prediction."""
+    """Results of one mode: a training step on the batch, one without objects, and a prediction."""
 
     before: Arrays
     losses: list[float]
@@ -82,7 +82,7 @@ def pynative() -> Run:
 
 @pytest.fixture(scope="module")
 def detector() -> TwoStageDetector:
-    """For tests that change no parameter."""
+    """A detector for tests that do not change its parameters."""
     return make_detector()
 
 
@@ -149,7 +149,7 @@ def test_every_trainable_parameter_gets_a_gradient(either: Run) -> None:
 
 
 def stem_outputs(before: Arrays) -> np.ndarray:
-    """The first convolution (3x3, stride 2, a pixel of padding after the end) of the normalised batch: 32 x pixels."""
+    """Outputs (32, pixels) of the first convolution, 3x3, stride 2, one pixel of padding at the end, on the batch."""
     batch = make_batch()
     mean, std = (np.array(v).reshape(3, 1, 1) for v in (MODEL.pixel.mean, MODEL.pixel.std))
     columns = []

@@ -82,7 +82,7 @@ TRAINED = {"frozen": ["conv.weight"], "frozen_statistics": ["conv.weight", "norm
 
 @pytest.mark.parametrize("norm", TRAINED)
 def test_gradient_is_the_one_through_stored_statistics(norm, mode):
-    """Finite differences with respect to what trains, and nothing else does."""
+    """The gradient agrees with finite differences for the parameters that train; all others have none."""
     rng = np.random.default_rng(5)
     layer = ConvNorm(in_channels=3, out_channels=4, kernel_size=3, norm=norm, activation="none")
     randomise(layer, rng)

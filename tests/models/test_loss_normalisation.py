@@ -1,4 +1,4 @@
-"""What gradient accumulation relies on: when the mean of the losses of single images is the loss of their batch."""
+"""The condition for gradient accumulation: when the mean of the losses of single images is the loss of their batch."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from mindspore import Tensor
 
 from mindrcnn.models.box_branch import BoxLoss
 from mindrcnn.models.mask_branch import MaskBranch
-from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.models.rpn import AnchorSampler, RPNLoss
 from mindrcnn.models.sampling import CandidateSampler
 
 Arrays = list[np.ndarray]
@@ -18,7 +18,7 @@ def losses_of(loss: object, arrays: Arrays, images: slice) -> np.ndarray:
 
 
 def whole_and_mean(loss: object, arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
-    """Losses of the batch of two, and the mean of those of its images."""
+    """Losses of the batch of two, and the mean of the losses of its images."""
     one, two = (losses_of(loss, arrays, slice(image, image + 1)) for image in range(2))
     return losses_of(loss, arrays, slice(None)), (one + two) / 2
 
@@ -26,7 +26,7 @@ def whole_and_mean(loss: object, arrays: Arrays) -> tuple[np.ndarray, np.ndarray
 @pytest.mark.parametrize("equal", [True, False])
 @pytest.mark.parametrize("normalizer", ["batch_size", "sampled"])
 def test_rpn(normalizer: str, equal: bool) -> None:
-    """Unequal: image 1 is within a crowd but for a few anchors, so it samples fewer."""
+    """The losses differ: all but a few anchors of image 1 lie in a crowd, so it has fewer samples."""
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 80, (60, 2)).astype(np.float32)
     anchors = Tensor(np.concatenate((corner, corner + 16), axis=1))
@@ -87,7 +87,7 @@ def test_box_branch(equal: bool) -> None:
 
 @pytest.mark.parametrize("positives", [1, 2, 3])
 def test_mask_branch(positives: int) -> None:
-    """The first image has two positives."""
+    """The losses differ: the first image has two positives."""
     rng = np.random.default_rng(0)
     labels = np.zeros((2, 3), np.int32)
     labels[0, :2], labels[1, :positives] = 1, 1
@@ -99,6 +99,6 @@ def test_mask_branch(positives: int) -> None:
 
     whole, mean = whole_and_mean(call, [*arrays, labels])
     assert np.allclose(whole, mean, rtol=1e-5) == (positives == 2)
-    weights = np.array([1 / 2, 1 / positives]) / 2  # what a positive of either image weighs in the mean over batches
+    weights = np.array([1 / 2, 1 / positives]) / 2  # weight of a positive of either image in the mean over batches
     errors = [losses_of(call, [*arrays, labels], slice(image, image + 1))[0] for image in range(2)]
     np.testing.assert_allclose(mean, np.dot(weights, np.array(errors) * [2, positives]), rtol=1e-5)

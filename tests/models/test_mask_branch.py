@@ -8,7 +8,7 @@ import pytest
 from mindspore import Tensor
 from prepared_heads import PreparedLogits, RowNumbers
 
-from mindrcnn.models.mask_branch import MaskBranch, MaskHead, own_class
+from mindrcnn.models.mask_branch import MaskBranch, MaskHead
 
 CLASSES, SIDE = 3, 4
 WEIGHT = 2.0
@@ -49,14 +49,6 @@ def test_initial_values() -> None:
     assert values["convs.1.weight"].std() == pytest.approx(math.sqrt(2 / (64 * 9)), rel=0.05)
     assert values["upsample.weight"].std() == pytest.approx(math.sqrt(2 / (64 * 4)), rel=0.05)
     assert values["mask_logits.weight"].std() == pytest.approx(0.001, rel=0.1)
-
-
-def test_own_class(mode: str) -> None:
-    logits = np.random.default_rng(0).normal(size=(5, CLASSES, SIDE, SIDE)).astype(np.float32)
-    labels = np.array([2, 1, 3, 0, 3], np.int32)
-    chosen = own_class(Tensor(logits), Tensor(labels)).asnumpy()
-    for row, label in enumerate(labels):
-        np.testing.assert_array_equal(chosen[row], logits[row, max(label - 1, 0)])
 
 
 # --------------------------------------------------------------------------------------------------------------- branch

@@ -8,9 +8,9 @@ import pytest
 from mindspore import Tensor, nn
 from prepared_heads import PreparedLogits, RowNumbers
 
+from mindrcnn.models.layers import RoiPooler
 from mindrcnn.models.mask_branch import MaskBranch, MaskHead
 from mindrcnn.models.mask_scoring_branch import MaskIoUHead, MaskScoringBranch
-from mindrcnn.models.roi_pooling import RoiPooler
 
 CLASSES, SIDE = 3, 4
 MASK_WEIGHT, IOU_WEIGHT = 2.0, 3.0
@@ -74,7 +74,7 @@ def test_shapes_of_the_standard_head() -> None:
 
 
 class PreparedIous(nn.Cell):
-    """Prepared IoUs, and the mean of the mask added to each: so the gradient to the mask is known."""
+    """Prepared IoUs plus the mean of the mask, so that the gradient to the mask is known."""
 
     def __init__(self, ious: np.ndarray) -> None:
         super().__init__()

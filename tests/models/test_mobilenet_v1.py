@@ -1,4 +1,4 @@
-"""MobileNetV1: ImageNet weights recognise COCO photos, first layers against numpy, stages that do not train."""
+"""MobileNetV1: ImageNet weights recognise COCO photos, first layers equal numpy, frozen stages do not train."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def trained(shared_data: Path) -> MobileNetV1:
 
 
 def crop(folder: Path, name: str, box: tuple[int, int, int, int]) -> np.ndarray:
-    """The box of a photo, RGB, 224x224, as the weights want it: (x - 128) / 128; [3,224,224]."""
+    """The box of a photo as the weights expect it: (3, 224, 224) RGB, (x - 128) / 128."""
     left, top, right, bottom = box
     image = cv2.imread(str(folder / name))[top:bottom, left:right, ::-1]
     image = cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -41,7 +41,7 @@ def crop(folder: Path, name: str, box: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def test_imagenet_weights_recognise_photos(trained, shared_data):
-    """Fails with another padding, channel order or normalisation."""
+    """Another padding, channel order or normalisation makes this fail."""
     images = np.stack([crop(shared_data / "coco_mini" / "val2017", name, box) for name, box, _, _ in PHOTOS])
     ms.set_context(mode=ms.GRAPH_MODE)
     *_, c5 = trained(Tensor(images))
@@ -55,7 +55,7 @@ def test_imagenet_weights_recognise_photos(trained, shared_data):
 
 
 def tensorflow_conv(x, weight, bias, *, stride):
-    """TensorFlow's 'SAME' convolution and ReLU6 on [C,H,W], tap by tap; depthwise where weight is [C,1,..].
+    """TensorFlow's 'SAME' convolution and ReLU6 on (C, H, W), tap by tap; depthwise if weight is (C, 1, ...).
 
     Padding as TensorFlow documents it: the total that gives ceil(size / stride) outputs, the smaller half first.
     """
@@ -94,7 +94,7 @@ def test_first_two_stages_equal_numpy(trained, shared_data):
 
 
 def test_training_forward_leaves_frozen_statistics_alone(mode):
-    """Statistics move in the stages that train, and only there; the gradient ends behind the last frozen stage."""
+    """Statistics change only in stages that train, and the gradient ends after the last frozen stage."""
     backbone = MobileNetV1(norm="batch", frozen_stages=2)
     backbone.set_train()
     images = Tensor(np.random.default_rng(1).normal(size=(2, 3, 64, 64)).astype(np.float32))
@@ -128,7 +128,7 @@ def test_nothing_frozen_sends_a_gradient_to_every_parameter():
 
 
 def test_signal_survives_initialisation():
-    """Without weights, and with norms that do nothing, activations neither vanish nor blow up."""
+    """With initial weights and identity norms, activations neither vanish nor explode."""
     ms.set_seed(0)
     backbone = MobileNetV1(norm="frozen", frozen_stages=0)
     for _, cell in backbone.cells_and_names():

@@ -30,7 +30,7 @@ NUM_CLASSES = 80
 
 @cache
 def empty_detector(model: ModelConfig) -> TwoStageDetector:
-    """The detector of a configuration, its values not filled in; many files share one."""
+    """The detector of a configuration without initial values; many files share one."""
     with no_init_parameters():
         return build_detector(model, NUM_CLASSES)
 
@@ -40,7 +40,7 @@ def detector_of(file: str) -> TwoStageDetector:
 
 
 def listing(name: str) -> str:
-    """One line `name shape` per parameter of one standard recipe, in the order of the network."""
+    """One line `name shape` per parameter of a standard recipe, in network order."""
     parameters = detector_of(f"{name}_fpn_1x_coco.yaml").parameters_dict()
     return "".join(f"{key} {tuple(parameter.shape)}\n" for key, parameter in parameters.items())
 

@@ -1,11 +1,11 @@
-"""PointRend's losses and masks against loops; the same by either choice of rows; nothing to find."""
+"""PointRend's losses and masks against loops, equal for both slot selections, and without any object."""
 
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
 from mindrcnn.models.point_rend_branch import CoarseHead, PointHead, PointRendBranch, TrainingPoints
-from mindrcnn.models.slot_selection import RowChoice, all_rows, valid_rows
+from mindrcnn.models.slot_selection import SlotSelection, all_slots, valid_slots
 
 CLASSES, CHANNELS, STRIDE, STORED = 3, 4, 4, 16
 HEIGHT, WIDTH = 10, 14  # of P2
@@ -16,15 +16,15 @@ STEP = 1e-3  # of differences: small enough that the same points stay the most u
 Arrays = dict[str, np.ndarray]
 
 
-def build_branch(rows: RowChoice = all_rows, *, steps: int = 3, points: int = 40) -> PointRendBranch:
-    """Always with the same parameters, wide enough that masks are not flat."""
+def build_branch(rows: SlotSelection = all_slots, *, steps: int = 3, points: int = 40) -> PointRendBranch:
+    """A branch with fixed parameters, varied enough that masks are not flat."""
     branch = PointRendBranch(
         coarse_head=CoarseHead(in_channels=CHANNELS, resolution=RESOLUTION, fc_channels=8, num_classes=CLASSES),
         point_head=PointHead(in_channels=CHANNELS, num_layers=2, channels=6, num_classes=CLASSES),
         training_points=TrainingPoints(count=POINTS, oversampling=CANDIDATES / POINTS, importance=UNCERTAIN / POINTS),
         subdivision_steps=steps,
         subdivision_points=points,
-        choose_rows=rows,
+        select_slots=rows,
         max_positives=2,
         coarse_weight=COARSE_WEIGHT,
         point_weight=POINT_WEIGHT,
@@ -63,7 +63,7 @@ def make_case() -> Arrays:
 
 
 def read_bilinear(map_: np.ndarray, x: float, y: float) -> np.ndarray:
-    """Value of a map C,H,W at (x, y) in cells, zeros outside."""
+    """Value of a map (C, H, W) at (x, y) in cells, zeros outside."""
     _, height, width = map_.shape
     columns = np.maximum(0, 1 - np.abs(np.arange(width) + 0.5 - x))
     rows = np.maximum(0, 1 - np.abs(np.arange(height) + 0.5 - y))
@@ -83,7 +83,7 @@ def centres(cells: np.ndarray, side: int) -> np.ndarray:
 
 
 def coarse_masks(branch: PointRendBranch, case: Arrays, image: int, box: np.ndarray) -> np.ndarray:
-    """K,M,M; the head itself has its own test."""
+    """Coarse masks (K, M, M); the head itself has its own test."""
     grid = fine_features(case, image, box, centres(np.arange(RESOLUTION**2), RESOLUTION))
     pooled = grid.T.reshape(1, CHANNELS, RESOLUTION, RESOLUTION).astype(np.float32)
     return branch.coarse_head(Tensor(pooled)).asnumpy()[0]
@@ -105,7 +105,7 @@ def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> float:
 
 
 def coarse_target(mask: np.ndarray, gt_box: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """1 where most of 4x4 samples of a cell are in the object."""
+    """1 where most of the 4x4 samples of a cell lie in the object."""
     target = np.zeros((SIDE, SIDE))
     for row, column in np.ndindex(SIDE, SIDE):
         hits = 0
@@ -189,7 +189,7 @@ def test_losses_equal_the_loops(mode: str) -> None:
 
 
 def test_gradient_by_differences() -> None:
-    """At the steepest place of the coarse prediction, which both losses see, and of the point head."""
+    """Checked at the steepest entry of the coarse prediction, which both losses read, and of the point head."""
     case = make_case()
     branch = build_branch()
     _, gradients = run_losses(branch, case)
@@ -282,7 +282,7 @@ def test_published_settings_start_at_28_and_end_at_224() -> None:
         training_points=TrainingPoints(count=196, oversampling=3, importance=0.75),
         subdivision_steps=5,
         subdivision_points=784,
-        choose_rows=all_rows,
+        select_slots=all_slots,
         max_positives=128,
         coarse_weight=1,
         point_weight=1,
@@ -293,7 +293,7 @@ def test_published_settings_start_at_28_and_end_at_224() -> None:
 
 
 class Disc(nn.Cell):
-    """A point head that knows the answer: a disc around the middle of the box, read off a feature of positions."""
+    """A point head that knows the answer: a disc around the middle of the box, read from a feature of positions."""
 
     def construct(self, fine: Tensor, coarse: Tensor, labels: Tensor) -> Tensor:
         return 8 - ops.sqrt((fine**2).sum(axis=2) + 1e-6)
@@ -320,7 +320,7 @@ def test_subdivision_sharpens_the_border_of_a_disc() -> None:
 
 
 def branch_of_positions(branch: PointRendBranch) -> PointRendBranch:
-    """With a coarse head for the two channels of positions; what it says does not matter."""
+    """A branch whose coarse head takes the two channels of positions; its output does not matter."""
     branch.coarse_head = CoarseHead(in_channels=2, resolution=RESOLUTION, fc_channels=2, num_classes=CLASSES)
     return branch
 
@@ -330,8 +330,8 @@ def branch_of_positions(branch: PointRendBranch) -> PointRendBranch:
 
 def test_boolean_selection_gives_the_same_losses() -> None:
     case = make_case()
-    wanted, wanted_gradients = run_losses(build_branch(all_rows), case)
-    losses, gradients = run_losses(build_branch(valid_rows), case)
+    wanted, wanted_gradients = run_losses(build_branch(all_slots), case)
+    losses, gradients = run_losses(build_branch(valid_slots), case)
     assert losses == pytest.approx(wanted, rel=1e-5)
     for name, gradient in gradients.items():
         np.testing.assert_allclose(gradient, wanted_gradients[name], rtol=1e-4, atol=1e-6, err_msg=name)
@@ -339,8 +339,8 @@ def test_boolean_selection_gives_the_same_losses() -> None:
 
 @pytest.mark.parametrize("valid", [VALID, np.zeros_like(VALID)], ids=["some", "none"])
 def test_boolean_selection_gives_the_same_masks(valid: np.ndarray) -> None:
-    wanted, _ = run_prediction(build_branch(all_rows), make_case(), valid)
-    masks, _ = run_prediction(build_branch(valid_rows), make_case(), valid)
+    wanted, _ = run_prediction(build_branch(all_slots), make_case(), valid)
+    masks, _ = run_prediction(build_branch(valid_slots), make_case(), valid)
     np.testing.assert_allclose(masks, wanted, atol=1e-6)
     assert masks.any() == valid.any()
 
@@ -348,6 +348,6 @@ def test_boolean_selection_gives_the_same_masks(valid: np.ndarray) -> None:
 def test_boolean_selection_without_positives() -> None:
     case = make_case()
     case["labels"][:] = 0
-    losses, gradients = run_losses(build_branch(valid_rows), case)
+    losses, gradients = run_losses(build_branch(valid_slots), case)
     assert losses == [0, 0]
     assert not any(gradient.any() for gradient in gradients.values())

@@ -1,4 +1,4 @@
-"""A whole small detector with PointRend: a training step and a prediction, compiled, eager and by boolean selection."""
+"""A small complete detector with PointRend: training step and prediction, compiled, eager and by boolean selection."""
 
 from dataclasses import dataclass, replace
 
@@ -27,7 +27,7 @@ POINT_REND = replace(
 
 @dataclass
 class Run:
-    """What one way of running computes: a training step on the batch, one without objects, and a prediction."""
+    """Results of one way of running: a training step on the batch, one without objects, and a prediction."""
 
     losses: list[float]
     gradients: Arrays
@@ -106,7 +106,7 @@ def test_without_objects_the_mask_branch_learns_nothing(graph: Run) -> None:
 
 
 def test_the_mask_branch_trains_on_predicted_boxes() -> None:
-    """Only then do its losses depend on the deltas; and no gradient reaches them."""
+    """Its losses depend on the deltas only with this setting, and no gradient reaches the deltas."""
     changed = {}
     for on_predicted in (True, False):
         detector = make_detector(

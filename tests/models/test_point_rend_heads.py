@@ -13,7 +13,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def filled(head: nn.Cell) -> Arrays:
-    """Gives every parameter other values than 0 and returns them."""
+    """Sets every parameter to nonzero values and returns them."""
     rng = np.random.default_rng(0)
     for parameter in head.get_parameters():
         parameter.set_data(Tensor(rng.normal(size=parameter.shape).astype(np.float32)))

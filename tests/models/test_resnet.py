@@ -1,4 +1,4 @@
-"""ResNet: feature maps of detectron2 and torchvision (with FPN), names, stages that do not train."""
+"""ResNet: feature maps of detectron2 and torchvision (with FPN), parameter names, frozen stages."""
 
 import importlib.util
 import json

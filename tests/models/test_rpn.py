@@ -6,8 +6,7 @@ import pytest
 from mindspore import Tensor
 
 from mindrcnn.models.proposals import ProposalSelector
-from mindrcnn.models.rpn import STRIDES, AnchorGenerator, RegionProposalNetwork, RPNHead
-from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.models.rpn import STRIDES, AnchorGenerator, AnchorSampler, RegionProposalNetwork, RPNHead, RPNLoss
 from mindrcnn.models.sampling import CandidateSampler
 
 CHANNELS = 3

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.models.rpn import AnchorSampler, RPNLoss
 from mindrcnn.models.sampling import CandidateSampler
 from mindrcnn.ops.assignment import CROWD_OVERLAP
 
@@ -62,7 +62,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 
 def sampled_anchors(case: Arrays, image: int) -> tuple[list[tuple[int, int]], list[int]]:
-    """(anchor, object) of the sampled positives, and the sampled negatives, least noise first."""
+    """(anchor, object) of the sampled positives, and the sampled negatives, smallest noise first."""
     positives, negatives = [], []
     for index in np.argsort(case["noise"][image], kind="stable"):
         anchor, boxes = case["anchors"][index], case["gt_boxes"][image]

@@ -81,7 +81,7 @@ def run(sampler: RoiSampler, case: Arrays) -> tuple[np.ndarray, ...]:
 
 
 def compare(case: Arrays, outputs: tuple[np.ndarray, ...]) -> list[int]:
-    """Asserts that every slot is as in the reference; returns the number of positives of each image."""
+    """Asserts that every slot equals the reference; returns the number of positives of each image."""
     boxes, labels, valid, matched = outputs
     candidates = np.concatenate((case["proposals"], case["gt_boxes"]), axis=1)
     usable = np.concatenate((case["proposal_valid"], case["gt_valid"]), axis=1)

@@ -21,7 +21,7 @@ def library() -> ctypes.CDLL:
 
 @pytest.fixture
 def kernel(library: ctypes.CDLL) -> Kernel:
-    """kernel(name, *inputs_and_outputs) -> the function's result, 0 when all is well."""
+    """kernel(name, *inputs_and_outputs) -> the function's result, 0 on success."""
 
     def call(name: str, *arrays: np.ndarray) -> int:
         count = len(arrays)
@@ -39,7 +39,7 @@ def kernel(library: ctypes.CDLL) -> Kernel:
 
 @pytest.fixture
 def set_threads(library: ctypes.CDLL) -> Iterator[Callable[[int], None]]:
-    """Sets the number of threads of the kernels that this thread calls."""
+    """Sets the number of threads of kernels that this thread calls."""
     before = library.omp_get_max_threads()  # found through the library, which links OpenMP's own
     yield library.omp_set_num_threads
     library.omp_set_num_threads(before)

@@ -10,6 +10,7 @@
 #include "assign.h"
 #include "conv1x1.h"
 #include "conv3x3.h"
+#include "depthwise.h"
 #include "mask_targets.h"
 #include "nms.h"
 #include "paste.h"
@@ -150,6 +151,25 @@ void call_sampling(int64_t planes, int64_t height, int64_t width) {
   mindrcnn::sum_of_four(planes, height / 2, width / 2, x.data(), y.data());
 }
 
+void call_depthwise(int64_t images, int64_t channels, int64_t height, int64_t width) {
+  std::vector<float> x(static_cast<size_t>(images * channels * height * width), 1.0f);
+  std::vector<float> weight(static_cast<size_t>(channels * 9), 0.5f);
+  for (const int64_t stride : {1, 2}) {
+    for (const int64_t before : {0, 1}) {
+      for (const int64_t behind : {0, 1}) {
+        const int64_t room_y = height + before + behind - 3, room_x = width + before + behind - 3;
+        if (room_y < 0 || room_x < 0) continue;
+        const mindrcnn::DepthwiseProblem problem{
+            images, channels, height, width, room_y / stride + 1, room_x / stride + 1, stride, before, before};
+        std::vector<float> y(static_cast<size_t>(images * channels * problem.out_height * problem.out_width));
+        mindrcnn::depthwise_forward(problem, x.data(), weight.data(), y.data());
+        mindrcnn::depthwise_input_gradient(problem, y.data(), weight.data(), x.data());
+        mindrcnn::depthwise_weight_gradient(problem, x.data(), y.data(), weight.data());
+      }
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -162,6 +182,10 @@ int main() {
   call_convolutions(1, 1, 1000);
   call_convolutions(2, 1, 1);
   call_convolutions(0, 5, 5);
+  call_depthwise(2, 3, 8, 10);
+  call_depthwise(3, 2, 7, 33);
+  call_depthwise(1, 4, 1, 1);
+  call_depthwise(0, 4, 8, 8);
   for (const bool aligned : {false, true}) {
     for (const int sampling_ratio : {0, 1, 2}) {
       call_roi_align(sampling_ratio, aligned, 2, 300, 500);

@@ -1,4 +1,4 @@
-"""The kernels and MindSpore's operators give the same results, odd boxes included."""
+"""Agreement of the kernels with MindSpore's operators, degenerate boxes included."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +50,7 @@ class CallAndGradient(Call):
 
 @pytest.fixture
 def both(mode: str) -> Callable[..., tuple[Arrays, Arrays]]:
-    """both(cell class, function, *arrays) -> results of MindSpore's operators, and of the kernels."""
+    """both(cell class, function, *arrays) -> results of MindSpore's operators and of the kernels."""
     if not in_use():
         pytest.skip("no native kernels here")
 
@@ -81,7 +81,7 @@ def features(rng: np.random.Generator) -> Arrays:
 
 
 def pool(p2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor, boxes: Tensor, valid: Tensor) -> Tensor:
-    """Both conventions, one after the other along the boxes."""
+    """Both conventions, concatenated along the boxes."""
     results = ()
     for aligned in (True, False):
         results += (
@@ -111,7 +111,7 @@ def test_roi_align(both) -> None:
 
 
 def test_images_of_another_shape(mode: str) -> None:
-    """Pooled values of the same shape, as training in buckets has them: PyNative mode remembers shapes."""
+    """Pooled values of the same shape, as in training with buckets: PyNative mode caches shapes."""
     if not in_use():
         pytest.skip("no native kernels here")
     rng = np.random.default_rng(7)
@@ -123,7 +123,7 @@ def test_images_of_another_shape(mode: str) -> None:
 
 
 def test_adaptive_roi_align_of_odd_boxes() -> None:
-    """In one mode: tests/ops compares the form with loops in both, on boxes inside the image."""
+    """In one mode only: tests/ops compares both with loops on boxes inside the image."""
     if not in_use():
         pytest.skip("no native kernels here")
     rng = np.random.default_rng(1)
@@ -146,7 +146,7 @@ def kept_scores(scores: Tensor, boxes: Tensor, labels: Tensor, valid: Tensor) ->
 
 
 def test_nms(both) -> None:
-    """Whole corners: many IoUs of exactly the threshold. Row 1 has odd boxes as well."""
+    """Whole-number corners: many IoUs equal the threshold exactly. Row 1 also has degenerate boxes."""
     rng = np.random.default_rng(2)
     corner, side = rng.integers(0, 40, (IMAGES, 300, 2)), rng.integers(0, 20, (IMAGES, 300, 2))
     boxes = np.concatenate([corner, corner + side], -1).astype(np.float32)
@@ -165,7 +165,7 @@ def test_nms(both) -> None:
 
 
 def test_the_gradient_goes_past_the_kernels(mode: str) -> None:
-    """MindSpore refuses an operator without a gradient on the way of one."""
+    """MindSpore rejects an operator without a gradient on a gradient's path."""
     if not in_use():
         pytest.skip("no native kernels here")
     boxes = Tensor(np.array([[[0, 0, 9, 9], [0, 0, 9, 8], [20, 0, 29, 9]]], np.float32))
@@ -204,7 +204,7 @@ def test_assignment(both) -> None:
 
 
 def points_of_all_kinds(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """In cells of a map of 160 x 120: inside, outside, exactly on centres and borders, on top of each other, odd."""
+    """Points in cells of a map of 160 x 120: inside, outside, on centres and borders, coincident, degenerate."""
     points = (rng.uniform(-0.1, 1.1, (*shape, 2)) * (160, 120)).astype(np.float32)
     points[:, : shape[1] // 2] = np.round(points[:, : shape[1] // 2] * 2) / 2
     points[:, 1] = points[:, 0]
@@ -214,7 +214,7 @@ def points_of_all_kinds(rng: np.random.Generator, shape: tuple[int, ...]) -> np.
 
 
 def sample_p2(p2: Tensor, points: Tensor, map_index: Tensor) -> Tensor:
-    """Transposed as PointRend's coarse head takes them, and read once more as one map for each row."""
+    """Transposed as PointRend's coarse head takes them, and read again as one map per row."""
     samples = sample_maps(p2, map_index, points).transpose(0, 2, 1)
     shares = ops.stop_gradient(points / 160)
     return ops.concat((samples, point_sample(samples.reshape((-1, CHANNELS, 10, 30)), shares).transpose(0, 2, 1)))
@@ -236,7 +236,7 @@ def sample_rows(maps: Tensor, points: Tensor, map_index: Tensor) -> Tensor:
 
 
 def test_point_sample_of_small_maps(both) -> None:
-    """With more channels than the kernel has for one pass."""
+    """More channels than the kernel processes in one pass."""
     rng = np.random.default_rng(9)
     maps = rng.standard_normal((IMAGES, 37, 12, 16)).astype(np.float32)
     map_index = np.sort(rng.integers(0, IMAGES, 20)).astype(np.int32)
@@ -253,7 +253,7 @@ def sample_bytes(scale: Tensor, masks: Tensor, points: Tensor) -> Tensor:
 
 
 def test_point_sample_of_bytes(both) -> None:
-    """Under a gradient, which goes to what the samples are multiplied with."""
+    """Under a gradient, which flows to the factor of the samples."""
     rng = np.random.default_rng(5)
     masks = rng.integers(0, 2, (20, 1, 120, 160)).astype(np.uint8)
     scale, points = np.float32([1.5]), points_of_all_kinds(rng, (20, 300))
@@ -268,7 +268,7 @@ def crop_weighted(scale: Tensor, masks: Tensor, gt_boxes: Tensor, matched: Tenso
 
 
 def test_mask_targets(both) -> None:
-    """Bit by bit, also where a value is exactly 0.5. Under a gradient, which goes past them."""
+    """Bit by bit, even where a value is exactly 0.5. Under a gradient, which does not flow through them."""
     rng = np.random.default_rng(6)
     masks = rng.integers(0, 2, (IMAGES, SLOTS, 112, 112)).astype(np.uint8)
     masks[:, ::2] = np.kron(masks[:, ::2, ::28, ::28], np.ones((28, 28), np.uint8))

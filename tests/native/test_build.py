@@ -1,5 +1,7 @@
-"""Building the kernels' library: the cache, its key, failures, and processes that start at once. The compiler here is a
-stand-in, which is quicker and counts its calls."""
+"""Build of the kernels' library: the cache, its key, failures, and processes that start at the same time.
+
+The compiler is a stand-in, which is faster and counts its calls.
+"""
 
 import os
 import shutil
@@ -9,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from mindrcnn.cache import cache_folder
 from mindrcnn.errors import InputError
 from mindrcnn.native import build as build_module
-from mindrcnn.native.build import build, cache_folder
+from mindrcnn.native.build import build
 
 # A call that asks for the macros prints some; a call that links writes the file after -o, in two halves.
 COMPILER = """#!/bin/sh
@@ -45,6 +48,7 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compiler:
     monkeypatch.setenv("CXX", str(fake.path))
     monkeypatch.setenv("FAKE_LOG", str(fake.log))
     monkeypatch.setenv("FAKE_VERSION", "1")
+    monkeypatch.delenv("MINDRCNN_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return fake
 
@@ -83,7 +87,7 @@ def test_another_compiler_source_or_mindspore_gets_a_library_of_its_own(
 
 
 def test_processes_that_start_at_once_compile_once(compiler: Compiler) -> None:
-    command = [sys.executable, "-m", "mindrcnn.native.build"]
+    command = [sys.executable, "-m", "mindrcnn", "build-kernels"]
     environment = {**os.environ, "FAKE_SECONDS": "0.5"}
     processes = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     paths = [process.communicate(timeout=60)[0].strip() for process in processes]
@@ -99,7 +103,7 @@ def test_a_failed_compilation_leaves_no_library_and_is_tried_again(
     monkeypatch.setenv("FAKE_ERROR", "nms.cc:7: error: no such thing")
     with pytest.raises(InputError, match=r"fake-g\+\+ could not compile the native kernels: nms.cc:7: error"):
         build()
-    assert list(cache_folder().rglob("*.so")) == []
+    assert list(cache_folder("native").rglob("*.so")) == []
     monkeypatch.setenv("FAKE_ERROR", "")
     assert build().read_text() == "halfwhole"
 
@@ -127,7 +131,7 @@ def test_a_cache_that_cannot_be_written(compiler: Compiler, monkeypatch: pytest.
 
 def test_the_program_reports_a_failure(compiler: Compiler) -> None:
     process = subprocess.run(
-        [sys.executable, "-m", "mindrcnn.native.build"],
+        [sys.executable, "-m", "mindrcnn", "build-kernels"],
         env={**os.environ, "FAKE_ERROR": "no"},
         capture_output=True,
         text=True,

@@ -1,5 +1,6 @@
-"""What holds for the kernels whatever they compute: results do not depend on the number of threads, wrong arguments are
-refused, and rows and images without anything in them work."""
+"""Properties of all kernels: results do not depend on the number of threads, wrong arguments are rejected, and empty
+rows and images work.
+"""
 
 from collections.abc import Callable
 
@@ -23,7 +24,7 @@ def features(rng: np.random.Generator) -> Arrays:
 
 
 def cases() -> dict[str, tuple[Arrays, Arrays]]:
-    """Inputs and outputs of each kernel; outputs hold what none of them writes."""
+    """Inputs and outputs of each kernel; outputs are filled with values that no kernel writes."""
     rng = np.random.default_rng(0)
     boxes, valid = random_boxes(rng, IMAGES, SLOTS), rng.random((IMAGES, SLOTS)) < 0.8
     scores = np.tile(np.linspace(1, 0, SLOTS, dtype=np.float32), (IMAGES, 1))
@@ -45,7 +46,12 @@ def cases() -> dict[str, tuple[Arrays, Arrays]]:
     scale = rng.uniform(0.5, 2, 64).astype(np.float32)
     even = x[:, :, 1:].copy()  # sides that can be halved
     bias, some, relu = np.zeros(64, np.float32), np.array([True, False, True]), np.array([1], np.float32)
+    own_weight, halving = weight[:32, :1].copy(), np.array([2, 0, 1, 0, 1], np.float32)
+    halved = x[:, :, :22, :25].copy()  # of 45 x 50, with zeros behind it
     return {
+        "depthwise_forward": ([x, own_weight, halving], [unwritten(*halved.shape)]),
+        "depthwise_input_gradient": ([halved, own_weight, halving], [unwritten(*x.shape)]),
+        "depthwise_weight_gradient": ([x, halved, halving], [unwritten(*own_weight.shape)]),
         "conv3x3_forward": ([x, weight, scale, bias, some, relu], [unwritten(*y.shape)]),
         "conv3x3_input_gradient": ([y, y, weight, scale, some, relu], [unwritten(*x.shape)]),
         "conv3x3_weight_gradient": ([x, y, y, scale, some, relu], [unwritten(*weight.shape), unwritten(64)]),

@@ -1,5 +1,4 @@
-"""The C++ form of pasting and its numpy form give the same run lengths, strings included, except where a value lies
-within rounding of the threshold."""
+"""Pasting in C++ and in numpy: equal run lengths, strings included, except within rounding of the threshold."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.skipif(not available(), reason="no native kernels here"
 
 
 def both(masks: np.ndarray, boxes: np.ndarray, thresh: float = 0.5, **size: int) -> tuple[list[Rle], list[Rle]]:
-    """The numpy form's result and the C++ form's."""
+    """Results of the numpy form and of the C++ form."""
     size = size or {"height": HEIGHT, "width": WIDTH}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, "0")
@@ -28,7 +27,7 @@ def both(masks: np.ndarray, boxes: np.ndarray, thresh: float = 0.5, **size: int)
 
 
 def random_boxes(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Some inside, some across the border, larger than the image, under a pixel, or at whole pixels."""
+    """Boxes inside the image, across its border, larger than it, smaller than a pixel, and at whole pixels."""
     side = np.exp(rng.uniform(-1, 6, (count, 2)))
     centre = rng.uniform(-0.2, 1.2, (count, 2)) * (WIDTH, HEIGHT)
     boxes = np.concatenate([centre - side / 2, centre + side / 2], axis=1)
@@ -51,7 +50,7 @@ def exact_values(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("thresh", [0.5, 0.3, 0.05, 0.7])
 @pytest.mark.parametrize("side", [1, 2, 7, 28, 112])
 def test_the_same_strings(side: int, thresh: float) -> None:
-    """Of noise, the worst case of a mask. Masks with a value too near the threshold, a few, are left out."""
+    """Masks of noise, the worst case; the few masks with a value too near the threshold are left out."""
     rng = np.random.default_rng(side)
     masks, boxes = rng.uniform(0, 1, (40, side, side)).astype(np.float32), random_boxes(rng, 40)
     portable, native = both(masks, boxes, thresh)
@@ -65,7 +64,7 @@ def test_the_same_strings(side: int, thresh: float) -> None:
 
 
 def test_values_at_the_threshold_may_fall_either_way_and_no_others() -> None:
-    """Masks of a few levels between which every value is exactly or almost the threshold."""
+    """Masks of a few levels, with every value between them at or very near the threshold."""
     rng = np.random.default_rng(0)
     masks = rng.choice(np.float32([0.25, 0.5, 0.75]), (40, 14, 14))
     boxes = random_boxes(rng, 40)

@@ -1,4 +1,4 @@
-"""When the kernels are in use, and what happens without a compiler."""
+"""Use of the kernels, and the behaviour without a compiler."""
 
 import logging
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from mindrcnn.ops.nms import nms
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library that is there, whether or not this machine has a compiler."""
+    """An existing library, whether or not this machine has a compiler."""
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(library_module, "library", lambda: "a/library.so")
 
@@ -67,7 +67,7 @@ def test_without_a_compiler_one_warning_and_the_portable_forms(
     np.testing.assert_array_equal(keep.asnumpy(), [[True, False, True]])
     messages = [record.getMessage() for record in caplog.records if record.name == library_module.__name__]
     assert len(messages) == 1
-    assert "portable forms serve instead: wanted a C++17 compiler" in messages[0]
+    assert "using the slower portable operators: wanted a C++17 compiler" in messages[0]
 
 
 @pytest.mark.parametrize(("folder", "reason"), [("a:b", "without a colon"), ("plain", "libmindrcnn.so: ")])

@@ -1,4 +1,4 @@
-"""Calls of tensor functions with numpy arrays, compiled or eager as `mode` says."""
+"""Calls of tensor functions with numpy arrays, compiled or eager depending on `mode`."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(params=["portable", "native"])
 def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Runs the test with MindSpore's operators, and with the C++ kernels where there are some."""
+    """Runs the test with MindSpore's operators and, if available, with the C++ kernels."""
     from mindrcnn.native.switch import in_use, portable_only
 
     if request.param == "portable":
@@ -69,7 +69,7 @@ def gradients(mode: str) -> Callable[..., tuple[np.ndarray, ...]]:
 
 @pytest.fixture
 def numeric_gradient() -> Callable[..., np.ndarray]:
-    """The gradient of sum(function(array) * sens) by central differences, for a numpy function."""
+    """Gradient of sum(function(array) * sens) by central differences, for a numpy function."""
 
     def call(function: Callable[..., np.ndarray], sens: np.ndarray, array: np.ndarray, step: float) -> np.ndarray:
         result = np.zeros(array.shape)

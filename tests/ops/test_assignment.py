@@ -1,4 +1,4 @@
-"""Assignment of boxes against loops: IoU, matching and crowds together."""
+"""Assignment of boxes against loops: IoU, matching and crowds in one."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> tuple[np.float32, np.float32]:
 
 
 def assign_loop(boxes: np.ndarray, gt: Arrays, low_quality: str, min_iou: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of one image; boxes [N, 4]."""
+    """Assignment of one image; boxes (N, 4)."""
     objects, crowds = np.flatnonzero(gt["gt_valid"]), np.flatnonzero(gt["gt_crowd"])
     iou = np.array([[overlap(gt["gt_boxes"][g], box)[0] for box in boxes] for g in objects]).reshape(-1, len(boxes))
     matched, state = np.zeros(len(boxes), np.int32), np.zeros(len(boxes), np.int32)
@@ -44,7 +44,7 @@ def assign_loop(boxes: np.ndarray, gt: Arrays, low_quality: str, min_iou: float)
 
 
 def assign_all_ways(boxes: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd: Tensor) -> tuple[Tensor, ...]:
-    """(matched_gt, state) of each of CASES, flat: one compilation for all."""
+    """Flat (matched_gt, state) of each of CASES, in a single compilation."""
     results = ()
     for low_quality, min_iou in CASES:
         results += assign(
@@ -82,7 +82,7 @@ def grid_boxes(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 @pytest.fixture
 def gt() -> Arrays:
-    """Three images: objects and crowds, crowds alone, nothing."""
+    """Three images: objects and crowds, crowds only, nothing."""
     rng = np.random.default_rng(1)
     valid, crowd = rng.random((3, 9)) < 0.5, rng.random((3, 9)) < 0.4
     valid[1:] = crowd[2] = False

@@ -1,4 +1,4 @@
-"""The convolutions against loops in numpy: values, gradients, images that are left out."""
+"""Convolutions against loops in numpy: values, gradients, skipped images."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mindrcnn.native.switch import in_use
-from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2
+from mindrcnn.ops.conv import add_upsampled, conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2
 
 
 def reference(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, *, relu: bool) -> np.ndarray:
-    """The definition, one weight after the other; float64."""
+    """The definition of convolution, one weight after the other; float64."""
     height, width = x.shape[2:]
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
     out = np.tile(bias.astype(np.float64)[None, :, None, None], (len(x), 1, height, width))
@@ -24,7 +24,7 @@ def reference(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, *, relu: bool
 def reference_gradients(
     sens: np.ndarray, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, *, relu: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of sum(output * sens) with respect to x, weight and bias; float64."""
+    """Gradients of sum(output * sens) with respect to x, weight and bias; float64."""
     height, width = x.shape[2:]
     sens = sens.astype(np.float64) * (reference(x, weight, bias, relu=relu) > 0 if relu else 1)
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -48,7 +48,7 @@ def without_relu(x, weight, bias):  # type: ignore[no-untyped-def]
 FUNCTIONS = {True: with_relu, False: without_relu}
 
 # images, channels in and out, height, width: whole tiles and parts of them, one tile, more than a block of tiles,
-# channels that the kernel does not take
+# channels that the kernel does not support
 SHAPES = {
     "tiles": (2, 32, 64, 8, 12),
     "parts of tiles": (3, 64, 32, 7, 13),
@@ -71,7 +71,7 @@ def arrays(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
 
 
 def assert_close(got: np.ndarray, wanted: np.ndarray) -> None:
-    """Within float32's rounding of sums of many: relative to the largest."""
+    """Asserts equality within float32's rounding of long sums, relative to the largest value."""
     np.testing.assert_allclose(got, wanted, rtol=0, atol=3e-5 * np.abs(wanted).max())
 
 
@@ -98,7 +98,7 @@ def test_gradients(shape: str, relu: bool, gradients: Callable, implementation: 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_stride_2(shape: str, run: Callable, gradients: Callable, implementation: str) -> None:
-    """Every second pixel, from the first on, of odd and even sides."""
+    """Every second pixel, starting with the first, for odd and even sides."""
     x, weight, bias, sens = arrays(SHAPES[shape])
     assert_close(run(conv3x3_stride2, x, weight, bias), reference(x, weight, bias, relu=False)[:, :, ::2, ::2])
     spread = np.zeros_like(sens)
@@ -114,7 +114,7 @@ def leave_out(x, weight, bias, valid):  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("valid", [(True, False, True, True, False), (False,) * 5], ids=["some", "none"])
 def test_images_left_out(valid: tuple[bool, ...], run: Callable, gradients: Callable, implementation: str) -> None:
-    """They change nothing for the others, whatever they hold."""
+    """Skipped images do not affect the others, whatever they hold."""
     x, weight, bias, sens = arrays(SHAPES["mask head"])
     chosen = np.array(valid)
     sens *= chosen[:, None, None, None]
@@ -133,7 +133,7 @@ def test_images_left_out(valid: tuple[bool, ...], run: Callable, gradients: Call
 
 
 def test_not_a_number_stays_one(run: Callable) -> None:
-    """In the kernel: a training that has gone wrong must not look well."""
+    """The kernel must not hide diverged training."""
     if not in_use():
         pytest.skip("no native kernels here")
     x, weight, bias, _ = arrays(SHAPES["tiles"])
@@ -147,7 +147,7 @@ def test_not_a_number_stays_one(run: Callable) -> None:
 
 
 def one_by_one(weight: np.ndarray) -> np.ndarray:
-    """The same convolution as one of 3x3."""
+    """The same convolution as a 3x3 one."""
     return np.pad(weight, ((0, 0), (0, 0), (1, 1), (1, 1)))
 
 
@@ -247,3 +247,18 @@ def test_images_left_out_of_1x1(valid: tuple[bool, ...], run: Callable, gradient
     np.testing.assert_allclose(to_x, wanted_gradients[0], atol=2e-3)
     np.testing.assert_allclose(to_weight, wanted_gradients[1][:, :, 1:2, 1:2], atol=2e-3)
     np.testing.assert_allclose(to_bias, wanted_gradients[2], atol=2e-3)
+
+
+@pytest.mark.parametrize("coarse_shape", [(2, 3, 4, 3), (1, 2, 1, 1)])
+def test_add_upsampled(coarse_shape: tuple[int, ...], run: Callable, gradients: Callable, implementation: str) -> None:
+    """A coarse pixel's gradient is the sum over its four fine ones; the fine map's passes through."""
+    rng = np.random.default_rng(2)
+    batch, channels, height, width = coarse_shape
+    coarse = rng.normal(size=coarse_shape).astype(np.float32)
+    fine, sens = (rng.normal(size=(batch, channels, 2 * height, 2 * width)).astype(np.float32) for _ in range(2))
+    wanted = fine + coarse.repeat(2, axis=2).repeat(2, axis=3)
+    np.testing.assert_array_equal(run(add_upsampled, fine, coarse), wanted)
+    to_fine, to_coarse = gradients(add_upsampled, sens, fine, coarse)
+    np.testing.assert_array_equal(to_fine, sens)
+    wanted = sum(sens[:, :, dy::2, dx::2] for dy in (0, 1) for dx in (0, 1))
+    np.testing.assert_allclose(to_coarse, wanted, rtol=1e-6, atol=1e-6)

@@ -37,7 +37,7 @@ def test_equals_a_loop(mode: str) -> None:
     result = apply(state, boxes, gt_boxes, gt_crowd)
     np.testing.assert_array_equal(result, reference(state, boxes, gt_boxes, gt_crowd))
     assert (result[0] != state[0]).sum() >= 3
-    np.testing.assert_array_equal(result[1], state[1])  # ordinary objects hide nothing
+    np.testing.assert_array_equal(result[1], state[1])  # only crowds make negatives ignored
 
 
 def test_half_inside_is_enough_and_no_area_is_never_inside() -> None:

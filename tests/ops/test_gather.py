@@ -1,9 +1,9 @@
-"""Batched row selection and its gradient."""
+"""Batched selection of rows and classes, and its gradient."""
 
 import numpy as np
 import pytest
 
-from mindrcnn.ops.gather import take_rows
+from mindrcnn.ops.gather import take_class, take_rows
 
 INDEX = np.array([[3, 0, 3, 3], [1, 2, 0, 1]], np.int32)  # with repeats
 
@@ -29,3 +29,18 @@ def test_integers_and_booleans_keep_their_type(run) -> None:
     assert taken.dtype == np.int32
     np.testing.assert_array_equal(taken, [[3, 0, 3, 3], [6, 7, 5, 6]])
     np.testing.assert_array_equal(run(take_rows, labels == 6, INDEX), taken == 6)
+
+
+@pytest.mark.parametrize("tail", [(), (4,), (3, 3)])
+def test_take_class_and_gradient(run, gradients, tail) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(5, 3, *tail)).astype(np.float32)
+    sens = rng.normal(size=(5, *tail)).astype(np.float32)
+    labels = np.array([2, 1, 3, 0, 3], np.int32)  # 0, the background, reads class 1
+    expected_gradient = np.zeros_like(values)
+    taken = run(take_class, values, labels)
+    assert taken.shape == (5, *tail)
+    for row, label in enumerate(labels):
+        np.testing.assert_array_equal(taken[row], values[row, max(label - 1, 0)])
+        expected_gradient[row, max(label - 1, 0)] = sens[row]
+    np.testing.assert_array_equal(gradients(take_class, sens, values, labels)[0], expected_gradient)

@@ -24,7 +24,7 @@ def crop_28(gt_masks: Tensor, gt_boxes: Tensor, matched_gt: Tensor, boxes: Tenso
 
 
 def crop_loop(mask: np.ndarray, gt_box: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
-    """Values before the threshold; -1 outside gt_box."""
+    """Values before thresholding; -1 outside gt_box."""
     stored = len(mask)
     result = np.full((side, side), -1.0)
     for row in range(side):
@@ -49,7 +49,7 @@ def crop_loop(mask: np.ndarray, gt_box: np.ndarray, box: np.ndarray, side: int) 
 
 
 def quarter_mask() -> np.ndarray:
-    """Set in the upper left quarter."""
+    """A mask that is set in the upper left quarter."""
     mask = np.zeros((STORED, STORED), np.uint8)
     mask[: STORED // 2, : STORED // 2] = 1
     return mask
@@ -101,13 +101,13 @@ def test_same_side_and_box_gives_the_mask_itself(run) -> None:
 
 
 def rasterise(parts: list[np.ndarray], box: np.ndarray, side: int) -> np.ndarray:
-    """As detectron2's rasterize_polygons_within_box."""
+    """Rasterisation as in detectron2's rasterize_polygons_within_box."""
     scaled = [((part - box[:2]) * side / (box[2:] - box[:2])).reshape(-1) for part in parts]
     return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(scaled, side, side)))
 
 
 def test_close_to_rasterised_polygons(run, shared_data) -> None:
-    """200 objects of COCO, boxes moved by up to a tenth of their size: on average under 1% of the pixels differ."""
+    """200 objects of COCO, boxes moved by up to a tenth of their size: on average less than 1% of the pixels differ."""
     annotations = json.loads((shared_data / "coco_mini/annotations/instances_val2017.json").read_text())["annotations"]
     rng = np.random.default_rng(0)
     masks, gt_boxes, boxes, exact = [], [], [], []

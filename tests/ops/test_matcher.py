@@ -40,7 +40,7 @@ def match_loop(
 
 
 def match_all_ways(iou: Tensor, gt_valid: Tensor) -> tuple[Tensor, ...]:
-    """(matched_gt, state) of each of CASES, flat: one compilation for all."""
+    """Flat (matched_gt, state) of each of CASES, in a single compilation."""
     results = ()
     for low_quality, min_iou in CASES:
         results += match(
@@ -65,7 +65,7 @@ def test_detectron2_matrix(match_case) -> None:
     results = match_case(MATRIX, ALL_VALID)
     expected = {
         ("keep", 0.0): ([1, 1, 2, 0], [-1, 1, 0, 1]),  # detectron2's expectation
-        ("keep", 0.5): ([1, 1, 2, 0], [-1, 1, 0, 1]),  # object 2 takes no part
+        ("keep", 0.5): ([1, 1, 2, 0], [-1, 1, 0, 1]),  # object 2 is below the minimum IoU
         ("overwrite", 0.0): ([1, 2, 2, 2], [-1, 1, 0, 1]),  # object 2's tie takes boxes 1 and 3 over
         ("overwrite", 0.3): ([1, 2, 2, 2], [-1, 1, 0, 1]),
         ("overwrite", 0.5): ([1, 1, 2, 0], [-1, 1, 0, 1]),
@@ -91,7 +91,7 @@ def test_no_valid_object_makes_all_negative(match_case) -> None:
 
 
 def test_objects_that_nothing_overlaps_stay_unmatched(match_case) -> None:
-    """Every candidate ties at IoU 0: matched to all of them, an object would turn the whole image positive."""
+    """Every candidate ties at IoU 0; matching an object to all of them would make the whole image positive."""
     iou = MATRIX.copy()
     iou[0, 2] = 0
     for case, (_, state) in match_case(iou, ALL_VALID).items():

@@ -115,7 +115,7 @@ def test_per_class_resolves_small_differences(run) -> None:
 
 
 def test_per_class_with_boxes_outside_the_image(run) -> None:
-    """Cells as wide as the largest coordinate would bring the second box onto the first."""
+    """Cells as wide as the largest coordinate would move the second box onto the first."""
     boxes = np.array([[[1145, 0, 1245, 50], [-200, 0, -100, 50], [1244, 0, 1344, 50]]], np.float32)
     labels = np.array([[0, 1, 0]], np.int32)
     keep = run(suppress_per_class, boxes, descending(1, 3), labels, np.ones((1, 3), bool))

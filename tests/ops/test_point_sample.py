@@ -15,7 +15,7 @@ HEIGHT, WIDTH, CHANNELS = 3, 5, 2
 
 
 def read_bilinear(map_: np.ndarray, x: float, y: float) -> np.ndarray:
-    """Value of a map C,H,W at (x, y) in cells: every cell weighs by how close its centre is; there are none outside."""
+    """Value of a map (C, H, W) at (x, y) in cells: every cell weighs by the distance of its centre; zeros outside."""
     value = np.zeros(len(map_))
     for row, column in np.ndindex(*map_.shape[1:]):
         weight = max(0.0, 1 - abs(column + 0.5 - x)) * max(0.0, 1 - abs(row + 0.5 - y))

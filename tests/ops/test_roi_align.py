@@ -17,7 +17,7 @@ RATIO = 2
 
 
 def bilinear(feature: np.ndarray, y: float, x: float) -> np.ndarray:
-    """Value [C] of a feature [C, H, W]; continued by half a cell and more, 0 from one cell outside."""
+    """Value (C,) of a feature (C, H, W); the border value extends by up to a cell, 0 from one cell outside."""
     height, width = feature.shape[1:]
     if y < -1 or y > height or x < -1 or x > width:
         return np.zeros(len(feature))
@@ -101,7 +101,7 @@ def pyramid() -> list[np.ndarray]:
 
 
 def boxes_of_all_kinds() -> np.ndarray:
-    """[2, 9, 4] boxes on every level, in both images."""
+    """(2, 9, 4) boxes on every level, in both images."""
     kinds = [
         (10, 20, 60, 50),  # P2
         (100, 100, 230, 220),  # P3

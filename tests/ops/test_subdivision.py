@@ -1,4 +1,4 @@
-"""Choice of points, doubling and writing of masks against loops."""
+"""Selection of points, doubling and writing of masks against loops."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +37,7 @@ def test_cell_centres(run: Run) -> None:
 
 
 def test_uncertain_points_are_those_whose_own_logit_is_nearest_to_zero(run: Run) -> None:
-    """Between cells of -1 and 1 lies 0, although no cell is uncertain."""
+    """Between cells of -1 and 1 the logit is 0, although neither cell is uncertain."""
     logits = np.float32([[[-1, 1], [-1, 1]], [[3, 3], [-1, -1]]])
     candidates = np.float32([[0.25, 0.5], [0.5, 0.5], [0.4, 0.4], [0.75, 0.3], [0.5, 0.625]])
 

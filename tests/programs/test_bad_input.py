@@ -210,7 +210,7 @@ def test_a_checkpoint_of_another_model(call: Call, untrained: Path, tiny: Path) 
 
 def test_a_checkpoint_that_lacks_the_mask_branch(call: Call, untrained: Path) -> None:
     outcome = call(lambda: evaluate_checkpoint(untrained, ["model.mask.num_convs=2"], None))
-    assert "missing in the checkpoint" in outcome.error
+    assert "missing from the checkpoint" in outcome.error
     assert str(untrained) in outcome.error
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
 from mindrcnn.evaluation.rle import encode_bitmap
-from mindrcnn.programs.compare_masks import CELL, GAP, cell, compare, found_masks, largest_first
+from mindrcnn.tasks.mask_comparison import CELL, GAP, cell, compare, found_masks, largest_first
 
 HEIGHT, WIDTH = 40, 60
 SMALL, LARGE = (4, 4, 10, 10), (20, 5, 30, 30)  # xywh
@@ -98,7 +98,7 @@ def test_wrong_input_is_one_message(annotations: Path, results: list[str], words
     bare = {key: value for key, value in entry(1, SMALL).items() if key != "segmentation"}
     for name, entries in (("one", [entry(1, SMALL)]), ("boxes", [bare]), ("none", [])):
         (folder / f"{name}.json").write_text(json.dumps(entries))
-    command = [sys.executable, "-m", "mindrcnn.programs.compare_masks", "val.json", ".", "--out", "out.png"]
+    command = [sys.executable, "-m", "mindrcnn", "compare-masks", "val.json", ".", "--out", "out.png"]
     process = subprocess.run([*command, "--results", *results], cwd=folder, capture_output=True, text=True)
     assert process.returncode == 2
     assert process.stderr.startswith("error: ")
@@ -110,6 +110,6 @@ def test_wrong_input_is_one_message(annotations: Path, results: list[str], words
 def test_the_program_writes_the_picture(annotations: Path) -> None:
     folder = annotations.parent
     (folder / "one.json").write_text(json.dumps([entry(2, LARGE)]))
-    command = [sys.executable, "-m", "mindrcnn.programs.compare_masks", "val.json", ".", "--out", "out.png"]
+    command = [sys.executable, "-m", "mindrcnn", "compare-masks", "val.json", ".", "--out", "out.png"]
     subprocess.run([*command, "--results", "a=one.json"], cwd=folder, check=True, capture_output=True)
     assert cv2.imread(str(folder / "out.png")).shape[1] == 2 * CELL + GAP

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mindrcnn import predictor
 from mindrcnn.data.formats.coco.reader import read_coco
 from mindrcnn.data.record import Record
 from mindrcnn.datasets.demo import CATEGORY_IDS
-from mindrcnn.tasks import evaluation as evaluation_program
 from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
 
 Call = Callable[[Callable[[], int]], Any]
@@ -64,7 +64,7 @@ def test_the_tables_are_pycocotools_own_and_saved_results_give_the_same(
 ) -> None:
     truth = demo / "annotations/instances_val.json"
     records = read_coco(annotations=truth, images=demo / "val").records
-    monkeypatch.setattr(evaluation_program, "NumpyPredictor", lambda detector: NearTruth(records=records, side=14))
+    monkeypatch.setattr(predictor, "NumpyPredictor", lambda detector: NearTruth(records=records, side=14))
     first = call(lambda: evaluate_checkpoint(untrained, [], Path("out")))
     assert first.status == 0, first.stderr
     tables = [pycocotools_table(truth, Path("out/results.json"), iou_type) for iou_type in ("bbox", "segm")]
@@ -85,7 +85,7 @@ def test_predicted_mask_ious_are_compared_with_true_ones(
     call: Call, untrained: Path, tiny: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = read_coco(annotations=demo / "annotations/instances_val.json", images=demo / "val").records
-    monkeypatch.setattr(evaluation_program, "NumpyPredictor", lambda detector: NearTruth(records=records, side=14))
+    monkeypatch.setattr(predictor, "NumpyPredictor", lambda detector: NearTruth(records=records, side=14))
     assert call(lambda: evaluate_checkpoint(untrained, [], Path("plain"))).status == 0
     assert not list(Path("plain").glob("mask_calibration*"))
     entries = json.loads(Path("plain/results.json").read_text())
@@ -108,7 +108,7 @@ def test_boundary_gives_a_third_table(
     call: Call, untrained: Path, tiny: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = read_coco(annotations=demo / "annotations/instances_val.json", images=demo / "val").records
-    monkeypatch.setattr(evaluation_program, "NumpyPredictor", lambda detector: NearTruth(records=records, side=14))
+    monkeypatch.setattr(predictor, "NumpyPredictor", lambda detector: NearTruth(records=records, side=14))
     outcome = call(lambda: evaluate_checkpoint(untrained, ["eval.boundary=true"], Path("out")))
     assert outcome.status == 0, outcome.stderr
     assert "mask boundaries (boundary)" in outcome.stdout
@@ -135,7 +135,7 @@ def renumbered(own_demo: Path) -> Path:
 def test_results_carry_the_ids_of_the_split_at_hand(
     call: Call, untrained: Path, renumbered: Path, every_class_once: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation_program, "NumpyPredictor", every_class_once)
+    monkeypatch.setattr(predictor, "NumpyPredictor", every_class_once)
     outcome = call(lambda: evaluate_checkpoint(untrained, [f"data.root={renumbered}"], Path("out")))
     assert outcome.status == 0, outcome.stderr
     entries = json.loads(Path("out/results.json").read_text())

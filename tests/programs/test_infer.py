@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from mindrcnn import predictor
 from mindrcnn.datasets.demo import CATEGORY_IDS
-from mindrcnn.tasks import inference
 from mindrcnn.tasks.inference import infer
 
 Call = Callable[[Callable[[], int]], Any]
@@ -17,7 +17,7 @@ Call = Callable[[Callable[[], int]], Any]
 
 @pytest.fixture(autouse=True)
 def stand_in(every_class_once: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inference, "NumpyPredictor", every_class_once)
+    monkeypatch.setattr(predictor, "NumpyPredictor", every_class_once)
 
 
 def found_names(out: Path) -> list[list[str]]:
@@ -47,7 +47,7 @@ def test_a_lower_score_than_the_models_own_threshold(
     call: Call, untrained: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     restored = []
-    monkeypatch.setattr(inference, "restore_detector", lambda _, config: restored.append(config.model.box.score_thresh))
+    monkeypatch.setattr(predictor, "restore_detector", lambda _, config: restored.append(config.model.box.score_thresh))
     for score in (0.01, 0.6):
         overrides = ["model.box.score_thresh=0.05"]
         sources = [str(demo / "val/000001.jpg")]

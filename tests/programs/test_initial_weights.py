@@ -69,7 +69,7 @@ def fresh_names(values: Values) -> set[str]:
 
 
 @pytest.mark.parametrize("mask", MASKS)
-def test_class_outputs_start_anew_and_all_else_is_loaded(
+def test_class_outputs_keep_initial_values_and_all_else_is_loaded(
     saved: Callable[[str], Path], start: Callable[..., Values], caplog: pytest.LogCaptureFixture, mask: str
 ) -> None:
     path = saved(mask)
@@ -85,8 +85,8 @@ def test_class_outputs_start_anew_and_all_else_is_loaded(
     listed = [line for line in caplog.messages if line.startswith("  ")]
     said = {word for line in listed for word in line.split() if "." in word}
     assert said == fresh | mixed
-    assert "it knows 6 classes (" in caplog.text
-    assert "this run 3 classes (date, fig, hazelnut): these start anew" in caplog.text
+    assert "it was trained on 6 classes (" in caplog.text
+    assert "this run has 3 classes (date, fig, hazelnut): these parameters keep their initial values" in caplog.text
 
 
 @pytest.mark.parametrize("classes", [OLD[::-1], ("another", *OLD[1:])])
@@ -102,7 +102,7 @@ def test_equal_classes_keep_everything(
     with caplog.at_level(logging.INFO, logger="mindrcnn"):
         values = start(saved("mask_rcnn"), OLD)
     assert all((value == 7).all() for value in values.values())
-    assert "anew" not in caplog.text
+    assert "initial values" not in caplog.text
 
 
 def test_mask_scoring_takes_the_mask_head_of_a_mask_rcnn(
@@ -113,7 +113,7 @@ def test_mask_scoring_takes_the_mask_head_of_a_mask_rcnn(
     iou_head = {name for name in values if name.startswith("mask.iou_head.")}
     assert iou_head
     assert {name for name, value in values.items() if not (value == 7).all()} == iou_head
-    assert "mask.iou_head.* starts anew" in caplog.text
+    assert "mask.iou_head.* keeps its initial values" in caplog.text
 
 
 def test_mask_rcnn_takes_the_mask_head_of_a_mask_scoring_rcnn(

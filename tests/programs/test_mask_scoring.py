@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from mindrcnn.build.trained_model import NumpyPredictor, open_checkpoint, restore_detector
+from mindrcnn.build.device import exclusive_device
+from mindrcnn.build.trained_model import open_checkpoint, restore_detector
+from mindrcnn.predictor import NumpyPredictor
 from mindrcnn.tasks.evaluation import evaluate_checkpoint
 from mindrcnn.tasks.export import export
 from mindrcnn.tasks.inference import infer
@@ -63,7 +65,8 @@ def check_export(call: Call, checkpoint: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (1, 3, 64, 64), dtype=np.uint8)
     sizes = np.array([[64, 64]], np.int32)
     outputs = nn.GraphCell(ms.load(str(target)))(Tensor(images), Tensor(sizes))
-    expected = NumpyPredictor(detector=restore_detector(*open_checkpoint(checkpoint, [])))(images, sizes)
+    with exclusive_device("graph"):
+        expected = NumpyPredictor(detector=restore_detector(*open_checkpoint(checkpoint, [])))(images, sizes)
     assert expected[3].any()
     assert len(outputs) == len(expected) == 6
     for output, wanted in zip(outputs, expected, strict=True):

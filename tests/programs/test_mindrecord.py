@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mindrcnn.data.formats.mindrecord.__main__ import main as convert
+from mindrcnn.programs.mindrecord import main as convert
 
 MADE = "data.{split}={{format: mindrecord, annotations: {folder}/{split}}}"
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mindrcnn import predictor
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint
-from mindrcnn.tasks import training
 from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
@@ -44,7 +44,7 @@ def test_a_step_takes_several_batches(call: Call, tiny: Path, stand_in: Any) -> 
     ("override", "message"),
     [
         ("train.accumulate=4", "train.accumulate: wanted at most the 3 batches of an epoch, got 4"),
-        ("train.optimizer.groups=[{match: heads}]", "no parameter that trains has a name that starts with 'heads'"),
+        ("train.optimizer.groups=[{match: heads}]", "no trained parameter has a name that starts with 'heads'"),
         ("train.optimizer.groups=[{lr_factor: 2}]", "train.optimizer.groups: wanted a name prefix in match"),
         ("train.optimizer={type: adam}", "train.optimizer.type: wanted one of sgd, adamw, got 'adam'"),
         ("train.loss_scale={scale: 8}", "train.loss_scale.type: wanted one of static, dynamic, got no such key"),
@@ -58,7 +58,7 @@ def test_what_cannot_be_is_refused(call: Call, tiny: Path, override: str, messag
 def test_patience_ends_a_run_and_the_asked_for_checkpoints_stay(
     call: Call, tiny: Path, stand_in: Any, every_class_once: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "NumpyPredictor", every_class_once)  # its evaluations are all alike
+    monkeypatch.setattr(predictor, "NumpyPredictor", every_class_once)  # its evaluations are all alike
     overrides = [*COMMON, "train.schedule.length=9", "train.patience=2", "train.keep_last=2", "train.keep_best=2"]
     outcome = call(lambda: train(tiny, overrides))
     assert outcome.status == 0
@@ -95,7 +95,7 @@ def differences(ours: Checkpoint, theirs: Checkpoint) -> list[str]:
 def test_a_resumed_run_knows_the_evaluation_after_its_checkpoint(
     call: Call, tiny: Path, stand_in: Any, every_class_once: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "NumpyPredictor", every_class_once)
+    monkeypatch.setattr(predictor, "NumpyPredictor", every_class_once)
     assert call(lambda: train(tiny, COMMON)).status == 0
     wanted = load_checkpoint(RUN / "last.ckpt").info
     assert wanted.metrics
@@ -109,7 +109,7 @@ def test_two_runs_and_a_resumed_one_are_bit_equal(
     call: Call, tiny: Path, every_class_once: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With all recipes on. The third run goes on after the first of two epochs, from the checkpoint of then."""
-    monkeypatch.setattr(training, "NumpyPredictor", every_class_once)
+    monkeypatch.setattr(predictor, "NumpyPredictor", every_class_once)
     overrides = [*COMMON, *EVERYTHING]
     for name in ("first", "second"):
         assert call(lambda name=name: train(tiny, overrides, Path(name))).status == 0

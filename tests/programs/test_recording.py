@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mindspore.train.summary_pb2 import Event
 
-from mindrcnn.tasks import training
+from mindrcnn import predictor
 from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
@@ -20,7 +20,7 @@ STEPS = 6  # two epochs of 12 images, 4 a step
 
 @pytest.fixture
 def stand_ins(stand_in: Any, every_class_once: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "NumpyPredictor", every_class_once)
+    monkeypatch.setattr(predictor, "NumpyPredictor", every_class_once)
     monkeypatch.setattr(stand_in, "set_train", lambda step, mode: None, raising=False)
 
 
@@ -67,5 +67,5 @@ def test_a_sink_that_is_not_installed_is_said_before_anything_else(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     outcome = call(lambda: train(tiny, ["train.log_to=[mlflow]", "data.root=nowhere"]))
-    assert outcome.error.startswith("train.log_to: mlflow wants the package mlflow: python -m pip install")
+    assert outcome.error.startswith("train.log_to: mlflow needs the package mlflow: python -m pip install")
     assert not Path("runs").exists()

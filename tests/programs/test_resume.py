@@ -119,7 +119,7 @@ def test_no_whole_checkpoint_is_an_error(call: Call, tiny: Path, begun: Path) ->
         (begun / name).write_bytes(b"nothing")
     assert (
         "previous.ckpt: wanted a MindRCNN checkpoint"
-        in call(lambda: train(tiny, COMMON, resume=True)).error.split("going on from")[-1]
+        in call(lambda: train(tiny, COMMON, resume=True)).error.split("resuming from")[-1]
     )
 
 
@@ -157,8 +157,8 @@ def test_the_latest_of_several_runs_goes_on(call: Call, tiny: Path, begun: Path)
         ("train.batch_size=2", "train.batch_size: wanted 4, as the run began, got 2"),
         ("train.seed=5", "train.seed: wanted 0, as the run began, got 5"),
         ("data.train.name=val", "steps of an epoch: wanted 3, as the run began, got 1"),
-        ("train.freeze=[neck.]", "wanted the state of an optimizer of the same parameters"),
-        ("model.fpn.out_channels=8", "of its parameters do not fit this model"),
+        ("train.freeze=[neck.]", "entries of this optimizer's state, got"),
+        ("model.fpn.out_channels=8", "parameters do not fit this model"),
     ],
 )
 def test_what_cannot_go_on_is_refused(call: Call, tiny: Path, begun: Path, override: str, wanted: str) -> None:

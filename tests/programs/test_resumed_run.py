@@ -10,7 +10,7 @@ from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, CheckpointInfo
 from mindrcnn.engine.trainer import Plan
 from mindrcnn.errors import InputError
-from mindrcnn.tasks.resume import resumed_progress
+from mindrcnn.tasks.run_folder import resumed_progress
 
 PLAN = Plan(total_steps=6, steps_per_epoch=3, eval_every=1, save_every=1)
 

@@ -52,7 +52,7 @@ class Runs:
     def start_two(self, *words: object, launcher: str = "msrun") -> subprocess.Popen[str]:
         logs = f"logs{len(self.started)}"
         options = ("--launcher", launcher, "--devices", 2, "--log-dir", logs)
-        return self.start("-m", "mindrcnn.programs.launch", *options, "--", *words)
+        return self.start("-m", "mindrcnn", "launch", *options, "--", *words)
 
     def train_two(self, name: str, *overrides: str, **options: Any) -> subprocess.Popen[str]:
         words = (REPOSITORY / "train.py", self.config, *COMMON, EACH_OF_TWO, *overrides, "--run-dir", name, "--resume")

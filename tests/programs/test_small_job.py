@@ -52,7 +52,7 @@ def run(tmp_path: Path, launcher: str) -> Start:
 
 def launched(launcher: str, *arguments: object) -> tuple[object, ...]:
     options = ("--launcher", launcher.split()[-1], "--devices", 2, "--log-dir", "logs")
-    return ("-m", "mindrcnn.programs.launch", *options, "--", PROGRAM, *arguments)
+    return ("-m", "mindrcnn", "launch", *options, "--", PROGRAM, *arguments)
 
 
 def outcome(text: str) -> dict[str, Any]:

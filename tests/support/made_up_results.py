@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.data.record import Record
-from mindrcnn.evaluation.detections import Detections
-from mindrcnn.evaluation.paste import encode_masks
-from mindrcnn.evaluation.predict import ImageResult
+from mindrcnn.detections import Detections
 
 
 def _record(image_id: int = 1, height: int = 60, width: int = 80, name: str = "a.jpg") -> Record:
@@ -31,13 +29,15 @@ def make_record() -> Callable[..., Record]:
 
 
 @pytest.fixture
-def image_result() -> ImageResult:
-    """Two detections with masks: label 2 at score 0.9, label 1 at score 0.4."""
-    detections = Detections(
+def found() -> Detections:
+    """Two detections with masks: label 2, a fig, at score 0.9 and label 1, a hazelnut, at score 0.4."""
+    return Detections(
         boxes=np.array([[10, 5, 30, 25], [40.5, 20.25, 70, 50]], np.float32),
         scores=np.array([0.9, 0.4], np.float32),
         labels=np.array([2, 1], np.int32),
-        masks=np.ones((2, 4, 4), np.float32),
+        classes=("hazelnut", "fig"),
+        category_ids=(5, 90),
+        image_size=(60, 80),
+        source=_record(image_id=7),
+        box_masks=np.ones((2, 4, 4), np.float32),
     )
-    rles = encode_masks(detections.masks, detections.boxes, height=60, width=80)
-    return ImageResult(record=_record(image_id=7), height=60, width=80, detections=detections, rles=tuple(rles))

@@ -4,7 +4,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from mindrcnn.models.mask_branch import own_class
+from mindrcnn.ops.gather import take_class
 
 
 class RowNumbers(nn.Cell):
@@ -27,4 +27,4 @@ class PreparedLogits(nn.Cell):
         self.logits = ms.Parameter(logits, name="logits")
 
     def construct(self, rows: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-        return own_class(ms.ops.gather(self.logits, rows, 0), labels)
+        return take_class(ms.ops.gather(self.logits, rows, 0), labels)

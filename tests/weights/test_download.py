@@ -78,7 +78,7 @@ def test_file_url(tmp_path: Path, cache: Path) -> None:
     path = tmp_path / "w.npz"
     path.write_bytes(CONTENT)
     fetched = fetch_weights(path.as_uri(), sha256=SHA256)
-    assert fetched.parent == cache
+    assert fetched.parent == cache / "weights"
     assert fetched.read_bytes() == CONTENT
 
 
@@ -89,15 +89,15 @@ def test_download_once(server: str, cache: Path, route: str) -> None:
     assert path.read_bytes() == CONTENT
     assert fetch_weights(f"{server}/{route}/resnet.pth", sha256=SHA256[:10]) == path
     assert Handler.requests == 1
-    assert {path.name for path in cache.iterdir()} == {path.name, "lock"}
+    assert {path.name for path in path.parent.iterdir()} == {path.name, "lock"}
     assert fetch_weights(f"{server}/{route}/other/resnet.pth") != path
 
 
 @pytest.mark.parametrize(
     ("route", "digest", "message"),
     [
-        ("missing/w.pth", "", "answers 404"),
-        ("cut/w.pth", "", f"ended after {len(CONTENT) // 2} of {len(CONTENT)} bytes"),
+        ("missing/w.pth", "", "answered 404"),
+        ("cut/w.pth", "", f"closed after {len(CONTENT) // 2} of {len(CONTENT)} bytes"),
         ("w/w.pth", "00000000", "wanted SHA-256 00000000"),
     ],
 )
@@ -105,7 +105,21 @@ def test_failed_download_leaves_nothing(server: str, cache: Path, route: str, di
     with pytest.raises(InputError, match=message) as caught:
         fetch_weights(f"{server}/{route}", sha256=digest)
     assert f"{server}/{route}" in str(caught.value)
-    assert [path.name for path in cache.iterdir()] == ["lock"]
+    assert [path.name for path in cache.rglob("*.*")] == []
+    assert [path.name for path in (cache / "weights").iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("home", [False, True])
+def test_a_download_of_an_earlier_version_is_used(
+    server: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: bool
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    earlier = tmp_path / "home" / ".cache" / "mindrcnn" if home else cache
+    path = fetch_weights(f"{server}/w.pth")
+    earlier.mkdir(parents=True, exist_ok=True)
+    moved = path.rename(earlier / path.name)
+    assert fetch_weights(f"{server}/w.pth", sha256=SHA256) == moved
+    assert Handler.requests == 1
 
 
 def test_altered_cache_is_noticed(server: str, cache: Path) -> None:

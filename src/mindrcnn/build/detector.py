@@ -15,8 +15,7 @@ from mindrcnn.models.box_branch import BoxBranch, BoxHead, BoxLoss, DetectionSel
 from mindrcnn.models.detector import PixelNormalizer, TwoStageDetector
 from mindrcnn.models.fpn import FPN
 from mindrcnn.models.proposals import ProposalSelector
-from mindrcnn.models.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
-from mindrcnn.models.rpn_loss import AnchorSampler, RPNLoss
+from mindrcnn.models.rpn import AnchorGenerator, AnchorSampler, RegionProposalNetwork, RPNHead, RPNLoss
 from mindrcnn.models.sampling import CandidateSampler, RoiSampler
 from mindrcnn.ops.losses import SampleCount, at_least_one
 

@@ -1,4 +1,4 @@
-"""The weights that a training starts from: a backbone's, or a checkpoint's of other classes or another mask branch."""
+"""Initial weights of a run: a backbone's, or those of a checkpoint with other classes or another mask branch."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from mindrcnn.config.model import BackboneConfig
 from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.engine.step.param_groups import freeze
+from mindrcnn.messages import shortened
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.losses import SampleCount, at_least_one
 from mindrcnn.weights.backbone import load_backbone
@@ -23,11 +24,11 @@ logger = logging.getLogger(__name__)
 
 Parameters = Mapping[str, Parameter]
 
-# What the names of a mask branch's parameters begin with, and those of the parts that two kinds of it share or not.
+# Prefixes of the parameters of the mask branch, and of its parts that two types of it may or may not share.
 MASK_BRANCH = "mask."
 MASK_HEAD, SCORED_MASK_HEAD = "mask.head.", "mask.mask.head."  # the same layers in Mask R-CNN and in Mask Scoring R-CNN
 IOU_HEAD = "mask.iou_head."
-_LISTED = 5  # class names that a message gives before it only counts
+_CLASSES_SHOWN = 5  # in a log line
 
 
 def build_initialised_detector(
@@ -36,7 +37,13 @@ def build_initialised_detector(
     resumed: Checkpoint | None = None,
     sample_count: SampleCount = at_least_one,
 ) -> TwoStageDetector:
-    """The detector with the weights that training starts or goes on from, and its frozen parameters frozen."""
+    """Builds the detector with the weights that training starts or continues from, and freezes parameters.
+
+    config: the model, its initial weights and the parameters to freeze.
+    classes: names of the classes, without the background.
+    resumed: the checkpoint to continue from, if any.
+    sample_count: counts the samples that losses are divided by.
+    """
     detector = build_detector(config.model, len(classes), sample_count=sample_count)
     if resumed is not None:
         load_into(detector, resumed)
@@ -46,7 +53,7 @@ def build_initialised_detector(
         load_backbone_weights(detector.backbone, config.model.backbone)
     frozen = freeze(detector, config.train.freeze)
     if frozen:
-        logger.info("%d parameters are frozen by train.freeze", len(frozen))
+        logger.info("train.freeze freezes %d parameters", len(frozen))
     return detector
 
 
@@ -59,32 +66,32 @@ def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
 
 
 def load_initial(detector: TwoStageDetector, checkpoint: Checkpoint, classes: Sequence[str]) -> None:
-    """Loads a checkpoint, but for what it cannot know; the log names everything that starts anew.
+    """Loads the parts of a checkpoint that fit; the log names the parameters that keep their initial values.
 
-    With another list of classes, names or order, the outputs of classes keep their fresh values. So does the mask
-    branch where the checkpoint's is of another type, or missing; Mask and Mask Scoring R-CNN share their mask head.
-    Raises InputError, with the detector untouched, where anything else differs.
+    If the classes differ, in names or order, the class outputs keep their initial values. So does the mask branch if
+    the checkpoint has none or one of another type; Mask R-CNN and Mask Scoring R-CNN share their mask head.
+    Raises InputError, with the detector untouched, if anything else differs.
     """
     own = {parameter.name: parameter for parameter in detector.get_parameters()}
-    given = with_own_mask_head(checkpoint.parameters, own)
-    anew = part_without_counterpart(own, given)
+    given = rename_mask_head(checkpoint.parameters, own)
+    fresh_part = find_fresh_part(own, given)
     if tuple(classes) != checkpoint.info.classes:
         given = {**given, **fresh_class_outputs(own, given, len(checkpoint.info.classes), len(classes))}
-    load_into(detector, replace(checkpoint, parameters=given), except_part=anew)
-    report(checkpoint, own, given, classes, anew)
+    load_into(detector, replace(checkpoint, parameters=given), except_part=fresh_part)
+    log_fresh_parameters(checkpoint, own, given, classes, fresh_part)
 
 
-def with_own_mask_head(given: Parameters, own: Parameters) -> dict[str, Parameter]:
-    """The checkpoint's parameters, its mask head under the name that it has in our model."""
-    here, there = (SCORED_MASK_HEAD, MASK_HEAD) if _has(own, SCORED_MASK_HEAD) else (MASK_HEAD, SCORED_MASK_HEAD)
+def rename_mask_head(given: Parameters, own: Parameters) -> dict[str, Parameter]:
+    """Returns the checkpoint's parameters, with its mask head under the name that it has in our model."""
+    ours, theirs = (SCORED_MASK_HEAD, MASK_HEAD) if _has(own, SCORED_MASK_HEAD) else (MASK_HEAD, SCORED_MASK_HEAD)
     renamed = {}
     for name, value in given.items():
-        renamed[here + name.removeprefix(there) if name.startswith(there) else name] = value
+        renamed[ours + name.removeprefix(theirs) if name.startswith(theirs) else name] = value
     return renamed
 
 
-def part_without_counterpart(own: Parameters, given: Parameters) -> str | None:
-    """What the names of the part begin with that the checkpoint cannot give: the mask branch, its IoU head, or None."""
+def find_fresh_part(own: Parameters, given: Parameters) -> str | None:
+    """Returns the prefix of the part that the checkpoint lacks: the mask branch, its IoU head, or None."""
     ours = {name for name in own if name.startswith(MASK_BRANCH)}
     if ours and not ours & given.keys():
         return MASK_BRANCH
@@ -92,10 +99,15 @@ def part_without_counterpart(own: Parameters, given: Parameters) -> str | None:
 
 
 def fresh_class_outputs(own: Parameters, given: Parameters, old: int, new: int) -> dict[str, Parameter]:
-    """The parameters with a class axis as a model of other classes starts with them; `old`, `new`: number of classes.
+    """Returns the initial values of the parameters with a class axis when the classes differ.
 
-    A layer that puts out classes is our own fresh one, background included. PointRend's layers that read class
-    predictions beside features keep the columns of the features.
+    A layer that predicts classes keeps our own initial values, background included. PointRend's layers that read class
+    predictions along with features take the columns of the features from the checkpoint.
+
+    own: our parameters with their initial values.
+    given: the checkpoint's parameters.
+    old: number of classes of the checkpoint.
+    new: number of our classes.
     """
     fresh = {}
     for name, value in given.items():
@@ -103,16 +115,19 @@ def fresh_class_outputs(own: Parameters, given: Parameters, old: int, new: int) 
         if name not in own or not axes:
             continue
         if all(axis.trailing for axis in axes):
-            fresh[name] = _fresh_columns(own[name], value, axes[0], old, new)
+            axis, *_ = axes
+            fresh[name] = _fresh_columns(own[name], value, axis, old, new)
         else:
             fresh[name] = own[name]
     return fresh
 
 
 def _fresh_columns(own: Parameter, given: Parameter, axis: ClassAxis, old: int, new: int) -> Parameter:
-    """`given` with the last columns, those of the classes, from `own`; `given` itself where the others do not fit."""
+    """Replaces the last columns, those of the classes, by `own`; returns `given` if the other columns do not fit."""
     features = own.shape[axis.axis] - new
-    if given.shape[axis.axis] - old != features or given.shape[0] != own.shape[0]:
+    outputs, *_ = own.shape
+    given_outputs, *_ = given.shape
+    if given.shape[axis.axis] - old != features or given_outputs != outputs:
         return given
     kept, _ = np.split(given.asnumpy(), [features], axis=axis.axis)
     _, columns = np.split(own.asnumpy(), [features], axis=axis.axis)
@@ -120,25 +135,35 @@ def _fresh_columns(own: Parameter, given: Parameter, axis: ClassAxis, old: int, 
     return Parameter(Tensor.from_numpy(value), name=given.name)
 
 
-def report(
-    checkpoint: Checkpoint, own: Parameters, given: Parameters, classes: Sequence[str], anew: str | None
+def log_fresh_parameters(
+    checkpoint: Checkpoint, own: Parameters, given: Parameters, classes: Sequence[str], fresh_part: str | None
 ) -> None:
-    """Says what of the model did not come from the checkpoint."""
+    """Logs which parameters do not come from the checkpoint.
+
+    checkpoint: the checkpoint.
+    own: the model's parameters.
+    given: the checkpoint's parameters.
+    classes: the model's classes.
+    fresh_part: prefix of the part that the checkpoint lacks, if any.
+    """
     logger.info("starting from %s", checkpoint.path)
-    if anew is not None and _has(own, anew):
-        part = "mask branch of this type" if anew == MASK_BRANCH else "head for the IoU of masks"
-        logger.info("it has no %s: %s* starts anew", part, anew)
+    if fresh_part is not None and _has(own, fresh_part):
+        part = "mask branch of this type" if fresh_part == MASK_BRANCH else "mask IoU head"
+        logger.info("it has no %s: %s* keeps its initial values", part, fresh_part)
     if tuple(classes) != checkpoint.info.classes:
-        names = [name for name in own if name in given and axes_of(name) and not (anew and name.startswith(anew))]
-        logger.info("it knows %s, this run %s: these start anew", _named(checkpoint.info.classes), _named(classes))
-        for name in names:
-            part = "the columns of the classes in " if all(axis.trailing for axis in axes_of(name)) else ""
+        compared = [name for name in own if not (fresh_part and name.startswith(fresh_part))]
+        logger.info(
+            "it was trained on %s, this run has %s: these parameters keep their initial values",
+            _summarise(checkpoint.info.classes),
+            _summarise(classes),
+        )
+        for name in (name for name in compared if name in given and axes_of(name)):
+            part = "the class columns of " if all(axis.trailing for axis in axes_of(name)) else ""
             logger.info("  %s%s %s", part, name, tuple(own[name].shape))
 
 
-def _named(classes: Sequence[str]) -> str:
-    more = f" and {len(classes) - _LISTED} more" if len(classes) > _LISTED else ""
-    return f"{len(classes)} classes ({', '.join(classes[:_LISTED])}{more})"
+def _summarise(classes: Sequence[str]) -> str:
+    return f"{len(classes)} classes ({shortened(classes, _CLASSES_SHOWN)})"
 
 
 def _has(parameters: Parameters, part: str) -> bool:

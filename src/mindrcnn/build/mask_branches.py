@@ -5,11 +5,11 @@ from collections.abc import Callable
 from mindspore import nn
 
 from mindrcnn.config.model import MaskRCNNConfig, MaskScoringConfig, ModelConfig, PointRendConfig, RoiAlignConfig
+from mindrcnn.models.layers import RoiPooler
 from mindrcnn.models.mask_branch import MaskBranch, MaskHead
 from mindrcnn.models.mask_scoring_branch import MaskIoUHead, MaskScoringBranch
 from mindrcnn.models.point_rend_branch import CoarseHead, PointHead, PointRendBranch, TrainingPoints
-from mindrcnn.models.roi_pooling import RoiPooler
-from mindrcnn.models.slot_selection import all_rows, valid_rows
+from mindrcnn.models.slot_selection import all_slots, valid_slots
 from mindrcnn.ops.losses import SampleCount
 
 
@@ -83,7 +83,7 @@ def build_point_rend(
         ),
         subdivision_steps=mask.subdivision_steps,
         subdivision_points=mask.subdivision_points,
-        choose_rows=valid_rows if mask.dynamic else all_rows,
+        select_slots=valid_slots if mask.dynamic else all_slots,
         max_positives=max_positives,
         coarse_weight=mask.coarse_weight,
         point_weight=mask.point_weight,

@@ -1,4 +1,4 @@
-"""What a training tells while it runs, set up as the configuration says."""
+"""Configuration to the recorder of a training run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,9 +24,16 @@ def build_recorder(
     resumed_after: int | None,
     ranks: Ranks,
 ) -> Record:
-    """The recorder of this process: the first alone writes into the run folder, and to the sinks of `train.log_to`.
+    """Builds the recorder of this process; only the first writes into the run folder and to the sinks.
 
-    resumed_after: the step that a resumed training goes on after; what sinks have of later steps comes again.
+    config: log interval and sinks, under `train`.
+    plan: length of an epoch.
+    learning_rates: `(total_steps,)` float32, one per step.
+    loss_names: one per loss of a step.
+    folder: the run folder.
+    pictures: files that an evaluation draws.
+    resumed_after: the last step before a resumed run continues; None for a new run.
+    ranks: the processes that train together.
     """
     if not ranks.first:
         return RankRecorder(folder=folder, log_every=config.train.log_every)

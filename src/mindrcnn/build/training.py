@@ -18,9 +18,8 @@ from mindrcnn.engine.step.accumulation import AccumulatingStep, GroupedFeed, Gro
 from mindrcnn.engine.step.ema import ParameterAverage
 from mindrcnn.engine.step.loss_scale import LossScale, LossScaler, NoLossScale
 from mindrcnn.engine.step.optimizer import build_adamw, build_sgd
-from mindrcnn.engine.step.param_groups import GroupRule, trainable
-from mindrcnn.engine.step.precision import in_float16
-from mindrcnn.engine.step.train_step import ReduceGradients, TrainStep, unchanged
+from mindrcnn.engine.step.param_groups import GroupRule, trainable_parameters
+from mindrcnn.engine.step.train_step import ReduceGradients, TrainStep, identity, use_float16
 from mindrcnn.engine.step.training_state import TrainingState
 from mindrcnn.engine.trainer import Feed, Loader, Plan
 from mindrcnn.errors import InputError
@@ -34,7 +33,7 @@ def build_plan(train: TrainConfig, batches_per_epoch: int) -> Plan:
             f"train.accumulate: wanted at most the {batches_per_epoch} batches of an epoch, got {train.accumulate}"
         )
     return Plan(
-        total_steps=rates.in_steps(train.schedule.length, unit=train.schedule.unit, steps_per_epoch=steps_per_epoch),
+        total_steps=rates.to_steps(train.schedule.length, unit=train.schedule.unit, steps_per_epoch=steps_per_epoch),
         steps_per_epoch=steps_per_epoch,
         eval_every=train.eval_every,
         save_every=train.save_every,
@@ -72,7 +71,7 @@ def build_learning_rates(train: TrainConfig, plan: Plan, *, world_size: int = 1)
 
 def _milestone_steps(schedule: ScheduleConfig, steps_per_epoch: int) -> list[int]:
     return [
-        rates.in_steps(milestone, unit=schedule.unit, steps_per_epoch=steps_per_epoch)
+        rates.to_steps(milestone, unit=schedule.unit, steps_per_epoch=steps_per_epoch)
         for milestone in schedule.milestones
     ]
 
@@ -82,7 +81,7 @@ def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.nd
     optimizer = train.optimizer
     if isinstance(optimizer, AdamWConfig):
         return build_adamw(
-            parameters=trainable(detector),
+            parameters=trainable_parameters(detector),
             learning_rates=learning_rates,
             betas=optimizer.betas,
             eps=optimizer.eps,
@@ -91,7 +90,7 @@ def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.nd
             rules=group_rules(optimizer.groups),
         )
     return build_sgd(
-        parameters=trainable(detector),
+        parameters=trainable_parameters(detector),
         learning_rates=learning_rates,
         momentum=optimizer.momentum,
         nesterov=optimizer.nesterov,
@@ -134,19 +133,19 @@ def build_state(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarra
     )
 
 
-def in_groups(train: TrainConfig) -> bool:
-    """Whether a step takes a group of batches; one batch without a loss scale is a step that compiles as a whole."""
+def uses_batch_groups(train: TrainConfig) -> bool:
+    """Tells whether a step takes a group of batches; a step of one batch without a loss scale compiles as a whole."""
     return train.accumulate > 1 or train.loss_scale is not None
 
 
 def build_step(
-    train: TrainConfig, losses: nn.Cell, state: TrainingState, reduce_gradients: ReduceGradients = unchanged
+    train: TrainConfig, losses: nn.Cell, state: TrainingState, reduce_gradients: ReduceGradients = identity
 ) -> TrainStep | AccumulatingStep:
     """The step of the trainer; losses: a cell whose call with a batch returns its losses."""
     if train.precision == "float16":
-        losses = in_float16(losses)
+        losses = use_float16(losses)
     clip_norm = train.optimizer.clip_norm
-    if in_groups(train):
+    if uses_batch_groups(train):
         return AccumulatingStep(
             network=losses,
             optimizer=state.optimizer,
@@ -166,6 +165,6 @@ def build_step(
 
 def build_flow(train: TrainConfig, loader: Loader, feed: Feed) -> tuple[Loader, Feed]:
     """Loader and feed of the trainer, which give a step of `build_step` what it takes."""
-    if not in_groups(train):
+    if not uses_batch_groups(train):
         return loader, feed
     return GroupedLoader(loader=loader, count=train.accumulate), GroupedFeed(feed=feed, count=train.accumulate)

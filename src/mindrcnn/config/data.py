@@ -24,7 +24,7 @@ class SplitConfig:
     format: Literal["coco", "txt", "mindrecord"] = key(
         "coco",
         "coco: COCO JSON; txt: rows of `path x1,y1,x2,y2,class ...`; mindrecord: a folder that "
-        "`python -m mindrcnn.data.formats.mindrecord` wrote.",
+        "`mindrcnn mindrecord` wrote.",
     )
     annotations: str = key(
         "", "Annotation file, or with format mindrecord the folder; relative to data.root unless absolute."

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from mindrcnn.config.packaged import find_config
 from mindrcnn.config.run import Config
 from mindrcnn.config.schema import (
     accepts_null,
@@ -26,6 +27,7 @@ from mindrcnn.config.schema import (
 from mindrcnn.config.yaml_tree import (
     Node,
     Origin,
+    Overrides,
     describe_value,
     dump_yaml,
     merge,
@@ -51,15 +53,16 @@ class _Place:
         return _Place(f"{self.key}[{index}]", self.low, self.high)
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """The configuration of a YAML file, its bases and the overrides `a.b=value`; keys not given keep their default.
+def load_config(path: str | Path, overrides: Overrides = ()) -> Config:
+    """The configuration of a YAML file, its bases and the overrides; keys not given keep their default.
 
-    Raises InputError for a file that cannot be read, and for unknown keys, wrong values and impossible combinations.
+    A path that does not exist is looked up among the packaged configurations. Raises InputError for a file that cannot
+    be read, and for unknown keys, wrong values and impossible combinations.
     """
-    return _resolve(read_tree(Path(path)), overrides)
+    return _resolve(read_tree(find_config(Path(path))), overrides)
 
 
-def parse_config(text: str, source: str, overrides: Sequence[str] = ()) -> Config:
+def parse_config(text: str, source: str, overrides: Overrides = ()) -> Config:
     """The configuration of a resolved YAML text, such as a checkpoint holds; `source` names it in errors.
 
     Raises InputError as `load_config` does; `base` is not a key of a resolved text.
@@ -72,7 +75,7 @@ def dump_config(config: Config) -> str:
     return dump_yaml(_plain(config))
 
 
-def _resolve(tree: Node, overrides: Sequence[str]) -> Config:
+def _resolve(tree: Node, overrides: Overrides) -> Config:
     if not isinstance(tree.value, dict):
         raise InputError(f"{tree.origin}: wanted keys and values, got {describe_value(tree)}")
     source = Origin(tree.origin.source)

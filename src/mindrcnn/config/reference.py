@@ -1,19 +1,10 @@
-"""Writes docs/configuration.md from the schema in config/.
-
-    python -m mindrcnn.config.reference > docs/configuration.md
-    python -m mindrcnn.config.reference --check docs/configuration.md
-
-With --check nothing is written; the exit status is 1 when the file differs from what would be written.
-"""
+"""The page that explains every configuration key, made from the schema in config/."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import is_dataclass
-from pathlib import Path
 from typing import Any, get_origin
 
 from mindrcnn.config.run import Config
@@ -22,12 +13,12 @@ from mindrcnn.config.schema import Key, describe_limits, describe_type, is_union
 _INTRODUCTION = """\
 # Configuration
 
-This page is generated from `src/mindrcnn/config/` by `python -m mindrcnn.config.reference > docs/configuration.md`.
+This page is generated from `src/mindrcnn/config/` by `mindrcnn config-reference > docs/configuration.md`.
 
 A run is described by one YAML file. Every key has a default, so a file holds only what differs from it:
 
 ```yaml
-base: mask_rcnn_r50_fpn_1x_coco.yaml   # start from another file, given relative to this one
+base: mask_rcnn_r50_fpn_1x_coco.yaml   # start from another file, beside this one or in the package
 name: my_run
 data:
   root: data/my_set
@@ -38,15 +29,17 @@ train:
 ```
 
 **Inheritance.** `base` is a path relative to the file that names it, or a list of paths; later ones win, and the file
-itself wins over all of them. Bases can have bases. Mappings merge key by key; all other values are replaced as a whole.
+itself wins over all of them. A base that does not exist there is looked up among the configurations that come with the
+package (`configs/mask_rcnn_r50_fpn_1x_coco.yaml`, also without `configs/`). Bases can have bases. Mappings merge key by
+key; all other values are replaced as a whole.
 A section with a `type` that differs from the base's replaces the base's section instead of merging with it.
 
 **Command line.** Every program takes overrides `a.b=value`, with the value in YAML. They take precedence over the
 files; if a key is given twice, the last value counts:
 
 ```
-python train.py configs/mask_rcnn_r50_fpn_1x_coco.yaml train.batch_size=4 'data.buckets=[[512, 512]]'
-python train.py configs/mask_rcnn_r50_fpn_1x_coco.yaml model.mask=null
+mindrcnn train configs/mask_rcnn_r50_fpn_1x_coco.yaml train.batch_size=4 'data.buckets=[[512, 512]]'
+mindrcnn train configs/mask_rcnn_r50_fpn_1x_coco.yaml model.mask=null
 ```
 
 **Values** are YAML 1.2: `true` and `false` are the only truth values (`off` and `no` are words), `1e-4` is a number, a
@@ -102,22 +95,3 @@ def _default(value: Any) -> str:
     if value == "":
         return "empty"
     return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the page, or with --check says whether a file equals it; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Writes the page that explains every configuration key.")
-    parser.add_argument("--check", type=Path, metavar="FILE", help="compare FILE with the page instead of printing it")
-    options = parser.parse_args(arguments)
-    if options.check is None:
-        sys.stdout.write(render())
-        return 0
-    if options.check.is_file() and options.check.read_text(encoding="utf-8") == render():
-        return 0
-    command = f"python -m mindrcnn.config.reference > {options.check}"
-    sys.stderr.write(f"{options.check} is not in step with config/; run: {command}\n")
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

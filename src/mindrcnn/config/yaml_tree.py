@@ -6,18 +6,21 @@ number, so a choice named `off` or a class named `no` means what it says.
 
 from __future__ import annotations
 
+import numbers
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mindrcnn.config.packaged import find_packaged, near_names
 from mindrcnn.errors import InputError
 
 COMMAND_LINE = "command line"
+OVERRIDES = "overrides"
 BASE_KEY = "base"
 
 _TAG = "tag:yaml.org,2002:"
@@ -98,8 +101,8 @@ def parse_yaml(text: str, source: str) -> Node:
 def read_tree(path: Path, trail: tuple[Path, ...] = ()) -> Node:
     """The tree of a file merged over the files that its `base` names (a path relative to the file, or a list of them).
 
-    `trail` holds the files that led here. Raises InputError for a file that cannot be read, a tree that is not a
-    mapping and a cycle of bases.
+    A base that does not exist beside the file is looked up among the packaged configurations. `trail` holds the files
+    that led here. Raises InputError for a file that cannot be read, a tree that is not a mapping and a cycle of bases.
     """
     resolved = path.resolve()
     if resolved in trail:
@@ -115,8 +118,14 @@ def read_tree(path: Path, trail: tuple[Path, ...] = ()) -> Node:
     return merge(merged, Node(own, node.origin))
 
 
-def override_tree(overrides: Sequence[str]) -> Node:
-    """The tree of command-line overrides `a.b=value` (value in YAML); the last one of a key counts."""
+Overrides = Sequence[str] | Mapping[str, Any]
+
+
+def override_tree(overrides: Overrides) -> Node:
+    """The tree of overrides, of which the last one of a key counts: the command line's `a.b=value`, with the value in
+    YAML, or a mapping of dotted keys to values."""
+    if isinstance(overrides, Mapping):
+        return _mapping_tree(overrides)
     tree = Node({}, Origin(COMMAND_LINE))
     for text in overrides:
         name, equals, value = text.partition("=")
@@ -128,6 +137,37 @@ def override_tree(overrides: Sequence[str]) -> Node:
             node = Node({part: node}, Origin(COMMAND_LINE))
         tree = merge(tree, node)
     return tree
+
+
+def _mapping_tree(overrides: Mapping[str, Any]) -> Node:
+    origin = Origin(OVERRIDES)
+    tree = Node({}, origin)
+    for name, value in overrides.items():
+        if not isinstance(name, str) or not all(parts := name.split(".")):
+            raise InputError(f"{origin}: wanted a dotted key such as train.batch_size, got {name!r}")
+        node = _value_tree(name, value)
+        for part in reversed(parts):
+            node = Node({part: node}, origin)
+        tree = merge(tree, node)
+    return tree
+
+
+def _value_tree(name: str, value: Any) -> Node:
+    origin = Origin(OVERRIDES)
+    if isinstance(value, Mapping):
+        return Node({str(key): _value_tree(f"{name}.{key}", child) for key, child in value.items()}, origin)
+    if isinstance(value, list | tuple):
+        return Node([_value_tree(f"{name}[{place}]", child) for place, child in enumerate(value)], origin)
+    if isinstance(value, os.PathLike):
+        return Node(os.fspath(value), origin)
+    if value is None or isinstance(value, bool | str):
+        return Node(value, origin)
+    if isinstance(value, numbers.Integral):  # NumPy's too
+        return Node(int(value), origin)
+    if isinstance(value, numbers.Real):
+        return Node(float(value), origin)
+    kind = type(value).__name__
+    raise InputError(f"{origin}: {name}: wanted a bool, number, string, list or mapping, got {kind}")
 
 
 def merge(base: Node, child: Node) -> Node:
@@ -181,9 +221,10 @@ def _base_paths(entry: Node | None, path: Path) -> list[Path]:
     for item in items:
         if not isinstance(item.value, str):
             raise InputError(f"{item.origin}: {BASE_KEY}: wanted a path or a list of paths, got {describe_value(item)}")
-        base = Path(os.path.normpath(path.parent / item.value))
-        if not base.is_file():
-            raise InputError(f"{item.origin}: {BASE_KEY}: no such file: {base}")
+        beside = Path(os.path.normpath(path.parent / item.value))
+        base = beside if beside.is_file() else find_packaged(item.value)
+        if base is None:
+            raise InputError(f"{item.origin}: {BASE_KEY}: no such file: {beside}{near_names(beside)}")
         bases.append(base)
     return bases
 

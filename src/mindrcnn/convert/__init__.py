@@ -1,1 +1,1 @@
-"""Weights of other libraries as checkpoints of ours, and back: `python -m mindrcnn.convert`."""
+"""Conversion between the weights of other libraries and MindRCNN's checkpoints."""

@@ -1,4 +1,4 @@
-"""Which of our models a file's names and shapes describe."""
+"""Recognition of the model that a file's names and shapes describe."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from mindrcnn.convert.families import Entry, Family
 from mindrcnn.convert.names.table import MAX_CONVS
 from mindrcnn.errors import InputError
 
-# Blocks of C4's stage -> backbone; the other stages are alike in both.
+# Number of blocks at stride 16 -> backbone; the other stages are the same in both.
 RESNETS = {6: "resnet50", 23: "resnet101"}
 MOST_BLOCKS = 64
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """model: keys below `model` in a configuration; classes: without the background."""
+    """A model and its size.
+
+    Attributes:
+        model: keys under `model` in a configuration.
+        classes: number of classes, without the background.
+    """
 
     model: dict[str, Any]
     classes: int
@@ -29,7 +34,7 @@ class Architecture:
 
     @property
     def mask_type(self) -> str:
-        """Type of the mask branch, empty without one."""
+        """Type of the mask branch; empty without one."""
         mask = self.model["mask"]
         return str(mask["type"]) if mask else ""
 
@@ -39,7 +44,7 @@ class Architecture:
 
 
 class Probe:
-    """Shapes of a file's parameters under our names."""
+    """The shapes of a file's parameters under our names."""
 
     def __init__(self, *, path: Path, family: Family, entries: Mapping[str, Entry]) -> None:
         self.path = path
@@ -47,15 +52,20 @@ class Probe:
         self.entries = entries
 
     def shape(self, ours: str) -> tuple[int, ...] | None:
-        """The file's shape of our parameter; dense layers as (outputs, inputs)."""
+        """Returns the shape that the file has for our parameter, with dense layers as `(outputs, inputs)`."""
         source = self.family.table.source(ours)
         if source is None or source not in self.entries:
             return None
         shape = tuple(self.entries[source].value.shape)
         return shape[::-1] if self.family.transposed.fullmatch(ours) else shape
 
-    def required(self, ours: str, part: str) -> tuple[int, ...]:
-        """The shape; InputError where the file has no such parameter."""
+    def outputs(self, ours: str, part: str) -> int:
+        """Returns the number of outputs of a layer, given its weight or bias. Raises InputError if it is missing."""
+        outputs, *_ = self.require(ours, part)
+        return outputs
+
+    def require(self, ours: str, part: str) -> tuple[int, ...]:
+        """Returns the shape. Raises InputError, which names the model's part, if the file has no such parameter."""
         shape = self.shape(ours)
         if not shape:
             raise InputError(
@@ -65,18 +75,19 @@ class Probe:
         return shape
 
     def count(self, ours: str, limit: int) -> int:
-        """How many of `ours` there are, with 0, 1, 2, ... in place of #."""
+        """Counts the parameters named `ours` with 0, 1, 2, ... in place of #."""
         return next((i for i in range(limit) if self.shape(ours.replace("#", str(i))) is None), limit)
 
 
 def describe(probe: Probe) -> Architecture:
-    """The model that the file holds. InputError for one that this package has not."""
-    classes = probe.required("box.head.class_logits.bias", "box head")[0] - 1
-    fc_channels, _ = probe.required("box.head.fc1.weight", "box head")
-    anchors = probe.required("rpn.head.objectness.bias", "region proposal network")[0]
+    """Recognises the model in the file. Raises InputError for one that this package does not have."""
+    classes = probe.outputs("box.head.class_logits.bias", "box head") - 1
+    fc_channels = probe.outputs("box.head.fc1.weight", "box head")
+    anchors = probe.outputs("rpn.head.objectness.bias", "region proposal network")
     if anchors != 3:
         raise InputError(f"{probe.path}: wanted 3 anchor shapes in each cell, got {anchors}")
-    channels = next((s[0] for s in (probe.shape(f"neck.laterals.{i}.bias") for i in range(4)) if s), 256)
+    laterals = (probe.shape(f"neck.laterals.{i}.bias") for i in range(4))
+    channels = next((channels for channels, *_ in filter(None, laterals)), 256)
     model: dict[str, Any] = {
         "backbone": {"name": _backbone(probe)},
         "fpn": {"out_channels": channels},
@@ -98,24 +109,24 @@ def _backbone(probe: Probe) -> str:
 
 def _mask(probe: Probe) -> dict[str, Any] | None:
     if probe.shape("mask.point_head.predictor.weight"):
-        coarse = probe.required("mask.coarse_head.fc1.weight", "coarse mask head")
+        fc_channels = probe.outputs("mask.coarse_head.fc1.weight", "coarse mask head")
         point_layers = probe.count("mask.point_head.fcs.#.weight", MAX_CONVS)
         return {
             "type": "point_rend",
-            "fc_channels": coarse[0],
+            "fc_channels": fc_channels,
             "point_layers": point_layers,
-            "point_channels": probe.required("mask.point_head.fcs.0.weight", "point head")[0],
+            "point_channels": probe.outputs("mask.point_head.fcs.0.weight", "point head"),
         }
     if not probe.shape("mask.head.mask_logits.bias"):
         return None
     mask = {
         "type": "mask_rcnn",
         "num_convs": probe.count("mask.head.convs.#.weight", MAX_CONVS),
-        "channels": probe.required("mask.head.upsample.bias", "mask upsampling")[0],
+        "channels": probe.outputs("mask.head.upsample.bias", "mask upsampling"),
     }
     if probe.shape("mask.iou_head.iou.bias"):
         mask["type"] = "ms_rcnn"
         mask["iou_num_convs"] = probe.count("mask.iou_head.convs.#.weight", MAX_CONVS)
-        mask["iou_channels"] = probe.required("mask.iou_head.convs.0.bias", "IoU head")[0]
-        mask["iou_fc_channels"] = probe.required("mask.iou_head.fc1.bias", "IoU head")[0]
+        mask["iou_channels"] = probe.outputs("mask.iou_head.convs.0.bias", "IoU head")
+        mask["iou_fc_channels"] = probe.outputs("mask.iou_head.fc1.bias", "IoU head")
     return mask

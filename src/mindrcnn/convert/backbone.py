@@ -1,4 +1,4 @@
-"""ImageNet backbones alone: which one a file holds, and what its weights need."""
+"""Import of ImageNet backbones without a detector."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from mindrcnn.config.model import BackboneConfig
 from mindrcnn.config.run import Config
 from mindrcnn.config.yaml_tree import dump_yaml
 from mindrcnn.convert.architecture import MOST_BLOCKS, RESNETS
-from mindrcnn.convert.conventions import BACKBONE_SWITCHES, merged
-from mindrcnn.convert.families import FAMILIES
-from mindrcnn.convert.report import shortened
+from mindrcnn.convert.conventions import BACKBONE_SWITCHES, merge_trees
+from mindrcnn.convert.families import FAMILIES, NAMES_SHOWN
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
@@ -26,24 +25,24 @@ from mindrcnn.weights.read import WeightsFile
 
 @dataclass(frozen=True)
 class ImportedBackbone:
-    """A filled backbone, and its keys below `model` in a configuration."""
+    """A backbone with the file's weights; `model` holds its keys under `model` in a configuration."""
 
     backbone: nn.Cell
     model: dict[str, Any]
     report: LoadReport
 
     def config(self, weights: Path) -> Config:
-        """A configuration whose training starts from the file that the backbone is saved as."""
-        model = merged(self.model, {"backbone": {"weights": str(weights)}})
+        """Returns a configuration that starts training from `weights`, the file in which the backbone is saved."""
+        model = merge_trees(self.model, {"backbone": {"weights": str(weights)}})
         return parse_config(dump_yaml({"model": model}), "imported configuration")
 
 
 def import_backbone(file: WeightsFile) -> ImportedBackbone:
-    """The backbone that the file holds. InputError where it is none, or does not fit exactly."""
+    """Imports the backbone in the file. Raises InputError if there is none or it does not fit exactly."""
     name = _backbone_name(file)
     backbone = build_backbone(BackboneConfig(name=name, norm="frozen", frozen_stages=0))
     report = fill_backbone(backbone, file)
-    model = merged({"backbone": {"name": name}}, BACKBONE_SWITCHES.get(report.layout, {}))
+    model = merge_trees({"backbone": {"name": name}}, BACKBONE_SWITCHES.get(report.layout, {}))
     return ImportedBackbone(backbone=backbone, model=model, report=report)
 
 
@@ -62,5 +61,5 @@ def _backbone_name(file: WeightsFile) -> Any:
     titles = sorted({layout.title for layouts in LAYOUTS.values() for layout in layouts})
     raise InputError(
         f"{file.path}: wanted a detector of {', '.join(FAMILIES)} or a backbone ({', '.join(titles)}); got names like "
-        f"{shortened(sorted(file.arrays)[:4])}"
+        f"{', '.join(sorted(file.arrays)[:NAMES_SHOWN])}"
     )

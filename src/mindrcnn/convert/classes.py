@@ -1,4 +1,4 @@
-"""Which classes the source has, which the result gets, and where each comes from."""
+"""Classes of an import: the source's, the result's, and where each of the result's comes from."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from mindrcnn.weights.class_axes import NEW
 
 @dataclass(frozen=True)
 class ClassChoice:
-    """names[i] has label i + 1 and comes from the source's class pick[i] (counted from 0), or is NEW.
+    """The classes of a result and their origin.
 
-    source_count: classes of the source, without the background. notes: what was left out or is new.
+    Attributes:
+        names: names[i] has label i + 1.
+        category_ids: ids of the classes in the data set, in the same order.
+        sources: index of each class in the source, counted from 0, or NEW.
+        source_count: number of classes in the source, without the background.
+        notes: remarks on classes that were dropped or are new.
     """
 
     names: tuple[str, ...]
     category_ids: tuple[int, ...]
-    pick: tuple[int, ...]
+    sources: tuple[int, ...]
     source_count: int
     notes: tuple[str, ...]
 
@@ -28,14 +33,16 @@ class ClassChoice:
 def choose_classes(
     count: int, *, wanted: Sequence[str] = (), source_names: Sequence[str] = (), all_outputs: bool = False
 ) -> ClassChoice:
-    """The classes of a result.
+    """Chooses the classes of a result.
 
-    count: foreground outputs of the source. wanted: names of the result's classes, in order; empty takes the source's.
-    source_names: what the source calls its outputs; empty: COCO's names for 80 and for 90 outputs (category ids), else
-    class_1, class_2, ... all_outputs keeps the outputs of category ids that COCO does not use.
-    Raises InputError where source_names are not as many as the outputs, or names are repeated.
+    count: number of foreground outputs of the source.
+    wanted: names of the result's classes, in order; if empty, the source's.
+    source_names: names of the source's outputs; if empty, COCO's for 80 and for 90 outputs (category ids), else
+        class_1, class_2, ...
+    all_outputs: keeps the outputs for category ids that COCO does not use.
+    Raises InputError if there are not as many source_names as outputs, or if a name is repeated.
     """
-    known = source_names_of(count, source_names)
+    known = name_outputs(count, source_names)
     by_id = count == LARGEST_ID and known == NAMES_BY_ID
     everything = COCO_CLASSES if by_id and not all_outputs else known
     names = tuple(wanted) or everything
@@ -43,23 +50,23 @@ def choose_classes(
         raise InputError("classes: wanted every name once, got repeated names")
     unnamed = not source_names and count not in (len(COCO_CLASSES), LARGEST_ID)
     if unnamed and len(names) == count:
-        pick: tuple[int, ...] = tuple(range(count))
+        sources: tuple[int, ...] = tuple(range(count))
     else:
-        pick = tuple(known.index(name) if name in known else NEW for name in names)
+        sources = tuple(known.index(name) if name in known else NEW for name in names)
     return ClassChoice(
         names=names,
         category_ids=_category_ids(names, by_id=by_id),
-        pick=pick,
+        sources=sources,
         source_count=count,
-        notes=tuple(_notes(known, names, pick)),
+        notes=tuple(_notes(known, names, sources)),
     )
 
 
-def source_names_of(count: int, given: Sequence[str]) -> tuple[str, ...]:
-    """Names of the source's outputs."""
+def name_outputs(count: int, given: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of the source's outputs: the given ones, COCO's or numbered ones."""
     if given:
         if len(given) != count:
-            raise InputError(f"source classes: wanted {count} names, as the weights have outputs, got {len(given)}")
+            raise InputError(f"source classes: wanted {count} names, one per output of the weights, got {len(given)}")
         return tuple(given)
     if count == len(COCO_CLASSES):
         return COCO_CLASSES
@@ -67,7 +74,7 @@ def source_names_of(count: int, given: Sequence[str]) -> tuple[str, ...]:
 
 
 def read_class_file(path: Path) -> tuple[str, ...]:
-    """One name a line, empty lines left out. InputError where the file cannot be read or is empty."""
+    """Reads one name a line, ignoring empty lines. Raises InputError if the file cannot be read or is empty."""
     try:
         names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
@@ -85,11 +92,11 @@ def _category_ids(names: tuple[str, ...], *, by_id: bool) -> tuple[int, ...]:
     return tuple(range(1, len(names) + 1))
 
 
-def _notes(known: tuple[str, ...], names: tuple[str, ...], pick: tuple[int, ...]) -> list[str]:
-    new = [name for name, source in zip(names, pick, strict=True) if source == NEW]
+def _notes(known: tuple[str, ...], names: tuple[str, ...], sources: tuple[int, ...]) -> list[str]:
+    new = [name for name, source in zip(names, sources, strict=True) if source == NEW]
     unused = {NAMES_BY_ID[number - 1] for number in UNUSED_IDS} if known == NAMES_BY_ID else set()
-    dropped = [name for i, name in enumerate(known) if i not in pick and name not in unused]
-    outputs = [name for i, name in enumerate(known) if i not in pick and name in unused]
+    dropped = [name for i, name in enumerate(known) if i not in sources and name not in unused]
+    outputs = [name for i, name in enumerate(known) if i not in sources and name in unused]
     notes = []
     if outputs:
         notes.append(f"dropped {len(outputs)} outputs of category ids that COCO does not use")

@@ -11,7 +11,7 @@ LARGEST_ID = 90
 UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 COCO_IDS = tuple(number for number in range(1, LARGEST_ID + 1) if number not in UNUSED_IDS)
 COCO_ID_OF = dict(zip(COCO_CLASSES, COCO_IDS, strict=True))
-# Of a head whose outputs are category ids, as torchvision's.
+# For a head whose outputs are category ids, such as torchvision's.
 NAMES_BY_ID = tuple(
     COCO_CLASSES[COCO_IDS.index(number)] if number in COCO_IDS else f"unused_{number}"
     for number in range(1, LARGEST_ID + 1)

@@ -1,6 +1,6 @@
-"""What each library's weights need from the configuration: one line a switch.
+"""Configuration that each library's weights require, one switch a line.
 
-Keys are those below `model` in a configuration. Whatever is not listed keeps the default, detectron2's convention.
+Keys are those under `model` in a configuration. A key that is not listed keeps its default, detectron2's convention.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 RGB = {"channel_order": "rgb", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
 BGR = {"channel_order": "bgr", "mean": [103.53, 116.28, 123.675], "std": [1.0, 1.0, 1.0]}
 BGR_CAFFE2 = {"channel_order": "bgr", "mean": [102.9801, 115.9465, 122.7717], "std": [1.0, 1.0, 1.0]}
-ONE_NINTH = 1 / 9  # beta of the smooth L1 loss of Detectron's RPN
+ONE_NINTH = 1 / 9  # beta of the smooth L1 loss in Detectron's RPN
 
-# The backbone's style: pytorch's ImageNet weights, or caffe's.
+# Style of the backbone: that of pytorch's ImageNet weights, or of caffe's.
 PYTORCH_STYLE = {"pixel": RGB, "backbone": {"stride_in": "3x3"}}
 CAFFE_STYLE = {"pixel": BGR, "backbone": {"stride_in": "1x1"}}
 STYLES: Mapping[str, Mapping[str, Any]] = {"pytorch": PYTORCH_STYLE, "caffe": CAFFE_STYLE}
@@ -70,7 +70,7 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = {
         "box": {"smooth_l1_beta": 1.0, "detections_per_image": 128},
     },
 }
-# Besides SWITCHES, by the type of the mask branch.
+# In addition to SWITCHES, by type of the mask branch.
 MASK_SWITCHES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("mmdet", "mask_rcnn"): {"roi_sampling": {"low_quality": "overwrite", "low_quality_min_iou": 0.5}},
     ("mmdet", "ms_rcnn"): {
@@ -80,24 +80,22 @@ MASK_SWITCHES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("mmdet", "point_rend"): {"roi_sampling": {"low_quality": "overwrite", "low_quality_min_iou": 0.5}},
     ("detectron2", "point_rend"): {"box": {"train_on_pred_boxes": True}},
 }
-# The ImageNet weights of the published mmdetection configurations, by the type of the mask branch; others: pytorch.
+# Style of mmdetection's published configurations by type of the mask branch; pytorch for the others.
 MMDET_STYLE = {"ms_rcnn": "caffe", "point_rend": "caffe"}
-# Its published configurations train the scale and shift of the norms in pytorch style only.
+# mmdetection's published configurations train the scale and shift of the norms in pytorch style only.
 MMDET_NORM: Mapping[str, Mapping[str, Any]] = {
     "pytorch": {"backbone": {"norm": "frozen_statistics"}},
     "caffe": {"backbone": {"norm": "frozen"}},
 }
-# MobileNetV1 of the zoo trains its norms, on the same pixels.
+# The zoo's MobileNetV1 trains its norms; its pixels are those of the other models.
 ZOO_MOBILENET = {"backbone": {"norm": "batch", "frozen_stages": 0}}
 
-LEGACY = "boxes there count pixels with +1 and anchors are centred on (w - 1) / 2: shifts of up to half a pixel remain"
+LEGACY = "box sizes with +1 and anchors centred on (w - 1) / 2: boxes may be shifted by up to half a pixel"
 NOT_REPRESENTED: Mapping[str, tuple[str, ...]] = {"maskrcnn-benchmark": (LEGACY,), "mindspore-zoo": (LEGACY,)}
-ZOO_RESNET = (
-    "the zoo's ResNet pads its first pooling behind the map, where here it is padded in front: a shift by a pixel"
-)
-ZOO_MASKS = "the pyramid of the zoo's Mask R-CNN upsamples bilinearly; nearest neighbour here"
+ZOO_RESNET = "the zoo's ResNet pads its first pooling at the end of the map, ours at the start: a shift of one pixel"
+ZOO_MASKS = "the pyramid of the zoo's Mask R-CNN upsamples bilinearly, ours takes the nearest neighbour"
 
-# Pixels of backbones that are imported alone, by the title of their layout.
+# For backbones that are imported without a detector, by title of their layout.
 BACKBONE_SWITCHES: Mapping[str, Mapping[str, Any]] = {
     "torchvision ResNet": PYTORCH_STYLE,
     "mindcv ResNet": PYTORCH_STYLE,
@@ -110,11 +108,11 @@ BACKBONE_SWITCHES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def merged(*parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested mappings as one; later ones win."""
+def merge_trees(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Merges nested mappings; later ones take precedence."""
     result: dict[str, Any] = {}
     for part in parts:
         for key, value in part.items():
             both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-            result[key] = merged(result[key], value) if both else value
+            result[key] = merge_trees(result[key], value) if both else value
     return result

@@ -1,4 +1,4 @@
-"""The libraries whose checkpoints are read, and how to tell whose a file is."""
+"""Families of checkpoints, one per library, and recognition of a file's family."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from mindrcnn.weights.class_axes import Order
 
 @dataclass(frozen=True)
 class Family:
-    """One library.
+    """The conventions of one library's checkpoints.
 
     Attributes:
-        name: as --from takes it.
-        table: its names.
-        background: where its class axes have the background.
-        rows_for_background: whether its regressors and masks have a row for it too.
-        transposed: pattern of our dense layers that it stores as (inputs, outputs).
+        name: value of --from.
+        table: the library's names.
+        background: place of the background on its class axes.
+        rows_for_background: whether its regressors and masks have a row for the background too.
+        transposed: pattern of our dense layers that it stores as `(inputs, outputs)`.
     """
 
     name: str
@@ -37,6 +37,8 @@ class Family:
     rows_for_background: bool
     transposed: re.Pattern[str] = re.compile(r"(?!)")
 
+
+NAMES_SHOWN = 4  # of a file of no known family, in a message
 
 FAMILIES = {
     family.name: family
@@ -50,7 +52,7 @@ FAMILIES = {
         ),
     )
 }
-# Parameters that every detector has, outside the backbone: a file belongs to the family that has the most of them.
+# Parameters of every detector outside the backbone: a file belongs to the family under which most of them are found.
 _COMMON = (
     *(f"neck.{part}.{level}.weight" for part in ("laterals", "outputs") for level in range(4)),
     *(f"rpn.head.{layer}.weight" for layer in ("conv", "objectness", "deltas")),
@@ -60,30 +62,36 @@ _COMMON = (
 
 @dataclass(frozen=True)
 class Entry:
-    """A value and the file's names of it, several where the library shares it."""
+    """A value and its names in the file, several if the library stores a shared parameter more than once."""
 
     names: tuple[str, ...]
     value: NDArray
 
+    @property
+    def name(self) -> str:
+        """The first of the names."""
+        first, *_ = self.names
+        return first
 
-def normalised(arrays: Mapping[str, NDArray], family: Family) -> dict[str, Entry]:
-    """Entries by the table's names. InputError where two different values get one name."""
+
+def normalise_names(arrays: Mapping[str, NDArray], family: Family) -> dict[str, Entry]:
+    """Returns the entries under the table's names. Raises InputError if two different values get the same name."""
     result: dict[str, Entry] = {}
     for name, value in arrays.items():
-        normal = family.table.normal(name)
+        normal = family.table.normalise(name)
         shared = result.get(normal)
         if shared is not None and not np.array_equal(shared.value, value):
-            raise InputError(f"{name}: wanted the values of {shared.names[0]}, as they are one parameter there")
+            raise InputError(f"{name}: wanted the values of {shared.name}, which is the same parameter, got others")
         result[normal] = Entry((*(shared.names if shared else ()), name), value)
     return result
 
 
 def detect_family(arrays: Mapping[str, NDArray]) -> Family | None:
-    """The family that explains the most names; None where none has any."""
+    """Returns the family that accounts for most of the names, or None if none accounts for any."""
 
-    def known(family: Family) -> int:
-        names = {family.table.normal(name) for name in arrays}
+    def count_known(family: Family) -> int:
+        names = {family.table.normalise(name) for name in arrays}
         return sum(family.table.source(ours) in names for ours in _COMMON)
 
-    best = max(FAMILIES.values(), key=known)
-    return best if known(best) else None
+    best = max(FAMILIES.values(), key=count_known)
+    return best if count_known(best) else None

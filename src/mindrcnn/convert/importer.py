@@ -1,4 +1,4 @@
-"""A file of another library becomes a detector with its configuration, classes and a report."""
+"""Import of another library's file as a detector with its configuration, classes and a report."""
 
 from __future__ import annotations
 
@@ -21,26 +21,28 @@ from mindrcnn.convert import conventions
 from mindrcnn.convert.architecture import Architecture, Probe, describe
 from mindrcnn.convert.classes import ClassChoice, choose_classes
 from mindrcnn.convert.coco_classes import COCO_CLASSES
-from mindrcnn.convert.families import FAMILIES, Family, detect_family, normalised
+from mindrcnn.convert.families import FAMILIES, NAMES_SHOWN, Family, detect_family, normalise_names
 from mindrcnn.convert.mapping import map_parameters
-from mindrcnn.convert.report import Report, missing_lines, shortened
+from mindrcnn.convert.report import Report, list_missing
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.weights.read import WeightsFile
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user may decide.
+    """The user's choices.
 
     Attributes:
-        base: configuration for everything that the weights do not decide; None for COCO in data/coco.
-        overrides: `a.b=c`, which win over everything.
-        classes: names of the result's classes; empty: the source's.
-        source_classes: what the source calls its outputs, where it is not COCO.
-        all_outputs: keep torchvision's outputs of category ids that COCO does not use.
-        style: ImageNet style of mmdetection's backbone, "pytorch" or "caffe"; empty: as the published configurations.
-        allow_leftover: source parameters without a place are no error.
+        base: configuration for everything that the weights do not determine; None for COCO in data/coco.
+        overrides: `a.b=c`, which take precedence over everything else.
+        classes: names of the result's classes; if empty, the source's.
+        source_classes: names of the source's outputs, if they are not COCO's.
+        all_outputs: keeps torchvision's outputs for category ids that COCO does not use.
+        style: ImageNet style of mmdetection's backbone, "pytorch" or "caffe"; if empty, that of the published
+            configurations.
+        allow_leftover: accepts source parameters that have no place in the model.
     """
 
     base: Config | None = None
@@ -54,7 +56,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Imported:
-    """A detector with the source's weights and all that its checkpoint says."""
+    """A detector with the source's weights, and the other contents of its checkpoint."""
 
     detector: TwoStageDetector
     config: Config
@@ -63,35 +65,35 @@ class Imported:
 
 
 def import_detector(file: WeightsFile, family: Family | None, options: Options) -> Imported:
-    """The detector that the file holds; `family` None is told by the names.
+    """Imports the detector in the file; with `family` None, the names tell the family.
 
-    Raises InputError, in one message, for a file that is no such model, for parameters that are missing or of another
-    shape, and for parameters without a place unless they are allowed.
+    Raises one InputError for a file of another model, for parameters that are missing or of another shape, and for
+    parameters without a place in the model unless they are allowed.
     """
     family = family or detect_family(file.arrays)
     if family is None:
         raise InputError(
             f"{file.path}: wanted a detector named as in {', '.join(FAMILIES)}; got names like "
-            f"{shortened(sorted(file.arrays)[:4])}"
+            f"{', '.join(sorted(file.arrays)[:NAMES_SHOWN])}"
         )
-    with naming(file.path):
-        entries = normalised(file.arrays, family)
+    with prefix_errors(file.path):
+        entries = normalise_names(file.arrays, family)
     architecture = describe(Probe(path=file.path, family=family, entries=entries))
     classes = choose_classes(
         architecture.classes,
         wanted=options.classes or (options.base.data.classes if options.base else ()),
-        source_names=options.source_classes or classes_in(file.meta),
+        source_names=options.source_classes or read_class_names(file.meta),
         all_outputs=options.all_outputs,
     )
-    style, style_note = style_of(file, family, architecture, options.style)
+    style, style_note = choose_style(file, family, architecture, options.style)
     config = configuration(family, architecture, classes, style, options)
     report = Report(title=f"{file.path}: {family.name}, {architecture}")
-    report.notes += [*style_note, *notes_on(family, architecture), *classes.notes]
-    ms.set_seed(config.train.seed + 1)  # of new classes' values; MindSpore takes no 0
+    report.notes += [*style_note, *convention_notes(family, architecture), *classes.notes]
+    ms.set_seed(config.train.seed + 1)  # for the values of new classes; MindSpore does not accept 0
     detector = build_detector(config.model, len(classes.names))
     parameters = detector.parameters_dict()
     fresh = {name: parameter.asnumpy() for name, parameter in parameters.items()}
-    with naming(file.path):
+    with prefix_errors(file.path):
         values = map_parameters(entries, fresh, family=family, classes=classes, report=report)
     check(report, allow_leftover=options.allow_leftover)
     for name, value in values.items():
@@ -100,8 +102,8 @@ def import_detector(file: WeightsFile, family: Family | None, options: Options) 
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Puts the file in front of the message of an InputError."""
+def prefix_errors(path: Path) -> Iterator[None]:
+    """Adds the file in front of the message of an InputError."""
     try:
         yield
     except InputError as error:
@@ -109,14 +111,14 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def check(report: Report, *, allow_leftover: bool) -> None:
-    """InputError where something of either side is left."""
+    """Raises InputError if parameters of either side are left over."""
     faults = []
     if report.missing:
-        faults.append(f"it lacks {len(report.missing)} parameters: {missing_lines(report.missing)}")
+        faults.append(f"it lacks {len(report.missing)} parameters: {list_missing(report.missing)}")
     if report.leftover and not allow_leftover:
         faults.append(
             f"it has {len(report.leftover)} parameters without a place in this model: {shortened(report.leftover)} "
-            "(--allow-leftover leaves them out)"
+            "(--allow-leftover ignores them)"
         )
     if faults:
         raise InputError(f"{report.title}: {'; '.join(faults)}")
@@ -125,31 +127,38 @@ def check(report: Report, *, allow_leftover: bool) -> None:
 def configuration(
     family: Family, architecture: Architecture, classes: ClassChoice, style: str, options: Options
 ) -> Config:
-    """The base with the switches that the weights need and the overrides on top."""
-    model = conventions.merged(
+    """Builds the configuration: the base, then the switches that the weights require, then the overrides.
+
+    family: the library, which determines most switches.
+    architecture: the recognised model.
+    classes: the result's classes.
+    style: style of the backbone; empty if the family has only one.
+    options: the base and the overrides.
+    """
+    model = conventions.merge_trees(
         conventions.SWITCHES[family.name],
         conventions.STYLES.get(style, {}),
         conventions.MMDET_NORM.get(style, {}) if family.name == "mmdet" else {},
         conventions.ZOO_MOBILENET if architecture.backbone == "mobilenet_v1" else {},
         conventions.MASK_SWITCHES.get((family.name, architecture.mask_type), {}) if architecture.mask_type else {},
     )
-    model = conventions.merged(model, {k: v for k, v in architecture.model.items() if k != "mask"})
+    model = conventions.merge_trees(model, {k: v for k, v in architecture.model.items() if k != "mask"})
     mask = architecture.model["mask"]
-    model["mask"] = conventions.merged(mask, model.get("mask", {})) if mask else None
+    model["mask"] = conventions.merge_trees(mask, model.get("mask", {})) if mask else None
     tree: dict[str, Any] = _tree(options.base or coco_config(family, architecture, classes))
-    tree["model"]["mask"] = None  # of another type it may have other keys
-    tree = conventions.merged(tree, {"model": model})
+    tree["model"]["mask"] = None  # a mask branch of another type may have other keys
+    tree = conventions.merge_trees(tree, {"model": model})
     tree["data"]["classes"] = list(classes.names) if options.base or set(classes.names) != set(COCO_CLASSES) else []
     return parse_config(dump_yaml(tree), "imported configuration", options.overrides)
 
 
 def _tree(config: Config) -> dict[str, Any]:
-    """Nested dicts and lists of a configuration."""
+    """Converts a configuration to nested dicts and lists."""
     return dict(json.loads(json.dumps(asdict(config))))
 
 
 def coco_config(family: Family, architecture: Architecture, classes: ClassChoice) -> Config:
-    """Everything outside the model: COCO 2017 in data/coco, a part of its categories where classes are a part."""
+    """Builds the rest of the configuration: COCO 2017 in data/coco, restricted to `classes` if they are a subset."""
     name = f"{family.name}_{architecture.mask_type or 'faster_rcnn'}_{architecture.backbone}"
     part = set(classes.names) < set(COCO_CLASSES)
     return parse_config(
@@ -168,8 +177,10 @@ def coco_config(family: Family, architecture: Architecture, classes: ClassChoice
     )
 
 
-def style_of(file: WeightsFile, family: Family, architecture: Architecture, given: str) -> tuple[str, tuple[str, ...]]:
-    """Style of mmdetection's backbone, which no name tells, and a note where it is a guess; empty for others."""
+def choose_style(
+    file: WeightsFile, family: Family, architecture: Architecture, given: str
+) -> tuple[str, tuple[str, ...]]:
+    """Chooses the style of mmdetection's backbone, with a note if it is a guess; empty for other families."""
     if given:
         return given, ()
     if family.name != "mmdet":
@@ -180,11 +191,11 @@ def style_of(file: WeightsFile, family: Family, architecture: Architecture, give
     if found:
         return found[1], ()
     style = conventions.MMDET_STYLE.get(architecture.mask_type, "pytorch")
-    return style, (f"the backbone is taken for {style} style, which no name tells; --style gives another",)
+    return style, (f"the file does not tell the style of its backbone, assumed to be {style}; --style sets another",)
 
 
-def notes_on(family: Family, architecture: Architecture) -> tuple[str, ...]:
-    """What of the source's conventions the configuration cannot express."""
+def convention_notes(family: Family, architecture: Architecture) -> tuple[str, ...]:
+    """Returns notes on conventions of the source that the configuration cannot express."""
     notes = conventions.NOT_REPRESENTED.get(family.name, ())
     if family.name == "mindspore-zoo":
         notes += (conventions.ZOO_MASKS,) if architecture.mask_type else ()
@@ -192,8 +203,8 @@ def notes_on(family: Family, architecture: Architecture) -> tuple[str, ...]:
     return tuple(f"not represented: {note}" for note in notes)
 
 
-def classes_in(meta: dict[str, Any]) -> Sequence[str]:
-    """Class names that an mmdetection checkpoint carries; empty where there are none."""
+def read_class_names(meta: dict[str, Any]) -> Sequence[str]:
+    """Returns the class names in an mmdetection checkpoint; empty if it has none."""
     inner = meta.get("meta")
     if not isinstance(inner, dict):
         return ()

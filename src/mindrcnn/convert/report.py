@@ -1,16 +1,16 @@
-"""What became of every parameter, as text."""
+"""Report of an import: the use of every parameter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-LISTED = 6  # names that an error message shows before it only counts
+from mindrcnn.messages import shortened
 
 
 @dataclass(frozen=True)
 class Use:
-    """Where a source parameter went: our name, and what was done to the value, empty for a plain copy."""
+    """The use of a source parameter: our name, and the changes to its value, empty for a plain copy."""
 
     ours: str
     change: str = ""
@@ -18,17 +18,18 @@ class Use:
 
 @dataclass
 class Report:
-    """One import.
+    """The report of one import.
 
     Attributes:
-        title: source, family and model, a line.
+        title: source, family and model in one line.
         used: source name -> its use.
-        ignored: source names that are no weights, left out by rule.
+        ignored: source names that are not weights, ignored by rule.
         leftover: source names without a place in the model.
-        filled: our names from the source; partly: those that also have new rows, with the reason.
-        constants: our names set to a value that the source's layout stands for.
-        missing: our names without a source, with the source's name that was looked for.
-        notes: what a reader should know, one line each.
+        filled: our names that were set from the source.
+        partly: our names that also have new rows -> the reason.
+        constants: our names that were set to a value implied by the source's layout.
+        missing: our names without a source -> the name that was looked up in the source.
+        notes: remarks for the reader, one line each.
     """
 
     title: str
@@ -43,7 +44,7 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """One line of counts."""
+        """Counts in one line."""
         reshaped = sum(bool(use.change) for use in self.used.values())
         return (
             f"{len(self.used)} source parameters used ({reshaped} of them reshaped), {len(self.leftover)} without a "
@@ -67,12 +68,6 @@ class Report:
         return "\n".join(lines) + "\n"
 
 
-def shortened(names: list[str]) -> str:
-    """The first few names, and how many more."""
-    rest = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def missing_lines(missing: Mapping[str, str]) -> str:
-    """The first few missing parameters with the name looked for."""
+def list_missing(missing: Mapping[str, str]) -> str:
+    """Lists the first few missing parameters with the names that were looked up."""
     return shortened([f"{ours} ({source})" for ours, source in missing.items()])

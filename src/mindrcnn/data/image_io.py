@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,18 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from mindrcnn.errors import InputError
 
 RGBImage = npt.NDArray[np.uint8]  # (H, W, 3)
+
+
+class ImageSource(Protocol):
+    """One image, decoded when it is asked for. path: its file, or the name of one; None for an image without a file.
+    size: (height, width) of what `image` returns."""
+
+    @property
+    def path(self) -> Path | None: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    def image(self) -> RGBImage: ...
+
 
 EXIF_ORIENTATION = 0x0112
 UPRIGHT = 1
@@ -40,6 +53,11 @@ def decode_image(content: bytes, *, name: Path, annotated_size: tuple[int, int] 
     """Decodes the content of the file `name`; otherwise the same as read_image."""
     with _open(io.BytesIO(content), name) as image:
         return _decode(image, name, annotated_size)
+
+
+def convert_image(image: Image.Image, *, name: str) -> RGBImage:
+    """As read_image, from an image that Pillow has opened; `name` stands for it in errors."""
+    return _decode(image, Path(name), None)
 
 
 def read_size(path: Path) -> tuple[int, int]:

@@ -1,14 +1,11 @@
-"""Makes the demonstration data set: overlapping, partly hidden, textured shapes with COCO annotations.
+"""The demonstration data set: overlapping, partly hidden, textured shapes with COCO annotations.
 
-`python -m mindrcnn.datasets.demo FOLDER` writes train and val in COCO's layout. The same seed gives the same bytes.
+The same seed gives the same bytes.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,35 +110,3 @@ def _outline(bitmap: npt.NDArray[np.uint8]) -> list[list[float]] | None:
 def _encode(bitmap: npt.NDArray[np.uint8]) -> dict[str, Any]:
     rle = coco_mask.encode(np.asfortranarray(bitmap))
     return {"size": list(bitmap.shape), "counts": rle["counts"].decode("ascii")}
-
-
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m mindrcnn.datasets.demo", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where to write the data set")
-    parser.add_argument("--train-images", type=int, default=1000, help="training images (default %(default)s)")
-    parser.add_argument("--val-images", type=int, default=100, help="validation images (default %(default)s)")
-    parser.add_argument("--size", type=int, default=192, help="mean image side, pixels (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed (default %(default)s)")
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The program; returns its exit status."""
-    options = _arguments(argv)
-    try:
-        make_demo(
-            options.folder,
-            train_images=options.train_images,
-            val_images=options.val_images,
-            size=options.size,
-            seed=options.seed,
-        )
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{options.folder}: {options.train_images} training and {options.val_images} validation images")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

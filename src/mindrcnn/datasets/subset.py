@@ -1,15 +1,10 @@
-"""Cuts a COCO file in two by images: a small set to overfit, or training and validation parts of one's own data.
-
-python -m mindrcnn.datasets.subset all.json --images 12 --out train.json --rest val.json
-"""
+"""The division of a COCO file in two by images."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +12,39 @@ import numpy as np
 
 from mindrcnn.atomic import write_text
 from mindrcnn.errors import InputError
+
+
+def split_file(
+    annotations: Path,
+    *,
+    count: int,
+    min_objects: int,
+    seed: int,
+    out: Path,
+    rest: Path | None,
+) -> None:
+    """Writes one COCO file of chosen images and, where `rest` is given, one of all others.
+
+    Args:
+        annotations: COCO file to split; it stays as it is.
+        count: Number of images to choose.
+        min_objects: Smallest number of objects in a chosen image, crowds not counted.
+        seed: Decides which images are chosen.
+        out: COCO file of the chosen images.
+        rest: COCO file of all other images.
+
+    Raises:
+        InputError: `annotations` cannot be read, has too few such images, or a file cannot be written.
+    """
+    content = read_coco_content(annotations)
+    try:
+        chosen = choose_images(content, count=count, min_objects=min_objects, seed=seed)
+    except InputError as error:
+        raise InputError(f"{annotations}: {error}") from error
+    write_text(out, json.dumps(subset(content, chosen)))
+    if rest is not None:
+        others = {image["id"] for image in content["images"]} - chosen
+        write_text(rest, json.dumps(subset(content, others)))
 
 
 def choose_images(content: dict[str, Any], *, count: int, min_objects: int, seed: int) -> set[int]:
@@ -52,39 +80,3 @@ def read_coco_content(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         pass
     raise InputError(f"{path}: wanted COCO JSON with lists images, annotations, categories, got something else")
-
-
-def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mindrcnn.datasets.subset",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("annotations", type=Path, help="COCO JSON")
-    parser.add_argument("--images", type=int, required=True, help="number of images")
-    parser.add_argument("--min-objects", type=int, default=0, help="least number of objects of each (0)")
-    parser.add_argument("--seed", type=int, default=0, help="decides which images (0)")
-    parser.add_argument("--out", type=Path, required=True, help="COCO JSON of the chosen images")
-    parser.add_argument("--rest", type=Path, help="COCO JSON of all other images")
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The program; returns its exit status."""
-    options = parse_arguments(argv)
-    try:
-        content = read_coco_content(options.annotations)
-        chosen = choose_images(content, count=options.images, min_objects=options.min_objects, seed=options.seed)
-        write_text(options.out, json.dumps(subset(content, chosen)))
-        if options.rest is not None:
-            others = {image["id"] for image in content["images"]} - chosen
-            write_text(options.rest, json.dumps(subset(content, others)))
-    except InputError as error:
-        sys.stderr.write(f"error: {options.annotations}: {error}\n")
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

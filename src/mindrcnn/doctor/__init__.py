@@ -1,1 +1,1 @@
-"""Finds out what in a data set would stop a training or hurt it (`python -m mindrcnn.doctor`)."""
+"""The check of a data set for problems that would break or degrade training (`mindrcnn doctor`)."""

@@ -19,7 +19,6 @@ from mindrcnn.drawing.fonts import legible_name
 from mindrcnn.drawing.palette import CROWD, WHITE, Colour, class_colour, text_colour
 from mindrcnn.evaluation.coco.annotations import coco_segmentation
 from mindrcnn.evaluation.coco.ground_truth import to_rle
-from mindrcnn.evaluation.predict import ImageResult
 from mindrcnn.evaluation.rle import Rle, decode, encode_bitmap
 
 MASK_OPACITY = 0.45
@@ -44,19 +43,6 @@ class DrawnObject:
     def colour(self) -> Colour:
         """Returns the object's RGB colour."""
         return CROWD if self.crowd else class_colour(self.label)
-
-
-def predicted_objects(result: ImageResult, *, score_thresh: float = 0.0) -> list[DrawnObject]:
-    """A prediction's objects of at least `score_thresh`."""
-    found = result.detections
-    rles = result.rles or (None,) * len(found)
-    return [
-        DrawnObject(box=tuple(box), label=label, score=score, rle=rle)
-        for box, label, score, rle in zip(
-            found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), rles, strict=True
-        )
-        if score >= score_thresh
-    ]
 
 
 def true_objects(record: Record) -> list[DrawnObject]:

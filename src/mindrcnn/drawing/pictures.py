@@ -18,9 +18,12 @@ def encode_picture(path: Path, picture: RGBImage) -> bytes:
     Raises InputError if that format cannot be written.
     """
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    done, encoded = cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    try:
+        done, encoded = cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    except cv2.error:  # for a suffix that it does not know
+        done = False
     if not done:
-        raise InputError(f"{path}: wanted a picture format that can be written, got {path.suffix}")
+        raise InputError(f"{path}: wanted a picture format that can be written, such as .png, got {path.suffix!r}")
     return encoded.tobytes()
 
 

@@ -1,1 +1,1 @@
-
+"""Training: steps, checkpoints, tracking and the processes of a job."""

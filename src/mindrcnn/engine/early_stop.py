@@ -1,12 +1,13 @@
-"""Ending a training whose evaluations no longer get better."""
+"""Early stopping when evaluations no longer improve."""
 
 from collections.abc import Sequence
 
 
 class EarlyStop:
-    """Counts evaluations since the best one.
+    """A count of the evaluations since the best one.
 
-    patience: training ends after so many in a row that are no better; 0 never. stale: how many there were already.
+    patience: number of evaluations in a row without an improvement after which training ends; 0 never ends it.
+    stale: number of such evaluations so far.
     """
 
     def __init__(self, *, patience: int, stale: int = 0) -> None:
@@ -14,15 +15,15 @@ class EarlyStop:
         self.stale = stale
 
     def evaluated(self, *, better: bool) -> None:
-        """Takes in one evaluation."""
+        """Counts one evaluation."""
         self.stale = 0 if better else self.stale + 1
 
     @property
     def due(self) -> bool:
-        """Whether training is to end."""
+        """Whether training should end."""
         return 0 < self.patience <= self.stale
 
 
 def evaluations_since_best(values: Sequence[float]) -> int:
-    """How many evaluations came after the best one, given the metric of each; of equal ones the first is best."""
+    """Counts the evaluations after the best one, given the metric of each; the first of equal ones is best."""
     return len(values) - 1 - values.index(max(values)) if values else 0

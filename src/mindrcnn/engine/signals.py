@@ -1,54 +1,54 @@
-"""Ctrl-C and SIGTERM, honoured between two training steps."""
+"""Ctrl-C and SIGTERM, honoured between two training steps, and Ctrl-C kept as Python has it while MindSpore runs."""
 
 import ctypes
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
-from typing import Any
 
 EXIT_BASE = 128  # a shell's status of a process that a signal ended is 128 + the signal's number
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
-    """While entered, the first SIGINT or SIGTERM is only remembered in `received`; a second ends the program at once.
+    """While entered, the first SIGINT or SIGTERM is only remembered in `received`; a second ends the work at once.
 
-    Signal handlers exist per process: enter it in the main thread only.
+    SIGINT ends it with KeyboardInterrupt, SIGTERM with SystemExit. Python handles signals in the main thread alone, so
+    in another thread nothing is changed.
     """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self._immediate = False
-        self._previous: dict[signal.Signals, Any] = {}
-        self._keeper: _InterruptKeeper | None = None
+        self._entered = ExitStack()
 
     def __enter__(self) -> "StopSignals":
-        self._previous = {number: signal.signal(number, self._handle) for number in STOPPING}
-        self._keeper = _InterruptKeeper()
+        if threading.current_thread() is threading.main_thread():
+            for number in STOPPING:
+                self._entered.callback(signal.signal, number, signal.signal(number, self._handle))
+            self._entered.enter_context(_keeper.kept(newly_set=True))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._keeper is not None:
-            self._keeper.stop()
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        self._entered.close()
 
     @contextmanager
     def immediate(self) -> Iterator[None]:
-        """Inside the block a signal ends the program at once: for long work that is no loss to break off."""
-        self.exit_if_received()
+        """Inside the block a signal ends the work at once: for long work that is no loss to break off."""
+        self.end_if_received()
         self._immediate = True
         try:
             yield
         finally:
             self._immediate = False
 
-    def exit_if_received(self) -> None:
-        """Raises SystemExit with status 130 (SIGINT) or 143 (SIGTERM) when a signal has come."""
+    def end_if_received(self) -> None:
+        """Raises KeyboardInterrupt when SIGINT has come, and SystemExit with status 143 when SIGTERM has."""
+        if self.received is signal.SIGINT:
+            raise KeyboardInterrupt
         if self.received is not None:
             raise SystemExit(EXIT_BASE + self.received)
 
@@ -56,16 +56,16 @@ class StopSignals:
         repeated = self.received is not None
         self.received = signal.Signals(number)
         if repeated or self._immediate:
-            self.exit_if_received()
+            self.end_if_received()
 
 
 class _InterruptKeeper:
-    """Puts Python's SIGINT handler back every few milliseconds until stopped.
+    """Puts the process's SIGINT handler back every few milliseconds while anyone needs it.
 
     MindSpore 2.8 sets a handler of its own at each graph run and leaves it there; it turns SIGINT into SIGTERM, so that
     Ctrl-C would look like an outside request to end. `signal.signal` works in the main thread only, which is inside the
     graph for most of the time; the C library's sigaction works in any. A Ctrl-C within the first few milliseconds of a
-    graph run still arrives as SIGTERM, which does the same but for the exit status.
+    graph run still arrives as SIGTERM.
     """
 
     INTERVAL = 0.02  # seconds
@@ -73,17 +73,57 @@ class _InterruptKeeper:
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(None)
-        self._action = ctypes.create_string_buffer(self.SIGACTION_BYTES)
-        self._library.sigaction(int(signal.SIGINT), None, self._action)
+        self._lock = threading.Lock()
+        self._actions: list[ctypes.Array[ctypes.c_char]] = []  # of those who need it; the last one's is in force
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="interrupt-keeper", daemon=True)
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def kept(self, *, newly_set: bool = False) -> Iterator[None]:
+        """Keeps the handler that is in force; newly_set: the one that Python has just set, whatever was kept before."""
+        with self._lock:
+            action = ctypes.create_string_buffer(self.SIGACTION_BYTES)
+            if self._actions and not newly_set:  # what is installed may be MindSpore's at this moment
+                ctypes.memmove(action, self._actions[-1], self.SIGACTION_BYTES)
+            else:
+                self._library.sigaction(int(signal.SIGINT), None, action)
+            self._actions.append(action)
+            if len(self._actions) == 1:
+                self._start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._actions = [other for other in self._actions if other is not action]
+                self._put_back(self._actions[-1] if self._actions else action)
+                thread = None if self._actions else self._stop()
+            if thread is not None:
+                thread.join()
+
+    def _start(self) -> None:
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._keep, args=(self._stopped,), name="interrupt-keeper", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Returns when the handler is no longer touched."""
+    def _stop(self) -> threading.Thread | None:
         self._stopped.set()
-        self._thread.join()
+        return self._thread
 
-    def _keep(self) -> None:
-        while not self._stopped.wait(self.INTERVAL):
-            self._library.sigaction(int(signal.SIGINT), self._action, None)
+    def _keep(self, stopped: threading.Event) -> None:
+        while not stopped.wait(self.INTERVAL):
+            with self._lock:
+                if not stopped.is_set():
+                    self._put_back(self._actions[-1])
+
+    def _put_back(self, action: "ctypes.Array[ctypes.c_char]") -> None:
+        self._library.sigaction(int(signal.SIGINT), action, None)
+
+
+_keeper = _InterruptKeeper()
+
+
+@contextmanager
+def interrupts_kept() -> Iterator[None]:
+    """Inside the block and after it, Ctrl-C is what it was before, although MindSpore runs; in any thread."""
+    with _keeper.kept():
+        yield

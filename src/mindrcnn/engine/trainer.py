@@ -62,66 +62,88 @@ class Record(Protocol):
 StepFunction = Callable[..., tuple[tuple[Tensor, ...], Tensor]]  # TrainStep's call
 Feed = Callable[[Any, int], tuple[Tensor, ...]]  # (batch, step) -> the step's arguments
 Evaluate = Callable[[int], Mapping[str, float]]  # completed epochs -> metrics
-Save = Callable[[Literal["last", "best"], Progress], None]
-Keep = Callable[[Progress], None]  # told of each evaluation
+
+
+class Checkpoints(Protocol):
+    """Saves the state of training, and is told of each evaluation, to keep more than one best checkpoint."""
+
+    def save(self, which: Literal["last", "best"], progress: Progress) -> None: ...
+    def evaluated(self, progress: Progress) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """The work of a step: the step itself, a TrainStep, or an AccumulatingStep with a feed of groups; where its batches
+    come from; how they become its arguments; the names of its losses."""
+
+    step: StepFunction
+    loader: Loader
+    feed: Feed
+    loss_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """The evaluations during training, and what they decide.
+
+    metric: larger is better; decides when `best` is saved. best: the best one of a resumed run's evaluations so far.
+    early_stop: may end training after an evaluation.
+    """
+
+    evaluate: Evaluate
+    metric: str
+    best: float = -math.inf
+    early_stop: EarlyStop = field(default_factory=lambda: EarlyStop(patience=0))
 
 
 class Trainer:
     """Runs a plan: steps, reports, evaluations, checkpoints.
 
-    step: a TrainStep, or an AccumulatingStep with a feed of groups. loss_names: names of its losses. evaluate: None
-    where there is nothing to evaluate on. best_metric: the metric, larger is better, that decides when `best` is saved.
-    progress, best: how far the training that is resumed came, and the best metric of its evaluations. early_stop: may
-    end the training after an evaluation. keep: told of each evaluation, to keep more than one best checkpoint. ranks:
-    the processes that train together: they record the means of their losses, stop after the same step, decide alike.
+    steps: what is done again and again.
+    plan: how often, and when to save and to evaluate.
+    recorder: is told of steps and evaluations.
+    checkpoints: saves.
+    validation: None where there is nothing to evaluate on.
+    progress: how far the run that is resumed came.
+    ranks: the processes that train together: they record the means of their losses, stop after the same step, decide
+        alike.
     """
 
     def __init__(
         self,
         *,
-        step: StepFunction,
-        loader: Loader,
-        feed: Feed,
+        steps: Steps,
         plan: Plan,
-        loss_names: tuple[str, ...],
         recorder: Record,
-        save: Save,
-        evaluate: Evaluate | None,
-        best_metric: str,
+        checkpoints: Checkpoints,
+        validation: Validation | None = None,
         progress: Progress | None = None,
-        best: float = -math.inf,
-        early_stop: EarlyStop | None = None,
-        keep: Keep | None = None,
         ranks: Ranks | None = None,
     ) -> None:
-        self.step = step
-        self.loader = loader
-        self.feed = feed
+        self.steps = steps
         self.plan = plan
-        self.loss_names = loss_names
         self.recorder = recorder
-        self.save = save
-        self.evaluate = evaluate
-        self.best_metric = best_metric
+        self.checkpoints = checkpoints
+        self.validation = validation
         self.progress = progress or Progress()
-        self.best = best
-        self.early_stop = early_stop or EarlyStop(patience=0)
-        self.keep = keep
         self.ranks = ranks or Ranks()
+        self.best = -math.inf if validation is None else validation.best
 
     def run(self) -> Progress:
-        """Trains to the end of the plan; must be called from the main thread, as it handles signals.
+        """Trains to the end of the plan.
 
-        SIGINT or SIGTERM: finishes the step, saves `last` and raises SystemExit with status 130 or 143; during an
-        evaluation, which follows a save, at once. Raises InputError at a loss that is not finite, and saves nothing.
+        SIGINT or SIGTERM: finishes the step, saves `last` and raises KeyboardInterrupt, or SystemExit with status 143;
+        during an evaluation, which follows a save, at once. Raises InputError at a loss that is not finite, and saves
+        nothing.
         """
         with StopSignals() as signals:
             self._missed_evaluation(signals)
-            while not self._ended() and not self.early_stop.due:
+            while not self._ended() and not self._stops_early():
                 self._epoch(signals)
                 self._end_of_epoch(signals)
-        if not self._ended():
-            logger.info("ended early: %d evaluations without a better %s", self.early_stop.stale, self.best_metric)
+        if self.validation is not None and not self._ended():
+            stale = self.validation.early_stop.stale
+            logger.info("ended early: %d evaluations without a better %s", stale, self.validation.metric)
         return self.progress
 
     def _missed_evaluation(self, signals: StopSignals) -> None:
@@ -135,7 +157,7 @@ class Trainer:
     def _epoch(self, signals: StopSignals) -> None:
         epoch, first = divmod(self.progress.step, self.plan.steps_per_epoch)
         wanted = min(self.plan.steps_per_epoch - first, self.plan.total_steps - self.progress.step)
-        batches = self.loader.epoch(epoch, first)
+        batches = self.steps.loader.epoch(epoch, first)
         for _ in range(wanted):
             started = time.perf_counter()
             batch = next(batches, None)
@@ -145,15 +167,15 @@ class Trainer:
             stop = self._agreed(signals.received)
             if stop is not None:
                 signals.received = stop
-                self.save("last", self.progress)
+                self.checkpoints.save("last", self.progress)
                 logger.warning("stopped by %s after step %d; saved last", stop.name, self.progress.step)
-                signals.exit_if_received()
+                signals.end_if_received()
 
     def _step(self, batch: Any, started: float) -> None:
         """One step; `started` is when the wait for its batch began."""
         step = self.progress.step
         arrived = time.perf_counter()
-        losses, norm = self.step(*self.feed(batch, step))
+        losses, norm = self.steps.step(*self.steps.feed(batch, step))
         values = self.ranks.mean(tuple(float(loss.asnumpy()) for loss in losses))
         grad_norm = float(norm.asnumpy())
         self._check_finite(batch, values, grad_norm)
@@ -176,7 +198,7 @@ class Trainer:
 
     def _check_finite(self, batch: Any, losses: tuple[float, ...], grad_norm: float) -> None:
         """The gradient norm counts too: with it not finite the weights no longer are, whatever this step's losses."""
-        named = dict(zip(self.loss_names, losses, strict=True)) | {"gradient norm": grad_norm}
+        named = dict(zip(self.steps.loss_names, losses, strict=True)) | {"gradient norm": grad_norm}
         bad = {name: value for name, value in named.items() if not math.isfinite(value)}
         if bad:
             listed = ", ".join(f"{name} {value}" for name, value in named.items())
@@ -189,7 +211,7 @@ class Trainer:
     def _end_of_epoch(self, signals: StopSignals) -> None:
         evaluates = self._evaluation_is_due()
         if self._ended() or evaluates or self.progress.epoch % self.plan.save_every == 0:
-            self.save("last", self.progress)
+            self.checkpoints.save("last", self.progress)
         with signals.immediate():
             self.recorder.curves()
             if evaluates:
@@ -198,25 +220,27 @@ class Trainer:
     def _ended(self) -> bool:
         return self.progress.step >= self.plan.total_steps
 
+    def _stops_early(self) -> bool:
+        return self.validation is not None and self.validation.early_stop.due
+
     def _epoch_is_over(self) -> bool:
         return self._ended() or self.progress.step % self.plan.steps_per_epoch == 0
 
     def _evaluation_is_due(self) -> bool:
         every = self.plan.eval_every
-        return self.evaluate is not None and (self._ended() or (every > 0 and self.progress.epoch % every == 0))
+        return self.validation is not None and (self._ended() or (every > 0 and self.progress.epoch % every == 0))
 
     def _evaluate(self) -> None:
-        assert self.evaluate is not None
-        epoch, step = self.progress.epoch, self.progress.step
-        metrics = self.evaluate(epoch)
+        assert self.validation is not None
+        epoch, step, metric = self.progress.epoch, self.progress.step, self.validation.metric
+        metrics = self.validation.evaluate(epoch)
         self.progress = Progress(epoch, step, metrics)
-        better = metrics[self.best_metric] > self.best
+        better = metrics[metric] > self.best
         if better:
-            self.best = metrics[self.best_metric]
-            logger.info("epoch %d: %s %.4f is the best so far", epoch, self.best_metric, self.best)
-            self.save("best", self.progress)
-        if self.keep is not None:
-            self.keep(self.progress)
-        self.early_stop.evaluated(better=better)
-        # Last: a resumed training takes the row as a sign that all of this was done.
+            self.best = metrics[metric]
+            logger.info("epoch %d: %s %.4f is the best so far", epoch, metric, self.best)
+            self.checkpoints.save("best", self.progress)
+        self.checkpoints.evaluated(self.progress)
+        self.validation.early_stop.evaluated(better=better)
+        # Last: a resumed run takes the row as a sign that all of this was done.
         self.recorder.evaluation(epoch=epoch, step=step, metrics=metrics)

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import glob
-import logging
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mindrcnn.errors import InputError
-
-logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -35,26 +28,3 @@ def find_images(source: str) -> list[Path]:
     if not found:
         raise InputError(f"{source}: wanted images ({', '.join(IMAGE_SUFFIXES)}), got none in {len(candidates)} files")
     return found
-
-
-class ReadableImages:
-    """Reads images one after another, (path, RGB image H,W,3 uint8); one that cannot be read is logged and skipped.
-
-    After the iteration `skipped` lists what was left out, so that a program's exit code can tell.
-    """
-
-    def __init__(self, paths: Sequence[Path], *, read: Callable[[Path], NDArray[np.uint8]]) -> None:
-        self.paths = tuple(paths)
-        self.skipped: list[Path] = []
-        self._read = read
-
-    def __iter__(self) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
-        self.skipped = []
-        for path in self.paths:
-            try:
-                image = self._read(path)
-            except InputError as error:
-                logger.warning("skipped: %s", error)
-                self.skipped.append(path)
-                continue
-            yield path, image

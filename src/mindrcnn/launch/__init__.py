@@ -1,1 +1,1 @@
-"""Starts the processes of a job and watches over them."""
+"""The launcher: the processes of a job, from their start to their end."""

@@ -1,15 +1,17 @@
-"""The command lines that start the processes of a job under each launcher."""
+"""The commands that start the processes of a job under each launcher."""
 
 import os
+import shlex
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mindrcnn.engine.distributed.environment import LOCAL_HOST, read_rank_table
 from mindrcnn.errors import InputError
 
-# Seconds that HCCL waits for the other devices to connect; HCCL's own 120 are few where ranks compile for minutes.
+# Seconds that HCCL waits for the other devices to connect; its default of 120 is too short where ranks compile.
 HCCL_CONNECT_TIMEOUT = "600"
 CLUSTER_TIMEOUT = 300  # seconds that msrun waits for all of its processes to start
 
@@ -19,9 +21,18 @@ REDIRECTED = 'exec "$@" >"$0/worker_$OMPI_COMM_WORLD_RANK.log" 2>&1'
 
 @dataclass(frozen=True)
 class Job:
-    """What to start. program: words after Python's name; devices: processes on all machines, local_devices: on this.
+    """The processes to start.
 
-    node_rank: number of this machine, from 0. master_port 0: a free one. rank_table: with the launcher of that name.
+    Attributes:
+        program: Words after Python's name.
+        devices: Processes on all machines.
+        local_devices: Processes on this machine.
+        log_dir: Folder for the output of each process.
+        node_rank: Number of this machine, from 0.
+        master_addr: Address of machine 0.
+        master_port: Port on machine 0; 0 takes a free one.
+        rank_table: HCCL rank table, for the launcher of that name.
+        bind_cores: Whether each process gets its own cores.
     """
 
     program: tuple[str, ...]
@@ -35,13 +46,13 @@ class Job:
     bind_cores: bool = False
 
     def worker_log(self, rank: int) -> Path:
-        """Where a process's output goes, under every launcher."""
+        """Returns the file for the output of a process, the same under every launcher."""
         return self.log_dir / f"worker_{rank}.log"
 
 
 @dataclass(frozen=True)
 class Command:
-    """One process to start; `environment` is what it adds to ours. rank: of a worker; None: a launcher."""
+    """One process to start; `environment` is added to this process's own. A launcher has the rank None."""
 
     words: tuple[str, ...]
     output: Path
@@ -50,7 +61,7 @@ class Command:
 
 
 def msrun_commands(job: Job) -> list[Command]:
-    """One msrun, which starts the scheduler and the workers."""
+    """Returns one msrun, which starts the scheduler and the workers."""
     words = [
         str(Path(sys.executable).with_name("msrun")),
         f"--worker_num={job.devices}",
@@ -66,13 +77,15 @@ def msrun_commands(job: Job) -> list[Command]:
         words.append(f"--node_rank={job.node_rank}")
     if job.bind_cores:
         words.append("--bind_core=True")
-    # msrun starts "python", whichever comes first on PATH
+    # msrun runs "python", whichever comes first on PATH
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return [Command((*words, *job.program), job.log_dir / "launcher.log", common_environment() | {"PATH": path})]
+    return [
+        Command((*words, "python", *job.program), job.log_dir / "launcher.log", common_environment() | {"PATH": path})
+    ]
 
 
 def mpirun_commands(job: Job) -> list[Command]:
-    """One mpirun (Open MPI); rank 0 starts the scheduler that connects the processes."""
+    """Returns one mpirun (Open MPI); rank 0 starts the scheduler that connects the processes."""
     cores = f"--map-by slot:PE={cores_each(job)} --bind-to core" if job.bind_cores else "--bind-to none"
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     worker = ["bash", "-c", REDIRECTED, str(job.log_dir.resolve()), sys.executable, *job.program]
@@ -82,7 +95,7 @@ def mpirun_commands(job: Job) -> list[Command]:
 
 
 def rank_table_commands(job: Job) -> list[Command]:
-    """One process per device that the table has on this machine, the server of number `node_rank`."""
+    """Returns one process per device of this machine, which is the table's server number `node_rank`."""
     if job.rank_table is None:
         raise InputError("--rank-table: wanted an HCCL rank table with --launcher rank-table, got nothing")
     servers = read_rank_table(job.rank_table)
@@ -104,7 +117,7 @@ def rank_table_commands(job: Job) -> list[Command]:
 
 
 def taskset(job: Job, place: int) -> tuple[str, ...]:
-    """Binds the process of this place on the machine to its equal share of the cores."""
+    """Returns the words that bind the process at this place on the machine to its equal share of the cores."""
     if not job.bind_cores:
         return ()
     cores = sorted(os.sched_getaffinity(0))
@@ -113,7 +126,7 @@ def taskset(job: Job, place: int) -> tuple[str, ...]:
 
 
 def cores_each(job: Job) -> int:
-    """Cores of one process. InputError with more processes than cores."""
+    """Returns the number of cores of one process. InputError with more processes than cores."""
     cores = len(os.sched_getaffinity(0))
     if cores < job.local_devices:
         raise InputError(f"--bind-cores: wanted at least {job.local_devices} cores, one a process, got {cores}")
@@ -121,12 +134,25 @@ def cores_each(job: Job) -> int:
 
 
 def common_environment() -> dict[str, str]:
-    """For every launcher; a value that the user has set stays."""
+    """Returns the variables for every launcher; a value that the user has set stays."""
     return {"HCCL_CONNECT_TIMEOUT": os.environ.get("HCCL_CONNECT_TIMEOUT", HCCL_CONNECT_TIMEOUT)}
 
 
 def free_port() -> int:
-    """A port that nothing uses now, so that two jobs on a machine do not meet."""
+    """Returns a port that nothing uses now, so that two jobs on one machine do not collide."""
     with socket.socket() as probe:
         probe.bind((LOCAL_HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def shell_line(command: Command) -> str:
+    """Returns the command as one line for a shell."""
+    settings = [f"{name}={value}" for name, value in command.environment.items()]
+    return shlex.join(["env", *settings, *command.words]) + f" >{shlex.quote(str(command.output))}"
+
+
+LAUNCHERS: dict[str, Callable[[Job], list[Command]]] = {
+    "msrun": msrun_commands,
+    "mpirun": mpirun_commands,
+    "rank-table": rank_table_commands,
+}

@@ -1,4 +1,4 @@
-"""The processes of a running job: which ranks are there, which have gone, and how."""
+"""The processes of a running job: ranks that run, ranks that have ended, and how they ended."""
 
 import contextlib
 import signal
@@ -13,7 +13,7 @@ EXIT_CODE_FIELD = 51  # of /proc/PID/stat, counted from 0
 
 @dataclass(frozen=True)
 class Gone:
-    """A process that has ended. code: its wait status as the system gives it; None: it was gone before it was read."""
+    """A process that has ended. `code` is the system's wait status, or None where it could not be read in time."""
 
     rank: int
     code: int | None
@@ -45,7 +45,7 @@ class Workers:
         self.gone: dict[int, Gone] = {}
 
     def update(self, launchers: list[int]) -> None:
-        """Looks once; to be called more often than processes are reaped."""
+        """Records new and ended processes; it has to be called more often than launchers reap their processes."""
         for pid in launchers:
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(pid)
@@ -56,31 +56,31 @@ class Workers:
             for rank, process in self.known.items()
             if rank not in self.gone and _has_ended(process)
         ]
-        # Of several at once, the launcher knew of one whose status it has taken before it ended the others itself; and
-        # one that was killed brought the others down rather than the other way round.
+        # Of several at once, one whose status the launcher has already taken comes first: the launcher knew of its end
+        # before it ended the others. One that was killed brought the others down rather than the other way round.
         ended.sort(key=lambda gone: (gone.code is not None, not gone.killed))
         self.gone.update({gone.rank: gone for gone in ended})
 
     def first_failure(self) -> Gone | None:
-        """The rank that ended first, those that ended well left out."""
+        """Returns the rank that ended first without success."""
         return next((gone for gone in self.gone.values() if not gone.ended_well), None)
 
     def first_to_leave(self) -> Gone | None:
-        """The rank that ended first, however it did, where others still run."""
+        """Returns the rank that ended first, in whatever way, where others still run."""
         return next(iter(self.gone.values())) if self.gone and self.running() else None
 
     def running(self) -> list[int]:
-        """Ranks that have not ended."""
+        """Returns the ranks that have not ended."""
         return [rank for rank in self.known if rank not in self.gone]
 
     def send(self, number: int) -> None:
-        """Sends a signal to every worker that runs."""
+        """Sends a signal to every running worker."""
         for rank in self.running():
             with contextlib.suppress(psutil.Error):
                 self.known[rank].send_signal(number)
 
     def kill(self) -> None:
-        """Ends every process of the job that is left, launchers included."""
+        """Kills every remaining process of the job, launchers included."""
         for process in self.family.values():
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -95,7 +95,7 @@ class Workers:
 
 
 def _rank(process: psutil.Process) -> int | None:
-    """The rank in a worker's environment; None for schedulers and helpers."""
+    """Returns the rank in a worker's environment; None for schedulers and helpers."""
     try:
         environment = process.environ()
     except psutil.Error:
@@ -114,7 +114,7 @@ def _has_ended(process: psutil.Process) -> bool:
 
 
 def _exit_code(pid: int) -> int | None:
-    """Wait status of a process that its parent has not yet asked for it."""
+    """Returns the wait status of a process whose parent has not collected it yet."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             after_name = file.read().rpartition(")")[2].split()

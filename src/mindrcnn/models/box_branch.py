@@ -1,22 +1,21 @@
-"""Second stage: classification and box regression of samples, and the choice of detections.
+"""The second stage: classification and box regression of samples, and selection of detections.
 
 Girshick, Fast R-CNN, 2015; two-layer head of Lin et al., FPN, 2017; detectron2 modeling/roi_heads/fast_rcnn.py.
+Letters in shapes: B images, S samples and P proposals of an image, N boxes of all images, D detections, K classes.
 """
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
-from mindrcnn.models.layers import dense, xavier_fill
+from mindrcnn.models.layers import RoiPooler, dense, xavier_fill
 from mindrcnn.models.proposals import SUPPRESSED
-from mindrcnn.models.roi_pooling import RoiPooler
+from mindrcnn.models.sampling import Samples
 from mindrcnn.ops import boxes as box_ops
 from mindrcnn.ops.coder import decode, encode
-from mindrcnn.ops.gather import take_rows
+from mindrcnn.ops.gather import take_class, take_rows
 from mindrcnn.ops.losses import SampleCount, at_least_one, smooth_l1, softmax_cross_entropy
 from mindrcnn.ops.nms import nms_per_class
-
-Samples = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class BoxHead(nn.Cell):
@@ -31,21 +30,14 @@ class BoxHead(nn.Cell):
         self.deltas = dense(fc_channels, 4 * num_classes, weight_init=Normal(0.001))
 
     def construct(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """pooled N,C,r,r. Returns logits N,K+1 and deltas N,K,4."""
+        """Returns logits (N, K + 1) and deltas (N, K, 4) of pooled features (N, C, r, r)."""
         hidden = ops.relu(self.fc1(pooled.reshape(pooled.shape[0], -1)))
         hidden = ops.relu(self.fc2(hidden))
         return self.class_logits(hidden), self.deltas(hidden).reshape(-1, self.num_classes, 4)
 
 
-def own_class_deltas(deltas: Tensor, labels: Tensor) -> Tensor:
-    """Deltas N,4 of each row's own class, from deltas N,K,4 and labels N int32 in 1..K (0 reads class 1)."""
-    rows, num_classes = deltas.shape[:2]
-    index = ops.arange(rows).astype(ms.int32) * num_classes + ops.clamp(labels - 1, 0)
-    return ops.gather(deltas.reshape(-1, 4), index, 0)
-
-
 class BoxLoss(nn.Cell):
-    """Cross entropy over all samples, smooth L1 over the positive ones; both divided by the number of samples."""
+    """Cross-entropy over all samples and smooth L1 over the positive ones, both divided by the number of samples."""
 
     def __init__(
         self,
@@ -64,14 +56,20 @@ class BoxLoss(nn.Cell):
         self.sample_count = sample_count
 
     def construct(self, logits: Tensor, deltas: Tensor, samples: Samples, gt_boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """logits B*S,K+1; deltas B*S,K,4; samples as RoiSampler returns them. Returns two scalars."""
+        """Returns the classification loss and the box loss, two scalars.
+
+        logits: (B * S, K + 1).
+        deltas: (B * S, K, 4).
+        samples: as RoiSampler returns them.
+        gt_boxes: (B, G, 4).
+        """
         boxes, labels, valid, matched_gt = samples
         flat_labels = labels.reshape(-1)
         weight = valid.astype(ms.float32).reshape(-1)
         count = self.sample_count(weight.sum())
         class_loss = (softmax_cross_entropy(logits, flat_labels) * weight).sum()
 
-        own_deltas = own_class_deltas(deltas, flat_labels)  # background rows weigh nothing
+        own_deltas = take_class(deltas, flat_labels)  # background rows have weight 0
         targets = encode(take_rows(gt_boxes, matched_gt), boxes, self.coder_weights).reshape(-1, 4)
         errors = smooth_l1(own_deltas, ops.stop_gradient(targets), self.smooth_l1_beta)
         positive = (flat_labels > 0).astype(ms.float32)
@@ -80,7 +78,7 @@ class BoxLoss(nn.Cell):
 
 
 class DetectionSelector(nn.Cell):
-    """Scores and deltas to detections: threshold, NMS per class, best of all classes."""
+    """Selection of detections from scores and deltas: score threshold, NMS per class, best of all classes."""
 
     def __init__(
         self,
@@ -101,10 +99,16 @@ class DetectionSelector(nn.Cell):
     def construct(
         self, logits: Tensor, deltas: Tensor, proposals: Tensor, valid: Tensor, image_sizes: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """logits B*P,K+1; deltas B*P,K,4; proposals B,P,4; valid B,P; image_sizes B,2.
+        """Returns boxes (B, D, 4), scores (B, D), labels (B, D) int32 and valid (B, D) bool.
 
-        Returns boxes B,D,4 clipped to the image, scores B,D descending, labels B,D int32 in 1..K, valid B,D. In unused
-        slots the score is 0 and the label 0. D is detections_per_image, or less where pre_nms_topk or P*K is.
+        Boxes are clipped to the image, scores are descending, labels are in 1..K; unused slots have score 0 and label
+        0. D is detections_per_image, or less if pre_nms_topk or P * K is smaller.
+
+        logits: (B * P, K + 1).
+        deltas: (B * P, K, 4).
+        proposals: (B, P, 4), input pixels.
+        valid: (B, P) bool.
+        image_sizes: (B, 2) int32 (h, w).
         """
         batch, slots = valid.shape
         num_classes = deltas.shape[1]
@@ -134,8 +138,8 @@ class DetectionSelector(nn.Cell):
 class BoxBranch(nn.Cell):
     """Pooling, head, losses and selection of the second stage.
 
-    train_on_pred_boxes: the mask branch trains on the boxes predicted here for the samples, not on the samples' own
-    (detectron2 TRAIN_ON_PRED_BOXES); at test time it sees predicted ones too.
+    train_on_pred_boxes: train the mask branch on the boxes predicted here for the samples instead of the samples' own
+        (detectron2 TRAIN_ON_PRED_BOXES); inference uses predicted boxes too.
     """
 
     loss_names = ("loss_cls", "loss_box_reg")
@@ -159,21 +163,23 @@ class BoxBranch(nn.Cell):
     def losses_and_samples(
         self, features: tuple[Tensor, ...], samples: Samples, gt_boxes: Tensor
     ) -> tuple[tuple[Tensor, Tensor], Samples]:
-        """features P2..P6; samples as RoiSampler returns them; gt_boxes B,G,4.
+        """Returns the two losses, and the samples that a mask branch trains on.
 
-        Returns the two losses, and the samples as a mask branch trains on them.
+        features: P2..P6.
+        samples: as RoiSampler returns them.
+        gt_boxes: (B, G, 4).
         """
         boxes, labels, valid, matched_gt = samples
         logits, deltas = self.head(self.pooler(features, boxes, valid))
         losses = self.loss(logits, deltas, samples, gt_boxes)
         if self.train_on_pred_boxes:
-            own_deltas = own_class_deltas(deltas, labels.reshape(-1)).reshape(boxes.shape)
+            own_deltas = take_class(deltas, labels.reshape(-1)).reshape(boxes.shape)
             boxes = ops.stop_gradient(decode(own_deltas, boxes, self.selector.coder_weights))
         return losses, (boxes, labels, valid, matched_gt)
 
     def predict(
         self, features: tuple[Tensor, ...], proposals: Tensor, valid: Tensor, image_sizes: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Detections (boxes, scores, labels, valid) as DetectionSelector returns them."""
+        """Returns detections (boxes, scores, labels, valid) as DetectionSelector does."""
         logits, deltas = self.head(self.pooler(features, proposals, valid))
         return self.selector(logits, deltas, proposals, valid, image_sizes)

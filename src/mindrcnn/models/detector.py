@@ -11,7 +11,7 @@ from mindrcnn.trimmed_cell import TrimmedCell
 
 
 class PixelNormalizer(nn.Cell):
-    """Subtracts the mean and divides by the standard deviation, and keeps the padding at exactly zero.
+    """Normalisation of pixels by mean and standard deviation that keeps the padding at exactly zero.
 
     Padding must be zero after normalisation, as in detectron2 and torchvision: a zero pixel would turn into -mean/std.
     """
@@ -24,21 +24,25 @@ class PixelNormalizer(nn.Cell):
         self.outer = ops.BatchMatMul()
 
     def construct(self, images: Tensor, image_sizes: Tensor) -> Tensor:
-        """images B,3,H,W uint8 or float32, 0..255; image_sizes B,2 int32 valid (h, w). Returns B,3,H,W float32."""
+        """Returns normalised images (B, 3, H, W) float32.
+
+        images: (B, 3, H, W) uint8 or float32, 0..255.
+        image_sizes: (B, 2) int32, the (h, w) of each image before padding.
+        """
         batch, channels, height, width = images.shape
         rows = (ops.arange(height).reshape(1, 1, -1) < image_sizes[:, 0].reshape(-1, 1, 1)).astype(ms.float32)
         columns = (ops.arange(width).reshape(1, 1, -1) < image_sizes[:, 1].reshape(-1, 1, 1)).astype(ms.float32)
-        # The scale within the image and 0 outside, as a product: on a CPU, operators that broadcast keep two index
-        # lists of eight bytes for each value.
+        # The scale inside the image and 0 outside, as an outer product: on a CPU, broadcasting operators keep two index
+        # lists of eight bytes per value.
         scale = self.outer((self.scale * rows).reshape(batch, -1, 1), columns).reshape(batch, channels, height, width)
         return self.add(images.astype(ms.float32), self.shift) * scale
 
 
 class TwoStageDetector(nn.Cell):
-    """Backbone, pyramid, proposals, box branch and, where there is one, a mask branch.
+    """Backbone, pyramid, proposals, box branch and an optional mask branch.
 
-    Shape letters: B images, G ground-truth slots, A anchors, P proposals, S samples, D detections, K classes, M mask
-    side, R stored mask side. Boxes are xyxy float32 in pixels of the padded network input.
+    Letters in shapes: B images, G ground-truth slots, A anchors, P proposals, S samples, D detections, K classes, M
+    mask side, R stored mask side. Boxes are xyxy float32 in pixels of the padded network input.
 
     A mask branch is any cell with `loss_names`, `noise_shapes(batch)`, `losses(features, samples, gt, *noise)` and
     `predict(features, detections)`.
@@ -66,15 +70,17 @@ class TwoStageDetector(nn.Cell):
         self.loss_names = rpn.loss_names + box.loss_names + (mask.loss_names if mask is not None else ())
 
     def noise_shapes(self, batch: int, height: int, width: int, max_objects: int) -> tuple[tuple[int, ...], ...]:
-        """Shapes of rpn_noise (B,A), roi_noise (B,P+G) and the mask branch's own noise, if it takes any, for an input
-        of height x width pixels and G object slots."""
+        """Returns the shapes of rpn_noise (B, A), roi_noise (B, P + G) and any noise of the mask branch.
+
+        height and width are those of the network input in pixels; max_objects is G.
+        """
         anchors = self.rpn.anchors.counts(height, width)
         proposals = self.rpn.selector.count(anchors, training=True)
         mask_noise = self.mask.noise_shapes(batch) if self.mask is not None else ()
         return (batch, sum(anchors)), (batch, proposals + max_objects), *mask_noise
 
     def features(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
-        """Pyramid P2..P6 of images B,3,H,W (0..255)."""
+        """Returns the pyramid P2..P6 of images (B, 3, H, W), 0..255."""
         return self.neck(self.backbone(self.pixels(images, image_sizes)))
 
     def losses(
@@ -90,10 +96,16 @@ class TwoStageDetector(nn.Cell):
         roi_noise: Tensor,
         *mask_noise: Tensor,
     ) -> tuple[Tensor, ...]:
-        """Training losses, scalars in the order of `loss_names`.
+        """Returns the training losses, scalars in the order of `loss_names`.
 
-        images B,3,H,W uint8 or float32 0..255; image_sizes B,2 int32 (h, w); gt_boxes B,G,4; gt_labels B,G int32;
-        gt_valid, gt_crowd B,G bool; gt_masks B,G,R,R uint8; noise uniform in [0, 1) of the shapes `noise_shapes` gives.
+        images: (B, 3, H, W) uint8 or float32, 0..255.
+        image_sizes: (B, 2) int32 (h, w).
+        gt_boxes: (B, G, 4) float32.
+        gt_labels: (B, G) int32.
+        gt_valid: (B, G) bool.
+        gt_crowd: (B, G) bool.
+        gt_masks: (B, G, R, R) uint8.
+        rpn_noise, roi_noise, mask_noise: uniform in [0, 1), of the shapes from `noise_shapes`.
         """
         features = self.features(images, image_sizes)
         rpn_losses, proposals, proposal_valid = self.rpn.losses_and_proposals(
@@ -108,35 +120,38 @@ class TwoStageDetector(nn.Cell):
         return losses
 
     def predict(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
-        """Detections: boxes B,D,4; scores B,D; labels B,D int32 (0 in unused slots); valid B,D; and with a mask branch
-        masks B,D,M,M (probabilities of the predicted class within the box) and mask_scores B,D."""
+        """Returns boxes (B, D, 4), scores (B, D), labels (B, D) int32 (0 in unused slots) and valid (B, D).
+
+        With a mask branch, masks (B, D, M, M) and mask_scores (B, D) follow; masks are probabilities of the predicted
+        class inside the box.
+        """
         features = self.features(images, image_sizes)
-        proposals = self.rpn.proposals(features, image_sizes)
-        detections = self.box.predict(features, proposals[0], proposals[2], image_sizes)
+        proposals, _, proposal_valid = self.rpn.proposals(features, image_sizes)
+        detections = self.box.predict(features, proposals, proposal_valid, image_sizes)
         if self.mask is None:
             return detections
         return detections + self.mask.predict(features, detections)
 
 
 class TrainingLosses(nn.Cell):
-    """A detector whose call computes its losses; what a train step differentiates."""
+    """A detector whose call computes its losses; a train step differentiates it."""
 
     def __init__(self, *, detector: TwoStageDetector) -> None:
         super().__init__(auto_prefix=False)
         self.detector = detector
 
     def construct(self, *batch: Tensor) -> tuple[Tensor, ...]:
-        """Arguments and result of `TwoStageDetector.losses`."""
+        """Takes the arguments and returns the result of `TwoStageDetector.losses`."""
         return self.detector.losses(*batch)
 
 
 class Predictor(TrimmedCell):
-    """A detector whose call predicts; what evaluation, inference and export run."""
+    """A detector whose call predicts; evaluation, inference and export run it."""
 
     def __init__(self, *, detector: TwoStageDetector) -> None:
         super().__init__(auto_prefix=False)
         self.detector = detector
 
     def construct(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
-        """Arguments and result of `TwoStageDetector.predict`."""
+        """Takes the arguments and returns the result of `TwoStageDetector.predict`."""
         return self.detector.predict(images, image_sizes)

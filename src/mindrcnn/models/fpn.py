@@ -3,15 +3,14 @@
 from mindspore import Tensor, nn
 
 from mindrcnn.models.layers import conv, xavier_fill
-from mindrcnn.ops.conv import conv1x1, conv3x3
-from mindrcnn.ops.upsample import add_upsampled
+from mindrcnn.ops.conv import add_upsampled, conv1x1, conv3x3
 
 
 class FPN(nn.Cell):
-    """Top-down pyramid: (C2, C3, C4, C5) -> (P2, P3, P4, P5, P6), each [B,out_channels,H_l,W_l] float32.
+    """Top-down pyramid: (C2, C3, C4, C5) -> (P2, P3, P4, P5, P6), each (B, out_channels, H_l, W_l) float32.
 
-    Each map's sides must be twice the next one's, which holds for inputs whose sides are multiples of 32. P6 is every
-    second pixel of P5, as in detectron2 and torchvision. Convolutions carry a bias; no norm, no activation.
+    The sides of each map must be twice those of the next, which holds for inputs whose sides are multiples of 32. P6 is
+    every second pixel of P5, as in detectron2 and torchvision. Convolutions have a bias, no norm and no activation.
     """
 
     def __init__(self, *, in_channels: tuple[int, int, int, int], out_channels: int) -> None:
@@ -23,7 +22,7 @@ class FPN(nn.Cell):
         self.outputs = nn.CellList(
             [conv(out_channels, out_channels, kernel_size=3, weight_init=xavier_fill()) for _ in in_channels]
         )
-        # A pooling, because the gradient of the slice [::2, ::2] fails in PyNative mode on the CPU (MindSpore 2.8:
+        # Pooling, because the gradient of the slice [::2, ::2] fails in PyNative mode on the CPU (MindSpore 2.8:
         # "StridedSliceGrad: input memory out of bounds").
         self.every_second = nn.MaxPool2d(kernel_size=1, stride=2)
 

@@ -1,6 +1,6 @@
-"""The layers of all parts, and how their weights begin.
+"""Layers shared by all parts of a detector, and their initial weights.
 
-Tensors are float32, NCHW. The initializers are those of detectron2 and torchvision; every draw follows
+Tensors are float32, NCHW. The initializers are those of detectron2 and torchvision; every draw depends on
 `mindspore.set_seed`.
 """
 
@@ -12,6 +12,10 @@ from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Norma
 from mindspore.common.parameter import Parameter
 
 from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2, scale_rows
+from mindrcnn.ops.depthwise import depthwise3x3
+from mindrcnn.ops.roi_align import roi_align
+
+POOLED_STRIDES = (4, 8, 16, 32)  # P2..P5; P6 serves proposals only
 
 NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
@@ -22,8 +26,9 @@ Activation = Literal["relu", "relu6", "none"]
 class FrozenBatchNorm(nn.Cell):
     """Batch norm whose statistics never change, as a scale and a shift.
 
-    Without `affine_trains` nothing of it trains (detectron2's FrozenBatchNorm2d), with it gamma and beta do
-    (mmdetection's norm_eval). Its parameters have the names and shapes of `nn.BatchNorm2d`, so checkpoints serve both.
+    Nothing in it trains (detectron2's FrozenBatchNorm2d) unless `affine_trains` is set; then gamma and beta do
+    (mmdetection's norm_eval). Its parameters have the names and shapes of those of `nn.BatchNorm2d`, so both read the
+    same checkpoints.
     """
 
     def __init__(self, *, channels: int, affine_trains: bool) -> None:
@@ -35,7 +40,7 @@ class FrozenBatchNorm(nn.Cell):
         self.moving_variance = Parameter(ops.ones(channels), name="moving_variance", requires_grad=False)
 
     def construct(self) -> tuple[Tensor, Tensor]:
-        """Scale [C] and shift [C]; constants to the gradient unless the affine trains."""
+        """Returns scale (C,) and shift (C,), without gradient unless the affine parameters train."""
         scale = self.gamma * ops.rsqrt(self.moving_variance + NORM_EPS)
         shift = self.beta - self.moving_mean * scale
         if self.affine_trains:
@@ -44,12 +49,12 @@ class FrozenBatchNorm(nn.Cell):
 
 
 class ConvNorm(nn.Cell):
-    """Convolution without bias, batch norm, activation: [B,in,H,W] -> [B,out,H/stride,W/stride].
+    """Convolution without bias, batch norm, activation: (B, in, H, W) -> (B, out, H/stride, W/stride).
 
-    padding is symmetric, kernel_size // 2, unless (top, bottom, left, right) is given. A frozen norm is folded into the
+    Padding is symmetric, kernel_size // 2, unless (top, bottom, left, right) is given. A frozen norm is folded into the
     convolution's weight and bias inside the graph, which saves a pass over the activations: forward and backward of a
     1x1 convolution 64 -> 256 at 200x336 take 0.15 s, with ops.BatchNorm 0.17 s, with a broadcast multiply and add
-    0.21 s; all of ResNet-50 gains 3 to 5 % (CPU, two cores).
+    0.21 s; the whole ResNet-50 gains 3 to 5 % (CPU, two cores).
     """
 
     def __init__(
@@ -83,6 +88,8 @@ class ConvNorm(nn.Cell):
         self.norm = _batch_norm(norm, out_channels)
         self.convolve = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=pad, stride=stride, group=groups)
         self.bias_add = ops.BiasAdd()
+        self.stride, self.padding = stride, pad
+        self.depthwise_3x3 = kernel_size == 3 and groups == in_channels == out_channels
         plain = self.frozen and (groups, padding) == (1, None)
         self.plain_3x3 = plain and (kernel_size, stride) == (3, 1)
         self.halving_3x3 = plain and (kernel_size, stride) == (3, 2)
@@ -92,7 +99,7 @@ class ConvNorm(nn.Cell):
 
     def construct(self, x: Tensor) -> Tensor:
         if not self.frozen:
-            return self.activation(self.norm(self.conv(x)))
+            return self.activation(self.norm(self.convolution(x, self.conv.weight)))
         weight, scale, shift = self.folded()
         if self.plain_3x3:
             return self.activation(conv3x3(x, weight, shift, scale=scale, relu=self.relu_inside))
@@ -101,17 +108,23 @@ class ConvNorm(nn.Cell):
         if self.halving_3x3:
             return self.activation(conv3x3_stride2(x, weight, shift, scale=scale))
         weight = scale_rows(weight, scale)
-        return self.activation(self.bias_add(self.convolve(x, weight), shift))
+        return self.activation(self.bias_add(self.convolution(x, weight), shift))
+
+    def convolution(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Returns the convolution of x (B, C, H, W), without norm and activation."""
+        if self.depthwise_3x3:
+            return depthwise3x3(x, weight, stride=self.stride, padding=self.padding)
+        return self.convolve(x, weight)
 
     def add_relu(self, x: Tensor, summand: Tensor) -> Tensor:
-        """ReLU of this layer's output, which has no activation of its own, and a summand of its shape."""
+        """Returns ReLU of x's output plus a summand of the same shape, for a layer without an activation."""
         if self.plain_1x1:
             weight, scale, shift = self.folded()
             return conv1x1_add_relu(x, weight, shift, summand, scale=scale)
         return ops.relu(self.construct(x) + summand)
 
     def folded(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Weight, scale and shift of a frozen layer. Where the scale trains, the weight carries it."""
+        """Returns weight, scale and shift of a frozen layer. If the scale trains, it is part of the weight."""
         scale, shift = self.norm()
         if not self.norm.affine_trains:
             return self.conv.weight, scale, shift
@@ -128,10 +141,37 @@ def _activation(name: Activation) -> nn.Cell:
     return {"relu": nn.ReLU, "relu6": nn.ReLU6, "none": nn.Identity}[name]()
 
 
+class RoiPooler(nn.Cell):
+    """ROIAlign of one output size over the pyramid levels P2..P5; see ops.roi_align.roi_align for the settings."""
+
+    def __init__(self, *, resolution: int, sampling_ratio: int, aligned: bool) -> None:
+        super().__init__()
+        self.resolution = resolution
+        self.sampling_ratio = sampling_ratio
+        self.aligned = aligned
+
+    def construct(self, features: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> Tensor:
+        """Returns the pooled features (B * S, C, resolution, resolution).
+
+        features: P2..P6, each (B, C, H_l, W_l).
+        boxes: (B, S, 4), input pixels.
+        valid: (B, S) bool.
+        """
+        return roi_align(
+            features[:4],
+            POOLED_STRIDES,
+            boxes,
+            valid,
+            resolution=self.resolution,
+            sampling_ratio=self.sampling_ratio,
+            aligned=self.aligned,
+        )
+
+
 def conv(
     in_channels: int, out_channels: int, *, kernel_size: int, weight_init: Initializer, stride: int = 1
 ) -> nn.Conv2d:
-    """Convolution that keeps the size of its input, or divides it by the stride and rounds up."""
+    """Returns a convolution that keeps the size of its input, or divides it by the stride and rounds up."""
     return nn.Conv2d(
         in_channels,
         out_channels,
@@ -146,9 +186,10 @@ def conv(
 
 
 def doubling_deconv(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:
-    """Transposed 2x2 convolution of stride 2; weights of variance 2 / fan-out (detectron2 `c2_msra_fill`).
+    """Returns a transposed 2x2 convolution of stride 2, weights of variance 2 / fan-out (detectron2 `c2_msra_fill`).
 
-    An initializer would take the input channels for the output's: in a transposed kernel they come first.
+    An initializer would take the input channels for the output channels, because they come first in a transposed
+    kernel.
     """
     kernel_size = 2
     return nn.Conv2dTranspose(
@@ -164,26 +205,29 @@ def doubling_deconv(in_channels: int, out_channels: int) -> nn.Conv2dTranspose:
 
 
 def dense(in_channels: int, out_channels: int, *, weight_init: Initializer) -> nn.Dense:
-    """Fully connected layer."""
+    """Returns a fully connected layer with zero bias."""
     return nn.Dense(in_channels, out_channels, weight_init=weight_init, bias_init="zeros")
 
 
 def msra_normal() -> Initializer:
-    """Normal of variance 2 / fan_out (He et al. 2015; detectron2 `c2_msra_fill`): ResNet convolutions, mask heads."""
+    """Returns a normal initializer of variance 2 / fan_out, for ResNet convolutions and mask heads.
+
+    He et al. 2015; detectron2 `c2_msra_fill`.
+    """
     return HeNormal(mode="fan_out", nonlinearity="relu")
 
 
 def msra_normal_fan_in() -> Initializer:
-    """Normal of variance 2 / fan_in.
+    """Returns a normal initializer of variance 2 / fan_in, for depthwise convolutions.
 
-    For depthwise convolutions, whose fan_out as computed from the weight's shape (channels x kernel area) is too large
-    by the number of channels and would let the signal die away.
+    Their fan_out as computed from the weight's shape (channels x kernel area) is too large by the number of channels
+    and would let the signal vanish.
     """
     return HeNormal(mode="fan_in", nonlinearity="relu")
 
 
 def xavier_fill() -> Initializer:
-    """Uniform of variance 1 / fan_in: FPN and fully connected layers.
+    """Returns a uniform initializer of variance 1 / fan_in, for the FPN and fully connected layers.
 
     detectron2 `c2_xavier_fill`; torchvision `kaiming_uniform_(a=1)`.
     """

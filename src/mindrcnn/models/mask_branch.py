@@ -1,4 +1,7 @@
-"""Fully convolutional mask branch (He et al., Mask R-CNN, 2017)."""
+"""Fully convolutional mask branch (He et al., Mask R-CNN, 2017).
+
+Letters in shapes: B images, S samples and D detections of an image, N boxes of all images, K classes, M mask side.
+"""
 
 from itertools import pairwise
 
@@ -6,18 +9,17 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
-from mindrcnn.models.layers import conv, doubling_deconv, msra_normal
-from mindrcnn.models.roi_pooling import RoiPooler
+from mindrcnn.models.layers import RoiPooler, conv, doubling_deconv, msra_normal
+from mindrcnn.models.sampling import Samples
 from mindrcnn.ops.conv import conv1x1, conv3x3
 from mindrcnn.ops.losses import SampleCount, at_least_one, bce_with_logits
 from mindrcnn.ops.mask_targets import crop_masks
 
-Samples = tuple[Tensor, Tensor, Tensor, Tensor]
-GroundTruth = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+GroundTruthBatch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # boxes, labels, valid, crowd, masks
 
 
 class MaskHead(nn.Cell):
-    """Convolutions, 2x upsampling by a transposed convolution, one mask per class, of which one is asked for."""
+    """Convolutions, 2x upsampling by a transposed convolution, and one mask per class, of which one is computed."""
 
     def __init__(self, *, in_channels: int, num_convs: int, channels: int, num_classes: int) -> None:
         super().__init__()
@@ -27,9 +29,11 @@ class MaskHead(nn.Cell):
         self.mask_logits = conv(channels, num_classes, kernel_size=1, weight_init=Normal(0.001))
 
     def construct(self, pooled: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-        """pooled N,C,r,r; labels N int32 in 1..K (0 reads class 1); valid N bool.
+        """Returns each row's logits (N, 2r, 2r) for its own label; unspecified, and not to be used, in invalid rows.
 
-        Returns each row's logits N,2r,2r at its own label; those of rows that are not valid are not to be used.
+        pooled: (N, C, r, r).
+        labels: (N,) int32 in 1..K; 0 reads class 1.
+        valid: (N,) bool.
         """
         hidden = pooled
         for layer in self.convs:
@@ -44,11 +48,11 @@ class MaskHead(nn.Cell):
         return logits + own_bias.reshape(rows, 1, 1)
 
     def upsampled(self, hidden: Tensor, valid: Tensor) -> Tensor:
-        """hidden N,C,r,r behind transposed convolution and ReLU, as N,C,4*r*r: pixels ordered by their place within
-        the 2x2 block of a pixel of hidden, then of that pixel.
+        """Returns the transposed convolution and ReLU of hidden (N, C, r, r) as (N, C, 4 * r * r).
 
-        As a 1x1 convolution to four times the channels. What follows is a product at each pixel, so the pixels need not
-        be put into their places before there is but one channel.
+        Pixels are ordered by their position within the 2x2 block of a pixel of hidden, then by that pixel. It is
+        computed as a 1x1 convolution to four times the channels. The next layer is a product at each pixel, so pixels
+        need not move to their final positions until there is only one channel.
         """
         channels = self.upsample.weight.shape[1]
         weight = self.upsample.weight.reshape(-1, channels * 4).transpose(1, 0).reshape(channels * 4, -1, 1, 1)
@@ -56,15 +60,8 @@ class MaskHead(nn.Cell):
         return conv1x1(hidden, weight, bias, relu=True, valid=valid).reshape(hidden.shape[0], channels, -1)
 
 
-def own_class(logits: Tensor, labels: Tensor) -> Tensor:
-    """Masks N,M,M of each row's own class, from logits N,K,M,M and labels N int32 in 1..K (0 reads class 1)."""
-    rows, num_classes, side = logits.shape[:3]
-    index = ops.arange(rows).astype(ms.int32) * num_classes + ops.clamp(labels - 1, 0)
-    return ops.gather(logits.reshape(rows * num_classes, -1), index, 0).reshape(rows, side, side)
-
-
 class MaskBranch(nn.Cell):
-    """Mask R-CNN's branch: a mask per sample, binary cross entropy at the object's class."""
+    """Mask R-CNN's branch: one mask per sample, trained with binary cross-entropy at the object's class."""
 
     loss_names = ("loss_mask",)
 
@@ -85,17 +82,25 @@ class MaskBranch(nn.Cell):
         self.sample_count = sample_count
 
     def noise_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
-        """None: these losses are not random."""
+        """Returns no shapes: these losses use no noise."""
         return ()
 
-    def losses(self, features: tuple[Tensor, ...], samples: Samples, gt: GroundTruth) -> tuple[Tensor]:
-        """features P2..P6; samples as RoiSampler returns them; gt: boxes, labels, valid, crowd, masks of the batch."""
+    def losses(self, features: tuple[Tensor, ...], samples: Samples, gt: GroundTruthBatch) -> tuple[Tensor]:
+        """Returns the mask loss, a scalar.
+
+        features: P2..P6.
+        samples: as RoiSampler returns them.
+        gt: boxes, labels, valid, crowd and masks of the batch.
+        """
         boxes, labels, matched_gt = self.mask_samples(samples)
         _, logits = self.own_masks(features, boxes, labels, labels > 0)
         return (self.loss(logits, self.targets(boxes, matched_gt, gt, logits.shape[-1]), labels),)
 
     def mask_samples(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
-        """The slots that can hold positives: boxes B,S,4, labels B,S, matched_gt B,S with S up to max_positives."""
+        """Returns boxes (B, S, 4), labels (B, S) and matched_gt (B, S) of the slots that can hold positives.
+
+        S is at most max_positives.
+        """
         boxes, labels, _, matched_gt = samples
         count = min(self.max_positives, boxes.shape[1])
         return boxes[:, :count], labels[:, :count], matched_gt[:, :count]
@@ -103,17 +108,21 @@ class MaskBranch(nn.Cell):
     def own_masks(
         self, features: tuple[Tensor, ...], boxes: Tensor, labels: Tensor, valid: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Pooled features B*S,C,r,r of boxes B,S,4 and their logits B*S,M,M at each box's own label."""
+        """Returns the pooled features (B * S, C, r, r) of boxes (B, S, 4) and logits (B * S, M, M) for their labels."""
         pooled = self.pooler(features, boxes, valid)
         return pooled, self.head(pooled, labels.reshape(-1), valid.reshape(-1))
 
-    def targets(self, boxes: Tensor, matched_gt: Tensor, gt: GroundTruth, side: int) -> Tensor:
-        """Binary masks B*S,side,side of the matched objects in the frame of each sample's box."""
+    def targets(self, boxes: Tensor, matched_gt: Tensor, gt: GroundTruthBatch, side: int) -> Tensor:
+        """Returns binary masks (B * S, side, side) of the matched objects in the frame of each sample's box."""
         gt_boxes, _, _, _, gt_masks = gt
         return ops.stop_gradient(crop_masks(gt_masks, gt_boxes, matched_gt, boxes, side)).reshape(-1, side, side)
 
     def loss(self, logits: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
-        """Mean over the samples with a label, times `weight`; logits and targets B*S,M,M; labels B,S."""
+        """Returns the mean over the samples with a label, times `weight`.
+
+        logits, targets: (B * S, M, M).
+        labels: (B, S).
+        """
         positive = (labels > 0).astype(ms.float32).reshape(-1)
         errors = bce_with_logits(logits, targets).mean(axis=(1, 2))
         return (errors * positive).sum() * (self.weight / self.sample_count(positive.sum()))
@@ -121,10 +130,12 @@ class MaskBranch(nn.Cell):
     def predict(
         self, features: tuple[Tensor, ...], detections: tuple[Tensor, Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """detections (boxes B,D,4, scores B,D, labels B,D, valid B,D).
+        """Returns mask probabilities (B, D, M, M) of each detection's class in its own box, and mask scores (B, D).
 
-        Returns mask probabilities B,D,M,M of each detection's class in its own box, and mask scores B,D, here the class
-        scores.
+        The mask scores are the class scores here.
+
+        features: P2..P6.
+        detections: boxes (B, D, 4), scores (B, D), labels (B, D), valid (B, D).
         """
         boxes, scores, labels, valid = detections
         _, logits = self.own_masks(features, boxes, labels, valid)

@@ -1,11 +1,16 @@
-"""Mask scoring: a head that predicts the IoU of each mask with its object (Huang et al., Mask Scoring R-CNN, 2019)."""
+"""Mask scoring: a head that predicts the IoU of each mask with its object (Huang et al., Mask Scoring R-CNN, 2019).
+
+Letters in shapes as in mask_branch.py.
+"""
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
 from mindrcnn.models.layers import conv, dense, msra_normal, xavier_fill
-from mindrcnn.models.mask_branch import GroundTruth, MaskBranch, Samples, own_class
+from mindrcnn.models.mask_branch import GroundTruthBatch, MaskBranch
+from mindrcnn.models.sampling import Samples
+from mindrcnn.ops.gather import take_class
 from mindrcnn.ops.losses import SampleCount, at_least_one
 from mindrcnn.ops.mask_iou import iou_with_whole, share_inside
 
@@ -27,7 +32,7 @@ class MaskIoUHead(nn.Cell):
         num_classes: int,
     ) -> None:
         super().__init__()
-        inputs = [in_channels + 1] + [channels] * (num_convs - 1)  # one more channel: the mask
+        inputs = [in_channels + 1] + [channels] * (num_convs - 1)  # the mask is one more channel
         strides = [1] * (num_convs - 1) + [2]
         self.convs = nn.CellList(
             [
@@ -42,7 +47,11 @@ class MaskIoUHead(nn.Cell):
         self.iou = dense(fc_channels, num_classes, weight_init=Normal(0.01))
 
     def construct(self, pooled: Tensor, masks: Tensor) -> Tensor:
-        """pooled N,C,r,r, the features of the mask head; masks N,2r,2r probabilities. Returns IoUs N,K, not limited."""
+        """Returns IoUs (N, K), not limited to 0..1.
+
+        pooled: (N, C, r, r), the features of the mask head.
+        masks: (N, 2r, 2r) probabilities.
+        """
         hidden = ops.cat((pooled, self.pool(masks.expand_dims(1))), axis=1)
         for layer in self.convs:
             hidden = ops.relu(layer(hidden))
@@ -51,10 +60,10 @@ class MaskIoUHead(nn.Cell):
 
 
 class MaskScoringBranch(nn.Cell):
-    """Mask R-CNN's branch and the IoU of its masks, both from the same pooled features.
+    """Mask R-CNN's branch and the IoU of its masks, both computed from the same pooled features.
 
-    The loss of the IoU also trains the mask head, through the mask that the IoU head reads: neither maskscoring_rcnn
-    nor mmdetection cuts that gradient.
+    The IoU loss also trains the mask head, through the mask that the IoU head reads: neither maskscoring_rcnn nor
+    mmdetection stops that gradient.
     """
 
     loss_names = (*MaskBranch.loss_names, "loss_mask_iou")
@@ -78,11 +87,16 @@ class MaskScoringBranch(nn.Cell):
         self.sample_count = sample_count
 
     def noise_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
-        """None: the losses draw nothing."""
+        """Returns the shapes of the mask branch, which uses no noise."""
         return self.mask.noise_shapes(batch)
 
-    def losses(self, features: tuple[Tensor, ...], samples: Samples, gt: GroundTruth) -> tuple[Tensor, Tensor]:
-        """features P2..P6; samples as RoiSampler returns them; gt: boxes, labels, valid, crowd, masks of the batch."""
+    def losses(self, features: tuple[Tensor, ...], samples: Samples, gt: GroundTruthBatch) -> tuple[Tensor, Tensor]:
+        """Returns the mask loss and the IoU loss, two scalars.
+
+        features: P2..P6.
+        samples: as RoiSampler returns them.
+        gt: boxes, labels, valid, crowd and masks of the batch.
+        """
         boxes, labels, matched_gt = self.mask.mask_samples(samples)
         pooled, logits = self.mask.own_masks(features, boxes, labels, labels > 0)
         targets = self.mask.targets(boxes, matched_gt, gt, logits.shape[-1])
@@ -94,12 +108,11 @@ class MaskScoringBranch(nn.Cell):
         return self.mask.loss(logits, targets, labels), self.iou_loss(ious, true_ious, labels)
 
     def own_ious(self, pooled: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
-        """Predicted IoU N of masks N,M,M at each one's own label; labels B,S with N = B*S."""
-        ious = self.iou_head(pooled, masks)
-        return own_class(ious.reshape((*ious.shape, 1, 1)), labels.reshape(-1)).reshape(-1)
+        """Returns the predicted IoU (N,) of masks (N, M, M) for their own labels (B, S), N = B * S."""
+        return take_class(self.iou_head(pooled, masks), labels.reshape(-1))
 
     def iou_loss(self, ious: Tensor, true_ious: Tensor, labels: Tensor) -> Tensor:
-        """Mean of 0.5 (p - t)^2 over the samples with a label and a true IoU above 0, times `weight`."""
+        """Returns the mean of 0.5 (p - t)^2 over the samples with a label and a true IoU above 0, times `weight`."""
         counted = ops.logical_and(labels.reshape(-1) > 0, true_ious > 0).astype(ms.float32)
         difference = ious - true_ious
         errors = 0.5 * difference * difference
@@ -108,10 +121,12 @@ class MaskScoringBranch(nn.Cell):
     def predict(
         self, features: tuple[Tensor, ...], detections: tuple[Tensor, Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """detections (boxes B,D,4, scores B,D, labels B,D, valid B,D).
+        """Returns mask probabilities (B, D, M, M) of each detection's class in its own box, and mask scores (B, D).
 
-        Returns mask probabilities B,D,M,M of each detection's class in its own box, and mask scores B,D, the class
-        scores times the predicted IoUs.
+        The mask scores are the class scores times the predicted IoUs.
+
+        features: P2..P6.
+        detections: boxes (B, D, 4), scores (B, D), labels (B, D), valid (B, D).
         """
         boxes, scores, labels, valid = detections
         pooled, logits = self.mask.own_masks(features, boxes, labels, valid)

@@ -1,6 +1,7 @@
-"""From RPN outputs to proposals: best of each level, decoded, clipped, suppressed, best of all levels.
+"""Proposals from RPN outputs: best of each level, decoded, clipped, suppressed, then best of all levels.
 
 Lin et al., Feature Pyramid Networks, 2017, section 5.1; detectron2 modeling/proposal_generator/proposal_utils.py.
+Letters in shapes: B images, A_l anchors of level l, P proposals of an image.
 """
 
 import mindspore as ms
@@ -16,7 +17,7 @@ SUPPRESSED = -1e30  # a score below every logit, finite so that later arithmetic
 
 
 class ProposalSelector(nn.Cell):
-    """Chooses proposals. Every `topk` is a (training, inference) pair; the argument `training` picks one."""
+    """Selection of proposals. Every `topk` is a (training, inference) pair; the argument `training` picks one."""
 
     def __init__(
         self, *, pre_nms_topk: tuple[int, int], post_nms_topk: tuple[int, int], nms_thresh: float, min_size: float
@@ -28,7 +29,7 @@ class ProposalSelector(nn.Cell):
         self.min_size = min_size
 
     def count(self, level_anchors: tuple[int, ...], training: bool) -> int:
-        """Number of proposal slots per image, given the number of anchors of each level."""
+        """Returns the number P of proposal slots per image for the number of anchors of each level."""
         pair = 0 if training else 1
         candidates = sum(min(self.pre_nms_topk[pair], anchors) for anchors in level_anchors)
         return min(self.post_nms_topk[pair], candidates)
@@ -41,9 +42,15 @@ class ProposalSelector(nn.Cell):
         image_sizes: Tensor,
         training: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """objectness B,A_l logits; deltas B,A_l,4; anchors A_l,4 of each level l; image_sizes B,2.
+        """Returns boxes (B, P, 4) clipped to the image, logits (B, P) descending, and valid (B, P).
 
-        Returns boxes B,P,4 clipped to the image, logits B,P descending, valid B,P; P as `count` says.
+        P is the number that `count` returns.
+
+        objectness: (B, A_l) logits of each level.
+        deltas: (B, A_l, 4) of each level.
+        anchors: (A_l, 4) of each level.
+        image_sizes: (B, 2) int32 (h, w).
+        training: use the training numbers of each pair.
         """
         pair = 0 if training else 1
         boxes: tuple[Tensor, ...] = ()
@@ -61,7 +68,14 @@ class ProposalSelector(nn.Cell):
     def best_of_level(
         self, objectness: Tensor, deltas: Tensor, anchors: Tensor, image_sizes: Tensor, topk: int
     ) -> tuple[Tensor, Tensor]:
-        """Best proposals of one level after NMS: boxes B,k,4 and logits B,k, SUPPRESSED where dropped."""
+        """Returns the best proposals of one level: boxes (B, k, 4) and logits (B, k), SUPPRESSED where dropped by NMS.
+
+        objectness: (B, A_l) logits.
+        deltas: (B, A_l, 4).
+        anchors: (A_l, 4).
+        image_sizes: (B, 2) int32 (h, w).
+        topk: largest k.
+        """
         scores, index = ops.topk(objectness, min(topk, objectness.shape[1]))
         index = index.astype(ms.int32)
         best_anchors = ops.gather(anchors, index.reshape(-1), 0).reshape((*index.shape, 4))

@@ -1,22 +1,29 @@
-"""Region proposal network (Ren et al., Faster R-CNN, 2015) on a feature pyramid (Lin et al., FPN, 2017)."""
+"""Region proposal network (Ren et al., Faster R-CNN, 2015) on a feature pyramid (Lin et al., FPN, 2017).
+
+Letters in shapes: B images, G ground-truth slots, A anchors of all levels, A_l anchors of level l, P proposals.
+"""
 
 import math
+from typing import Literal
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
 from mindrcnn.models.layers import conv
-from mindrcnn.models.proposals import ProposalSelector
-from mindrcnn.models.rpn_loss import RPNLoss
+from mindrcnn.models.proposals import RPN_CODER_WEIGHTS, ProposalSelector
+from mindrcnn.models.sampling import CandidateSampler
 from mindrcnn.ops.anchors import grid_anchors
+from mindrcnn.ops.coder import encode
 from mindrcnn.ops.conv import conv3x3
+from mindrcnn.ops.gather import take_rows
+from mindrcnn.ops.losses import SampleCount, at_least_one, bce_with_logits, smooth_l1
 
 STRIDES = (4, 8, 16, 32, 64)  # P2..P6
 
 
 class RPNHead(nn.Cell):
-    """3x3 convolution, then objectness and box deltas for every anchor; one set of weights for all levels."""
+    """A 3x3 convolution, then objectness and box deltas for every anchor; all levels share the weights."""
 
     def __init__(self, *, channels: int, anchors_per_cell: int) -> None:
         super().__init__()
@@ -25,7 +32,7 @@ class RPNHead(nn.Cell):
         self.deltas = conv(channels, 4 * anchors_per_cell, kernel_size=1, weight_init=Normal(0.01))
 
     def construct(self, features: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Per level: logits B,A_l and deltas B,A_l,4 in the order of ops.anchors.grid_anchors."""
+        """Returns per level logits (B, A_l) and deltas (B, A_l, 4) in the order of ops.anchors.grid_anchors."""
         objectness: tuple[Tensor, ...] = ()
         deltas: tuple[Tensor, ...] = ()
         for feature in features:
@@ -40,12 +47,15 @@ class RPNHead(nn.Cell):
 def level_anchors(
     feature_size: tuple[int, int], stride: int, size: float, aspect_ratios: tuple[float, ...], rounded: bool
 ) -> Tensor:
-    """Anchors of one level as a constant A_l,4 of the compiled graph."""
+    """Returns the anchors (A_l, 4) of one level as a constant of the compiled graph.
+
+    Arguments are those of ops.anchors.grid_anchors for one level.
+    """
     return Tensor(grid_anchors((feature_size,), (stride,), (size,), aspect_ratios, rounded))
 
 
 class AnchorGenerator(nn.Cell):
-    """Anchors for the shapes of the feature maps at hand."""
+    """Anchors for the shapes of the given feature maps."""
 
     def __init__(self, *, sizes: tuple[float, ...], aspect_ratios: tuple[float, ...], rounded: bool) -> None:
         super().__init__()
@@ -54,12 +64,12 @@ class AnchorGenerator(nn.Cell):
         self.rounded = rounded
 
     def counts(self, height: int, width: int) -> tuple[int, ...]:
-        """Anchors of each level for an input of height x width pixels."""
+        """Returns the number of anchors of each level for an input of height x width pixels."""
         cells = (math.ceil(height / stride) * math.ceil(width / stride) for stride in STRIDES)
         return tuple(count * len(self.aspect_ratios) for count in cells)
 
     def construct(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Returns A_l,4 for each level."""
+        """Returns the anchors (A_l, 4) of each level."""
         anchors: tuple[Tensor, ...] = ()
         for level in range(len(features)):
             height, width = features[level].shape[2:]
@@ -67,6 +77,93 @@ class AnchorGenerator(nn.Cell):
                 level_anchors((height, width), STRIDES[level], self.sizes[level], self.aspect_ratios, self.rounded),
             )
         return anchors
+
+
+class AnchorSampler(nn.Cell):
+    """Matching of anchors with objects, and sampling of those that train the RPN (Faster R-CNN, section 3.1.2)."""
+
+    def __init__(self, *, candidates: CandidateSampler) -> None:
+        super().__init__()
+        self.candidates = candidates
+        self.batch_size_per_image = candidates.batch_size_per_image
+
+    def construct(
+        self, anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Returns the result of CandidateSampler.
+
+        anchors: (A, 4) float32.
+        gt_boxes: (B, G, 4) float32.
+        gt_valid: (B, G) bool.
+        gt_crowd: (B, G) bool.
+        noise: (B, A) float32 in [0, 1).
+        """
+        return self.candidates(anchors, ops.ones(noise.shape, ms.bool_), gt_boxes, gt_valid, gt_crowd, noise)
+
+
+class RPNLoss(nn.Cell):
+    """Binary cross-entropy over sampled anchors, smooth L1 over the positive ones."""
+
+    def __init__(
+        self,
+        *,
+        sampler: AnchorSampler,
+        normalizer: Literal["batch_size", "sampled"],
+        smooth_l1_beta: float,
+        class_weight: float,
+        box_weight: float,
+        sample_count: SampleCount = at_least_one,
+    ) -> None:
+        super().__init__()
+        self.sampler = sampler
+        self.normalizer = normalizer
+        self.smooth_l1_beta = smooth_l1_beta
+        self.class_weight = class_weight
+        self.box_weight = box_weight
+        self.sample_count = sample_count
+
+    def construct(
+        self,
+        objectness: Tensor,
+        deltas: Tensor,
+        anchors: Tensor,
+        gt_boxes: Tensor,
+        gt_valid: Tensor,
+        gt_crowd: Tensor,
+        noise: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the objectness loss and the box loss, two scalars.
+
+        objectness: (B, A) logits.
+        deltas: (B, A, 4).
+        anchors: (A, 4).
+        gt_boxes: (B, G, 4) float32.
+        gt_valid: (B, G) bool.
+        gt_crowd: (B, G) bool.
+        noise: (B, A) float32 in [0, 1).
+        """
+        pos_index, pos_valid, neg_index, neg_valid, matched_gt = self.sampler(
+            anchors, gt_boxes, gt_valid, gt_crowd, noise
+        )
+        pos_weight, neg_weight = pos_valid.astype(ms.float32), neg_valid.astype(ms.float32)
+        pos_logits, neg_logits = take_rows(objectness, pos_index), take_rows(objectness, neg_index)
+        positive_loss = (bce_with_logits(pos_logits, ops.ones_like(pos_logits)) * pos_weight).sum()
+        negative_loss = (bce_with_logits(neg_logits, ops.zeros_like(neg_logits)) * neg_weight).sum()
+
+        pos_gt = take_rows(gt_boxes, take_rows(matched_gt, pos_index))
+        pos_anchors = ops.gather(anchors, pos_index.reshape(-1), 0).reshape(pos_gt.shape)
+        targets = ops.stop_gradient(encode(pos_gt, pos_anchors, RPN_CODER_WEIGHTS))
+        box_errors = smooth_l1(take_rows(deltas, pos_index), targets, self.smooth_l1_beta)
+        box_loss = (box_errors * pos_weight.expand_dims(2)).sum()
+
+        if self.normalizer == "batch_size":
+            count = float(self.sampler.batch_size_per_image * objectness.shape[0])
+        else:
+            count = self.sample_count(pos_weight.sum() + neg_weight.sum())
+        return (
+            (positive_loss + negative_loss) * (self.class_weight / count),
+            box_loss * (self.box_weight / count),
+        )
 
 
 class RegionProposalNetwork(nn.Cell):
@@ -90,7 +187,17 @@ class RegionProposalNetwork(nn.Cell):
         gt_crowd: Tensor,
         noise: Tensor,
     ) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
-        """Returns the two losses, the training proposals B,P,4 and their valid mask B,P (both without gradient)."""
+        """Returns the two losses, the training proposals (B, P, 4) and their valid mask (B, P).
+
+        The proposals and their mask have no gradient.
+
+        features: P2..P6.
+        image_sizes: (B, 2) int32 (h, w).
+        gt_boxes: (B, G, 4) float32.
+        gt_valid: (B, G) bool.
+        gt_crowd: (B, G) bool.
+        noise: (B, A) float32 in [0, 1).
+        """
         objectness, deltas = self.head(features)
         anchors = self.anchors(features)
         losses = self.loss(
@@ -107,11 +214,10 @@ class RegionProposalNetwork(nn.Cell):
         for level in range(len(objectness)):
             detached_objectness += (ops.stop_gradient(objectness[level]),)
             detached_deltas += (ops.stop_gradient(deltas[level]),)
-        # Read by index: with an unused unpacked name, the compiler warns that "side effect nodes were eliminated".
-        proposals = self.selector(detached_objectness, detached_deltas, anchors, image_sizes, True)
-        return losses, proposals[0], proposals[2]
+        proposals, _, valid = self.selector(detached_objectness, detached_deltas, anchors, image_sizes, True)
+        return losses, proposals, valid
 
     def proposals(self, features: tuple[Tensor, ...], image_sizes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Inference proposals: boxes B,P,4 best first, logits B,P, valid B,P."""
+        """Returns inference proposals: boxes (B, P, 4) best first, logits (B, P), valid (B, P)."""
         objectness, deltas = self.head(features)
         return self.selector(objectness, deltas, self.anchors(features), image_sizes, False)

@@ -1,6 +1,7 @@
-"""The samples that train a stage: assignment to objects, then a balanced choice.
+"""The samples that train a stage: assignment to objects, then a balanced random choice.
 
 Girshick, Fast R-CNN, 2015, section 2.3; detectron2 modeling/proposal_generator and modeling/roi_heads.
+Letters in shapes: B images, G ground-truth slots, N candidates, P proposals, S samples.
 """
 
 from typing import Literal
@@ -12,9 +13,12 @@ from mindrcnn.ops.assignment import assign
 from mindrcnn.ops.gather import take_rows
 from mindrcnn.ops.sampler import sample_balanced
 
+# Boxes (B, S, 4), labels (B, S) int32 with 0 for background, valid (B, S) bool, matched_gt (B, S) int32.
+Samples = tuple[Tensor, Tensor, Tensor, Tensor]
+
 
 class CandidateSampler(nn.Cell):
-    """Positives and negatives by IoU, at most batch_size_per_image of them and positive_fraction of these positive."""
+    """Positives and negatives by IoU: at most batch_size_per_image, of which at most positive_fraction are positive."""
 
     def __init__(
         self,
@@ -44,10 +48,16 @@ class CandidateSampler(nn.Cell):
         gt_crowd: Tensor,
         noise: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """boxes N,4 of all images or B,N,4; valid B,N bool; gt as in the batch; noise B,N in [0, 1).
+        """Returns pos_index, pos_valid, neg_index, neg_valid and matched_gt.
 
-        Returns pos_index B,P; pos_valid B,P; neg_index B,M; neg_valid B,M; matched_gt B,N, with P max_positives and M
-        batch_size_per_image.
+        The positives are (B, max_positives), the negatives (B, batch_size_per_image), matched_gt is (B, N).
+
+        boxes: (N, 4) if all images share them, or (B, N, 4).
+        valid: (B, N) bool.
+        gt_boxes: (B, G, 4) float32.
+        gt_valid: (B, G) bool.
+        gt_crowd: (B, G) bool.
+        noise: (B, N) float32 in [0, 1).
         """
         matched_gt, state = assign(
             boxes,
@@ -67,7 +77,7 @@ class CandidateSampler(nn.Cell):
 
 
 class RoiSampler(nn.Cell):
-    """Matches proposals and ground-truth boxes with objects and samples a fixed number of slots per image."""
+    """Matching of proposals and ground-truth boxes with objects, and sampling of a fixed number of slots per image."""
 
     def __init__(self, *, candidates: CandidateSampler) -> None:
         super().__init__()
@@ -84,13 +94,20 @@ class RoiSampler(nn.Cell):
         gt_valid: Tensor,
         gt_crowd: Tensor,
         noise: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """proposals B,P,4; proposal_valid B,P; gt as in the batch; noise B,P+G in [0, 1).
+    ) -> Samples:
+        """Returns the samples of each image.
 
-        Returns samples: boxes B,S,4; labels B,S int32, 0 for background; valid B,S; matched_gt B,S int32. Positives
-        come first and never lie beyond slot max_positives, so a mask branch reads only those slots.
+        Positives come first and never lie beyond slot max_positives, so a mask branch reads only those slots.
+
+        proposals: (B, P, 4), input pixels.
+        proposal_valid: (B, P) bool.
+        gt_boxes: (B, G, 4) float32.
+        gt_labels: (B, G) int32.
+        gt_valid: (B, G) bool.
+        gt_crowd: (B, G) bool.
+        noise: (B, P + G) float32 in [0, 1).
         """
-        # Ground truth joins the proposals, so that the second stage has positives while the RPN is still poor.
+        # Ground truth joins the proposals so that the second stage has positives while the RPN is still poor.
         boxes = ops.cat((proposals, gt_boxes), axis=1)
         valid = ops.cat((proposal_valid, gt_valid), axis=1)
         pos_index, pos_valid, neg_index, neg_valid, matched_gt = self.candidates(
@@ -104,7 +121,7 @@ class RoiSampler(nn.Cell):
     def pack(
         self, pos_index: Tensor, pos_valid: Tensor, neg_index: Tensor, neg_valid: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Positives, then negatives, without gaps in S slots: index, valid, positive, each B,S."""
+        """Returns index, valid and positive, each (B, S): positives, then negatives, without gaps."""
         positives = pos_valid.astype(ms.int32).sum(axis=1).expand_dims(1)
         slot = ops.tile(ops.arange(self.batch_size_per_image).astype(ms.int32).expand_dims(0), (pos_index.shape[0], 1))
         is_positive = slot < positives

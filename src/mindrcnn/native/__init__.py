@@ -1,5 +1,5 @@
-"""C++ kernels for the CPU behind functions of `mindrcnn.ops` and `mindrcnn.evaluation`, which say what they compute.
+"""C++ kernels for the CPU, which implement functions of `mindrcnn.ops` and `mindrcnn.evaluation`.
 
-`build.py` compiles them, `library.py` opens them, `switch.py` says whether the functions of `ops` use them, the other
-modules wrap them.
+`build.py` compiles them, `library.py` opens them, and `switch.py` decides whether the functions in `ops` use them. The
+other modules wrap them; the functions in `ops` and `evaluation` document what they compute.
 """

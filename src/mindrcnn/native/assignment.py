@@ -1,4 +1,4 @@
-"""The assignment kernel as a MindSpore operator. It has no gradient, which MindSpore wants to be told at its inputs."""
+"""The assignment kernel as a MindSpore operator. It has no gradient, which MindSpore must be told at its inputs."""
 
 import mindspore as ms
 from mindspore import Tensor, ops
@@ -11,11 +11,13 @@ Shape = tuple[int, ...]
 
 
 class _Assign(ops.Custom):
-    """Call with boxes [N, 4] or [B, N, 4], gt_boxes [B, G, 4], gt_valid and gt_crowd [B, G] and settings; returns
-    matched_gt and state, [B, N] int32 each.
+    """Operator that returns matched_gt and state, each (B, N) int32.
 
-    settings [5] float32: thresholds of foreground and background, index into LOW_QUALITY, its least IoU, and the share
-    inside a crowd from which a candidate is left out.
+    boxes: (N, 4) or (B, N, 4) float32.
+    gt_boxes: (B, G, 4) float32.
+    gt_valid, gt_crowd: (B, G) bool.
+    settings: (5,) float32: foreground threshold, background threshold, index into LOW_QUALITY, low_quality_min_iou, and
+        the share inside a crowd from which a candidate is ignored.
     """
 
     def __init__(self) -> None:
@@ -46,7 +48,11 @@ def native_assign(
     low_quality_min_iou: float,
     crowd_overlap: float,
 ) -> tuple[Tensor, Tensor]:
-    """ops.assignment.assign, without the matrix of all objects and candidates."""
+    """Computes ops.assignment.assign without the matrix of all objects and candidates.
+
+    crowd_overlap: share of a negative's area inside a crowd from which it is ignored. The other arguments are those of
+        assign.
+    """
     settings = _settings(fg_thresh, bg_thresh, low_quality, low_quality_min_iou, crowd_overlap)
     boxes, gt_boxes = ops.stop_gradient(boxes), ops.stop_gradient(gt_boxes)
     gt_valid, gt_crowd = ops.stop_gradient(gt_valid), ops.stop_gradient(gt_crowd)

@@ -1,9 +1,7 @@
-"""Compiles the kernels, once for each source, compiler, processor and MindSpore version, into the user's cache.
+"""Compilation of the kernels into the user's cache, once per source, compiler, processor and MindSpore version.
 
-    python -m mindrcnn.native.build
-
-builds now what would otherwise be built at first use, and prints the library's path. The cache is
-$XDG_CACHE_HOME/mindrcnn, or ~/.cache/mindrcnn. The compiler is $CXX, or g++.
+It happens at first use, or beforehand with `mindrcnn build-kernels`. The library is cached: see cache.py. The
+compiler is $CXX, or g++.
 """
 
 import hashlib
@@ -11,19 +9,19 @@ import logging
 import os
 import shutil
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
 from mindrcnn.atomic import locked, replacing
+from mindrcnn.cache import cache_folder
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent / "kernels"
 
-# No contraction to fused multiply-adds: overlaps are compared with thresholds and with each other, and must come out as
-# the portable operators round them.
+# No contraction to fused multiply-adds: overlaps are compared with thresholds and with each other, so they must be
+# rounded exactly as in the portable operators.
 FLAGS = (
     "-std=c++17",
     "-O3",
@@ -36,9 +34,9 @@ FLAGS = (
 
 
 def build() -> Path:
-    """The library for this machine, compiled first if it is not in the cache. InputError if that fails."""
+    """Returns the library for this machine, compiled first if it is not in the cache. Raises InputError on failure."""
     compiler = find_compiler()
-    library = cache_folder() / key(compiler) / "libmindrcnn.so"
+    library = cache_folder("native") / key(compiler) / "libmindrcnn.so"
     if library.is_file():
         return library
     with locked(library.parent):
@@ -50,12 +48,12 @@ def build() -> Path:
 
 
 def sources() -> list[Path]:
-    """The files to compile; they include the headers beside them."""
+    """Returns the files to compile; they include the headers in the same folder."""
     return sorted(FOLDER.glob("*.cc"))
 
 
 def find_compiler() -> str:
-    """Path of the compiler. InputError without one."""
+    """Returns the path of the compiler. Raises InputError if there is none."""
     name = os.environ.get("CXX") or "g++"
     found = shutil.which(name)
     if found is None:
@@ -63,19 +61,10 @@ def find_compiler() -> str:
     return found
 
 
-def cache_folder() -> Path:
-    """Where libraries are kept."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(base) if base else Path.home() / ".cache") / "mindrcnn" / "native"
-    except RuntimeError as error:
-        raise InputError("wanted a cache folder: set XDG_CACHE_HOME; got no home folder") from error
-
-
 def key(compiler: str) -> str:
-    """Changes with everything that the library depends on.
+    """Returns a key that changes with everything the library depends on.
 
-    The macros that a compiler predefines hold its version, and with -march=native every instruction set of the
+    The macros that a compiler predefines contain its version and, with -march=native, every instruction set of the
     processor, so one cache can serve different machines.
     """
     digest = hashlib.sha256()
@@ -88,23 +77,9 @@ def key(compiler: str) -> str:
 
 
 def _run(command: list[str]) -> bytes:
-    """Standard output of a compiler call. InputError with the compiler's first words when it fails."""
+    """Returns the standard output of a compiler call. Raises InputError with the compiler's message on failure."""
     process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
     if process.returncode != 0:
         message = process.stderr.decode(errors="replace").strip()[:2000]
         raise InputError(f"{command[0]} could not compile the native kernels: {message}")
     return process.stdout
-
-
-def main() -> int:
-    """Builds and prints the path; 2 when that is not possible."""
-    try:
-        print(build())
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """The convolution kernels as MindSpore operators.
 
-Their settings [1] float32: 1 for ReLU behind the bias, 0 for none. valid [B] bool; scale and bias [K].
+settings: (1,) float32, 1 to apply ReLU after the bias, else 0. valid: (B,) bool. scale, bias: (K,) float32.
 """
 
 import mindspore as ms
@@ -17,24 +17,24 @@ Shape = tuple[int, ...]
 
 
 class _Conv(ops.Custom):
-    """Call with x [B, C, H, W], weight [K, C, side, side], scale, bias, valid and settings; returns [B, K, H, W]."""
+    """Operator that convolves x (B, C, H, W) with weight (K, C, side, side) to (B, K, H, W)."""
 
     def __init__(self, kernel: str, relu: bool) -> None:
         def out_shape(x: Shape, weight: Shape, scale: Shape, bias: Shape, valid: Shape, settings: Shape) -> Shape:
             return x[0], weight[0], x[2], x[3]
 
         def bprop(x, weight, scale, bias, valid, settings, out, dout):  # type: ignore[no-untyped-def]
-            seen = out if relu else dout  # the kernels do not read it without ReLU; `out` would stay in memory for it
+            seen = out if relu else dout  # without ReLU the kernels do not read it, and `out` would be kept in memory
             to_x = _InputGradient(kernel, x.shape)(dout, seen, weight, scale, valid, settings)
             to_weight, to_bias = _WeightGradient(kernel, weight.shape)(x, dout, seen, scale, valid, settings)
             return to_x, to_weight, ops.zeros_like(scale), to_bias, ops.zeros_like(valid), ops.zeros_like(settings)
 
         super().__init__(f"{library()}:{kernel}_forward", out_shape, ms.float32, "aot", bprop)
-        self.add_prim_attr("relu", relu)  # the reason is in roi_align.py
+        self.add_prim_attr("relu", relu)  # see _RoiAlign in roi_align.py
 
 
 class _AddingConv1x1(ops.Custom):
-    """As _Conv of 1x1, with a summand of the output's shape behind the bias, always with ReLU."""
+    """Operator like a 1x1 _Conv with ReLU that adds a summand of the output's shape after the bias."""
 
     def __init__(self) -> None:
         def out_shape(
@@ -43,7 +43,7 @@ class _AddingConv1x1(ops.Custom):
             return summand
 
         def bprop(x, weight, scale, bias, summand, valid, settings, out, dout):  # type: ignore[no-untyped-def]
-            # The summand's gradient, which is needed as a tensor; so the kernels need not look at the output.
+            # The summand's gradient is needed as a tensor anyway; with it the kernels need not read the output.
             plain = ops.zeros_like(settings)
             to_sum = _grad_ops.ReluGrad()(dout, out)
             to_x = _InputGradient("conv1x1", x.shape)(to_sum, to_sum, weight, scale, valid, plain)
@@ -54,14 +54,14 @@ class _AddingConv1x1(ops.Custom):
 
 
 class _InputGradient(ops.Custom):
-    """Call with the output's gradient, the output, weight, scale, valid and settings."""
+    """Operator from the output's gradient, the output, weight, scale, valid and settings to the gradient of x."""
 
     def __init__(self, kernel: str, shape: Shape) -> None:
         super().__init__(f"{library()}:{kernel}_input_gradient", shape, ms.float32, "aot")
 
 
 class _WeightGradient(ops.Custom):
-    """Call with x, the output's gradient, the output, scale, valid and settings; returns those of weight and bias."""
+    """Operator from x, the output's gradient, the output, scale, valid, settings to gradients of weight and bias."""
 
     def __init__(self, kernel: str, shape: Shape) -> None:
         shapes, dtypes = (shape, (shape[0],)), (ms.float32, ms.float32)
@@ -69,7 +69,14 @@ class _WeightGradient(ops.Custom):
 
 
 def native_conv(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor, valid: Tensor, *, relu: bool) -> Tensor:
-    """ops.conv.conv3x3 or conv1x1, as the weight's shape says."""
+    """Computes ops.conv.conv3x3 or conv1x1, depending on the weight's shape.
+
+    x: (B, C, H, W) float32.
+    weight: (K, C, 3, 3) or (K, C, 1, 1) float32.
+    scale, bias: (K,) float32.
+    valid: (B,) bool.
+    relu: apply ReLU to the result.
+    """
     kernel = "conv3x3" if weight.shape[2] == 3 else "conv1x1"
     settings = Tensor((float(relu),), ms.float32)
     return _Conv(kernel, relu)(x, weight, ops.stop_gradient(scale), bias, ops.stop_gradient(valid), settings)
@@ -78,7 +85,14 @@ def native_conv(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor, valid: T
 def native_add_conv1x1(
     x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor, summand: Tensor, valid: Tensor
 ) -> Tensor:
-    """ops.conv.conv1x1 with a summand."""
+    """Computes ops.conv.conv1x1_add_relu.
+
+    x: (B, C, H, W) float32.
+    weight: (K, C, 1, 1) float32.
+    scale, bias: (K,) float32.
+    summand: (B, K, H, W) float32.
+    valid: (B,) bool.
+    """
     settings = Tensor((1.0,), ms.float32)
     valid = ops.stop_gradient(valid)
     return _AddingConv1x1()(x, weight, ops.stop_gradient(scale), bias, summand, valid, settings)

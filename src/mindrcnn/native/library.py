@@ -14,26 +14,28 @@ VARIABLE = "MINDRCNN_NATIVE"
 
 
 def available() -> bool:
-    """True with the kernels built, unless MINDRCNN_NATIVE=0 rules them out."""
+    """Returns True if the kernels are built, unless MINDRCNN_NATIVE=0 rules them out."""
     return os.environ.get(VARIABLE) != "0" and bool(library())
 
 
 @functools.cache
 def library() -> str:
-    """Path of the library, built at the first call; empty, after one warning, where that is not possible."""
+    """Returns the library's path, built at the first call; empty, after one warning, if that is not possible."""
     try:
         path = str(build())
         if ":" in path:  # which MindSpore takes for the end of the path
-            raise InputError(f"wanted a cache folder without a colon in its path: set XDG_CACHE_HOME; got {path}")
+            raise InputError(f"wanted a cache folder without a colon in its path: set MINDRCNN_CACHE; got {path}")
         opened(path)
     except (InputError, OSError) as error:
-        logger.warning("no native kernels, the slower portable forms serve instead: %s", error)
+        logger.warning("native kernels are not available, using the slower portable operators: %s", error)
         return ""
     return path
 
 
 @functools.cache
 def opened(path: str) -> ctypes.CDLL:
-    """The library at this path, kept open for the life of the process. MindSpore closes it with its last operator, and
-    OpenMP's threads do not survive that. Raises OSError when it cannot be loaded."""
+    """Opens the library at this path and keeps it open for the life of the process. Raises OSError on failure.
+
+    MindSpore closes it with its last operator, which OpenMP's threads do not survive.
+    """
     return ctypes.CDLL(path)

@@ -1,4 +1,4 @@
-"""The NMS kernels as MindSpore operators. They have no gradient, which MindSpore wants to be told at their inputs."""
+"""The NMS kernels as MindSpore operators. They have no gradient, which MindSpore must be told at their inputs."""
 
 import mindspore as ms
 from mindspore import Tensor, ops
@@ -9,7 +9,13 @@ Shape = tuple[int, ...]
 
 
 class _Nms(ops.Custom):
-    """Call with boxes [R, N, 4], scores [R, N], valid [R, N] and settings [1], the threshold; returns keep [R, N]."""
+    """Operator that returns keep (R, N) bool.
+
+    boxes: (R, N, 4) float32.
+    scores: (R, N) float32.
+    valid: (R, N) bool.
+    settings: (1,) float32, the IoU threshold.
+    """
 
     def __init__(self) -> None:
         def out_shape(boxes: Shape, scores: Shape, valid: Shape, settings: Shape) -> Shape:
@@ -19,7 +25,7 @@ class _Nms(ops.Custom):
 
 
 class _NmsPerClass(ops.Custom):
-    """As _Nms, with labels [R, N] int32 behind the scores."""
+    """Operator like _Nms, with labels (R, N) int32 after the scores."""
 
     def __init__(self) -> None:
         def out_shape(boxes: Shape, scores: Shape, labels: Shape, valid: Shape, settings: Shape) -> Shape:
@@ -29,13 +35,13 @@ class _NmsPerClass(ops.Custom):
 
 
 def native_nms(boxes: Tensor, scores: Tensor, valid: Tensor, iou_thresh: float) -> Tensor:
-    """ops.nms.nms."""
+    """Computes ops.nms.nms."""
     boxes, scores, valid = ops.stop_gradient(boxes), ops.stop_gradient(scores), ops.stop_gradient(valid)
     return _Nms()(boxes, scores, valid, Tensor((iou_thresh,), ms.float32))
 
 
 def native_nms_per_class(boxes: Tensor, scores: Tensor, labels: Tensor, valid: Tensor, iou_thresh: float) -> Tensor:
-    """ops.nms.nms_per_class; compares labels, and need not move boxes apart."""
+    """Computes ops.nms.nms_per_class by comparing labels, so boxes need not be moved apart."""
     boxes, scores, valid = ops.stop_gradient(boxes), ops.stop_gradient(scores), ops.stop_gradient(valid)
     labels = ops.stop_gradient(labels)
     return _NmsPerClass()(boxes, scores, labels, valid, Tensor((iou_thresh,), ms.float32))

@@ -1,4 +1,4 @@
-"""Pasting and run-length encoding in C++, called without MindSpore."""
+"""Mask pasting and run-length encoding in C++, called without MindSpore."""
 
 import ctypes
 import functools
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from mindrcnn.native.library import library, opened
 
-_CHARACTERS = 4096  # room for each mask at first: smooth masks take a few hundred
+_CHARACTERS = 4096  # initial room per mask: smooth masks take a few hundred
 
 
 def native_encode_masks(
     masks: NDArray[np.float32], boxes: NDArray[np.float32], *, height: int, width: int, thresh: float
 ) -> list[str]:
-    """COCO's compressed counts of evaluation.paste.encode_masks."""
+    """Returns COCO's compressed counts for evaluation.paste.encode_masks."""
     masks, boxes = np.ascontiguousarray(masks, np.float32), np.ascontiguousarray(boxes, np.float32)
     count, side = masks.shape[:2]
     if masks.shape != (count, side, side) or boxes.shape != (count, 4):

@@ -9,8 +9,12 @@ Shape = tuple[int, ...]
 
 
 class _PointSample(ops.Custom):
-    """Call with maps [M, C, H, W] of float32 or uint8, map_index [N] int32 and points [N, P, 2]; returns [N, P, C]
-    float32. The gradient flows to the maps."""
+    """Operator that returns samples (N, P, C) float32; the gradient flows to the maps.
+
+    maps: (M, C, H, W) float32 or uint8.
+    map_index: (N,) int32.
+    points: (N, P, 2) float32.
+    """
 
     def __init__(self) -> None:
         def out_shape(maps: Shape, map_index: Shape, points: Shape) -> Shape:
@@ -24,15 +28,15 @@ class _PointSample(ops.Custom):
 
 
 class _PointSampleGradient(ops.Custom):
-    """Call with the samples' gradient, map_index and points; returns the maps' gradient."""
+    """Operator from the samples' gradient, map_index and points to the maps' gradient."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(f"{library()}:point_sample_backward", shape, ms.float32, "aot")
-        self.add_prim_attr("shape", shape)  # the reason is in roi_align.py
+        self.add_prim_attr("shape", shape)  # see _RoiAlign in roi_align.py
 
 
 def native_sample_maps(maps: Tensor, map_index: Tensor, points: Tensor) -> Tensor:
-    """ops.point_sample.sample_maps, without a table of the maps' cells."""
+    """Computes ops.point_sample.sample_maps without a table of the maps' cells."""
     if maps.dtype == ms.uint8:
         maps = ops.stop_gradient(maps)
     map_index, points = ops.stop_gradient(map_index.astype(ms.int32)), ops.stop_gradient(points)

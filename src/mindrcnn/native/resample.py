@@ -1,4 +1,4 @@
-"""The kernels that enlarge maps twice and halve them, as MindSpore operators."""
+"""Kernels that upsample maps by two and halve them, as MindSpore operators."""
 
 import mindspore as ms
 from mindspore import Tensor, ops
@@ -9,7 +9,7 @@ Shape = tuple[int, ...]
 
 
 class _AddUpsampled(ops.Custom):
-    """Call with fine [B, C, 2H, 2W] and coarse [B, C, H, W]; returns the shape of fine."""
+    """Operator that adds coarse (B, C, H, W), upsampled by two, to fine (B, C, 2H, 2W)."""
 
     def __init__(self) -> None:
         def out_shape(fine: Shape, coarse: Shape) -> Shape:
@@ -22,7 +22,7 @@ class _AddUpsampled(ops.Custom):
 
 
 class _SumOfFour(ops.Custom):
-    """Call with the gradient of the sum; returns that of coarse."""
+    """Operator from the gradient of the sum to that of coarse."""
 
     def __init__(self) -> None:
         def out_shape(fine: Shape) -> Shape:
@@ -32,12 +32,12 @@ class _SumOfFour(ops.Custom):
 
 
 def native_add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:
-    """ops.upsample.add_upsampled."""
+    """Computes ops.conv.add_upsampled."""
     return _AddUpsampled()(fine, coarse)
 
 
 class _EverySecond(ops.Custom):
-    """Call with x [B, C, H, W]; returns [B, C, H/2, W/2], sides rounded up."""
+    """Operator that returns every second pixel of x (B, C, H, W), (B, C, H/2, W/2), sides rounded up."""
 
     def __init__(self) -> None:
         def out_shape(x: Shape) -> Shape:
@@ -50,12 +50,12 @@ class _EverySecond(ops.Custom):
 
 
 class _Spread(ops.Custom):
-    """Call with the gradient of every second pixel; returns that of x, of this shape."""
+    """Operator from the gradient of every second pixel to that of x, which has the given shape."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(f"{library()}:spread", shape, ms.float32, "aot")
 
 
 def native_every_second(x: Tensor) -> Tensor:
-    """Every second pixel of every second row of x, from the first on."""
+    """Returns every second pixel of every second row of x, starting with the first."""
     return _EverySecond()(x)

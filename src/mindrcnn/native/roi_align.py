@@ -9,11 +9,13 @@ Shape = tuple[int, ...]
 
 
 class _RoiAlign(ops.Custom):
-    """Call with features P2..P5 [B, C, H, W], boxes [B, S, 4], valid [B, S] and settings; returns [B * S, C,
-    resolution, resolution]. The gradient flows to the features.
+    """Operator that returns (B * S, C, resolution, resolution); the gradient flows to the features.
 
-    settings [10] float32: resolution, sampling ratio (0: adaptive), aligned (0 or 1), the four strides, and the three
-    box areas at which a level ends.
+    p2, p3, p4, p5: (B, C, H_l, W_l) float32.
+    boxes: (B, S, 4) float32.
+    valid: (B, S) bool.
+    settings: (10,) float32: resolution, sampling ratio (0: adaptive), aligned (0 or 1), the four strides, and the three
+        box areas at which a level ends.
     """
 
     def __init__(self, resolution: int) -> None:
@@ -27,16 +29,16 @@ class _RoiAlign(ops.Custom):
             return features + others
 
         super().__init__(f"{library()}:roi_align_forward", out_shape, ms.float32, "aot", bprop)
-        # PyNative mode keeps the shapes that it has inferred, for operators of equal attributes and input shapes.
+        # PyNative mode reuses inferred output shapes for operators with equal attributes and input shapes.
         self.add_prim_attr("resolution", resolution)
 
 
 class _RoiAlignGradient(ops.Custom):
-    """Call with the pooled values' gradient, boxes, valid and settings; returns the features' gradients."""
+    """Operator from the gradient of the pooled values, boxes, valid and settings to the features' gradients."""
 
     def __init__(self, shapes: tuple[Shape, Shape, Shape, Shape]) -> None:
         super().__init__(f"{library()}:roi_align_backward", shapes, (ms.float32,) * 4, "aot")
-        self.add_prim_attr("shapes", shapes)  # the reason is above
+        self.add_prim_attr("shapes", shapes)  # see _RoiAlign
 
 
 def native_roi_align(
@@ -50,9 +52,12 @@ def native_roi_align(
     sampling_ratio: int,
     aligned: bool,
 ) -> Tensor:
-    """ops.roi_align.roi_align."""
+    """Computes ops.roi_align.roi_align.
+
+    level_edges: the three box areas at which a level ends. The other arguments are those of roi_align.
+    """
     settings = Tensor((resolution, sampling_ratio, int(aligned), *strides, *level_edges), ms.float32)
     p2, p3, p4, p5 = features
-    # In PyNative mode MindSpore adds up the gradients of what is used twice, even bools, and cannot.
+    # In PyNative mode MindSpore adds up the gradients of every input that is used twice, which fails for bools.
     boxes, valid = ops.stop_gradient(boxes), ops.stop_gradient(valid)
     return _RoiAlign(resolution)(p2, p3, p4, p5, boxes, valid, settings)

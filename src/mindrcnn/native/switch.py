@@ -1,5 +1,4 @@
-"""Whether the kernels serve behind the functions of `ops`: asked in one place, each time that a graph is compiled or an
-operator is called."""
+"""The decision whether functions in `ops` use the kernels, made whenever a graph is compiled or an operator called."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ _portable_depth = 0
 
 @ms.constexpr(reuse_result=False)
 def in_use() -> bool:
-    """True on a CPU where the kernels are available, unless portable_only() rules them out."""
+    """Returns True on a CPU where the kernels are available, unless portable_only() rules them out."""
     if _portable_depth or ms.get_context("device_target") != "CPU":
         return False
     return available()
@@ -21,7 +20,7 @@ def in_use() -> bool:
 
 @contextmanager
 def portable_only() -> Iterator[None]:
-    """Graphs compiled in this block hold MindSpore's own operators alone, as a file for other machines has to."""
+    """Restricts graphs compiled in this block to MindSpore's own operators, for files that other machines run."""
     global _portable_depth
     _portable_depth += 1
     try:

@@ -1,15 +1,16 @@
-"""Anchor boxes of the region proposal network, made on the host with numpy.
+"""Anchor boxes of the region proposal network, computed on the host with numpy.
 
-Convention of detectron2 and torchvision: centred on multiples of the stride from (0, 0), no "+1".
+Convention of detectron2 and torchvision: anchors are centred on multiples of the stride, starting at (0, 0), with no
+"+1".
 """
 
 import numpy as np
 
 
 def cell_anchors(size: float, ratios: tuple[float, ...], rounded: bool) -> np.ndarray:
-    """Anchors [A, 4] float32 around (0, 0), one per ratio (height / width), each of area size squared.
+    """Returns anchors (A, 4) float32 around (0, 0), one per ratio (height / width), each with area size squared.
 
-    rounded moves corners to whole pixels, halves to even, as torchvision does.
+    `rounded` rounds the corners to whole pixels, halves to even, as torchvision does.
     """
     height_factor = np.sqrt(np.asarray(ratios, np.float64))
     half_height = size * height_factor / 2
@@ -25,9 +26,15 @@ def grid_anchors(
     ratios: tuple[float, ...],
     rounded: bool,
 ) -> np.ndarray:
-    """Anchors of all levels, [sum(h * w * A), 4] float32 in input pixels.
+    """Returns the anchors of all levels, (sum(h * w * A), 4) float32 in input pixels.
 
-    One (h, w), stride and size per level. Order: level, row, column, ratio innermost.
+    Order: level, row, column, with the ratio innermost.
+
+    feature_sizes: (h, w) of each level.
+    strides: stride of each level, input pixels.
+    sizes: anchor size of each level, input pixels.
+    ratios: height / width of the anchors at each cell.
+    rounded: round the corners of the anchors to whole pixels.
     """
     levels = [
         _level_anchors(feature_size, stride, cell_anchors(size, ratios, rounded))

@@ -1,45 +1,45 @@
-"""Box geometry. Boxes are (x1, y1, x2, y2) float32 pixels with no "+1": a box of equal corners has area 0.
+"""Box geometry. Boxes are (x1, y1, x2, y2) float32 pixels with no "+1": a box with equal corners has area 0.
 
 Letters in shapes: B images, N and M boxes.
 """
 
 from mindspore import Tensor, ops
 
-# Added to denominators so that boxes without area give 0 / this, not 0 / 0; float32 loses it beside any area above 1e-4
-# square pixels.
+# Added to denominators so that boxes without area give 0 instead of 0 / 0; float32 rounds it away beside any area above
+# 1e-4 square pixels.
 _NO_AREA = 1e-12
 
 
 def area(boxes: Tensor) -> Tensor:
-    """Areas of boxes [..., 4] as [...]; 0 for a box whose corners are equal or swapped."""
+    """Returns the areas (...) of boxes (..., 4); 0 for a box whose corners are equal or swapped."""
     width = ops.relu(boxes[..., 2] - boxes[..., 0])
     height = ops.relu(boxes[..., 3] - boxes[..., 1])
     return width * height
 
 
 def clip(boxes: Tensor, image_sizes: Tensor) -> Tensor:
-    """Boxes [B, N, 4] limited to their image: x to 0..w and y to 0..h, with image_sizes [B, 2] int32 (h, w)."""
+    """Clips boxes (B, N, 4) to their image, x to 0..w and y to 0..h; image_sizes (B, 2) int32 holds (h, w)."""
     sizes = image_sizes.astype(boxes.dtype)
     height, width = sizes[:, 0], sizes[:, 1]
     limit = ops.stack((width, height, width, height), axis=-1).expand_dims(1)
-    # tiled first: Minimum that broadcasts is far slower than Tile and a plain Minimum on the CPU
+    # Tiled first: on the CPU a broadcasting Minimum is far slower than Tile and a plain Minimum.
     return ops.minimum(ops.relu(boxes), ops.tile(limit, (1, boxes.shape[1], 1)))
 
 
 def valid_size(boxes: Tensor, min_size: float) -> Tensor:
-    """bool [...]: both sides of boxes [..., 4] are larger than min_size pixels."""
+    """Returns bool (...), True where both sides of boxes (..., 4) are longer than min_size pixels."""
     wide = boxes[..., 2] - boxes[..., 0] > min_size
     high = boxes[..., 3] - boxes[..., 1] > min_size
     return ops.logical_and(wide, high)
 
 
 def pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
-    """IoU of every box of a [N, 4] with every box of b [M, 4] as [N, M]; see pairwise_iou_batched."""
+    """Returns the IoU (N, M) of every box in a (N, 4) with every box in b (M, 4); see pairwise_iou_batched."""
     return pairwise_iou_batched(a.expand_dims(0), b.expand_dims(0))[0]
 
 
 def pairwise_iou_batched(a: Tensor, b: Tensor) -> Tensor:
-    """IoU of every box of a [B, N, 4] with every box of b [B, M, 4] of the same image as [B, N, M] in 0..1.
+    """Returns the IoU (B, N, M) in 0..1 of every box in a (B, N, 4) with every box in b (B, M, 4) of the same image.
 
     Boxes without area have IoU 0 with everything, themselves included.
     """
@@ -50,17 +50,17 @@ def pairwise_iou_batched(a: Tensor, b: Tensor) -> Tensor:
 
 
 def pairwise_ioa_batched(regions: Tensor, boxes: Tensor) -> Tensor:
-    """Share of each of boxes [B, M, 4] that lies inside each of regions [B, N, 4], as [B, N, M] in 0..1.
+    """Returns the share (B, N, M) in 0..1 of each box (B, M, 4) that lies inside each region (B, N, 4).
 
-    A box without area has share 0.
+    The share of a box without area is 0.
     """
     inter = _pairwise_intersection(regions, boxes)
     return ops.RealDiv()(inter, _repeat_rows(area(boxes) + _NO_AREA, regions))
 
 
-# All anchors of an image times its objects are 126 MB a tensor. `depend` makes a compiled graph finish and free one
-# step before the next begins (else it makes all tiles at once), and RealDiv, unlike `/`, takes no scratch copies on the
-# CPU.
+# A tensor of all anchors of an image times its objects takes 126 MB. `depend` makes a compiled graph finish and free
+# one step before the next begins (otherwise it makes all tiles at once), and RealDiv, unlike `/`, makes no scratch
+# copies on the CPU.
 
 
 def _pairwise_intersection(a: Tensor, b: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ def _pairwise_intersection(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _pairwise_overlap(a_low: Tensor, a_high: Tensor, b_low: Tensor, b_high: Tensor) -> Tensor:
-    """Length that intervals [B, N] share with intervals [B, M], as [B, N, M]."""
+    """Returns the length (B, N, M) that intervals (B, N) share with intervals (B, M)."""
     high = ops.minimum(_repeat_columns(a_high, b_high), _repeat_rows(b_high, a_high))
     a_low, b_low = ops.depend(a_low, high), ops.depend(b_low, high)
     low = ops.maximum(_repeat_columns(a_low, b_low), _repeat_rows(b_low, a_low))
@@ -78,10 +78,10 @@ def _pairwise_overlap(a_low: Tensor, a_high: Tensor, b_low: Tensor, b_high: Tens
 
 
 def _repeat_columns(values: Tensor, others: Tensor) -> Tensor:
-    """values [B, N] as [B, N, M], with others [B, M, ...]."""
+    """Repeats values (B, N) to (B, N, M) for others (B, M, ...)."""
     return ops.tile(values.expand_dims(2), (1, 1, others.shape[1]))
 
 
 def _repeat_rows(values: Tensor, others: Tensor) -> Tensor:
-    """values [B, M] as [B, N, M], with others [B, N, ...]."""
+    """Repeats values (B, M) to (B, N, M) for others (B, N, ...)."""
     return ops.tile(values.expand_dims(1), (1, others.shape[1], 1))

@@ -4,19 +4,19 @@ import math
 
 from mindspore import Tensor, ops
 
-# A box grows at most 1000 / 16 times: keeps exp finite (Detectron, detectron2 and torchvision use the same number).
+# A box grows at most 1000 / 16 times, which keeps exp finite; the number of Detectron, detectron2 and torchvision.
 MAX_LOG_SCALE = math.log(1000.0 / 16.0)
 
-# Sides below this many pixels count as this long, so that log and division stay finite on empty boxes.
+# Shorter sides, in pixels, are treated as this long, so that log and division stay finite on empty boxes.
 MIN_SIDE = 1e-3
 
-Weights = tuple[float, float, float, float]
+CoderWeights = tuple[float, float, float, float]
 
 
-def encode(boxes: Tensor, references: Tensor, weights: Weights) -> Tensor:
-    """Deltas [..., 4] (dx, dy, dw, dh) that carry references [..., 4] onto boxes [..., 4], times weights.
+def encode(boxes: Tensor, references: Tensor, weights: CoderWeights) -> Tensor:
+    """Returns the deltas (..., 4), (dx, dy, dw, dh) times weights, that turn references (..., 4) into boxes (..., 4).
 
-    Both in the same pixels and of one shape. Finite for boxes without area.
+    Both are in the same pixels and of one shape. The result is finite for boxes without area.
     """
     weight_x, weight_y, weight_w, weight_h = weights
     ref_x, ref_y, ref_w, ref_h = _centre_size(references)
@@ -33,10 +33,10 @@ def encode(boxes: Tensor, references: Tensor, weights: Weights) -> Tensor:
     )
 
 
-def decode(deltas: Tensor, references: Tensor, weights: Weights) -> Tensor:
-    """Boxes [..., 4] that deltas [..., 4] make of references [..., 4] of the same shape; the inverse of encode.
+def decode(deltas: Tensor, references: Tensor, weights: CoderWeights) -> Tensor:
+    """Returns the boxes (..., 4) that deltas (..., 4) make of references (..., 4) of the same shape; inverse of encode.
 
-    dw and dh are limited to MAX_LOG_SCALE from above.
+    dw and dh are capped at MAX_LOG_SCALE.
     """
     weight_x, weight_y, weight_w, weight_h = weights
     ref_x, ref_y, ref_w, ref_h = _centre_size(references)

@@ -1,13 +1,13 @@
-"""Batched row selection."""
+"""Batched selection of rows and of classes."""
 
 import mindspore as ms
 from mindspore import Tensor, ops
 
 
 def take_rows(values: Tensor, index: Tensor) -> Tensor:
-    """Rows values[b, index[b, s]] as [B, S, ...], of values [B, N, ...] and index [B, S] int32 in 0..N-1.
+    """Returns the rows values[b, index[b, s]], (B, S, ...), of values (B, N, ...) at index (B, S) int32 in 0..N-1.
 
-    The gradient flows to values; rows taken twice receive the sum.
+    The gradient flows to values; a row taken twice receives the sum.
     """
     images, length = values.shape[:2]
     offsets = (ops.arange(images) * length).astype(ms.int32).expand_dims(1)
@@ -15,6 +15,17 @@ def take_rows(values: Tensor, index: Tensor) -> Tensor:
     return ops.gather(flat, index.astype(ms.int32) + offsets, 0)
 
 
+def take_class(values: Tensor, labels: Tensor) -> Tensor:
+    """Returns each row's values for its own class, (N, ...).
+
+    values: (N, K, ...), one entry per foreground class.
+    labels: (N,) int32 in 1..K; 0, the background, reads class 1.
+    """
+    rows, num_classes = values.shape[:2]
+    index = ops.arange(rows).astype(ms.int32) * num_classes + ops.clamp(labels - 1, 0)
+    return ops.gather(values.reshape((rows * num_classes, -1)), index, 0).reshape((rows, *values.shape[2:]))
+
+
 def cell_table(maps: Tensor) -> Tensor:
-    """maps [N, C, H, W] as rows of cells [N * H * W, C]."""
+    """Returns the cells of maps (N, C, H, W) as rows (N * H * W, C)."""
     return maps.transpose(0, 2, 3, 1).reshape((-1, maps.shape[1]))

@@ -1,4 +1,4 @@
-"""IoU of predicted masks with whole objects, also where an object reaches beyond the predicted box.
+"""IoU of predicted masks with whole objects, including the part of an object outside the predicted box.
 
 Letters in shapes: B images, G ground-truth slots, S samples, N = B * S, M side of a predicted mask, R side of the
 stored masks.
@@ -9,17 +9,19 @@ from mindspore import Tensor, ops
 
 from mindrcnn.ops.gather import take_rows
 
-_LEAST_SHARE = 1e-10  # maskscoring_rcnn's floor for the share that an area is divided by
+_LEAST_SHARE = 1e-10  # maskscoring_rcnn's lower bound for the share, which divides an area
 
 
 def share_inside(gt_masks: Tensor, gt_boxes: Tensor, matched_gt: Tensor, boxes: Tensor) -> Tensor:
-    """Which part of the matched object's area lies inside each sample's box.
+    """Returns the share of the matched object's area inside each sample's box, (B, S) float32 in 0..1.
 
-    gt_masks [B, G, R, R] uint8 0/1 in the frame of gt_boxes [B, G, 4]; matched_gt [B, S] int32; boxes [B, S, 4] in the
-    same input pixels as gt_boxes. Cells that the box cuts count by the part inside, so the share is exact for the
-    stored mask.
+    Cells that the box cuts count by the part inside, so the share is exact for the stored mask; it is 0 for an empty
+    object. No gradient.
 
-    Returns [B, S] float32 in 0..1; 0 for an empty object. No gradient.
+    gt_masks: (B, G, R, R) uint8 0/1, in the frame of gt_boxes.
+    gt_boxes: (B, G, 4) float32, input pixels.
+    matched_gt: (B, S) int32.
+    boxes: (B, S, 4) float32, input pixels.
     """
     stored = gt_masks.shape[-1]
     masks = gt_masks.astype(ms.float32)
@@ -32,7 +34,7 @@ def share_inside(gt_masks: Tensor, gt_boxes: Tensor, matched_gt: Tensor, boxes: 
 
 
 def _covered(spans: Tensor, gt_spans: Tensor, stored: int) -> Tensor:
-    """Part of each mask cell of the objects along one axis that lies between the ends of spans [B, S, 2]: [B, S, R]."""
+    """Returns the part (B, S, R) of each mask cell, along one axis, between the ends of spans (B, S, 2)."""
     gt_low, gt_high = gt_spans[..., 0:1], gt_spans[..., 1:2]
     extent = gt_high - gt_low
     cells_per_pixel = stored / (extent + (extent <= 0).astype(ms.float32))
@@ -42,13 +44,14 @@ def _covered(spans: Tensor, gt_spans: Tensor, stored: int) -> Tensor:
 
 
 def iou_with_whole(masks: Tensor, targets: Tensor, share: Tensor, area_eps: float) -> Tensor:
-    """IoU of masks with objects of which only a share lies in the masks' frames.
+    """Returns the IoU (N,) float32 in 0..1 of masks with objects of which only a share lies inside the masks' frames.
 
-    masks, targets [N, M, M] float32 0/1: prediction and object in the sample's box; share [N]: part of the object's
-    area inside that box. The whole object's area in mask cells is targets' area / (share + area_eps), as in
-    maskscoring_rcnn (area_eps 0) and mmdetection (1e-7).
+    The area of the whole object in mask cells is the target's area / (share + area_eps), as in maskscoring_rcnn
+    (area_eps 0) and mmdetection (1e-7). The IoU is 0 without overlap. No gradient.
 
-    Returns [N] float32 in 0..1, 0 where there is no overlap. No gradient.
+    masks: (N, M, M) float32 0/1, predictions in the samples' boxes.
+    targets: (N, M, M) float32 0/1, objects in the samples' boxes.
+    share: (N,) float32, part of the object's area inside the box.
     """
     overlap = (masks * targets).sum(axis=(1, 2))
     whole = targets.sum(axis=(1, 2)) / (ops.clamp(share, _LEAST_SHARE) + area_eps)

@@ -12,14 +12,17 @@ from mindrcnn.ops.gather import take_rows
 
 
 def crop_masks(gt_masks: Tensor, gt_boxes: Tensor, matched_gt: Tensor, boxes: Tensor, side: int) -> Tensor:
-    """The matched object's mask as seen in each sample's box.
+    """Returns the matched object's mask inside each sample's box, (B, S, side, side) float32 0/1, row first.
 
-    gt_masks [B, G, R, R] uint8 0/1 in the frame of gt_boxes [B, G, 4]: cell j covers j/R..(j+1)/R of the box.
-    matched_gt [B, S] int32; boxes [B, S, 4] in the same input pixels as gt_boxes.
-
-    Returns [B, S, side, side] float32 0/1, row first: bilinear at the bin centres and at least 0.5; 0 outside the
-    object's box. One sample per bin comes closer to detectron2's rasterised polygons than a mean of several
+    A target is the stored mask read bilinearly at the bin centres, thresholded at 0.5, and 0 outside the object's box.
+    One sample per bin comes closer to detectron2's rasterised polygons than a mean of several
     (benchmarks/mask_targets.py). No gradient.
+
+    gt_masks: (B, G, R, R) uint8 0/1, in the frame of gt_boxes: cell j covers j/R..(j+1)/R of the box.
+    gt_boxes: (B, G, 4) float32, input pixels.
+    matched_gt: (B, S) int32.
+    boxes: (B, S, 4) float32, input pixels.
+    side: side of the targets.
     """
     if in_use():
         return native_crop_masks(gt_masks, gt_boxes, matched_gt, boxes, side)
@@ -43,9 +46,10 @@ def crop_masks(gt_masks: Tensor, gt_boxes: Tensor, matched_gt: Tensor, boxes: Te
 
 
 def _axis_samples(spans: Tensor, gt_spans: Tensor, side: int, stored: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Where the bin centres of samples fall in their objects' masks along one axis; spans [B, S, 2] from low to high.
+    """Returns where the bin centres of samples fall in their objects' masks along one axis.
 
-    Returns [B, S, side] each: the two neighbouring cells, the weight of the second, and 1.0 inside the object's box.
+    Four tensors (B, S, side): the two neighbouring cells, the weight of the second, and 1.0 inside the object's box.
+    spans and gt_spans: (B, S, 2), low to high.
     """
     low, high = spans[..., 0], spans[..., 1]
     gt_low, gt_high = gt_spans[..., 0], gt_spans[..., 1]

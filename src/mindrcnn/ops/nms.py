@@ -10,17 +10,20 @@ from mindrcnn.native.switch import in_use
 
 
 def nms(boxes: Tensor, scores: Tensor, valid: Tensor, iou_thresh: float) -> Tensor:
-    """Which boxes stay when each box drops the later ones of its row that overlap it by more than iou_thresh.
+    """Returns keep (R, N) bool: each kept box drops the later boxes of its row that overlap it by more than iou_thresh.
 
-    boxes [R, N, 4] input pixels; scores [R, N] float32 in descending order; valid [R, N] bool. Invalid boxes, and those
-    whose score is not finite, neither stay nor drop others. Returns keep [R, N] bool.
+    Invalid boxes, and boxes whose score is not finite, are not kept and do not drop others.
+
+    boxes: (R, N, 4) float32, input pixels.
+    scores: (R, N) float32, descending.
+    valid: (R, N) bool.
     """
     if in_use():
         return native_nms(boxes, scores, valid, iou_thresh)
     valid = ops.logical_and(valid, ops.isfinite(scores))
     rows, length = valid.shape
     boxes = _without_area(boxes, valid)
-    # NMSWithMask sorts by score and returns no order. Keys that fall strictly keep the order of the input through ties.
+    # NMSWithMask sorts by score and returns no order. Strictly descending keys preserve the input order through ties.
     keys = ops.arange(length, 0, -1).astype(boxes.dtype).expand_dims(1)
     suppress = ops.NMSWithMask(iou_thresh)
     kept = []
@@ -31,17 +34,24 @@ def nms(boxes: Tensor, scores: Tensor, valid: Tensor, iou_thresh: float) -> Tens
 
 
 def nms_per_class(boxes: Tensor, scores: Tensor, labels: Tensor, valid: Tensor, iou_thresh: float) -> Tensor:
-    """nms() in which only boxes of one label drop each other; labels [R, N] int32, from 0."""
+    """Returns keep (R, N) bool as nms() does, but only boxes with the same label drop each other.
+
+    boxes: (R, N, 4) float32, input pixels.
+    scores: (R, N) float32, descending.
+    labels: (R, N) int32, from 0.
+    valid: (R, N) bool.
+    iou_thresh: overlap above which a box is dropped.
+    """
     if in_use():
         return native_nms_per_class(boxes, scores, labels, valid, iou_thresh)
     return nms(_apart_by_label(boxes, labels, valid), scores, valid, iou_thresh)
 
 
 def _apart_by_label(boxes: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-    """Boxes moved so that no two of different labels touch: one cell of a square grid for each label.
+    """Moves boxes so that no two of different labels touch: each label gets one cell of a square grid.
 
     On one line, as torchvision lays them out, 80 classes of a 1344 pixel image reach coordinates beyond 100,000, where
-    float32 resolves 1/128 pixel; in a square grid the same is below 13,000 and 1/1024.
+    float32 resolves 1/128 pixel; in a square grid they stay below 13,000, where it resolves 1/1024.
     """
     boxes = _without_area(boxes, valid)
     label = labels.astype(boxes.dtype) * valid.astype(boxes.dtype)
@@ -53,5 +63,5 @@ def _apart_by_label(boxes: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
 
 
 def _without_area(boxes: Tensor, valid: Tensor) -> Tensor:
-    """Boxes with the invalid ones, whatever they hold, turned into points, which overlap nothing."""
+    """Turns invalid boxes, whatever they hold, into points, which overlap nothing."""
     return ops.where(valid.expand_dims(2), boxes, 0.0)

@@ -1,8 +1,8 @@
 """Bilinear samples of maps at arbitrary points (PointRend, https://arxiv.org/abs/1912.08193).
 
-The reading of grid_sample without align_corners (detectron2 point_features.py): cell j of a map covers j..j+1 and has
-its value at the centre, j + 0.5; outside the map there are zeros. Written with gathers: grid_sample takes longer on a
-CPU (benchmarks/point_sample.py) and cannot be exported everywhere.
+Same coordinates as grid_sample without align_corners (detectron2 point_features.py): cell j of a map covers j..j+1 and
+holds the value at its centre, j + 0.5; values outside the map are zero. Written with gathers: grid_sample is slower on
+a CPU (benchmarks/point_sample.py) and cannot be exported everywhere.
 
 Letters in shapes: M maps, N rows of points or boxes, P points of each, C channels. A point is (x, y).
 """
@@ -18,11 +18,11 @@ _OUTSIDE = -1.0  # more than half a cell before the first cell
 
 
 def sample_maps(maps: Tensor, map_index: Tensor, points: Tensor) -> Tensor:
-    """Samples of maps [M, C, H, W], float32 or uint8, at points [N, P, 2] in cells.
+    """Returns bilinear samples (N, P, C) float32; the gradient flows to the maps only.
 
-    map_index [N] int32: the map that the points of row n are in. A point that is not finite counts as outside.
-
-    Returns [N, P, C] float32. The gradient flows to the maps alone.
+    maps: (M, C, H, W) float32 or uint8.
+    map_index: (N,) int32, the map that the points of row n lie in.
+    points: (N, P, 2) float32 in cells; a point that is not finite counts as outside.
     """
     if in_use():
         return native_sample_maps(maps, map_index, points)
@@ -42,27 +42,27 @@ def sample_maps(maps: Tensor, map_index: Tensor, points: Tensor) -> Tensor:
             inside = ops.logical_and(row_inside, ops.logical_and(column >= 0, column <= width - 1))
             weights.append((row_weight * column_weight * inside.astype(ms.float32)).reshape((1, -1, 1)))
             cells.append((row_start + ops.clamp(column, 0, width - 1).astype(ms.int32)).reshape(-1))
-    # One gather: each of several would leave a gradient of the table's whole size.
+    # One gather, because each of several would produce a gradient of the whole table's size.
     values = ops.gather(cell_table(maps), ops.concat(cells), 0).astype(ms.float32)
     values = values.reshape((4, count * per_row, channels))
     return (values * ops.stop_gradient(ops.concat(weights))).sum(0).reshape((count, per_row, channels))
 
 
 def point_sample(maps: Tensor, points: Tensor) -> Tensor:
-    """Samples [N, P, C] of maps [N, C, H, W] at points [N, P, 2] given in shares (0..1) of a map's width and height."""
+    """Returns samples (N, P, C) of maps (N, C, H, W) at points (N, P, 2), fractions (0..1) of a map's sides."""
     count, _, height, width = maps.shape
     index = ops.arange(count).astype(ms.int32)
     return sample_maps(maps, index, points * Tensor((width, height), ms.float32))
 
 
 def points_in_image(boxes: Tensor, points: Tensor) -> Tensor:
-    """Points [N, P, 2], shares of boxes [N, 4] (xyxy pixels), in pixels."""
+    """Converts points (N, P, 2) from fractions of boxes (N, 4) (xyxy pixels) to pixels."""
     low, high = boxes[:, :2].expand_dims(1), boxes[:, 2:].expand_dims(1)
     return low + (high - low) * points
 
 
 def points_in_boxes(boxes: Tensor, points: Tensor) -> Tensor:
-    """Pixels [N, P, 2] in shares of boxes [N, 4]; along an axis on which a box is empty -1, which is outside."""
+    """Converts points (N, P, 2) from pixels to fractions of boxes (N, 4); -1, outside, where a box has no extent."""
     low, high = boxes[:, :2].expand_dims(1), boxes[:, 2:].expand_dims(1)
     empty = (high <= low).astype(ms.float32)
     return (points - low) / (high - low + empty) * (1 - empty) - empty

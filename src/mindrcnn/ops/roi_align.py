@@ -1,7 +1,7 @@
-"""Pooling of region features from the pyramid P2..P5.
+"""ROIAlign over the feature pyramid P2..P5.
 
-Written with gathers and small matrix products: on the CPU that takes a quarter of the time of ops.ROIAlign
-(benchmarks/roi_align.py), whose backward pass moreover ignores roi_end_mode, and which leaves the output of all-zero
+Written with gathers and small matrix products, which on the CPU take a quarter of the time of ops.ROIAlign
+(benchmarks/roi_align.py). That operator's backward pass also ignores roi_end_mode, and it leaves the output of all-zero
 boxes unwritten.
 
 Letters in shapes: B images, S boxes of an image, N = B * S, C channels, H_l and W_l feature sides of level l, P sample
@@ -17,7 +17,7 @@ from mindrcnn.ops.gather import cell_table
 from mindrcnn.ops.roi_align_adaptive import pool_adaptive
 from mindrcnn.ops.roi_levels import LEVEL_EDGES, boxes_on_levels
 
-ADAPTIVE = 0  # as a sampling ratio: ceil(bin side in cells), the default of detectron2 and mmdetection
+ADAPTIVE = 0  # sampling ratio that means ceil(bin side in cells), the default of detectron2 and mmdetection
 
 
 def roi_align(
@@ -30,15 +30,19 @@ def roi_align(
     sampling_ratio: int,
     aligned: bool,
 ) -> Tensor:
-    """ROIAlign (https://arxiv.org/abs/1703.06870) of each box from the one pyramid level that fits its size.
+    """Pools each box from the one pyramid level that fits its size (ROIAlign, https://arxiv.org/abs/1703.06870).
 
-    features: P2..P5, each [B, C, H_l, W_l]; strides: their strides; boxes [B, S, 4] in input pixels; valid [B, S] bool.
-    Each of resolution x resolution bins is the mean of sampling_ratio x sampling_ratio bilinear samples; with ADAPTIVE
-    boxes lie inside the image. aligned corrects the half pixel between box and pixel-centre coordinates (detectron2's
-    ROIAlignV2); the legacy form without it also makes boxes at least one feature pixel wide and high (torchvision's and
-    Detectron's default).
+    Returns (B * S, C, resolution, resolution), zeros for invalid boxes. Each of the resolution x resolution bins is the
+    mean of sampling_ratio x sampling_ratio bilinear samples. The gradient flows to the features only.
 
-    Returns [B * S, C, resolution, resolution]; zeros for invalid boxes. The gradient flows to the features alone.
+    features: P2..P5, each (B, C, H_l, W_l) float32.
+    strides: stride of each level, input pixels.
+    boxes: (B, S, 4) float32, input pixels; with ADAPTIVE they lie inside the image.
+    valid: (B, S) bool.
+    resolution: bins along each axis.
+    sampling_ratio: samples per bin along each axis, or ADAPTIVE.
+    aligned: correct the half pixel between box and pixel-centre coordinates (detectron2's ROIAlignV2); the legacy form
+        without it also makes boxes at least one feature pixel wide and high (torchvision's and Detectron's default).
     """
     if in_use():
         return native_roi_align(
@@ -68,7 +72,7 @@ def _pool_fixed(
     sampling_ratio: int,
     aligned: bool,
 ) -> Tensor:
-    """roi_align for a whole sampling_ratio from 1 up."""
+    """Computes roi_align() for a fixed sampling_ratio of at least 1."""
     images, slots = valid.shape
     count, channels = images * slots, features[0].shape[1]
     points = resolution * sampling_ratio
@@ -80,7 +84,7 @@ def _pool_fixed(
     columns = ops.concat((x_first, x_second), axis=1)
     row_cells = width.astype(ms.int32)
     bins = _bin_means(resolution, sampling_ratio)
-    # The cells above and below the points one after the other: only half of all gathered cells exist at a time.
+    # Cells above the points first, then those below, so that only half of all gathered cells exist at a time.
     rows = _pool_rows(table, first_cell + y_first * row_cells, columns, (1 - y_weight) * y_inside, bins)
     rows = rows + _pool_rows(table, first_cell + y_second * row_cells, columns, y_weight * y_inside, bins)
 
@@ -95,20 +99,29 @@ def _pool_fixed(
 
 
 def _pool_rows(table: Tensor, row_starts: Tensor, columns: Tensor, weights: Tensor, bins: Tensor) -> Tensor:
-    """Cells of table [cells, C] at row_starts [N, P] + columns [N, 2P], weighted by row [N, P] and averaged by bins
-    [resolution, P] over the rows: [N, resolution, 2P * C]."""
+    """Returns the weighted row means (N, resolution, 2P * C) of the table's cells at row_starts + columns.
+
+    table: (cells, C) float32.
+    row_starts: (N, P) int32, first cell of each row.
+    columns: (N, 2P) int32, column offsets.
+    weights: (N, P) float32, one per row.
+    bins: (resolution, P) float32, averages the rows of each bin.
+    """
     count, points = row_starts.shape
     cells = row_starts.expand_dims(2) + columns.expand_dims(1)
     values = ops.gather(table, cells.reshape(-1), 0).reshape((count, points, columns.shape[1] * table.shape[1]))
-    # no gradient to the weights: it would cost as much as the one to the features
+    # No gradient to the weights: it would cost as much as the one to the features.
     return ops.bmm(ops.stop_gradient(weights.expand_dims(1) * bins), values)
 
 
 def _axis_points(low: Tensor, high: Tensor, length: Tensor, points: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Sample points of N boxes along one axis; low, high [N], length [N, 1] the number of cells.
+    """Returns the sample points of N boxes along one axis.
 
-    Returns [N, points] each: the two neighbouring cells (int32), the weight of the second, and 1.0 for points less than
-    a cell outside the feature, where the border continues.
+    Four tensors (N, points): the two neighbouring cells (int32), the weight of the second, and 1.0 for points less than
+    a cell outside the feature, where the border value extends.
+
+    low, high: (N,) float32, ends of the box in cells.
+    length: (N, 1) float32, number of cells along the axis.
     """
     share = (ops.arange(points).astype(ms.float32) + 0.5) / points
     low = low.expand_dims(1)
@@ -122,7 +135,7 @@ def _axis_points(low: Tensor, high: Tensor, length: Tensor, points: int) -> tupl
 
 
 def _bin_means(resolution: int, sampling_ratio: int) -> Tensor:
-    """[resolution, P] matrix that averages the sampling_ratio points of each bin along one axis."""
+    """Returns the (resolution, P) matrix that averages the sampling_ratio points of each bin along one axis."""
     bin_of_point = ops.arange(resolution * sampling_ratio) // sampling_ratio
     member = ops.arange(resolution).expand_dims(1) == bin_of_point.expand_dims(0)
     return member.astype(ms.float32) / sampling_ratio

@@ -1,11 +1,11 @@
-"""Pooling with as many sample points as a bin has feature cells: sampling_ratio 0 of detectron2 and mmdetection.
+"""ROIAlign with as many sample points as a bin has feature cells: sampling_ratio 0 of detectron2 and mmdetection.
 
-How many points a box takes differs from box to box, so here the shapes follow cells instead of points: a box covers a
-bounded number of cells of its level, a bin's mean over its points is a weighted sum of these cells, and a cell lies
-near at most five points of a bin along an axis, whatever their number. Slower than two points an axis, by
-about the ratio of cells to points, and exact.
+The number of points differs from box to box, so the fixed shapes here are those of cells, not of points: a box covers a
+bounded number of cells of its level, the mean over a bin's points is a weighted sum of these cells, and a cell lies
+near at most five points of a bin along an axis, however many points the bin has. It is exact, and slower than two
+points per axis by about the ratio of cells to points.
 
-Letters in shapes as in roi_align.py; T the most cells that a box may cover.
+Letters in shapes as in roi_align.py; T is the largest number of cells that a box may cover.
 """
 
 import mindspore as ms
@@ -14,8 +14,8 @@ from mindspore import Tensor, ops
 from mindrcnn.ops.gather import cell_table
 from mindrcnn.ops.roi_levels import LEVEL_EDGES, boxes_on_levels
 
-# Points are more than half a cell apart, and those that count for a cell lie less than one cell from it, or at that
-# distance where the border continues.
+# Points are more than half a cell apart, and those that contribute to a cell lie less than one cell from it, or exactly
+# one cell where the border value extends.
 _POINTS_NEAR_A_CELL = 5
 _LEAST_STEP = 1e-6  # cells between points; keeps the division finite on boxes without extent
 _CHUNKS = 4  # gathered cells exist for a quarter of T at a time
@@ -30,9 +30,9 @@ def pool_adaptive(
     resolution: int,
     aligned: bool,
 ) -> Tensor:
-    """roi_align with ceil(bin side in cells) sample points of each bin along each axis.
+    """Computes roi_align() with ceil(bin side in cells) sample points per bin along each axis.
 
-    Arguments and result as of roi_align(). Boxes lie inside the image.
+    Arguments and result as for roi_align(). Boxes lie inside the image.
     """
     images, slots = valid.shape
     count, channels = images * slots, features[0].shape[1]
@@ -59,7 +59,7 @@ def pool_adaptive(
 
 
 def _most_cells(features: tuple[Tensor, ...], strides: tuple[int, ...]) -> int:
-    """Cells that a box of the largest area of its level may touch, in the worst shape, on any level."""
+    """Returns the number of cells that a box of its level's largest area may touch in the worst shape, on any level."""
     most = 0
     for index in range(len(features)):
         rows, columns = features[index].shape[2:]
@@ -67,14 +67,14 @@ def _most_cells(features: tuple[Tensor, ...], strides: tuple[int, ...]) -> int:
         if index < len(LEVEL_EDGES):
             area = LEVEL_EDGES[index] / strides[index] ** 2
             longest = max(rows, columns) + 2.0
-            # a box of w x h cells touches at most w + 3 by h + 3; for a fixed area that is most where it is longest
+            # A box of w x h cells touches at most w + 3 by h + 3; for a fixed area that is largest for the longest box.
             cells = min(cells, int(area + 3 * (longest + area / longest) + 9))
         most = max(most, cells)
     return most
 
 
 def _covered(low: Tensor, high: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-    """First cell and number of cells, [N, 1] float32 each, that points between low and high [N, 1] may touch."""
+    """Returns the first cell and the number of cells, (N, 1) each, that points from low to high (N, 1) may touch."""
     zero = ops.zeros_like(length)
     first = ops.minimum(ops.maximum(ops.floor(low), zero), length - 1)
     last = ops.minimum(ops.maximum(ops.floor(high) + 1, zero), length - 1)
@@ -82,9 +82,12 @@ def _covered(low: Tensor, high: Tensor, length: Tensor) -> tuple[Tensor, Tensor]
 
 
 def _cell_weights(cell: Tensor, low: Tensor, high: Tensor, length: Tensor, resolution: int) -> Tensor:
-    """Weight of cells [N, T] in the mean over each bin's points along one axis: [N, resolution, T].
+    """Returns the weight (N, resolution, T) of each cell in the mean over each bin's points along one axis.
 
-    low, high [N, 1] in cells; length [N, 1], the number of cells.
+    cell: (N, T) float32, cell coordinates.
+    low, high: (N, 1) float32, ends of the box in cells.
+    length: (N, 1) float32, number of cells along the axis.
+    resolution: bins along the axis.
     """
     count, cells = cell.shape
     shape = (count, resolution, cells)
@@ -98,7 +101,7 @@ def _cell_weights(cell: Tensor, low: Tensor, high: Tensor, length: Tensor, resol
     step = ops.tile(step.expand_dims(2), (1, resolution, cells))
     points = ops.tile(points.expand_dims(2), (1, resolution, cells))
     last = ops.tile((length - 1).expand_dims(2), (1, resolution, cells))
-    # the first point that is less than a cell before this one; with a step near 0 there is but one point
+    # The first point less than one cell before this cell; with a step near 0 there is only one point.
     first = ops.relu(ops.ceil((cell - 1 - start) / (ops.relu(step - _LEAST_STEP) + _LEAST_STEP) - 0.5))
     weight = ops.zeros(shape, ms.float32)
     for near in range(_POINTS_NEAR_A_CELL):

@@ -1,4 +1,4 @@
-"""Which level of the pyramid P2..P5 a box is pooled from, and where it lies there.
+"""Choice of the pyramid level P2..P5 for each box, and the box's coordinates on that level.
 
 Letters in shapes as in roi_align.py.
 """
@@ -16,7 +16,7 @@ LEVEL_EDGES = (112.0**2, 224.0**2, 448.0**2)
 
 
 def fpn_level(boxes: Tensor) -> Tensor:
-    """Level of boxes [..., 4] (input pixels) as an index [...] int32 into (P2, P3, P4, P5)."""
+    """Returns the level of boxes (..., 4) (input pixels) as an index (...) int32 into (P2, P3, P4, P5)."""
     box_area = area(boxes)
     level = ops.zeros_like(box_area).astype(ms.int32)
     for edge in LEVEL_EDGES:
@@ -27,10 +27,17 @@ def fpn_level(boxes: Tensor) -> Tensor:
 def boxes_on_levels(
     features: tuple[Tensor, ...], strides: tuple[int, ...], boxes: Tensor, valid: Tensor, aligned: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Where boxes [B, S, 4] lie on the level that each is pooled from; invalid ones count as empty.
+    """Returns the position of boxes (B, S, 4) on the level that each is pooled from; invalid ones count as empty.
 
-    Returns corners low and high [N, 2] in cells of that level; its height and width [N, 1] float32; the row [N, 1]
-    int32, in the table of all cells of all levels and images, where its cells begin; valid [N, 1] float32. No gradient.
+    Returns the corners low and high (N, 2) float32 in cells of that level; the level's height and width, (N, 1) float32
+    each; first_cell (N, 1) int32, the row at which the box's image and level begin in the table of all cells of all
+    levels and images; valid (N, 1) float32. No gradient.
+
+    features: P2..P5, each (B, C, H_l, W_l) float32.
+    strides: stride of each level, input pixels.
+    boxes: (B, S, 4) float32, input pixels.
+    valid: (B, S) bool.
+    aligned: see roi_align.
     """
     slots = valid.shape[1]
     valid = valid.reshape((-1, 1)).astype(ms.float32)
@@ -43,8 +50,11 @@ def boxes_on_levels(
 def _level_geometry(
     features: tuple[Tensor, ...], strides: tuple[int, ...], level: Tensor, slots: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """For each box [N, 1]: its level's height, width and stride (float32), and in the table of all cells of all levels
-    and images the row (int32) where its image's cells of that level begin."""
+    """Returns the level's height, width and stride, (N, 1) float32, and first_cell (N, 1) int32 for each box.
+
+    first_cell is the row where the image's cells of that level begin in the table of all cells of all levels and
+    images.
+    """
     images = features[0].shape[0]
     heights, widths, starts = [], [], []
     start = 0
@@ -53,19 +63,19 @@ def _level_geometry(
         widths.append(feature.shape[3])
         starts.append(start)
         start += images * feature.shape[2] * feature.shape[3]
-    height, width, stride = (_pick(values, level).astype(ms.float32) for values in (heights, widths, strides))
+    height, width, stride = (_value_of_level(values, level).astype(ms.float32) for values in (heights, widths, strides))
     image = ops.tile(ops.arange(images).expand_dims(1), (1, slots)).reshape((-1, 1)).astype(ms.int32)
     cells = (height * width).astype(ms.int32)
-    return height, width, stride, _pick(starts, level) + image * cells
+    return height, width, stride, _value_of_level(starts, level) + image * cells
 
 
-def _pick(values: Sequence[int], level: Tensor) -> Tensor:
-    """values[level] for each box, [N, 1] int32."""
+def _value_of_level(values: Sequence[int], level: Tensor) -> Tensor:
+    """Returns values[level] for each box, (N, 1) int32."""
     return ops.gather(Tensor(values, ms.int32), level, 0).expand_dims(1)
 
 
 def _feature_box(boxes: Tensor, stride: Tensor, aligned: bool) -> tuple[Tensor, Tensor]:
-    """Corners [N, 2] each of boxes [N, 4] in coordinates where feature cell j has its centre at j."""
+    """Returns the corners, (N, 2) each, of boxes (N, 4) in coordinates where feature cell j has its centre at j."""
     low, high = boxes[:, :2] / stride, boxes[:, 2:] / stride
     if aligned:
         return low - 0.5, high - 0.5

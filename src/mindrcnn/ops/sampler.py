@@ -8,7 +8,7 @@ from mindspore import Tensor, ops
 
 from mindrcnn.ops.matcher import NEGATIVE, POSITIVE
 
-# The key of a candidate is minus its noise, in (-1, 0]; what is no candidate lies clearly below.
+# The key of a candidate is minus its noise, in (-1, 0]; everything else gets a key clearly below.
 _NO_CANDIDATE = -2.0
 _LOWEST_CANDIDATE = -1.5
 
@@ -16,13 +16,16 @@ _LOWEST_CANDIDATE = -1.5
 def sample_balanced(
     state: Tensor, noise: Tensor, *, count: int, positive_fraction: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Up to `count` distinct candidates of each image, at most the fraction of them positive, smallest noise first.
+    """Samples up to `count` distinct candidates per image, smallest noise first, with a bounded share of positives.
 
-    state [B, N] int32 as match() returns it; noise [B, N] float32 in [0, 1), uniform for a random choice. Positives
-    fill up to P = int(count * positive_fraction) slots (P at least 1), negatives all that positives leave of count.
-
-    Returns pos_index [B, P] int32, pos_valid [B, P] bool, neg_index [B, count] int32, neg_valid [B, count] bool; unused
+    Positives fill up to P = int(count * positive_fraction) slots (P at least 1); negatives fill the rest of `count`.
+    Returns pos_index (B, P) int32, pos_valid (B, P) bool, neg_index (B, count) int32, neg_valid (B, count) bool; unused
     slots come last, with index 0 and valid False.
+
+    state: (B, N) int32, as match() returns it.
+    noise: (B, N) float32 in [0, 1), uniform for a random choice.
+    count: samples per image.
+    positive_fraction: largest share of positives.
     """
     positives = max(int(count * positive_fraction), 1)
     pos_index, pos_valid = _smallest_noise(state == POSITIVE, noise, positives)
@@ -33,7 +36,7 @@ def sample_balanced(
 
 
 def _smallest_noise(candidates: Tensor, noise: Tensor, slots: int) -> tuple[Tensor, Tensor]:
-    """Indices [B, slots] of the candidates with the smallest noise, and which slots are filled."""
+    """Returns indices (B, slots) int32 of the candidates with the smallest noise, and filled (B, slots) bool."""
     images, length = candidates.shape
     keys, index = ops.topk(ops.where(candidates, -noise, _NO_CANDIDATE), min(slots, length))
     filled = keys > _LOWEST_CANDIDATE

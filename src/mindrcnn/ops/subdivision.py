@@ -1,7 +1,7 @@
-"""Which points of a mask PointRend predicts (https://arxiv.org/abs/1912.08193, sections 3.1 and 3.2).
+"""Choice of the mask points that PointRend predicts (https://arxiv.org/abs/1912.08193, sections 3.1 and 3.2).
 
-Uncertainty is minus the distance of a logit from 0. Letters in shapes: N masks, M their side, P points. A point is
-(x, y) in shares (0..1) of the mask's width and height.
+Uncertainty is minus the distance of a logit from 0. Letters in shapes: N masks, M their side, P points. A point is (x,
+y), fractions (0..1) of the mask's width and height.
 """
 
 import mindspore as ms
@@ -12,22 +12,25 @@ from mindrcnn.ops.point_sample import point_sample
 
 
 def grid_points(count: int, side: int) -> Tensor:
-    """Centres of the cells of a side x side grid, row first: [count, side * side, 2]."""
+    """Returns the centres (count, side * side, 2) of the cells of a side x side grid, row first."""
     cells = ops.arange(side * side).astype(ms.int32)
     return cell_centres(ops.tile(cells.expand_dims(0), (count, 1)), side)
 
 
 def cell_centres(cells: Tensor, side: int) -> Tensor:
-    """Centres [N, P, 2] of cells [N, P] int32, counted row first in a side x side grid."""
+    """Returns the centres (N, P, 2) of cells (N, P) int32, numbered row first in a side x side grid."""
     x, y = cells % side, cells // side
     return (ops.stack((x, y), axis=2).astype(ms.float32) + 0.5) / side
 
 
 def uncertain_points(logits: Tensor, candidates: Tensor, count: int) -> Tensor:
-    """The `count` most uncertain of the candidates [N, Q, 2] in masks of logits [N, M, M], as [N, count, 2].
+    """Returns the `count` most uncertain candidates, (N, count, 2).
 
-    Uncertainty is that of the logits sampled at the points: halfway between -1 and 1 it is greatest, whereas samples of
-    the cells' own uncertainty would say the least.
+    Uncertainty is taken from the logits sampled at the points: halfway between -1 and 1 it is greatest, where sampling
+    the uncertainty of the cells would make it smallest.
+
+    logits: (N, M, M) float32.
+    candidates: (N, Q, 2) float32 points.
     """
     sampled = point_sample(logits.expand_dims(1), candidates)[..., 0]
     _, index = ops.topk(-ops.abs(sampled), count)
@@ -35,24 +38,28 @@ def uncertain_points(logits: Tensor, candidates: Tensor, count: int) -> Tensor:
 
 
 def uncertain_cells(logits: Tensor, count: int) -> Tensor:
-    """The `count` most uncertain cells [N, count] int32 of logits [N, M, M], counted row first."""
+    """Returns the `count` most uncertain cells (N, count) int32 of logits (N, M, M), numbered row first."""
     _, cells = ops.topk(-ops.abs(logits.reshape((logits.shape[0], -1))), count)
     return cells.astype(ms.int32)
 
 
 def doubled(logits: Tensor) -> Tensor:
-    """Masks [N, M, M] enlarged bilinearly to [N, 2M, 2M], as interpolate does without align_corners."""
+    """Returns masks (N, M, M) enlarged bilinearly to (N, 2M, 2M), as interpolate does without align_corners."""
     return _doubled_rows(_doubled_rows(logits).transpose(0, 2, 1)).transpose(0, 2, 1)
 
 
 def write_cells(logits: Tensor, cells: Tensor, values: Tensor) -> Tensor:
-    """Masks [N, M, M] with values [N, P] in the cells [N, P] int32, all different in a row, that count row first."""
+    """Returns masks (N, M, M) with values written to some cells.
+
+    values: (N, P) float32.
+    cells: (N, P) int32, numbered row first, all different within a row.
+    """
     flat = logits.reshape((logits.shape[0], -1))
     return ops.tensor_scatter_elements(flat, cells, values, axis=1).reshape(logits.shape)
 
 
 def _doubled_rows(values: Tensor) -> Tensor:
-    """[N, H, W] to [N, 2H, W]: the values at the centres of each row's two halves, a quarter of it up and down."""
+    """Returns values (N, H, W) as (N, 2H, W): each row read a quarter of a row above and below its centre."""
     above = ops.concat((values[:, :1], values[:, :-1]), axis=1)
     below = ops.concat((values[:, 1:], values[:, -1:]), axis=1)
     halves = ops.stack((0.25 * above + 0.75 * values, 0.75 * values + 0.25 * below), axis=2)

@@ -1,152 +1,54 @@
-"""The masks that several models give to the same objects, enlarged and side by side.
-
-python -m mindrcnn.programs.compare_masks val.json images --results "Mask R-CNN=runs/a/eval/results.json" \
-    "PointRend=runs/b/eval/results.json" --out masks.jpg
-
-A row is an annotated object that every model found, of those some that are spread over all sizes, largest first; the
-columns are the annotation and the models.
-"""
+"""The command line of `mindrcnn compare-masks`."""
 
 import argparse
-import logging
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from pycocotools import mask as mask_api
+from mindrcnn.exit_status import run
+from mindrcnn.programs.command_line import new_parser, positive
 
-from mindrcnn.data.image_io import read_image
-from mindrcnn.drawing.objects import draw_mask, with_heading
-from mindrcnn.drawing.palette import class_colour
-from mindrcnn.drawing.pictures import write_picture
-from mindrcnn.engine.tracking.logging_setup import setup_logging
-from mindrcnn.errors import InputError
-from mindrcnn.evaluation.coco.ground_truth import GroundTruth, load_ground_truth
-from mindrcnn.evaluation.coco.results_file import read_results
-from mindrcnn.exit_status import EXIT_OK, run
-from mindrcnn.tasks.split_evaluator import evenly_spaced
+PROG = "mindrcnn compare-masks"
+DESCRIPTION = """
+Draw the masks that several models predict for the same objects, enlarged and side by side.
 
-logger = logging.getLogger("mindrcnn.programs.compare_masks")  # __name__ is __main__ here
-
-CELL = 320  # pixels, side of one object's picture
-GAP = 6  # pixels
-SURROUNDINGS = 0.15  # shown on each side of an object, in shares of its longer side
-FOUND_IOU = 0.5  # with the annotated mask: COCO's least for a detection
-LINE = 2  # pixels
-
-Annotation = dict[str, Any]
-Results = dict[str, list[dict[str, Any]]]  # entries by model
+Each row is an annotated object that every model found; the objects span all sizes, the largest first. The columns are
+the annotation and the models.
+"""
+EXAMPLES = """
+%(prog)s val.json images --results "Mask R-CNN=runs/a/eval/results.json" \\
+    "PointRend=runs/b/eval/results.json" --out masks.jpg
+"""
 
 
-def compare(truth: GroundTruth, images: Path, results: Results, *, count: int) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) RGB. InputError where no object was found by all."""
-    found = [(one, masks) for one in largest_first(truth) if (masks := found_masks(one, results)) is not None]
-    objects = evenly_spaced(found, count)
-    if not objects:
-        raise InputError(f"wanted an object that {' and '.join(results)} found (mask IoU {FOUND_IOU:g}), got none")
-    files = {image["id"]: image["file_name"] for image in truth.images}
-    rows: list[NDArray[np.uint8]] = []
-    for one, masks in objects:
-        image = read_image(images / files[one["image_id"]])
-        columns = {"annotation": one["segmentation"], **masks}
-        cells = [cell(image, rle, one) for rle in columns.values()]
-        if not rows:
-            cells = [with_heading(picture, name) for name, picture in zip(columns, cells, strict=True)]
-        rows.append(joined(cells, axis=1))
-    return joined(rows, axis=0)
-
-
-def largest_first(truth: GroundTruth) -> list[Annotation]:
-    """Annotated objects that are no crowds, by area."""
-    return sorted((one for one in truth.annotations if not one["iscrowd"]), key=lambda one: -one["area"])
-
-
-def found_masks(one: Annotation, results: Results) -> dict[str, Any] | None:
-    """Each model's mask of the object's class that comes closest to it; None where a model's is not close enough."""
-    masks = {}
-    for name, entries in results.items():
-        rles = [
-            entry["segmentation"]
-            for entry in entries
-            if (entry["image_id"], entry["category_id"]) == (one["image_id"], one["category_id"])
-        ]
-        overlaps = mask_api.iou(rles, [one["segmentation"]], [0]) if rles else np.zeros((1, 1))
-        if overlaps.max() < FOUND_IOU:
-            return None
-        masks[name] = rles[int(overlaps.argmax())]
-    return masks
-
-
-def cell(image: NDArray[np.uint8], rle: Any, one: Annotation) -> NDArray[np.uint8]:
-    """The object and its surroundings, enlarged to CELL x CELL, with the mask's pixels as they are."""
-    left, top, width, height = one["bbox"]
-    half = max(width, height) * (0.5 + SURROUNDINGS)
-    scale = CELL / (2 * half)
-    # warpAffine counts from pixel centres, boxes from pixel edges
-    corner = np.array([half - left - width / 2 + 0.5, half - top - height / 2 + 0.5]) * scale - 0.5
-    to_cell = np.column_stack([np.eye(2) * scale, corner])
-    picture = cv2.warpAffine(image, to_cell, (CELL, CELL), flags=cv2.INTER_CUBIC, borderValue=(255, 255, 255))
-    bitmap = cv2.warpAffine(mask_api.decode(rle), to_cell, (CELL, CELL), flags=cv2.INTER_NEAREST)
-    draw_mask(picture, bitmap.astype(bool), class_colour(1), LINE)
-    return picture
-
-
-def joined(pictures: Sequence[NDArray[np.uint8]], *, axis: int) -> NDArray[np.uint8]:
-    """Side by side (axis 1) or one below the other (axis 0), with white between; all end at the last line."""
-    shape = list(pictures[0].shape)
-    shape[axis] = GAP
-    gap = np.full(shape, 255, np.uint8)
-    return np.concatenate([part for picture in pictures for part in (gap, picture)][1:], axis=axis)
-
-
-def named_files(texts: Sequence[str]) -> Mapping[str, Path]:
-    """NAME=FILE texts as a mapping. InputError for anything else."""
-    files = {}
-    for text in texts:
-        name, equals, file = text.partition("=")
-        if not (name and equals and file) or name in files:
-            raise InputError(f"--results: wanted NAME=FILE with different names, got {text}")
-        files[name] = Path(file)
-    return files
-
-
-def parse_arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mindrcnn.programs.compare_masks",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the program's arguments."""
+    parser.add_argument(
+        "annotations", type=Path, metavar="ANNOTATIONS", help="COCO JSON that the models were evaluated on"
     )
-    parser.add_argument("annotations", type=Path, help="COCO JSON that the models were evaluated on")
-    parser.add_argument("images", type=Path, help="folder of its images")
-    parser.add_argument("--results", nargs="+", required=True, metavar="NAME=FILE", help="results.json of each model")
-    parser.add_argument("--objects", type=int, default=6, help="rows of the picture (6)")
-    parser.add_argument("--out", type=Path, required=True, help="picture to write, .jpg or .png")
-    return parser.parse_args()
+    parser.add_argument("images", type=Path, metavar="DIR", help="folder of its images")
+    parser.add_argument(
+        "--results", nargs="+", required=True, metavar="NAME=FILE", help="results.json of each model, with its heading"
+    )
+    parser.add_argument(
+        "--objects", type=positive, metavar="N", default=6, help="number of rows (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", required=True, help="picture to write, .jpg or .png")
 
 
-def main(options: argparse.Namespace) -> int:
-    """The program; returns its exit status."""
-    setup_logging()
-    truth = load_ground_truth(options.annotations)
-    if options.objects < 1:
-        raise InputError(f"--objects: wanted at least 1, got {options.objects}")
-    results = {
-        name: read_results(file, image_sizes=truth.image_sizes, category_ids=truth.category_ids)
-        for name, file in named_files(options.results).items()
-    }
-    for name, entries in results.items():
-        if any("segmentation" not in entry for entry in entries):
-            raise InputError(f"--results: wanted results with masks, got {name} without")
-    write_picture(options.out, compare(truth, options.images, results, count=options.objects))
-    logger.info("%s", options.out)
-    return EXIT_OK
+def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
+    """Parses the command line; ends the program on a wrong one."""
+    parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
+    add_arguments(parser)
+    return parser.parse_args(words)
 
 
-if __name__ == "__main__":
-    arguments = parse_arguments()
-    sys.exit(run(lambda: main(arguments)))
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the program and returns its exit status."""
+    arguments = parse_arguments(words)
+    from mindrcnn.tasks.mask_comparison import compare_masks
+
+    return run(
+        lambda: compare_masks(
+            arguments.annotations, arguments.images, arguments.results, count=arguments.objects, out=arguments.out
+        )
+    )

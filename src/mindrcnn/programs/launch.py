@@ -1,55 +1,107 @@
-"""Start a program of MindRCNN in several processes, one a device.
-
-python -m mindrcnn.programs.launch --devices 8 --log-dir logs -- train.py configs/mask_rcnn_r50_fpn_1x_coco.yaml
-"""
+"""The command line of `mindrcnn launch`."""
 
 import argparse
-import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.engine.distributed.environment import LOCAL_HOST, read_rank_table
 from mindrcnn.errors import InputError
-from mindrcnn.launch.commands import Command, Job, mpirun_commands, msrun_commands, rank_table_commands
-from mindrcnn.launch.supervise import Supervisor, say
+from mindrcnn.exit_status import EXIT_OK, run
+from mindrcnn.launch.commands import LAUNCHERS, Job, shell_line
+from mindrcnn.programs.command_line import new_parser, not_negative, positive
 
-LAUNCHERS: dict[str, Callable[[Job], list[Command]]] = {
-    "msrun": msrun_commands,
-    "mpirun": mpirun_commands,
-    "rank-table": rank_table_commands,
-}
-EXIT_INPUT = 2
+PROG = "mindrcnn launch"
+DESCRIPTION = """
+Run a program in several processes, one per device: a sub-command (train or eval), or a Python file. The output of the
+first process on this machine is shown; that of each is in worker_RANK.log. When a process dies, the others are ended
+and the reason is shown.
+"""
+EXAMPLES = """
+%(prog)s --devices 8 --log-dir logs -- train configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco
+%(prog)s --devices 2 --log-dir logs --dry-run -- eval runs/first/best.ckpt
+%(prog)s --launcher rank-table --rank-table hccl_8p.json --log-dir logs -- train.py mine.yaml
+"""
+SUB_COMMANDS = ("train", "eval")  # those that share their work among processes
 
 
-def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    """The command line; ends the program on a wrong one."""
-    parser = argparse.ArgumentParser(
-        prog="mindrcnn.programs.launch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the program's arguments."""
+    parser.add_argument(
+        "--launcher", choices=list(LAUNCHERS), default="msrun", help="starts the processes (default: %(default)s)"
     )
-    parser.add_argument("--launcher", choices=list(LAUNCHERS), default="msrun", help="what starts the processes")
-    parser.add_argument("--devices", type=positive, help="processes on all machines; of a rank table, as it says")
-    parser.add_argument("--local-devices", type=positive, help="processes on this machine (all of them)")
-    parser.add_argument("--node-rank", type=int, default=0, help="number of this machine, from 0")
-    parser.add_argument("--master-addr", default=LOCAL_HOST, help="address of machine 0")
-    parser.add_argument("--master-port", type=int, default=0, help="port on machine 0 (a free one)")
-    parser.add_argument("--rank-table", type=Path, help="HCCL rank table (JSON), with --launcher rank-table")
-    parser.add_argument("--bind-cores", action="store_true", help="give each process its own cores")
-    parser.add_argument("--log-dir", type=Path, required=True, help="folder for the log of each process")
-    parser.add_argument("--dry-run", action="store_true", help="print the commands and end")
-    parser.add_argument("program", nargs="+", help="program and its arguments, after --")
+    parser.add_argument(
+        "--devices",
+        type=positive,
+        metavar="N",
+        help="number of processes on all machines (default: as many as the rank table has; required without one)",
+    )
+    parser.add_argument(
+        "--local-devices", type=positive, metavar="N", help="number of processes on this machine (default: all)"
+    )
+    parser.add_argument(
+        "--node-rank",
+        type=not_negative,
+        metavar="N",
+        default=0,
+        help="number of this machine, from 0 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--master-addr",
+        metavar="ADDRESS",
+        default=LOCAL_HOST,
+        help="address of machine 0 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--master-port",
+        type=not_negative,
+        metavar="PORT",
+        default=0,
+        help="port on machine 0 (default: a free one; required with several machines)",
+    )
+    parser.add_argument(
+        "--rank-table", type=Path, metavar="FILE", help="HCCL rank table (JSON), for --launcher rank-table"
+    )
+    parser.add_argument(
+        "--bind-cores", action="store_true", help="give each process its own cores (default: the system places them)"
+    )
+    parser.add_argument(
+        "--log-dir", type=Path, metavar="DIR", required=True, help="folder for the output of each process"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the commands and exit (default: run them)")
+    parser.add_argument(
+        "program", nargs="+", metavar="PROGRAM", help="sub-command or Python file, and its arguments, after --"
+    )
+
+
+def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
+    """Parses the command line; ends the program on a wrong one."""
+    parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
+    add_arguments(parser)
     return parser.parse_args(words)
 
 
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"wanted a whole number above 0, got {text}")
-    return int(text)
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the program and returns its exit status."""
+    arguments = parse_arguments(words)
+    return run(lambda: launch(arguments))
+
+
+def launch(arguments: argparse.Namespace) -> int:
+    """Runs the job, or prints its commands."""
+    from mindrcnn.launch.supervise import Supervisor
+
+    job = read_job(arguments)
+    commands = LAUNCHERS[arguments.launcher](job)
+    if not arguments.dry_run:
+        return Supervisor(job, commands).run()
+    for command in commands:
+        sys.stdout.write(shell_line(command) + "\n")
+    return EXIT_OK
 
 
 def read_job(arguments: argparse.Namespace) -> Job:
-    """The job that the options describe. InputError where they do not fit together."""
+    """Returns the job that the options describe. InputError where they contradict each other."""
     by_table = arguments.launcher == "rank-table"
     if arguments.rank_table is not None and not by_table:
         raise InputError(f"--rank-table: wanted --launcher rank-table with it, got {arguments.launcher}")
@@ -72,7 +124,7 @@ def read_job(arguments: argparse.Namespace) -> Job:
     if not by_table and not 0 <= arguments.node_rank < devices // local:
         raise InputError(f"--node-rank: wanted 0 to {devices // local - 1}, got {arguments.node_rank}")
     return Job(
-        program=tuple(arguments.program),
+        program=python_words(arguments.program),
         devices=devices,
         local_devices=local,
         log_dir=arguments.log_dir,
@@ -84,22 +136,8 @@ def read_job(arguments: argparse.Namespace) -> Job:
     )
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Returns the exit status."""
-    arguments = parse_arguments(words)
-    try:
-        job = read_job(arguments)
-        commands = LAUNCHERS[arguments.launcher](job)
-    except InputError as error:
-        say(f"error: {error}")
-        return EXIT_INPUT
-    if arguments.dry_run:
-        for command in commands:
-            settings = [f"{name}={value}" for name, value in command.environment.items()]
-            sys.stdout.write(shlex.join(["env", *settings, *command.words]) + f" >{shlex.quote(str(command.output))}\n")
-        return 0
-    return Supervisor(job, commands).run()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def python_words(words: Sequence[str]) -> tuple[str, ...]:
+    """Returns what follows Python's name to run a sub-command or a file; an existing file takes precedence."""
+    if words[0] in SUB_COMMANDS and not Path(words[0]).is_file():
+        return ("-m", "mindrcnn", *words)
+    return tuple(words)

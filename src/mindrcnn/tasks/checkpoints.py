@@ -38,20 +38,20 @@ class RunCheckpoints:
         )
 
     def save(self, which: Literal["last", "best"], progress: Progress) -> None:
-        """The trainer's Save."""
+        """Saves last.ckpt or best.ckpt."""
         average_statistics(self.state.network, self.state.average, self.ranks)
         self.ranks.from_first(lambda: self._save(which, progress))
 
     def evaluated(self, progress: Progress) -> None:
-        """The trainer's Keep."""
-        self.ranks.from_first(lambda: self.kept.evaluated(progress))
+        """Keeps the state as a checkpoint of its own if it is among the best so far."""
+        self.ranks.from_first(lambda: self.kept.keep_best(progress))
 
     def _save(self, which: Literal["last", "best"], progress: Progress) -> None:
         if which == "last":
             keep_previous(self.folder)
         self.write(self.folder / f"{which}.ckpt", progress)
         if which == "last":
-            self.kept.saved(progress)
+            self.kept.keep_newest(progress)
 
 
 def checkpoint_writer(config: Config, dataset: Dataset, plan: Plan, state: TrainingState, world_size: int) -> Write:

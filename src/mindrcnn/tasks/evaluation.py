@@ -1,22 +1,44 @@
 """Evaluation of a checkpoint, or of a saved results file, on the validation split."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mindrcnn.build.data import build_dataset
-from mindrcnn.build.trained_model import NumpyPredictor, open_checkpoint, restore_detector
+from mindrcnn.build.trained_model import open_checkpoint
 from mindrcnn.config.loader import load_config
+from mindrcnn.config.yaml_tree import Overrides
+from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.evaluation.coco.metrics import Metrics
 from mindrcnn.evaluation.coco.report import per_class_text, summary_text
 from mindrcnn.evaluation.coco.results_file import read_results
 from mindrcnn.exit_status import EXIT_OK
+from mindrcnn.predictor import Detector
 from mindrcnn.tasks.processes import join_job
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """COCO numbers, one Metrics for boxes, masks and boundaries each; the folder of the files; the processes."""
+
+    metrics: Sequence[Metrics]
+    folder: Path
+    ranks: Ranks
+
+
 def evaluate_checkpoint(checkpoint_file: Path, overrides: Sequence[str], out: Path | None) -> int:
     """Predicts the validation split of the checkpoint's configuration and prints the COCO tables."""
+    done = evaluated_checkpoint(checkpoint_file, overrides, out)
+    if done.ranks.first:
+        report(done.metrics, done.folder)
+    done.ranks.wait()
+    return EXIT_OK
+
+
+def evaluated_checkpoint(checkpoint_file: Path, overrides: Overrides, out: Path | None) -> Evaluation:
+    """Predicts the validation split of the checkpoint's configuration; writes into `out` (None: eval/ beside it)."""
     setup_logging()
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
     ranks = join_job(config.device, config.train.seed)
@@ -24,12 +46,8 @@ def evaluate_checkpoint(checkpoint_file: Path, overrides: Sequence[str], out: Pa
     dataset = build_dataset(config.data, config.data.val, "data.val")
     evaluator = SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
     folder = out or checkpoint_file.parent / "eval"
-    predict = NumpyPredictor(detector=restore_detector(checkpoint, config))
-    evaluations = evaluator.run(predict, folder)
-    if ranks.first:
-        report(evaluations, folder)
-    ranks.wait()
-    return EXIT_OK
+    metrics = evaluator.run(Detector.of_checkpoint(checkpoint, config), folder)
+    return Evaluation(metrics, folder, ranks)
 
 
 def evaluate_results(results: Path, config_file: Path, overrides: Sequence[str], out: Path | None) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from mindspore import Tensor
 
 from mindrcnn.atomic import replacing
+from mindrcnn.build.device import set_device
 from mindrcnn.build.trained_model import open_checkpoint, restore_detector
 from mindrcnn.config.data import INPUT_STRIDE
 from mindrcnn.config.model import PointRendConfig
@@ -47,6 +48,7 @@ def export(
     height, width = input_size(config, size)
     if batch < 1:
         raise InputError(f"--batch: wanted at least 1, got {batch}")
+    set_device(config.device, config.train.seed)
     predictor = Predictor(detector=restore_detector(checkpoint, config))
     write_model(predictor, target, file_format, (batch, 3, height, width))
     logger.info("wrote %s: %d images of height %d and width %d a call", target, batch, height, width)

@@ -1,33 +1,30 @@
 """Inference on image files: one JSON, and the images with what was found drawn on them."""
 
+import difflib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mindrcnn.build.data import build_input_format
-from mindrcnn.build.trained_model import NumpyPredictor, open_checkpoint, restore_detector
-from mindrcnn.concurrency import prefetch, run_behind
+from mindrcnn.build.trained_model import open_checkpoint
+from mindrcnn.concurrency import run_behind
 from mindrcnn.config.run import Config
-from mindrcnn.data.batching.batch import EvalBatch, evaluation_batch
-from mindrcnn.data.batching.buckets import assign_buckets
-from mindrcnn.data.image_io import read_image
-from mindrcnn.data.record import Record
-from mindrcnn.drawing.objects import draw_objects, predicted_objects
-from mindrcnn.drawing.pictures import picture_names, write_picture
+from mindrcnn.detections import Detections
+from mindrcnn.drawing.pictures import picture_names
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.inference_json import Classes, image_document, keep, labels_of
-from mindrcnn.evaluation.input_images import ReadableImages, find_images
+from mindrcnn.evaluation.input_images import find_images
 from mindrcnn.evaluation.json_files import write_json
-from mindrcnn.evaluation.predict import ImageResult, predict_images, with_progress
 from mindrcnn.exit_status import EXIT_OK, EXIT_SKIPPED
+from mindrcnn.predictor import Detector
+from mindrcnn.tasks.progress import with_progress
 
 logger = logging.getLogger(__name__)
+
+LISTED = 10  # classes that a message lists where none has a similar name
 
 
 def infer(
@@ -45,26 +42,21 @@ def infer(
     names = picture_names(paths)
     require_other_files(paths, [out / name for name in names.values()])
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
-    classes = Classes(names=checkpoint.info.classes, category_ids=checkpoint.info.category_ids)
-    labels = labels_of(class_names, classes) if class_names else None
-    images = ReadableImages(paths, read=read_image)
-    predictions = predict_images(
-        prefetch(single_batches(images, config)),
-        NumpyPredictor(detector=restore_detector(checkpoint, with_lower_score_thresh(config, score_thresh))),
-        mask_thresh=config.eval.mask_thresh,
-    )
+    labels = labels_of(class_names or checkpoint.info.classes, checkpoint.info.classes)
+    detector = Detector.of_checkpoint(checkpoint, with_lower_score_thresh(config, score_thresh))
+    stream = detector.predict_many(paths)
 
-    def finish(result: ImageResult) -> dict[str, Any]:
-        chosen = keep(result, score_thresh=score_thresh, labels=labels)
-        picture = draw_objects(read_image(result.record.path), predicted_objects(chosen), classes.names)
-        write_picture(out / names[result.record.path], picture)
-        return image_document(chosen, classes)
+    def finish(found: Detections) -> dict[str, Any]:
+        assert found.path is not None
+        chosen = found[(found.scores >= score_thresh) & np.isin(found.labels, labels)]
+        chosen.draw(out / names[found.path])
+        return chosen.to_dict()
 
-    documents = list(run_behind(finish, with_progress(predictions, total=len(paths))))
+    documents = list(run_behind(finish, with_progress(stream, total=len(paths))))
     write_json(out / "predictions.json", {"images": documents})
     logger.info("%d images with predictions.json in %s", len(documents), out)
-    if images.skipped:
-        logger.error("%d of %d images could not be read and were skipped", len(images.skipped), len(paths))
+    if stream.skipped:
+        logger.error("%d of %d images could not be read and were skipped", len(stream.skipped), len(paths))
         return EXIT_SKIPPED
     return EXIT_OK
 
@@ -77,37 +69,19 @@ def require_other_files(paths: Sequence[Path], pictures: Sequence[Path]) -> None
             raise InputError(f"--out: wanted a folder other than the images', got one where {picture} would be lost")
 
 
+def labels_of(names: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """Labels of class names; InputError with the nearest names for one that does not exist."""
+    labels = []
+    for name in names:
+        if name not in classes:
+            near = difflib.get_close_matches(name, classes, n=3, cutoff=0.5) or classes[:LISTED]
+            raise InputError(f"class filter: wanted a class of the model (nearest: {', '.join(near)}), got {name!r}")
+        labels.append(classes.index(name) + 1)
+    return labels
+
+
 def with_lower_score_thresh(config: Config, score_thresh: float) -> Config:
     """Lets the detector keep what is asked for where model.box.score_thresh would drop it before."""
     box = config.model.box
     box = replace(box, score_thresh=min(box.score_thresh, score_thresh))
     return replace(config, model=replace(config.model, box=box))
-
-
-def single_batches(images: ReadableImages, config: Config) -> Iterator[EvalBatch]:
-    """Batches in the order of the files, so that results are, each of the bucket that fits its image."""
-    input_format = build_input_format(config)
-    for number, (path, image) in enumerate(images):
-        height, width = image.shape[:2]
-        bucket = assign_buckets([(height, width)], buckets=input_format.buckets, short_side=input_format.short_side)
-        yield evaluation_batch(
-            [image],
-            [bare_record(number, path, image)],
-            bucket=input_format.buckets[int(bucket[0])],
-            batch_size=1,
-            input_format=input_format,
-        )
-
-
-def bare_record(number: int, path: Path, image: NDArray[np.uint8]) -> Record:
-    """A record of an image without annotations."""
-    return Record(
-        image_id=number,
-        path=path,
-        height=image.shape[0],
-        width=image.shape[1],
-        boxes=np.zeros((0, 4), np.float32),
-        labels=np.zeros(0, np.int32),
-        crowd=np.zeros(0, bool),
-        segmentations=(),
-    )

@@ -14,7 +14,7 @@ from mindrcnn.engine.distributed.collectives import AverageGradients, GlobalSamp
 from mindrcnn.engine.distributed.connect import connect
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.step.accumulation import AccumulatingStep
-from mindrcnn.engine.step.train_step import TrainStep, unchanged
+from mindrcnn.engine.step.train_step import TrainStep, identity
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.trainer import StepFunction
 from mindrcnn.ops.losses import SampleCount, at_least_one
@@ -46,7 +46,7 @@ def sample_count(ranks: Ranks) -> SampleCount:
 
 def gradient_reduction(ranks: Ranks) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
     """What becomes of a process's gradients before the update."""
-    return unchanged if ranks.size == 1 else AverageGradients(size=ranks.size)
+    return identity if ranks.size == 1 else AverageGradients(size=ranks.size)
 
 
 def together(step: TrainStep | AccumulatingStep, ranks: Ranks) -> StepFunction:

@@ -9,8 +9,9 @@ from mindrcnn.build.data import build_eval_loader
 from mindrcnn.concurrency import run_behind
 from mindrcnn.config.model import MaskScoringConfig
 from mindrcnn.config.run import Config
-from mindrcnn.data.record import Dataset
-from mindrcnn.drawing.objects import draw_pair, predicted_objects, true_objects
+from mindrcnn.data.record import Dataset, Record
+from mindrcnn.detections import Detections
+from mindrcnn.drawing.objects import draw_pair, true_objects
 from mindrcnn.drawing.pictures import picture_names, write_picture
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.errors import InputError
@@ -20,9 +21,9 @@ from mindrcnn.evaluation.coco.ground_truth import GroundTruth, load_ground_truth
 from mindrcnn.evaluation.coco.mask_calibration import calibrate, summary_line, without_iou_scores, write_calibration
 from mindrcnn.evaluation.coco.metrics import IouType, Metrics
 from mindrcnn.evaluation.coco.report import write_metrics
-from mindrcnn.evaluation.coco.results import result_entries
 from mindrcnn.evaluation.json_files import write_json
-from mindrcnn.evaluation.predict import ImageResult, Predict, predict_images, with_progress
+from mindrcnn.predictor import Detector
+from mindrcnn.tasks.progress import with_progress
 
 logger = logging.getLogger(__name__)
 
@@ -56,24 +57,17 @@ class SplitEvaluator:
         """The pictures that `run` draws for that folder."""
         return [folder / PICTURES / name for name in self.drawn.values()]
 
-    def run(self, predict: Predict, folder: Path) -> list[Metrics]:
+    def run(self, detector: Detector, folder: Path) -> list[Metrics]:
         """Predicts every image; writes results.json, metrics.json and pictures/ into `folder`.
 
         Of several processes each predicts its share, and the first draws some of its own.
         """
         records = self.ranks.share(self.dataset.records)
-        loader = build_eval_loader(self.config, records)
-        results = with_progress(
-            predict_images(loader, predict, mask_thresh=self.config.eval.mask_thresh), total=len(records)
-        )
-
-        def finish(result: ImageResult) -> list[dict[str, Any]]:
-            record = result.record
-            if record.path in self.drawn:
-                self.draw(result, folder / PICTURES / self.drawn[record.path])
-            return result_entries(record.image_id, result.detections, result.rles, self.dataset.category_ids)
-
-        entries = self.ranks.merge([entry for found in run_behind(finish, results) for entry in found])
+        # While the device computes a batch, a thread pastes, encodes and draws the one before.
+        batches = (detector.detect(batch) for batch in build_eval_loader(self.config, records))
+        finished = run_behind(lambda batch: [self.finish(found, folder) for found in batch], batches)
+        images = with_progress((entries for batch in finished for entries in batch), total=len(records))
+        entries = self.ranks.merge([entry for entries in images for entry in entries])
         if self.ranks.first:
             write_json(folder / "results.json", entries)
         return self.score(entries, folder)
@@ -103,11 +97,18 @@ class SplitEvaluator:
             category_ids=self.dataset.category_ids,
         )
 
-    def draw(self, result: ImageResult, path: Path) -> None:
+    def finish(self, found: Detections, folder: Path) -> list[dict[str, Any]]:
+        """Result entries of one image, with the ids of the split; draws the image where it is among the pictures."""
+        record = found.source
+        assert isinstance(record, Record)
+        if record.path in self.drawn:
+            self.draw(found, record, folder / PICTURES / self.drawn[record.path])
+        return found.to_coco(record.image_id, category_ids=self.dataset.category_ids)
+
+    def draw(self, found: Detections, record: Record, path: Path) -> None:
         """Ground truth beside prediction, as one picture."""
-        image = result.record.image()
-        predictions = predicted_objects(result, score_thresh=self.config.eval.picture_score)
-        picture = draw_pair(image, true_objects(result.record), predictions, self.dataset.classes)
+        predictions = found[found.scores >= self.config.eval.picture_score].drawn_objects()
+        picture = draw_pair(record.image(), true_objects(record), predictions, self.dataset.classes)
         write_picture(path, picture)
 
 
@@ -138,3 +139,8 @@ def headline(evaluations: Sequence[Metrics]) -> dict[str, float]:
     return {
         f"{metrics.iou_type}_{name}": metrics.stats[name] for metrics in evaluations for name in ("AP", "AP50", "AP75")
     }
+
+
+def all_metrics(evaluations: Sequence[Metrics]) -> dict[str, float]:
+    """COCO's twelve numbers of each evaluation under names such as bbox_AP and segm_ARl."""
+    return {f"{metrics.iou_type}_{name}": value for metrics in evaluations for name, value in metrics.stats.items()}

@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mindrcnn.build.data import build_dataset, build_train_loader
 from mindrcnn.build.initial_weights import build_initialised_detector
 from mindrcnn.build.recording import build_recorder
-from mindrcnn.build.trained_model import NumpyPredictor
 from mindrcnn.build.training import (
     build_flow,
     build_learning_rates,
@@ -18,15 +17,15 @@ from mindrcnn.build.training import (
     global_batch,
     peak_learning_rate,
 )
-from mindrcnn.config.loader import dump_config, load_config
+from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
+from mindrcnn.config.yaml_tree import Overrides
 from mindrcnn.data.record import Dataset
-from mindrcnn.engine.checkpoints.resume import best_so_far, newest_checkpoint
-from mindrcnn.engine.checkpoints.run_folder import create_run_folder
+from mindrcnn.engine.checkpoints.resume import BEST, LAST, best_so_far
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop, evaluations_since_best
 from mindrcnn.engine.step.accumulation import AccumulatingStep
-from mindrcnn.engine.step.ema import applied
+from mindrcnn.engine.step.ema import use_averages
 from mindrcnn.engine.step.feed import BatchFeed
 from mindrcnn.engine.step.train_step import TrainStep
 from mindrcnn.engine.step.training_state import TrainingState
@@ -34,126 +33,151 @@ from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.tracking.metrics_log import MetricsLog
 from mindrcnn.engine.tracking.recorder import METRICS
 from mindrcnn.engine.tracking.sinks import require_sinks
-from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Record, Trainer
-from mindrcnn.errors import InputError
+from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Record, Steps, Trainer, Validation
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
+from mindrcnn.predictor import Detector
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
 from mindrcnn.tasks.processes import gradient_reduction, join_job, open_log, sample_count, together
-from mindrcnn.tasks.resume import begun_run, resumed_progress, take_up
+from mindrcnn.tasks.run_folder import find_run_folder, resumed_progress
 from mindrcnn.tasks.split_evaluator import SplitEvaluator, headline
 
 logger = logging.getLogger(__name__)
 
-RUNS = Path("runs")  # where run folders are made
 EVALUATION = "eval"  # in a run folder: what the latest evaluation wrote
 
 
 @dataclass(frozen=True)
+class TrainedRun:
+    """A finished training run.
+
+    folder: the run folder.
+    metrics: the last evaluation's, such as bbox_AP; empty without a validation split.
+    best: the checkpoint of the best evaluation; None without one.
+    last: the checkpoint of the last step.
+    """
+
+    folder: Path
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    best: Path | None = None
+    last: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What is trained and evaluated on."""
+
+    train: Dataset
+    loader: Loader
+    evaluator: SplitEvaluator | None  # None without a validation split
+
+
+@dataclass(frozen=True, kw_only=True)
 class Training:
-    """All that a training is made of, at the step that it begins with or goes on from."""
+    """All that a run is made of, at the step that it begins with or continues from."""
 
     config: Config
-    dataset: Dataset
-    evaluator: SplitEvaluator | None
-    loader: Loader
+    ranks: Ranks
+    data: Data
     detector: TwoStageDetector
-    plan: Plan
     state: TrainingState
+    plan: Plan
     progress: Progress
     folder: Path
-    ranks: Ranks
 
 
 def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None, *, resume: bool = False) -> int:
+    """Trains as the configuration says; returns the exit status."""
+    trained_run(config_file, overrides, run_dir, resume=resume)
+    return EXIT_OK
+
+
+def trained_run(
+    config_file: Path, overrides: Overrides, run_dir: Path | None = None, *, resume: bool = False
+) -> TrainedRun:
     """Trains as the configuration says, into the new or empty folder `run_dir`; None: the next free one in runs/.
 
-    resume: goes on with the run in `run_dir`, or in the latest folder of that name; starts it where there is none.
+    resume: continues the run in `run_dir`, or in the latest folder of that name; starts it where there is none.
     """
     setup_logging()
     config = load_config(config_file, overrides)
     require_sinks(config.train.log_to)
     ranks = join_job(config.device, config.train.seed)
-    begun = ranks.from_first(lambda: begun_run(RUNS, run_dir, config.name)) if resume else None
-    checkpoint = None if begun is None else newest_checkpoint(begun)
-    new = ranks.from_first(lambda: chosen_folder(run_dir, config.name)) if begun is None else begun
+    home = find_run_folder(run_dir, config.name, ranks, resume=resume)
     dataset = build_dataset(config.data, config.data.train, "data.train")
     config = replace(config, data=replace(config.data, classes=dataset.classes))
     evaluator = build_evaluator(config, ranks)
     loader = build_train_loader(config, dataset, rank=ranks.rank, world_size=ranks.size)
-    detector = build_initialised_detector(config, dataset.classes, checkpoint, sample_count(ranks))
+    detector = build_initialised_detector(config, dataset.classes, home.checkpoint, sample_count(ranks))
 
     plan = build_plan(config.train, loader.steps_per_epoch())
     learning_rates = build_learning_rates(config.train, plan, world_size=ranks.size)
     state = build_state(config.train, detector, learning_rates)
     progress = Progress()
-    if checkpoint is not None:
-        progress = resumed_progress(checkpoint, config, plan, ranks.size)
-        state.restore(checkpoint)
-    folder = begun or ranks.from_first(lambda: create_run_folder(new.parent, new.name, config_yaml=dump_config(config)))
+    if home.checkpoint is not None:
+        progress = resumed_progress(home.checkpoint, config, plan, ranks.size)
+        state.restore(home.checkpoint)
+    folder = home.open(config, progress, ranks)
     open_log(folder, ranks)
     announce(config, dataset, plan, folder, ranks.size)
-    if begun is not None:
+    if home.resumed:
         logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
-        ranks.from_first(lambda: take_up(folder, config, progress.step))
     recorder = build_recorder(
         config, plan, learning_rates, detector.loss_names, folder=folder,
         pictures=() if evaluator is None else evaluator.pictures(folder / EVALUATION),
-        resumed_after=None if begun is None else progress.step,
+        resumed_after=progress.step if home.resumed else None,
         ranks=ranks,
     )  # fmt: skip
-    training = Training(config, dataset, evaluator, loader, detector, plan, state, progress, folder, ranks)
+    training = Training(
+        config=config, ranks=ranks, data=Data(train=dataset, loader=loader, evaluator=evaluator),
+        detector=detector, state=state, plan=plan, progress=progress, folder=folder,
+    )  # fmt: skip
     with recorder:
-        build_trainer(training, recorder).run()
+        final = build_trainer(training, recorder).run()
         ranks.wait()
     logger.info("done: %s", folder)
-    return EXIT_OK
+    best, last = folder / BEST, folder / LAST
+    return TrainedRun(folder, dict(final.metrics), best if best.is_file() else None, last if last.is_file() else None)
 
 
 def build_trainer(training: Training, recorder: Record) -> Trainer:
-    """The loop over the training's steps, evaluations and checkpoints."""
-    config, detector, folder, ranks = training.config, training.detector, training.folder, training.ranks
+    """The loop over the run's steps, evaluations and checkpoints."""
+    config, detector, ranks = training.config, training.detector, training.ranks
     step = build_step(
         config.train, TrainingLosses(detector=detector), training.state, reduce_gradients=gradient_reduction(ranks)
     )
     feed = BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed, rank=ranks.rank, world_size=ranks.size)
-    step_loader, step_feed = build_flow(config.train, training.loader, feed)
-    checkpoints = RunCheckpoints(
-        config=config,
-        dataset=training.dataset,
-        plan=training.plan,
-        state=training.state,
-        folder=folder,
-        ranks=ranks,
-    )
-    metric = best_metric(config)
-    evaluations = MetricsLog(folder / METRICS).evaluations(metric)
+    step_loader, step_feed = build_flow(config.train, training.data.loader, feed)
     return Trainer(
-        step=together(step, ranks),
-        loader=step_loader,
-        feed=step_feed,
+        steps=Steps(step=together(step, ranks), loader=step_loader, feed=step_feed, loss_names=detector.loss_names),
         plan=training.plan,
-        loss_names=detector.loss_names,
         recorder=recorder,
-        save=checkpoints.save,
-        evaluate=None if training.evaluator is None else evaluation(training.evaluator, training, step),
-        best_metric=metric,
+        checkpoints=RunCheckpoints(
+            config=config,
+            dataset=training.data.train,
+            plan=training.plan,
+            state=training.state,
+            folder=training.folder,
+            ranks=ranks,
+        ),
+        validation=build_validation(training, step),
         progress=training.progress,
-        best=best_so_far(folder, metric, evaluations),
-        early_stop=EarlyStop(patience=config.train.patience, stale=evaluations_since_best(evaluations)),
-        keep=checkpoints.evaluated,
         ranks=ranks,
     )
 
 
-def chosen_folder(run_dir: Path | None, name: str) -> Path:
-    """runs/NAME, or the folder asked for; InputError where that one has something in it."""
-    if run_dir is None:
-        return RUNS / name
-    folder = run_dir.resolve()  # its last part is a name then, also for "." and "a/.."
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"--run-dir: wanted a new or empty folder, got {run_dir}, which is not empty")
-    return folder
+def build_validation(training: Training, step: TrainStep | AccumulatingStep) -> Validation | None:
+    """The evaluations of the run, and what they decided so far where it is resumed."""
+    if training.data.evaluator is None:
+        return None
+    metric = best_metric(training.config)
+    values = MetricsLog(training.folder / METRICS).evaluations(metric)
+    return Validation(
+        evaluate=evaluation(training.data.evaluator, training, step),
+        metric=metric,
+        best=best_so_far(training.folder, metric, values),
+        early_stop=EarlyStop(patience=training.config.train.patience, stale=evaluations_since_best(values)),
+    )
 
 
 def build_evaluator(config: Config, ranks: Ranks) -> SplitEvaluator | None:
@@ -183,12 +207,18 @@ def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path, world_s
 def evaluation(evaluator: SplitEvaluator, training: Training, step: TrainStep | AccumulatingStep) -> Evaluate:
     """Evaluates the detector as it is now, with the average of its parameters where there is one, into the run folder,
     and goes back to training."""
-    predict = NumpyPredictor(detector=training.detector)
+    dataset = training.data.train
+    detector = Detector(
+        network=training.detector,
+        config=training.config,
+        classes=dataset.classes,
+        category_ids=dataset.category_ids,
+    )
 
     def evaluate(epoch: int) -> Mapping[str, float]:
         logger.info("evaluating after epoch %d", epoch)
-        with applied(training.state.average):
-            metrics = headline(evaluator.run(predict, training.folder / EVALUATION))
+        with use_averages(training.state.average):
+            metrics = headline(evaluator.run(detector, training.folder / EVALUATION))
         step.set_train(True)
         logger.info("%s", " ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
         return metrics

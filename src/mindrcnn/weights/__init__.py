@@ -1,1 +1,1 @@
-"""Files of weights: download, read and write them, and what the layers of other libraries are called."""
+"""Weight files: download, reading, writing, and the names of layers in other libraries."""

@@ -1,6 +1,5 @@
-"""Loads published ImageNet weights into a backbone."""
+"""Published ImageNet weights for backbones."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
 from mindrcnn.models.layers import ConvNorm
@@ -26,18 +26,18 @@ LAYOUTS: dict[type[nn.Cell], tuple[Layout, ...]] = {
     ResNet: (TORCHVISION_RESNET, MINDCV_RESNET, MSRA_RESNET, OUR_BACKBONE),
     MobileNetV1: (TENSORFLOW_MOBILENET_V1, MINDCV_MOBILENET_V1, OUR_BACKBONE),
 }
-NAMES_SHOWN = 4  # of a list of names in a message
+NAMES_SHOWN = 4  # per list in a message
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What load_backbone did.
+    """The result of load_backbone.
 
     Attributes:
         path: the file.
-        layout: whose naming it follows.
-        loaded: our parameters that were set, all of the backbone's.
-        dropped: the file's entries that a backbone has no place for, such as the classifier.
+        layout: title of the layout that its names follow.
+        loaded: names of the parameters that were set, which are all of the backbone's.
+        dropped: entries of the file that a backbone has no place for, such as the classifier.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class LoadReport:
     dropped: tuple[str, ...]
 
     def __str__(self) -> str:
-        left_out = f"; left out: {_shortened(self.dropped)}" if self.dropped else ""
+        left_out = f"; left out: {shortened(self.dropped, NAMES_SHOWN)}" if self.dropped else ""
         return f"{self.path} ({self.layout}): {len(self.loaded)} backbone parameters loaded{left_out}"
 
 
@@ -55,16 +55,16 @@ def load_backbone(backbone: nn.Cell, path: Path) -> LoadReport:
 
     ResNet: torchvision's state dicts, mindcv's .ckpt, detectron2's MSRA pickles. MobileNetV1: mindcv's .ckpt and
     TensorFlow's weights with the batch norm folded in (Conv2d_0/weight, Conv2d_0/bias, Conv2d_1_depthwise/weight, ...).
-    Both: what `mindrcnn.convert` writes for a backbone. The names in the file tell which it is.
-    Raises InputError, and leaves the backbone as it was, unless the file fits exactly: a parameter without an entry, an
-    entry without a parameter (save those known to be of no use), another shape, a value that is not finite.
+    Both: the files that `mindrcnn convert` writes for a backbone. The names in the file tell which of these it is.
+    Raises InputError, with the backbone untouched, unless the file fits exactly: for a parameter without an entry, an
+    entry without a parameter (except those known to be of no use), another shape, or a value that is not finite.
     """
     return fill_backbone(backbone, read_weights(path))
 
 
 def fill_backbone(backbone: nn.Cell, file: WeightsFile) -> LoadReport:
-    """The same with a file that has been read."""
-    layout = _layout_of(backbone, file)
+    """Does the same with a file that has been read."""
+    layout = _detect_layout(backbone, file)
     values, used = _collect(backbone, file, layout)
     left = sorted(set(file.arrays) - used)
     dropped = tuple(name for name in left if layout.dropped.fullmatch(name))
@@ -76,26 +76,26 @@ def fill_backbone(backbone: nn.Cell, file: WeightsFile) -> LoadReport:
     return LoadReport(path=file.path, layout=layout.title, loaded=tuple(parameters), dropped=dropped)
 
 
-def _layout_of(backbone: nn.Cell, file: WeightsFile) -> Layout:
-    """The layout that explains the most of the file's names."""
+def _detect_layout(backbone: nn.Cell, file: WeightsFile) -> Layout:
+    """Returns the layout that accounts for most of the file's names."""
     layouts = LAYOUTS[type(backbone)]
     blocks = [name for name, cell in backbone.cells_and_names() if isinstance(cell, ConvNorm)]
 
-    def known(layout: Layout) -> int:
+    def count_known(layout: Layout) -> int:
         return sum(source in file.arrays for block in blocks for source in layout.sources(block).values())
 
-    best = max(layouts, key=known)
-    if known(best) == 0:
+    best = max(layouts, key=count_known)
+    if count_known(best) == 0:
         titles = ", ".join(layout.title for layout in layouts)
         raise InputError(
             f"{file.path}: for a {type(backbone).__name__} wanted weights named as in one of: {titles}; got "
-            f"{_shortened(sorted(file.arrays))}"
+            f"{shortened(sorted(file.arrays), NAMES_SHOWN)}"
         )
     return best
 
 
 def _collect(backbone: nn.Cell, file: WeightsFile, layout: Layout) -> tuple[dict[str, np.ndarray], set[str]]:
-    """Values by our names, as far as the file has them, and the file's names that they came from."""
+    """Returns the file's values by our names, and the file's names that were looked up."""
     values: dict[str, np.ndarray] = {}
     used: set[str] = set()
     for block, cell in backbone.cells_and_names():
@@ -125,13 +125,7 @@ def _check(
         "entries of another shape": reshaped,
         "entries with values that are not finite": infinite,
     }
-    lines = [f"  {what}: {_shortened(names)}" for what, names in faults.items() if names]
+    lines = [f"  {what}: {shortened(names, NAMES_SHOWN)}" for what, names in faults.items() if names]
     if lines:
         text = "\n".join([f"{file.path}: not the weights of this backbone ({layout.title})", *lines])
         raise InputError(text)
-
-
-def _shortened(names: Iterable[str]) -> str:
-    listed = list(names)
-    rest = len(listed) - NAMES_SHOWN
-    return ", ".join(listed[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

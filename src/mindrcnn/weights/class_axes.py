@@ -1,7 +1,7 @@
-"""Where parameters have a class axis, and how libraries order it.
+"""Class axes of parameters, and their order in each library.
 
-Ours: background first in the class logits, and nowhere else. Others put it last, or give box regressors and masks a row
-for it that is never used.
+Here the background comes first in the class logits and occurs nowhere else. Other libraries put it last, or give box
+regressors and masks a row for it that is never used.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Order = Literal["first", "last"]  # where the background stands among the classes
+Order = Literal["first", "last"]  # place of the background among the classes
 
-NEW = -1  # in place of a source class: this class has no row in the source
+NEW = -1  # instead of the index of a source class: the class has no row in the source
 
 
 @dataclass(frozen=True)
 class ClassAxis:
-    """Of our parameters whose name matches: the axis, whether the background is on it, how many values a class has.
+    """The class axis of our parameters whose names match a pattern.
 
-    per_class 0: as many as the size says. trailing: the classes are the last part of the axis, behind others.
+    Attributes:
+        pattern: regular expression for the whole name.
+        axis: index of the axis.
+        per_class: number of values per class; 0 divides the size of the axis by the number of classes.
+        background: whether the background has values on the axis.
+        trailing: whether the classes are only the last part of the axis, after other values.
     """
 
     pattern: str
@@ -40,21 +45,25 @@ CLASS_AXES = (
     ClassAxis(r"mask\.iou_head\.iou\.(weight|bias)"),
     ClassAxis(r"mask\.coarse_head\.prediction\.(weight|bias)", per_class=0),
     ClassAxis(r"mask\.point_head\.predictor\.(weight|bias)"),
-    # coarse class logits join the fine features at the input of every layer
+    # coarse class logits are appended to the fine features at the input of every layer
     ClassAxis(r"mask\.point_head\.(fcs\.\d+|predictor)\.weight", axis=1, trailing=True),
 )
 
 
 def axes_of(name: str) -> list[ClassAxis]:
-    """The class axes of our parameter, none for most."""
+    """Returns the class axes of our parameter; most have none."""
     return [axis for axis in CLASS_AXES if re.fullmatch(axis.pattern, name)]
 
 
-def to_ours(value: NDArray, axis: ClassAxis, *, classes: int, background: Order, pick: Sequence[int]) -> NDArray:
-    """A source parameter along one class axis: the rows of the picked classes in our order, zeros for NEW ones.
+def to_ours(value: NDArray, axis: ClassAxis, *, classes: int, background: Order, sources: Sequence[int]) -> NDArray:
+    """Rearranges a source parameter along one class axis into our order, with zeros for NEW classes.
 
-    classes: of the source, without the background. pick: for each of our classes the source's index, or NEW. Raises
-    ValueError where the axis fits neither with the background nor without.
+    value: the source's parameter.
+    axis: its class axis.
+    classes: number of classes in the source, without the background.
+    background: the place of the background in the source.
+    sources: for each of our classes, the index of the source's class, or NEW.
+    Raises ValueError if the axis fits neither with the background nor without it.
     """
     value = np.moveaxis(value, axis.axis, 0)
     others = len(value) - classes if axis.trailing else 0
@@ -67,18 +76,18 @@ def to_ours(value: NDArray, axis: ClassAxis, *, classes: int, background: Order,
     start = 1 if extra and background == "first" else 0
     own = groups[start : start + classes]
     zeros = np.zeros_like(groups[0])
-    parts = [head, *(zeros if source == NEW else own[source] for source in pick)]
+    parts = [head, *(zeros if source == NEW else own[source] for source in sources)]
     if axis.background:
         parts.insert(0, groups[0] if background == "first" else groups[-1])
     return np.moveaxis(np.concatenate(parts), 0, axis.axis)
 
 
-def fill_new(value: NDArray, fresh: NDArray, axis: ClassAxis, pick: Sequence[int]) -> NDArray:
-    """`value`, of our shape, with the rows of NEW classes from `fresh`."""
+def fill_new(value: NDArray, fresh: NDArray, axis: ClassAxis, sources: Sequence[int]) -> NDArray:
+    """Returns `value`, of our shape, with the rows of NEW classes taken from `fresh`."""
     value, fresh = np.moveaxis(value.copy(), axis.axis, 0), np.moveaxis(fresh, axis.axis, 0)
-    others = len(value) - len(pick) if axis.trailing else int(axis.background)
-    per_class = (len(value) - others) // len(pick)
-    for index, source in enumerate(pick):
+    others = len(value) - len(sources) if axis.trailing else int(axis.background)
+    per_class = (len(value) - others) // len(sources)
+    for index, source in enumerate(sources):
         if source == NEW:
             rows = slice(others + index * per_class, others + (index + 1) * per_class)
             value[rows] = fresh[rows]
@@ -86,7 +95,7 @@ def fill_new(value: NDArray, fresh: NDArray, axis: ClassAxis, pick: Sequence[int
 
 
 def to_theirs(value: NDArray, axis: ClassAxis, *, background: Order, row_for_background: bool) -> NDArray:
-    """The opposite of `to_ours` with every class picked in order; an unused background row becomes zeros."""
+    """Reverses `to_ours` for all classes in their order; an unused background row becomes zeros."""
     value = np.moveaxis(value, axis.axis, 0)
     if axis.background:
         value = value if background == "first" else np.roll(value, -1, axis=0)

@@ -1,4 +1,4 @@
-"""Weight files by path or URL: downloaded once into a cache, checked by SHA-256."""
+"""Weight files given by path or URL, downloaded once into the user's cache and checked by SHA-256."""
 
 import hashlib
 import logging
@@ -13,12 +13,12 @@ from typing import IO
 from urllib.parse import urlparse
 
 from mindrcnn.atomic import locked, replacing
+from mindrcnn.cache import CACHE_VARIABLE, cache_folder
 from mindrcnn.errors import InputError
 from mindrcnn.hashing import file_sha256
 
 logger = logging.getLogger(__name__)
 
-CACHE_VARIABLE = "MINDRCNN_CACHE"
 MIN_HASH_DIGITS = 8
 _TIMEOUT = 30  # seconds without a byte before a download counts as dead
 _CHUNK = 1 << 18
@@ -27,16 +27,16 @@ _MEGABYTE = 1e6
 
 
 def fetch_weights(source: str, *, sha256: str = "") -> Path:
-    """The local file behind `source`, a path or a URL (https, http, file); a URL is downloaded once.
+    """Returns the local file for `source`, a path or a URL (https, http, file); a URL is downloaded once.
 
-    sha256: the file's digest or at least its first 8 hexadecimal digits; empty does not check.
-    Raises InputError for a missing file, a failed download (nothing is left behind) or another digest.
+    sha256: the file's digest, or at least its first 8 hexadecimal digits; empty skips the check.
+    Raises InputError for a missing file, a failed download (which leaves no file) or another digest.
     """
-    expected = _checked_prefix(sha256)
+    expected = _parse_digest(sha256)
     if urlparse(source).scheme not in ("https", "http", "file"):
         path = Path(source).expanduser()
         if not path.is_file():
-            raise InputError(f"weights: wanted an existing file or a https URL, got {source}")
+            raise InputError(f"weights: wanted an existing file or an https URL, got {source}")
         _verify(path, expected, source)
         return path
     path = _cache_file(source)
@@ -50,25 +50,28 @@ def fetch_weights(source: str, *, sha256: str = "") -> Path:
     return path
 
 
-def cache_folder() -> Path:
-    """MINDRCNN_CACHE, or ~/.cache/mindrcnn."""
-    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "mindrcnn")
-
-
 def _make_cache(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot create the cache folder {folder}: {error.strerror} ({CACHE_VARIABLE})") from error
+        raise InputError(
+            f"cannot create the cache folder {folder}: {error.strerror}; {CACHE_VARIABLE} names another"
+        ) from error
 
 
 def _cache_file(url: str) -> Path:
-    """Two URLs that end in the same name do not share a file."""
-    name = Path(urlparse(url).path).name or "weights"
-    return cache_folder() / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
+    """Returns the file that caches `url`; two URLs that end in the same name do not share one.
+
+    Downloads used to lie in the folder above, which was ~/.cache/mindrcnn whatever XDG_CACHE_HOME said; a file that is
+    still there is used.
+    """
+    name = f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{Path(urlparse(url).path).name or 'weights'}"
+    folder = cache_folder("weights")
+    earlier = (folder.parent / name, Path(os.path.expanduser("~/.cache/mindrcnn")) / name)
+    return next((file for file in earlier if file.is_file()), folder / name)
 
 
-def _checked_prefix(sha256: str) -> str:
+def _parse_digest(sha256: str) -> str:
     digits = sha256.strip().lower()
     if digits and (not MIN_HASH_DIGITS <= len(digits) <= 64 or set(digits) - set("0123456789abcdef")):
         raise InputError(f"weights_sha256: wanted {MIN_HASH_DIGITS} to 64 hexadecimal digits, got {sha256!r}")
@@ -89,17 +92,17 @@ def _download(url: str, path: Path, expected: str) -> None:
             with urllib.request.urlopen(url, timeout=_TIMEOUT) as response, open(temporary, "wb") as file:
                 _copy(response, file, url)
         except urllib.error.HTTPError as error:
-            raise InputError(f"cannot download {url}: the server answers {error.code} {error.reason}") from error
+            raise InputError(f"cannot download {url}: the server answered {error.code} {error.reason}") from error
         except (urllib.error.URLError, HTTPException, ssl.SSLError, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", error)
             raise InputError(
-                f"cannot download {url}: {reason}. Offline: fetch it elsewhere and give the file's path instead"
+                f"cannot download {url}: {reason}. Offline, download it elsewhere and give the file's path instead"
             ) from error
         _verify(temporary, expected, url)
 
 
 def _copy(response: IO[bytes], file: IO[bytes], url: str) -> None:
-    """Copies with progress lines; raises InputError when the connection ends before the announced length."""
+    """Copies with progress lines. Raises InputError when the connection closes before the announced length."""
     length = getattr(response, "headers", {}).get("Content-Length")
     size = int(length) if length else 0
     done, shown = 0, time.monotonic()
@@ -111,4 +114,4 @@ def _copy(response: IO[bytes], file: IO[bytes], url: str) -> None:
             shown = time.monotonic()
             logger.info("  %.1f MB%s", done / _MEGABYTE, f", {100 * done / size:.0f} %" if size else "")
     if size and done != size:
-        raise InputError(f"cannot download {url}: the connection ended after {done} of {size} bytes")
+        raise InputError(f"cannot download {url}: the connection closed after {done} of {size} bytes")

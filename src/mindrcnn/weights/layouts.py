@@ -1,7 +1,7 @@
-"""How published ImageNet weights name what our backbones hold.
+"""Layouts of published ImageNet weights: the file's names for the layers of our backbones.
 
-Our backbones are made of ConvNorm blocks only; a layout gives, for a block's name, where its convolution and its norm
-are found in the file.
+Our backbones consist of ConvNorm blocks only; a layout maps the name of a block to those of its convolution and its
+norm in the file.
 """
 
 import re
@@ -15,7 +15,7 @@ from mindrcnn.models.layers import NORM_EPS
 
 @dataclass(frozen=True)
 class NormNames:
-    """How a library names the parts of a batch norm; None where it leaves a part out, folded into the others."""
+    """A library's names for the parts of a batch norm; None for a part that is folded into the others."""
 
     gamma: str | None
     beta: str
@@ -25,7 +25,7 @@ class NormNames:
 
 TORCH_NORM = NormNames(gamma="weight", beta="bias", moving_mean="running_mean", moving_variance="running_var")
 MINDSPORE_NORM = NormNames(gamma="gamma", beta="beta", moving_mean="moving_mean", moving_variance="moving_variance")
-# Values that make a part do nothing: the variance with the norm's epsilon is 1.
+# Values with which a part has no effect: the variance plus the norm's epsilon is 1.
 LEFT_OUT = {"gamma": 1.0, "moving_mean": 0.0, "moving_variance": 1.0 - NORM_EPS}
 
 
@@ -34,12 +34,12 @@ class Layout:
     """One publisher's naming of one architecture.
 
     Attributes:
-        title: for messages.
-        block: our ConvNorm's name -> names of the file's convolution and norm.
-        norm: the norm's parts.
-        separator: between a layer's name and its parts.
-        dropped: pattern of names that a backbone has no place for.
-        weight: the convolution's part.
+        title: name of the layout in messages.
+        block: maps the name of our ConvNorm to the file's names of its convolution and norm.
+        norm: names of the norm's parts.
+        separator: text between a layer's name and that of its part.
+        dropped: pattern of the names that a backbone has no place for.
+        weight: name of the convolution's weight.
     """
 
     title: str
@@ -50,7 +50,7 @@ class Layout:
     weight: str = "weight"
 
     def sources(self, block: str) -> dict[str, str]:
-        """Our parameter name -> the file's name, of one ConvNorm, for the parts that the file has."""
+        """Maps our parameter names of one ConvNorm to the file's names, for the parts that the file has."""
         convolution, norm = self.block(block)
         names = {f"{block}.conv.weight": f"{convolution}{self.separator}{self.weight}"}
         for ours, theirs in vars(self.norm).items():
@@ -59,7 +59,7 @@ class Layout:
         return names
 
     def constants(self, block: str, channels: int) -> dict[str, np.ndarray]:
-        """Values of the parts that the file leaves out."""
+        """Returns the values of the parts that the file leaves out, `(channels,)` float32 each."""
         parts = vars(self.norm)
         return {
             f"{block}.norm.{part}": np.full(channels, value, np.float32)
@@ -69,7 +69,7 @@ class Layout:
 
 
 def resnet_block(block: str, *, shortcut: str) -> tuple[str, str]:
-    """stem.conv1 -> conv1, bn1; stage3.0.conv2 -> layer2.0.conv2, layer2.0.bn2; stage3.0.shortcut -> ..., ...."""
+    """Maps stem.conv1 -> conv1, bn1; stage3.0.conv2 -> layer2.0.conv2, layer2.0.bn2; stage3.0.shortcut -> ..., ...."""
     if block == "stem.conv1":
         return "conv1", "bn1"
     stage, index, layer = block.split(".")
@@ -88,7 +88,7 @@ def _mindcv_resnet_block(block: str) -> tuple[str, str]:
 
 
 def _msra_resnet_block(block: str) -> tuple[str, str]:
-    """stem.conv1 -> conv1, res_conv1_bn; stage3.0.conv2 -> res3_0_branch2b, ..._bn; shortcut -> res3_0_branch1."""
+    """Maps stem.conv1 -> conv1, res_conv1_bn; stage3.0.conv2 -> res3_0_branch2b, ..._bn; shortcut -> res3_0_branch1."""
     if block == "stem.conv1":
         return "conv1", "res_conv1_bn"
     stage, index, layer = block.split(".")
@@ -101,11 +101,16 @@ def _our_block(block: str) -> tuple[str, str]:
     return f"{block}.conv", f"{block}.norm"
 
 
-FIRST_MOBILENET_BLOCK = {"stage2": 1, "stage3": 4, "stage4": 6, "stage5": 12}  # counted 1..13 over the network
+FIRST_MOBILENET_BLOCK = {
+    "stage2": 1,
+    "stage3": 4,
+    "stage4": 6,
+    "stage5": 12,
+}  # numbered 1..13 over the network
 
 
 def mobilenet_block(block: str) -> tuple[int, str]:
-    """stage3.1.depthwise -> 5, depthwise; the stem is block 0."""
+    """Maps stage3.1.depthwise -> 5, depthwise; the stem is block 0."""
     if block == "stem":
         return 0, ""
     stage, index, layer = block.split(".")
@@ -122,7 +127,7 @@ def _mindcv_mobilenet_block(block: str) -> tuple[str, str]:
     number, layer = mobilenet_block(block)
     if number == 0:
         return "features.0", "features.1"
-    # features: convolution, norm, activation, then the blocks, each (convolution, norm, activation) twice
+    # features are convolution, norm, activation, then the blocks: twice (convolution, norm, activation) each
     first = {"depthwise": 0, "pointwise": 3}[layer]
     return f"features.{number + 2}.{first}", f"features.{number + 2}.{first + 1}"
 
@@ -160,7 +165,7 @@ MSRA_RESNET = Layout(
     block=_msra_resnet_block,
     norm=NormNames(gamma="s", beta="b", moving_mean=None, moving_variance=None),
     separator="_",
-    # conv1_b: detectron2 has no place for it either
+    # conv1_b: unused in detectron2 as well
     dropped=re.compile(r"(fc1000|pred)_[wb]|conv1_b|.*_momentum"),
     weight="w",
 )

@@ -1,4 +1,4 @@
-"""Reads a file of named weights, whichever library wrote it."""
+"""Reader of weight files of any supported library."""
 
 import json
 import struct
@@ -15,7 +15,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.weights.torch_file import LEGACY_START, read_pickle, read_torch_legacy, read_torch_zip
 
 ZIP_START = b"PK\x03\x04"
-# What zipfile and numpy raise on an archive that is cut short, altered or of an unknown make.
+# Exceptions of zipfile and numpy for an archive that is truncated, damaged or of an unknown kind.
 ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -46,7 +46,7 @@ PICKLE_START = b"\x80"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Named arrays and how they were stored; `meta` is what stands beside them in a pickle, as plain values."""
+    """Named arrays and the kind of file; `meta` holds the other values of a pickle."""
 
     path: Path
     kind: Kind
@@ -57,9 +57,9 @@ class WeightsFile:
 def read_weights(path: Path) -> WeightsFile:
     """Reads a torch file (.pth), a pickle of arrays (.pkl), a MindSpore checkpoint, .npz or .safetensors.
 
-    The kind is told by the content, except that MindSpore checkpoints have no mark of their own and must end in .ckpt,
-    and safetensors in .safetensors. A dict of weights inside a dict is found (`model`, `state_dict`).
-    Raises InputError for a file that is missing, damaged or of another kind; no code in the file is ever run.
+    The kind is recognised by the content, except that MindSpore checkpoints, which have no signature, must end in .ckpt
+    and safetensors in .safetensors. Weights may lie in a nested dict (`model`, `state_dict`).
+    Raises InputError for a file that is missing, damaged or of another kind. No code in the file is ever run.
     """
     try:
         with path.open("rb") as stream:
@@ -69,20 +69,20 @@ def read_weights(path: Path) -> WeightsFile:
     if start.startswith(ZIP_START):
         return _read_zip(path)
     if start == LEGACY_START:
-        return _unwrapped(path, "torch", read_torch_legacy(path))
+        return _unwrap(path, "torch", read_torch_legacy(path))
     if path.suffix == ".safetensors":
         return WeightsFile(path, "safetensors", _read_safetensors(path))
     if path.suffix == ".ckpt":
         return WeightsFile(path, "mindspore", _read_checkpoint(path))
     if start.startswith(PICKLE_START) or path.suffix == ".pkl":
-        return _unwrapped(path, "pickle", read_pickle(path))
+        return _unwrap(path, "pickle", read_pickle(path))
     raise InputError(
-        f"{path}: wanted a torch .pth, .pkl, MindSpore .ckpt, .npz or .safetensors file, got none of these"
+        f"{path}: wanted a torch .pth, .pkl, MindSpore .ckpt, .npz or .safetensors file, got something else"
     )
 
 
-def _unwrapped(path: Path, kind: Kind, tree: Any) -> WeightsFile:
-    """The dict of arrays, which may stand under one of the usual names in another dict."""
+def _unwrap(path: Path, kind: Kind, tree: Any) -> WeightsFile:
+    """Finds the dict of arrays, which may lie in another dict under one of the usual names."""
     if not isinstance(tree, dict):
         raise InputError(f"{path}: wanted a state dict, got {type(tree).__name__}")
     meta: dict[str, Any] = {}
@@ -99,7 +99,7 @@ def _unwrapped(path: Path, kind: Kind, tree: Any) -> WeightsFile:
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """8 bytes: length of the header; JSON header: dtype, shape and place of each tensor; values."""
+    """Reads the length of the header (8 bytes), the JSON header (dtype, shape, place of each tensor) and the values."""
     try:
         content = path.read_bytes()
         (length,) = struct.unpack("<Q", content[:8])
@@ -116,7 +116,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
             arrays[name] = np.frombuffer(body[begin:end], dtype).reshape(entry["shape"]).copy()
         return arrays
     except (struct.error, AttributeError, TypeError, RecursionError, *ARCHIVE_ERRORS) as error:
-        raise InputError(f"{path}: wanted a .safetensors file; it is damaged or other ({error})") from error
+        raise InputError(f"{path}: wanted a .safetensors file, got a damaged or other file ({error})") from error
 
 
 def _read_zip(path: Path) -> WeightsFile:
@@ -126,7 +126,7 @@ def _read_zip(path: Path) -> WeightsFile:
     except ARCHIVE_ERRORS as error:
         raise InputError(f"{path}: the weights file is damaged or incomplete ({error})") from error
     if any(name.endswith("/data.pkl") for name in names):
-        return _unwrapped(path, "torch", read_torch_zip(path))
+        return _unwrap(path, "torch", read_torch_zip(path))
     if names and all(name.endswith(".npy") for name in names):
         return WeightsFile(path, "npz", _read_npz(path))
     raise InputError(f"{path}: wanted weights, got a zip archive of other files ({', '.join(names[:3])})")
@@ -137,13 +137,15 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except ARCHIVE_ERRORS as error:
-        raise InputError(f"{path}: wanted an .npz file of plain arrays; it is damaged or other ({error})") from error
+        raise InputError(
+            f"{path}: wanted an .npz file of plain arrays, got a damaged or other file ({error})"
+        ) from error
 
 
 def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:
     try:
         parameters = ms.load_checkpoint(str(path))
     except (ValueError, TypeError, OSError, RuntimeError) as error:
-        raise InputError(f"{path}: wanted a MindSpore checkpoint; it is damaged or other ({error})") from error
+        raise InputError(f"{path}: wanted a MindSpore checkpoint, got a damaged or other file ({error})") from error
     values = {name: value for name, value in parameters.items() if isinstance(value, ms.Tensor)}
     return {name: value.asnumpy() for name, value in values.items()}

@@ -1,7 +1,7 @@
-"""Unpickles tensors, numpy arrays and plain containers, and nothing else; no code named by a file is ever run.
+"""A restricted unpickler for tensors, numpy arrays and plain containers; no code named by a file is ever run.
 
-Every name that a pickle may use is replaced by our own function; any other name is an error. So a file can at most
-build dicts, lists, numbers, texts and arrays.
+Every name that a pickle may use is replaced by a function of this module, and any other name is an error. A file can
+therefore build nothing but dicts, lists, numbers, strings and arrays.
 """
 
 import pickle
@@ -29,10 +29,10 @@ Load = Callable[[str, np.dtype, int], np.ndarray]
 
 
 class RestrictedUnpickler(pickle.Unpickler):
-    """Reads one pickle; `arrays_in` turns what `load` returns into dicts, lists and arrays.
+    """A reader of one pickle; `extract_arrays` turns the result of `load` into dicts, lists and arrays.
 
-    load(key, dtype, count) gives the values of a torch storage. encoding: of Python 2 texts, latin-1 where they may be
-    raw bytes of arrays.
+    load: returns the values of a torch storage, given its key, dtype and number of values.
+    encoding: of Python 2 strings; latin-1 if they may be raw bytes of arrays.
     """
 
     def __init__(self, stream: BinaryIO, *, load: Load | None = None, encoding: str = "utf-8") -> None:
@@ -55,7 +55,7 @@ class RestrictedUnpickler(pickle.Unpickler):
 
 
 class _Dtype:
-    """Stands for a numpy.dtype while its pickle is read; only plain numbers are admitted."""
+    """A stand-in for numpy.dtype while a pickle is read; only plain numbers are admitted."""
 
     def __init__(self, name: str, *_unused: Any) -> None:
         if str(name) not in PLAIN_DTYPES:
@@ -63,19 +63,20 @@ class _Dtype:
         self.dtype = np.dtype(str(name))
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        if str(state[1]) == ">":
+        _version, byte_order, *_ = state
+        if str(byte_order) == ">":
             self.dtype = self.dtype.newbyteorder(">")
 
 
 class _Array:
-    """Stands for a numpy.ndarray while its pickle is read."""
+    """A stand-in for numpy.ndarray while a pickle is read."""
 
     def __init__(self, *_unused: Any) -> None:
         self.value = np.empty(0, np.float32)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _version, shape, kind, fortran, data = state
-        raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)  # texts come from Python 2
+        raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)  # strings come from Python 2
         size = int(np.prod(shape, dtype=np.int64)) * kind.dtype.itemsize
         if size != len(raw):
             raise ValueError(f"array of shape {shape} wanted {size} bytes, got {len(raw)}")
@@ -83,7 +84,7 @@ class _Array:
 
 
 class _Ignored:
-    """Stands for an object without a use here; it takes any arguments and state, and keeps none."""
+    """A stand-in for an object that is not needed; it accepts any arguments and state, and keeps none."""
 
     def __init__(self, *_arguments: Any) -> None: ...
 
@@ -96,7 +97,7 @@ def _scalar(kind: _Dtype, data: Any) -> Any:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """What Python 3 writes for bytes in protocol 2."""
+    """Decodes what Python 3 writes for bytes in protocol 2."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"unknown encoding of bytes {encoding!r}")
     return text.encode("latin-1")
@@ -105,7 +106,7 @@ def _encode(text: str, encoding: str) -> bytes:
 def _rebuild_tensor(
     storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_unused: Any
 ) -> np.ndarray:
-    """A view of `storage`, checked to lie inside it."""
+    """Returns a view of `storage`, checked to lie inside it."""
     if not isinstance(storage, np.ndarray) or len(size) != len(stride) or min((offset, *size, *stride)) < 0:
         raise ValueError(f"impossible tensor of size {size}, stride {stride}, offset {offset}")
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
@@ -133,12 +134,12 @@ _ADMITTED: dict[tuple[str, str], Any] = {
 }
 
 
-def arrays_in(value: Any) -> Any:
-    """`value` with every stand-in of an array replaced by the array, in dicts, lists and tuples at any depth."""
+def extract_arrays(value: Any) -> Any:
+    """Replaces every stand-in by its array, in dicts, lists and tuples at any depth."""
     if isinstance(value, _Array):
         return value.value
     if isinstance(value, dict):
-        return {key: arrays_in(item) for key, item in value.items()}
+        return {key: extract_arrays(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [arrays_in(item) for item in value]
+        return [extract_arrays(item) for item in value]
     return value

@@ -1,7 +1,7 @@
-"""Reads what `torch.save` wrote, and pickles of numpy arrays, without torch and without running code from the file.
+"""Reader of `torch.save` files and of pickles of numpy arrays, without torch and without running code from the file.
 
-A .pth file is a pickle that names the tensors and, beside it, their raw values: in a zip archive since torch 1.6, one
-after another behind the pickle before ("legacy"; some of torchvision's files still are). detectron2's .pkl files are
+A .pth file holds a pickle that names the tensors, and their raw values. Since torch 1.6 both lie in a zip archive;
+before ("legacy", still used by some of torchvision's files) the values follow the pickle. detectron2's .pkl files are
 plain pickles of numpy arrays. Unpickling is restricted, see restricted_pickle.py.
 """
 
@@ -16,13 +16,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from mindrcnn.errors import InputError
-from mindrcnn.weights.restricted_pickle import RestrictedUnpickler, arrays_in
+from mindrcnn.weights.restricted_pickle import RestrictedUnpickler, extract_arrays
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch/serialization.py, MAGIC_NUMBER
 LEGACY_START = pickle.dumps(LEGACY_MAGIC, protocol=2)
 LEGACY_PROTOCOL = 1001  # torch/serialization.py, PROTOCOL_VERSION
 
-# What a broken or hostile file makes zipfile, pickle and the rebuild functions raise.
+# Exceptions of zipfile, pickle and the rebuild functions for a damaged or hostile file.
 READ_ERRORS = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
@@ -43,32 +43,32 @@ READ_ERRORS = (
 
 
 def read_torch_zip(path: Path) -> Any:
-    """What a zip-format .pth file holds, tensors as arrays; InputError when it is damaged or disallowed."""
+    """Reads a zip-format .pth file, tensors as arrays. Raises InputError if it is damaged or disallowed."""
     try:
         with zipfile.ZipFile(path) as archive:
-            pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-            root = pickles[0].removesuffix("data.pkl")
+            pickled, *_ = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+            root = pickled.removesuffix("data.pkl")
             if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
                 raise InputError(f"{path}: wanted weights in little-endian byte order, got big-endian")
-            stream = io.BytesIO(archive.read(pickles[0]))
+            stream = io.BytesIO(archive.read(pickled))
 
             def load(key: str, dtype: np.dtype, count: int) -> np.ndarray:
                 return np.frombuffer(archive.read(f"{root}data/{key}"), dtype, count)
 
-            return arrays_in(RestrictedUnpickler(stream, load=load).load())
+            return extract_arrays(RestrictedUnpickler(stream, load=load).load())
     except READ_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise _read_error(path, error) from error
 
 
 def read_torch_legacy(path: Path) -> Any:
-    """The same of a .pth file from before torch's zip format."""
+    """Reads a .pth file from before torch's zip format. Raises InputError if it is damaged or disallowed."""
     size = path.stat().st_size
     storages: dict[str, np.ndarray] = {}
 
     def load(key: str, dtype: np.dtype, count: int) -> np.ndarray:
         if count * dtype.itemsize > size:
             raise EOFError(f"storage {key} is larger than the file")
-        return storages.setdefault(key, np.zeros(count, dtype))  # the values come behind the pickle
+        return storages.setdefault(key, np.zeros(count, dtype))  # the values follow the pickle
 
     try:
         with path.open("rb") as stream:
@@ -78,18 +78,18 @@ def read_torch_legacy(path: Path) -> Any:
             state = RestrictedUnpickler(stream, load=load).load()
             for key in RestrictedUnpickler(stream, load=load).load():
                 _fill(stream, storages[key])
-        return arrays_in(state)
+        return extract_arrays(state)
     except READ_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise _read_error(path, error) from error
 
 
 def read_pickle(path: Path) -> Any:
-    """What a pickle of numpy arrays holds; InputError as above."""
+    """Reads a pickle of numpy arrays. Raises InputError if it is damaged or disallowed."""
     try:
         with path.open("rb") as stream:
-            return arrays_in(RestrictedUnpickler(stream, encoding="latin-1").load())
+            return extract_arrays(RestrictedUnpickler(stream, encoding="latin-1").load())
     except READ_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise _read_error(path, error) from error
 
 
 def _fill(stream: BinaryIO, storage: np.ndarray) -> None:
@@ -100,5 +100,5 @@ def _fill(stream: BinaryIO, storage: np.ndarray) -> None:
     storage[:] = np.frombuffer(data, storage.dtype)
 
 
-def _unreadable(path: Path, error: BaseException) -> InputError:
-    return InputError(f"{path}: wanted weights as plain tensors or arrays; the file is damaged or other ({error})")
+def _read_error(path: Path, error: BaseException) -> InputError:
+    return InputError(f"{path}: wanted weights as plain tensors or arrays, got a damaged or other file ({error})")

@@ -1,4 +1,4 @@
-"""Writes a state dict as .pth, .pkl, .npz or .safetensors, whole or not at all, without torch."""
+"""Writer of state dicts as .pth, .pkl, .npz or .safetensors, whole or not at all, without torch."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ _TORCH_DICT = b"ccollections\nOrderedDict\n)R"
 
 
 def write_state(path: Path, state: State) -> None:
-    """float32 arrays by name; the suffix tells the format. InputError for another suffix or a failed write."""
+    """Writes float32 arrays by name in the format that the suffix tells.
+
+    Raises InputError for another suffix or when the file cannot be written.
+    """
     if path.suffix not in WRITERS:
-        raise InputError(f"{path}: wanted a name ending in {', '.join(WRITERS)}")
+        raise InputError(f"{path}: wanted a name ending in {', '.join(WRITERS)}, got {path.suffix or 'no suffix'}")
     with replacing(path) as temporary:
         WRITERS[path.suffix](temporary, state)
 
 
 def _write_torch(path: Path, state: State) -> None:
-    """The zip archive of torch.save: a pickle that names the tensors, and the values of each in a file of its own."""
+    """Writes torch.save's zip archive: a pickle that names the tensors, and one file of values for each."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", _torch_pickle(state))
         archive.writestr("archive/byteorder", "little")
@@ -38,7 +41,7 @@ def _write_torch(path: Path, state: State) -> None:
 
 
 def _torch_pickle(state: State) -> bytes:
-    """Written by hand: the pickle module would want to import the names of torch that it writes."""
+    """Builds the pickle by hand: the pickle module would have to import the names of torch that it writes."""
     parts = [b"\x80\x02", _TORCH_DICT, b"("]
     for key, (name, value) in enumerate(state.items()):
         strides = tuple(step // value.itemsize for step in np.ascontiguousarray(value).strides)
@@ -54,12 +57,12 @@ def _torch_pickle(state: State) -> bytes:
 
 
 def _opcodes(value: object) -> bytes:
-    """A plain value as pickle opcodes, without header and end."""
+    """Returns a plain value as pickle opcodes, without header and end."""
     return pickle.dumps(value, protocol=2)[2:-1]
 
 
 def _write_pickle(path: Path, state: State) -> None:
-    """The form of detectron2's model zoo."""
+    """Writes the form of detectron2's model zoo."""
     with path.open("wb") as stream:
         pickle.dump({"model": dict(state), "__author__": "MindRCNN"}, stream, protocol=4)
 

@@ -11,7 +11,6 @@ from mindrcnn.config.data import DataConfig, SplitConfig
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
 from mindrcnn.data.batching.loader import TrainLoader
 from mindrcnn.data.formats.mindrecord import convert as conversion
-from mindrcnn.data.formats.mindrecord.__main__ import main
 from mindrcnn.data.formats.mindrecord.annotation import decode_mask, encode_mask
 from mindrcnn.data.formats.mindrecord.convert import Source, convert
 from mindrcnn.data.formats.mindrecord.pages import pack
@@ -22,6 +21,7 @@ from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.datasets.demo import make_demo
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.annotations import coco_annotations
+from mindrcnn.programs.mindrecord import main
 
 IMAGES = 10
 

@@ -149,7 +149,7 @@ def test_other_class_count_is_named_and_changes_nothing(saved: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_into(network, load_checkpoint(saved))
     message = str(caught.value)
-    assert f"{saved}: 2 of its parameters" in message
+    assert f"{saved}: 2 parameters do not fit" in message
     assert "2.weight: wanted float32(5, 4), got float32(3, 4)" in message
     assert "2.bias: wanted float32(5,), got float32(3,)" in message
     assert "(2 classes)" in message
@@ -162,7 +162,7 @@ def test_missing_and_unexpected_are_named(saved: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_into(network, load_checkpoint(saved))
     message = str(caught.value)
-    assert "3.weight: missing in the checkpoint, wanted float32(3, 4)" in message
+    assert "3.weight: missing from the checkpoint, wanted float32(3, 4)" in message
     assert "2.bias: unexpected, not in this model, got float32(3,)" in message
 
 

@@ -21,11 +21,11 @@ def save(kept: KeptCheckpoints, step: int) -> None:
     last = kept.folder / "last.ckpt"
     last.unlink(missing_ok=True)  # as a rename over it: the other names keep the old contents
     last.write_text(f"step {step}")
-    kept.saved(Progress(step=step))
+    kept.keep_newest(Progress(step=step))
 
 
 def evaluate(kept: KeptCheckpoints, step: int, value: float) -> None:
-    kept.evaluated(Progress(step=step, metrics={METRIC: value, "bbox_AP": 0.9}))
+    kept.keep_best(Progress(step=step, metrics={METRIC: value, "bbox_AP": 0.9}))
 
 
 def names(folder: Path) -> list[str]:

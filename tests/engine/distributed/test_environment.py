@@ -60,14 +60,14 @@ def test_a_rank_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({**MSRUN, **MPIRUN}, "wanted one launcher, got the variables of two: MS_ROLE of msrun and OMPI_COMM_WORLD_SI"),
-        ({"MS_ROLE": "MS_WORKER"}, "wanted MS_WORKER_NUM beside the launcher's other variables, got nothing"),
+        ({**MSRUN, **MPIRUN}, "wanted one launcher, got the variables of two: msrun's MS_ROLE and mpirun's OMPI_COMM"),
+        ({"MS_ROLE": "MS_WORKER"}, "wanted MS_WORKER_NUM along with the launcher's other variables, got nothing"),
         ({**MSRUN, "MS_ROLE": "MS_PSERVER"}, "MS_ROLE: wanted MS_WORKER or MS_SCHED, got MS_PSERVER"),
         ({**MSRUN, "MS_WORKER_NUM": "0"}, "MS_WORKER_NUM: wanted a number of at least 1, got '0'"),
         ({**MSRUN, "MS_NODE_ID": "4"}, "MS_NODE_ID: wanted a number from 0 to 3, got '4'"),
         ({**MSRUN, "DEVICE_ID": "one"}, "DEVICE_ID: wanted a number of at least 0, got 'one'"),
         ({**MPIRUN, "OMPI_COMM_WORLD_RANK": "4"}, "OMPI_COMM_WORLD_RANK: wanted a number from 0 to 3, got '4'"),
-        ({"OMPI_COMM_WORLD_SIZE": "2"}, "wanted OMPI_COMM_WORLD_RANK beside"),
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, "wanted OMPI_COMM_WORLD_RANK along with"),
         ({"RANK_TABLE_FILE": "nowhere.json", "RANK_ID": "0"}, "wanted a readable JSON file, got nowhere.json"),
     ],
 )
@@ -81,9 +81,9 @@ def test_environments_that_cannot_be(environment: dict[str, str], message: str) 
     ("settings", "message"),
     [
         ({"RANK_ID": "2", "DEVICE_ID": "0"}, "RANK_ID: wanted a number from 0 to 1, got '2'"),
-        ({"RANK_ID": "1", "DEVICE_ID": "4"}, "DEVICE_ID: wanted 5, which"),
-        ({"RANK_ID": "1"}, "wanted DEVICE_ID beside"),
-        ({"RANK_ID": "1", "DEVICE_ID": "5", "RANK_SIZE": "8"}, "RANK_SIZE: wanted 2, the ranks of"),
+        ({"RANK_ID": "1", "DEVICE_ID": "4"}, "DEVICE_ID: wanted 5, the device of RANK_ID 1 in"),
+        ({"RANK_ID": "1"}, "wanted DEVICE_ID along with"),
+        ({"RANK_ID": "1", "DEVICE_ID": "5", "RANK_SIZE": "8"}, "RANK_SIZE: wanted 2, the number of ranks in"),
     ],
 )
 def test_environments_that_do_not_fit_the_table(tmp_path: Path, settings: dict[str, str], message: str) -> None:

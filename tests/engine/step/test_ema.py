@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn
 
-from mindrcnn.engine.step.ema import ParameterAverage, applied
+from mindrcnn.engine.step.ema import ParameterAverage, use_averages
 from mindrcnn.engine.step.optimizer import build_sgd
 from mindrcnn.engine.step.train_step import TrainStep
 
@@ -70,14 +70,14 @@ def test_equals_numpy_after_every_step(mode: str, warmup: float, decays: list[fl
     np.testing.assert_array_equal(found["frozen.weight"], arrays(Net())["frozen.weight"])
 
 
-def test_applied_inside_the_block_only_and_training_goes_on_as_without(mode: str) -> None:
+def test_averages_are_used_inside_the_block_only_and_training_continues_as_without(mode: str) -> None:
     network, average, step = build(1.0)
     other, _, other_step = build(1.0)
     batch = Tensor(np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32))
     for each in (step, other_step):
         each(batch)
     trained, means = arrays(network), averages(average)
-    with applied(average):
+    with use_averages(average):
         for name, value in arrays(network).items():
             np.testing.assert_array_equal(value, means[name], err_msg=name)
     for name, value in arrays(network).items():
@@ -90,5 +90,5 @@ def test_applied_inside_the_block_only_and_training_goes_on_as_without(mode: str
 
 
 def test_without_an_average_nothing_is_replaced() -> None:
-    with applied(None) as given:
+    with use_averages(None) as given:
         assert given is None

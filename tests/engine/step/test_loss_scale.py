@@ -18,8 +18,8 @@ def test_falls_at_an_overflow_and_rises_after_a_window(caplog: pytest.LogCapture
     assert accepted == [False, True, True, True, False, True, True]
     assert scales == [16, 16, 64, 64, 16, 16, 64]
     assert caplog.messages == [
-        "step skipped, its gradients overflowed at loss scale 64; the scale is now 16 (1 skipped so far)",
-        "step skipped, its gradients overflowed at loss scale 64; the scale is now 16 (2 skipped so far)",
+        "step skipped: its gradients overflowed at loss scale 64; the scale is now 16 (1 skipped so far)",
+        "step skipped: its gradients overflowed at loss scale 64; the scale is now 16 (2 skipped so far)",
     ]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mindrcnn.engine.step.schedule import cosine, in_steps, linear_warmup, multistep, scale_lr
+from mindrcnn.engine.step.schedule import cosine, linear_warmup, multistep, scale_lr, to_steps
 
 
 def assert_rates(actual: np.ndarray, expected: list[float]) -> None:
@@ -54,6 +54,6 @@ def test_detectron2_1x_schedule() -> None:
 
 
 def test_units_and_scaling() -> None:
-    assert in_steps(12, unit="epoch", steps_per_epoch=7) == 84
-    assert in_steps(12, unit="iteration", steps_per_epoch=7) == 12
+    assert to_steps(12, unit="epoch", steps_per_epoch=7) == 84
+    assert to_steps(12, unit="iteration", steps_per_epoch=7) == 12
     assert scale_lr(0.02, global_batch=4, reference_batch=16) == pytest.approx(0.005)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.engine.tracking.metrics_log import read_rows
-from mindrcnn.engine.tracking.recorder import Recorder, StepResult
+from mindrcnn.engine.tracking.recorder import Recorder, StepResult, peak_memory_gb
 
 
 def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -44,7 +44,7 @@ def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptur
     assert rows[3]["epoch"] == 1.5
     assert rows[3]["eta_s"] == 0
     text = caplog.messages
-    assert text[0] == "the first step took 60.0 s, most of it compiling"
+    assert text[0] == "the first step took 60.0 s, most of it compilation"
     assert (
         text[-2] == "epoch 1/2 step 4/6 | loss 13.5000 (box 3.5000 mask 10.0000) | grad 3.50 | lr 0.4"
         " | 1.2 GB host + 30.0 GB device"
@@ -62,3 +62,12 @@ def test_evaluation_row_and_curves(tmp_path: Path) -> None:
         {"kind": "eval", "step": 2, "epoch": 1, "metrics": {"bbox_AP": 0.5}}
     ]
     assert (tmp_path / "curves.png").is_file()
+
+
+def test_memory() -> None:
+    before = peak_memory_gb()
+    block = np.ones(40_000_000, np.uint8)
+    after = peak_memory_gb()
+    assert set(before) == set(after) == {"host"}
+    assert 0.05 < before["host"] <= after["host"] < 500
+    del block

@@ -21,10 +21,8 @@ from mindrcnn.evaluation.coco.mask_calibration import (
     without_iou_scores,
     write_calibration,
 )
-from mindrcnn.evaluation.coco.results import result_entries
-from mindrcnn.evaluation.paste import encode_masks
-from mindrcnn.evaluation.postprocess import image_detections
 from mindrcnn.evaluation.rle import encode_bitmap
+from mindrcnn.predictor import image_detections
 
 HEIGHT, WIDTH = 20, 40
 
@@ -177,8 +175,7 @@ def test_a_detectors_outputs_order_boxes_by_score_and_masks_by_mask_score():
     outputs = boxes, scores, np.ones((1, 2), np.int32), np.ones((1, 2), bool), masks, scores * ious
     size = HEIGHT, WIDTH
     found = image_detections(outputs, 0, valid_size=size, original_size=size)
-    rles = encode_masks(found.masks, found.boxes, height=HEIGHT, width=WIDTH)
-    entries = result_entries(1, found, rles, (5, 9))
+    entries = found.to_coco(1, category_ids=(5, 9))
     assert [(one["score"], one["iou_score"]) for one in entries] == [(0.9, 0.25), (0.6, 0.875)]
     assert evaluate(truth, entries, iou_type="bbox").stats["AP"] == pytest.approx(0.5)
     assert evaluate(truth, entries, iou_type="segm").stats["AP"] == pytest.approx(1)

@@ -1,42 +1,16 @@
-"""Result entries, and the checks of a saved results file."""
+"""Numbers of result entries, and the checks of a saved results file."""
 
 import json
 
 import numpy as np
 import pytest
-from pycocotools import mask as mask_api
 
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.coco.results import result_entries, rounded_xywh, shortest
+from mindrcnn.evaluation.coco.results import rounded_xywh, shortest
 from mindrcnn.evaluation.coco.results_file import read_results
-from mindrcnn.evaluation.detections import Detections
 
 CATEGORY_IDS = (5, 90)
 SIZES = {7: (60, 80), 9: (4, 5)}
-
-
-def test_entries_of_an_image(image_result):
-    first, second = result_entries(7, image_result.detections, image_result.rles, CATEGORY_IDS)
-    assert (first["image_id"], first["category_id"], first["bbox"], first["score"]) == (7, 90, [10, 5, 20, 20], 0.9)
-    assert (second["category_id"], second["bbox"]) == (5, [40.5, 20.25, 29.5, 29.75])
-    assert mask_api.toBbox(dict(first["segmentation"])).tolist() == [10, 5, 20, 20]
-    assert set(first) == {"image_id", "category_id", "bbox", "score", "segmentation"}
-
-
-def test_entries_without_masks_and_with_iou_scores(image_result):
-    found = image_result.detections
-    rescored = Detections(
-        boxes=found.boxes, scores=found.scores, labels=found.labels, mask_scores=found.scores * np.float32(0.5)
-    )
-    first, second = result_entries(7, rescored, None, CATEGORY_IDS)
-    assert set(first) == {"image_id", "category_id", "bbox", "score", "iou_score"}
-    assert (first["iou_score"], second["iou_score"]) == (0.5, 0.5)
-    assert first["score"] == 0.9
-
-
-def test_no_detections():
-    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
-    assert result_entries(7, nothing, None, CATEGORY_IDS) == []
 
 
 def test_boxes_of_two_decimals_stay_exact():
@@ -54,8 +28,8 @@ def test_shortest_tells_neighbouring_floats_apart():
 
 
 @pytest.fixture
-def entries(image_result):
-    return json.loads(json.dumps(result_entries(7, image_result.detections, image_result.rles, CATEGORY_IDS)))
+def entries(found):
+    return json.loads(json.dumps(found.to_coco(7)))
 
 
 def read(folder, content):

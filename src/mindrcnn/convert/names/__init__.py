@@ -1,1 +1,1 @@
-"""Names of parameters in each library."""
+"""Names of parameters, one module per library."""

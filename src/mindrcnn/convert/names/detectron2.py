@@ -7,7 +7,7 @@ from mindrcnn.weights.layouts import TORCH_NORM, Layout
 
 
 def _block(block: str) -> tuple[str, str]:
-    """stem.conv1 -> stem.conv1, stem.conv1.norm; stage3.0.shortcut -> res3.0.shortcut, res3.0.shortcut.norm."""
+    """Maps stem.conv1 -> stem.conv1, stem.conv1.norm; stage3.0.shortcut -> res3.0.shortcut, res3.0.shortcut.norm."""
     name = block.replace("stage", "res")
     return name, f"{name}.norm"
 
@@ -35,7 +35,7 @@ DETECTRON2 = NameTable(
         **numbered("mask.point_head.fcs.#", "roi_heads.mask_head.point_head.fc#", MAX_CONVS, first=1),
         "mask.point_head.predictor": "roi_heads.mask_head.point_head.predictor",
     },
-    # PointRend before its head was split in two parts
+    # PointRend before its head was split in two
     spellings=(
         (r"^roi_heads\.mask_coarse_head\.coarse_mask_fc", "roi_heads.mask_head.coarse_head.fc"),
         (r"^roi_heads\.mask_coarse_head\.", "roi_heads.mask_head.coarse_head."),

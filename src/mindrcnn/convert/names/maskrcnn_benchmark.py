@@ -1,4 +1,4 @@
-"""maskrcnn-benchmark, and maskscoring_rcnn that is built on it."""
+"""maskrcnn-benchmark, and maskscoring_rcnn, which is built on it."""
 
 import re
 
@@ -7,7 +7,7 @@ from mindrcnn.weights.layouts import TORCH_NORM, Layout, resnet_block
 
 
 def _block(block: str) -> tuple[str, str]:
-    """As torchvision's, with the stem as a part of its own."""
+    """Maps as for torchvision, with the stem under a prefix."""
     return ("stem.conv1", "stem.bn1") if block == "stem.conv1" else resnet_block(block, shortcut="downsample")
 
 

@@ -1,4 +1,4 @@
-"""What a table of names is: our parameter -> the other library's. One table serves import and export."""
+"""Tables of names, our parameter -> the other library's; one table serves import and export."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mindrcnn.weights.layouts import Layout
 
-MAX_CONVS = 8  # of a mask head, in the tables
+MAX_CONVS = 8  # most convolutions of a mask head in the tables
 _INNER_MASK = re.compile(r"^mask\.mask\.head\.")  # Mask Scoring R-CNN holds Mask R-CNN's branch as a part
 
 
@@ -17,11 +17,12 @@ class NameTable:
     """One library's names.
 
     Attributes:
-        prefix: of its backbone.
-        resnet, mobilenet: its backbone's layers; None where it has no such backbone.
-        layers: our layer -> its layer, outside the backbone; weight and bias are called so everywhere.
-        spellings: (pattern, replacement), names of other versions -> the names used here.
-        ignored: pattern of entries that are no weights.
+        prefix: prefix of its backbone's names.
+        resnet: layers of its ResNet.
+        layers: our layer -> its layer, outside the backbone; weight and bias have the same names everywhere.
+        mobilenet: layers of its MobileNetV1; None if it has none.
+        spellings: (pattern, replacement) from names of other versions to the names used here.
+        ignored: pattern of entries that are not weights.
     """
 
     prefix: str
@@ -32,15 +33,15 @@ class NameTable:
     ignored: re.Pattern[str] = field(default=re.compile(r".*\.num_batches_tracked"))
 
     def source(self, ours: str) -> str | None:
-        """Its name of our parameter; None where it has none (a part of a norm that it leaves out)."""
+        """Returns its name for our parameter, or None if it has none (a part of a norm that it leaves out)."""
         if ours.startswith("backbone."):
             return self._backbone_source(ours.removeprefix("backbone."))
         layer, leaf = _INNER_MASK.sub("mask.head.", ours).rsplit(".", 1)
         return f"{self.layers[layer]}.{leaf}" if layer in self.layers else None
 
-    def normal(self, name: str) -> str:
-        """A name in the file, as the table has it."""
-        name = name.removeprefix("module.")  # of torch's DataParallel
+    def normalise(self, name: str) -> str:
+        """Returns the table's spelling of a name in the file."""
+        name = name.removeprefix("module.")  # added by torch's DataParallel
         for pattern, replacement in self.spellings:
             name = re.sub(pattern, replacement, name)
         return name
@@ -55,5 +56,5 @@ class NameTable:
 
 
 def numbered(ours: str, theirs: str, count: int, *, first: int = 0) -> dict[str, str]:
-    """ours and theirs with 0, 1, 2, .. and first, first + 1, .. in place of `#`."""
+    """Maps `ours` to `theirs` with 0, 1, 2, ... and first, first + 1, ... in place of `#`."""
     return {ours.replace("#", str(i)): theirs.replace("#", str(i + first)) for i in range(count)}

@@ -1,4 +1,4 @@
-"""torchvision.models.detection, 0.3 to today."""
+"""torchvision.models.detection from version 0.3 on."""
 
 from mindrcnn.convert.names.table import MAX_CONVS, NameTable, numbered
 from mindrcnn.weights.layouts import TORCHVISION_RESNET
@@ -20,7 +20,7 @@ TORCHVISION = NameTable(
         "mask.head.upsample": "roi_heads.mask_predictor.conv5_mask",
         "mask.head.mask_logits": "roi_heads.mask_predictor.mask_fcn_logits",
     },
-    # before 0.14; the published files still have these
+    # before 0.14; the published files still use these
     spellings=(
         (r"^(backbone\.fpn\.(?:inner|layer)_blocks\.\d)\.(weight|bias)$", r"\1.0.\2"),
         (r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1"),

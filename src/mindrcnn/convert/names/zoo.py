@@ -7,13 +7,13 @@ from mindrcnn.weights.layouts import MINDSPORE_NORM, Layout, mobilenet_block, re
 
 
 def _resnet(block: str) -> tuple[str, str]:
-    """As torchvision's, save the shortcut, whose convolution and norm have names of their own."""
+    """Maps as for torchvision, except for the shortcut's convolution and norm."""
     convolution, norm = resnet_block(block, shortcut="shortcut")
     return convolution.replace("shortcut.0", "conv_down_sample"), norm.replace("shortcut.1", "bn_down_sample")
 
 
 def _mobilenet(block: str) -> tuple[str, str]:
-    """The 27 convolutions are numbered in their order, each a sequence of convolution, norm and activation."""
+    """Maps to the 27 convolutions, numbered in order, each a sequence of convolution, norm and activation."""
     number, layer = mobilenet_block(block)
     place = 2 * number - (layer == "depthwise")
     return f"mobilenet_v1.network.{place}.0", f"mobilenet_v1.network.{place}.1"

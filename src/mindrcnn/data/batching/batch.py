@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mindrcnn.data.batching.buckets import Bucket
-from mindrcnn.data.image_io import RGBImage
-from mindrcnn.data.record import Record
+from mindrcnn.data.image_io import ImageSource, RGBImage
 from mindrcnn.data.transforms.resize import fitted_size, resize_image
 from mindrcnn.data.transforms.target import Target
 
@@ -56,12 +55,12 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class EvalBatch:
-    """One batch for inference, always full: a None record marks a filler image of zeros."""
+    """One batch for inference: S images and, where a batch has more room, filler images of zeros."""
 
-    images: Images  # B,3,H,W uint8
-    image_sizes: npt.NDArray[np.int32]  # B,2 valid (h, w)
-    records: tuple[Record | None, ...]
-    original_sizes: tuple[tuple[int, int], ...]  # (h, w) of the file as read, after EXIF rotation
+    images: Images  # (B, 3, H, W) uint8
+    image_sizes: npt.NDArray[np.int32]  # (B, 2) valid (h, w)
+    sources: tuple[ImageSource, ...]  # (S,)
+    original_sizes: tuple[tuple[int, int], ...]  # (S,) (h, w) of the image as read, after EXIF rotation
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,14 +109,13 @@ def training_batch(
 
 
 def evaluation_batch(
-    images: Sequence[RGBImage],
-    records: Sequence[Record | None],
-    *,
-    bucket: Bucket,
-    batch_size: int,
-    input_format: InputFormat,
+    sources: Sequence[ImageSource], *, bucket: Bucket, batch_size: int, input_format: InputFormat
 ) -> EvalBatch:
-    """Resizes RGB images (H, W, 3) of any size into `bucket`, pads them, and fills up to `batch_size` with zeros."""
+    """Resizes images of any size into `bucket`, pads them, and fills up to `batch_size` with zeros.
+
+    Raises InputError for an image that cannot be read.
+    """
+    images = [source.image() for source in sources]
     originals = [(image.shape[0], image.shape[1]) for image in images]
     sizes = [fitted_size(*size, short_side=input_format.short_side, bucket=bucket) for size in originals]
     resized = [resize_image(image, size) for image, size in zip(images, sizes, strict=True)]
@@ -129,8 +127,8 @@ def evaluation_batch(
     return EvalBatch(
         images=padded,
         image_sizes=image_sizes,
-        records=(*records, *[None] * missing),
-        original_sizes=(*originals, *[bucket] * missing),
+        sources=tuple(sources),
+        original_sizes=tuple(originals),
     )
 
 

@@ -136,10 +136,8 @@ class EvalLoader:
         return map_ordered(self._make, self._plan, workers=self._workers, prefetch=self._prefetch)
 
     def _make(self, planned: PlannedBatch) -> EvalBatch:
-        records = [self._records[index] for index in planned.indices]
         return evaluation_batch(
-            [record.image() for record in records],
-            records,
+            [self._records[index] for index in planned.indices],
             bucket=planned.bucket,
             batch_size=self._batch_size,
             input_format=self._input,

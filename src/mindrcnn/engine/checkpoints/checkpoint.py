@@ -1,10 +1,10 @@
-"""Checkpoints: one .ckpt file holds parameters, optimizer state, configuration and classes.
+"""Checkpoints: one .ckpt file with parameters, optimizer state, configuration and classes.
 
 Entries of the file: every network parameter under its own name; `optimizer.*` for moments and step count;
-`mindrcnn.info`, a JSON text as UTF-8 bytes; and last the checksum (digest.py). Where a training averages its
-parameters, the averages have the parameters' names, as they are what is evaluated and used, and the parameters that
-train are `trained.*`. Plain `mindspore.load_checkpoint` reads it too. Loading verifies the checksum first, so a
-truncated or altered file is an error and never a silent half.
+`mindrcnn.info`, a JSON text as UTF-8 bytes; and last the checksum (checksum.py). When a run averages its parameters,
+the averages carry the parameters' names, because they are what is evaluated and used, and the parameters being trained
+are `trained.*`. Plain `mindspore.load_checkpoint` reads the file too. Loading verifies the checksum first, so a
+truncated or altered file is an error and is never loaded in part.
 """
 
 import json
@@ -29,20 +29,26 @@ from mindrcnn.errors import InputError
 INFO_NAME = "mindrcnn.info"
 OPTIMIZER_PREFIX = "optimizer."
 TRAINED_PREFIX = "trained."
-# Of an optimizer's own parameters only these carry state that a schedule or a fresh one cannot give back: moments (of
-# SGD, then of AdamW) and counts. The learning-rate list is left out on purpose: it would override a new schedule.
+# Only these parameters of an optimizer hold state that cannot be rebuilt: moments (SGD's, then AdamW's) and counts. The
+# list of learning rates is left out on purpose: it would override a new schedule.
 _OPTIMIZER_STATE = ("accum.", "moment1.", "moment2.", "global_step", "updates")
-_LISTED = 10  # differing parameters that a message names before it only counts
+_DIFFERENCES_SHOWN = 10  # in a message
 
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What a checkpoint says about itself.
+    """The description that a checkpoint carries of itself.
 
-    config_yaml: the resolved configuration. classes[i] has label i+1 and the data set's category_ids[i]. epoch, step:
-    completed ones; steps_per_epoch 0: not from a training. metrics: the last evaluation, empty before the first.
-    loss_scale: state of a LossScaler, empty without one.
-    world_size: processes that trained, each on the configuration's train.batch_size.
+    Attributes:
+        config_yaml: the resolved configuration.
+        classes: names; classes[i] has label i + 1.
+        category_ids: the data set's ids of the classes, in the same order.
+        epoch: completed epochs.
+        step: completed steps.
+        steps_per_epoch: 0 for a checkpoint that no training run wrote.
+        metrics: those of the last evaluation; empty before the first.
+        loss_scale: state of a LossScaler; empty without one.
+        world_size: number of processes that trained, each with the configuration's train.batch_size.
     """
 
     config_yaml: str
@@ -58,10 +64,14 @@ class CheckpointInfo:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded checkpoint; `optimizer` has the optimizer's own names ("accum.NAME", "global_step").
+    """A loaded checkpoint.
 
-    parameters: what evaluation and inference use. trained: what training goes on with where that is something else,
-    because `parameters` are averages; under the same names.
+    Attributes:
+        path: the file.
+        parameters: those that evaluation and inference use, by name.
+        optimizer: the optimizer's state under its own names ("accum.NAME", "global_step").
+        trained: those that training continues with, under the same names, where `parameters` holds averages of them.
+        info: the checkpoint's description of itself.
     """
 
     path: Path
@@ -79,7 +89,15 @@ def save_checkpoint(
     optimizer: nn.Optimizer | None = None,
     average: ParameterAverage | None = None,
 ) -> None:
-    """Writes `path` (ending in .ckpt) whole or not at all. Raises InputError when it cannot be written."""
+    """Writes a checkpoint, whole or not at all.
+
+    path: its name, ending in .ckpt.
+    network: its parameters are saved under their names.
+    info: the description to store.
+    optimizer: saved with its moments and counts when given.
+    average: its averages take the parameters' names when given.
+    Raises InputError when the file cannot be written.
+    """
     averages = {} if average is None else average.by_name()
     parameters = list(network.get_parameters())
     entries = [{"name": one.name, "data": averages.get(one.name, one)} for one in parameters]
@@ -89,20 +107,18 @@ def save_checkpoint(
     text = json.dumps(asdict(info)).encode()
     entries.append({"name": INFO_NAME, "data": Tensor.from_numpy(np.frombuffer(text, np.uint8).copy())})
     with replacing(path) as temporary, _quiet_mindspore():
-        # save_checkpoint deletes an existing target, writes NAME.tmp and renames it: hence never the final name here
+        # MindSpore deletes an existing target, writes NAME.tmp and renames it, so it must not get the final name
         try:
             ms.save_checkpoint(entries, str(temporary))
         finally:
             temporary.with_suffix(".tmp").unlink(missing_ok=True)
-        os.chmod(temporary, stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)  # it leaves the file read-only
+        # MindSpore leaves the file read-only
+        os.chmod(temporary, stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)
         append_digest(temporary)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads a file that `save_checkpoint` wrote.
-
-    Raises InputError for a missing, truncated, damaged or foreign file.
-    """
+    """Reads a file written by `save_checkpoint`. Raises InputError if it is missing, truncated, damaged or foreign."""
     if path.suffix != ".ckpt" or not path.is_file():
         raise InputError(f"checkpoint: wanted an existing .ckpt file, got {path}")
     try:
@@ -112,48 +128,48 @@ def load_checkpoint(path: Path) -> Checkpoint:
     entries = ms.load_checkpoint(str(path))
     del entries[DIGEST_NAME]
     info = _parse_info(path, entries.pop(INFO_NAME).asnumpy().tobytes())
-    optimizer, trained = (_taken_out(entries, prefix) for prefix in (OPTIMIZER_PREFIX, TRAINED_PREFIX))
+    optimizer, trained = (_pop_prefixed(entries, prefix) for prefix in (OPTIMIZER_PREFIX, TRAINED_PREFIX))
     return Checkpoint(path=path, parameters=entries, optimizer=optimizer, trained=trained, info=info)
 
 
-def _taken_out(entries: dict[str, Parameter], prefix: str) -> dict[str, Parameter]:
-    """The entries whose names begin with `prefix`, under the rest of their names; they leave `entries`."""
+def _pop_prefixed(entries: dict[str, Parameter], prefix: str) -> dict[str, Parameter]:
+    """Removes the entries whose names begin with `prefix` and returns them under the rest of their names."""
     return {name.removeprefix(prefix): entries.pop(name) for name in list(entries) if name.startswith(prefix)}
 
 
 def load_into(network: nn.Cell, checkpoint: Checkpoint, *, except_part: str | None = None) -> None:
     """Copies the checkpoint's parameters into the network.
 
-    except_part: names that begin with this are left out on both sides.
-    Raises InputError, with the network untouched, when names or shapes differ, listing what differs.
+    except_part: parameters whose names begin with this are ignored on both sides.
+    Raises InputError that lists the differences, with the network untouched, when names, shapes or types differ.
     """
-    wanted = _without({parameter.name: parameter for parameter in network.get_parameters()}, except_part)
-    differences = list(_differences(wanted, _without(checkpoint.parameters, except_part)))
+    wanted = _exclude({parameter.name: parameter for parameter in network.get_parameters()}, except_part)
+    differences = list(_differences(wanted, _exclude(checkpoint.parameters, except_part)))
     if differences:
-        listed = "\n".join(f"  {line}" for line in differences[:_LISTED])
-        more = f"\n  and {len(differences) - _LISTED} more" if len(differences) > _LISTED else ""
+        listed = "\n".join(f"  {line}" for line in differences[:_DIFFERENCES_SHOWN])
+        more = f"\n  and {len(differences) - _DIFFERENCES_SHOWN} more" if len(differences) > _DIFFERENCES_SHOWN else ""
         raise InputError(
-            f"{checkpoint.path}: {len(differences)} of its parameters do not fit this model; is it of another model "
-            f"or class list ({len(checkpoint.info.classes)} classes)?\n{listed}{more}"
+            f"{checkpoint.path}: {len(differences)} parameters do not fit this model; was the checkpoint trained with "
+            f"another model or class list ({len(checkpoint.info.classes)} classes)?\n{listed}{more}"
         )
     for name, parameter in wanted.items():
         parameter.set_data(checkpoint.parameters[name])
 
 
-def _without(parameters: Mapping[str, Parameter], part: str | None) -> Mapping[str, Parameter]:
+def _exclude(parameters: Mapping[str, Parameter], part: str | None) -> Mapping[str, Parameter]:
     if part is None:
         return parameters
     return {name: parameter for name, parameter in parameters.items() if not name.startswith(part)}
 
 
 def _differences(wanted: Mapping[str, Parameter], got: Mapping[str, Parameter]) -> Iterator[str]:
-    """One line per parameter that differs: changed shapes and types first, as they tell the most."""
+    """Yields one line per parameter that differs; changed shapes and types come first, as they explain the most."""
     for name in wanted:
         if name in got and _signature(wanted[name]) != _signature(got[name]):
             yield f"{name}: wanted {_signature(wanted[name])}, got {_signature(got[name])}"
     for name in wanted:
         if name not in got:
-            yield f"{name}: missing in the checkpoint, wanted {_signature(wanted[name])}"
+            yield f"{name}: missing from the checkpoint, wanted {_signature(wanted[name])}"
     for name in got:
         if name not in wanted:
             yield f"{name}: unexpected, not in this model, got {_signature(got[name])}"
@@ -164,12 +180,12 @@ def _signature(parameter: Parameter) -> str:
 
 
 def optimizer_state(optimizer: nn.Optimizer) -> list[Parameter]:
-    """The optimizer's parameters that a checkpoint keeps."""
+    """Returns the optimizer's parameters that a checkpoint keeps."""
     return [parameter for parameter in optimizer.get_parameters() if parameter.name.startswith(_OPTIMIZER_STATE)]
 
 
 def _parse_info(path: Path, text: bytes) -> CheckpointInfo:
-    """From JSON, which has lists for tuples. Fields that do not fit mean that another version wrote the file."""
+    """Reads the JSON text. Raises InputError when its fields are those of another version of this package."""
     fields: dict[str, Any] = json.loads(text)
     try:
         tuples = {name: tuple(fields[name]) for name in ("classes", "category_ids")}
@@ -180,7 +196,7 @@ def _parse_info(path: Path, text: bytes) -> CheckpointInfo:
 
 @contextmanager
 def _quiet_mindspore() -> Iterator[None]:
-    """Holds back MindSpore's own CRITICAL line about a failed save: the InputError says it, once."""
+    """Suppresses MindSpore's own CRITICAL line about a failed save, which the InputError reports already."""
     logger = logging.getLogger(f"ME.mindspore.log.{os.getpid()}")
     logger.addFilter(_drop)
     try:

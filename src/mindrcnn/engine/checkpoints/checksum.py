@@ -1,7 +1,7 @@
-"""A SHA-256 at the end of a MindSpore checkpoint file that plain `mindspore.load_checkpoint` reads as one more tensor.
+"""A SHA-256 at the end of a checkpoint file, which plain `mindspore.load_checkpoint` reads as one more tensor.
 
-A .ckpt is a sequence of protobuf messages that concatenate to one. A truncation at a message boundary therefore parses
-without complaint, and flipped bits inside tensors are never noticed. The digest covers every byte before it.
+A .ckpt file is a sequence of protobuf messages that concatenate to one. A file truncated at a message boundary
+therefore still parses, and flipped bits inside tensors go unnoticed. The digest covers every byte before it.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    """Protobuf wire form of a length-delimited field; payloads here stay below 128 bytes, so the length is one byte."""
+    """Encodes a length-delimited protobuf field; payloads here stay below 128 bytes, so the length is one byte."""
     return bytes([number << 3 | 2, len(payload)]) + payload
 
 
 def _trailer(digest: bytes) -> bytes:
-    """Checkpoint{value{tag, tensor{dims, tensor_type, tensor_content}}} of mindspore's checkpoint.proto."""
+    """Encodes Checkpoint{value{tag, tensor{dims, tensor_type, tensor_content}}} of mindspore's checkpoint.proto."""
     dims = bytes([1 << 3, DIGEST_BYTES])
     tensor = dims + _field(2, b"UInt8") + _field(3, digest)
     return _field(1, _field(1, DIGEST_NAME.encode()) + _field(2, tensor))
@@ -30,14 +30,14 @@ TRAILER_BYTES = len(_trailer(bytes(DIGEST_BYTES)))
 
 
 def append_digest(path: Path) -> None:
-    """Adds the digest of the whole file to its end."""
+    """Appends the digest of the whole file to it."""
     digest = file_sha256(path)
     with open(path, "ab") as file:
         file.write(_trailer(digest))
 
 
 def verify_digest(path: Path) -> None:
-    """Raises InputError when the file is not exactly what `append_digest` left."""
+    """Raises InputError when the file is not exactly as `append_digest` left it."""
     body = path.stat().st_size - TRAILER_BYTES
     if body <= 0:
         raise InputError(f"{path}: wanted a MindRCNN checkpoint, got a file of {path.stat().st_size} bytes")

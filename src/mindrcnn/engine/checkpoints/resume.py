@@ -1,8 +1,8 @@
-"""Going on with a training that was stopped or killed, exactly where its last checkpoint left it.
+"""Exact resumption of a stopped or killed run from its last checkpoint.
 
-What a step does is a function of the parameters, their average, the optimizer's state, the loss scale, the step number
-and the seed: batches and sampling noise are drawn anew from the last two, so a checkpoint that holds the others and the
-step holds everything. Checkpoints are saved between optimizer steps, never between the batches of one.
+A step depends on the parameters, their average, the optimizer's state, the loss scale, the step number and the seed.
+Batches and sampling noise are drawn again from the last two, so a checkpoint with the others and the step number is
+complete. Checkpoints are saved between optimizer steps, never between the batches of one.
 """
 
 import logging
@@ -24,14 +24,14 @@ LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 
 def keep_previous(folder: Path) -> None:
-    """Gives last.ckpt the second name previous.ckpt, so that a new last.ckpt does not end it."""
+    """Keeps last.ckpt under the name previous.ckpt as well, so that a new last.ckpt does not delete it."""
     if (folder / LAST).is_file():
-        second_name(folder / LAST, folder / PREVIOUS)
+        link_or_copy(folder / LAST, folder / PREVIOUS)
 
 
-def second_name(file: Path, name: Path) -> None:
-    """Makes the file's contents available under `name` too, at no cost where the file system has hard links."""
-    with replacing(name) as temporary:
+def link_or_copy(file: Path, target: Path) -> None:
+    """Makes the file available at `target` too: by a hard link where the file system has them, else by a copy."""
+    with replacing(target) as temporary:
         temporary.unlink(missing_ok=True)
         try:
             os.link(file, temporary)
@@ -40,9 +40,9 @@ def second_name(file: Path, name: Path) -> None:
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """last.ckpt of a run folder, or previous.ckpt where that is missing or damaged; None where there is neither.
+    """Loads last.ckpt of a run folder, or previous.ckpt if that is missing or damaged; None if there is neither.
 
-    Raises InputError where there are checkpoints but none is whole.
+    Raises InputError if there are checkpoints but all of them are damaged.
     """
     present = [folder / name for name in (LAST, PREVIOUS) if (folder / name).is_file()]
     for path in present:
@@ -51,14 +51,14 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
         except InputError as error:
             if path == present[-1]:
                 raise
-            logger.warning("%s; going on from %s", error, PREVIOUS)
+            logger.warning("%s; resuming from %s instead", error, PREVIOUS)
     return None
 
 
 def best_so_far(folder: Path, metric: str, evaluations: Sequence[float]) -> float:
-    """The largest of the metrics of the evaluations that were finished; without any, `metric` of best.ckpt.
+    """Returns the largest metric of the finished evaluations or, without any, `metric` of best.ckpt.
 
-    An evaluation that was killed may have saved best.ckpt already. It is repeated, and is then the best again.
+    An evaluation that was killed may have saved best.ckpt already. It is repeated and is then the best again.
     """
     path = folder / BEST
     if evaluations:
@@ -67,15 +67,19 @@ def best_so_far(folder: Path, metric: str, evaluations: Sequence[float]) -> floa
 
 
 def load_optimizer(optimizer: nn.Optimizer, checkpoint: Checkpoint) -> None:
-    """Copies moments and step count. InputError, with the optimizer untouched, where the trained parameters differ."""
+    """Copies moments and step count into the optimizer.
+
+    Raises InputError, with the optimizer untouched, when the checkpoint is for other parameters or another optimizer.
+    """
     own = {parameter.name: parameter for parameter in optimizer_state(optimizer)}
     foreign = [name for name in checkpoint.optimizer if name not in own]
     missing = [name for name in own if name not in checkpoint.optimizer]
     if foreign or missing:
+        example, *_ = missing + foreign
         raise InputError(
-            f"{checkpoint.path}: wanted the state of an optimizer of the same parameters ({len(own)} entries), got "
-            f"{len(missing)} fewer and {len(foreign)} others, such as {(missing + foreign)[0]}: do "
-            "train.optimizer.type, train.freeze and model.backbone.frozen_stages say what they said?"
+            f"{checkpoint.path}: wanted the {len(own)} entries of this optimizer's state, got {len(missing)} fewer and "
+            f"{len(foreign)} others, such as {example}; have train.optimizer.type, train.freeze or "
+            "model.backbone.frozen_stages changed since the run began?"
         )
     for name, value in checkpoint.optimizer.items():
         own[name].set_data(value)

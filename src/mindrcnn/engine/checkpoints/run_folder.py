@@ -9,15 +9,15 @@ from mindrcnn.errors import InputError
 
 
 def create_run_folder(root: Path, name: str, *, config_yaml: str) -> Path:
-    """Creates `root`/`name` holding config.yaml and returns it; the next free `name`_2, `name`_3, ... when taken.
+    """Creates `root`/`name`, or the next free `name`_2, `name`_3, ..., writes config.yaml into it and returns it.
 
-    A folder with anything in it is taken: no run writes over another's files. Raises InputError when `name` is not a
-    plain folder name or the folder cannot be created.
+    A folder with anything in it counts as taken, so no run overwrites another's files. Raises InputError when `name` is
+    not a plain folder name or the folder cannot be created.
     """
     if not name or name.startswith(".") or Path(name).name != name or "\\" in name:
         raise InputError(f"name: wanted a plain folder name for the run, got {name!r}")
     try:
-        folder = _first_free(root, name)
+        folder = _create_free_folder(root, name)
     except OSError as error:
         raise InputError(f"cannot create a run folder in {root}: {error.strerror or error}") from error
     write_text(folder / "config.yaml", config_yaml)
@@ -25,7 +25,7 @@ def create_run_folder(root: Path, name: str, *, config_yaml: str) -> Path:
 
 
 def latest_run_folder(root: Path, name: str) -> Path | None:
-    """The highest-numbered of `root`/`name`, `name`_2, ... that holds something; None where there is none."""
+    """Returns the highest-numbered of `root`/`name`, `name`_2, ... that is not empty, or None."""
     numbered = {1: root / name}
     for folder in root.glob(f"{escape(name)}_*"):
         suffix = folder.name.removeprefix(f"{name}_")
@@ -35,12 +35,12 @@ def latest_run_folder(root: Path, name: str) -> Path | None:
     return numbered[max(present)] if present else None
 
 
-def _first_free(root: Path, name: str) -> Path:
+def _create_free_folder(root: Path, name: str) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     for number in count(1):
         folder = root / (name if number == 1 else f"{name}_{number}")
         try:
-            folder.mkdir()  # also decides between two runs that start at once
+            folder.mkdir()  # fails for all but one of several runs that start at once
             return folder
         except FileExistsError:
             if folder.is_dir() and not any(folder.iterdir()):

@@ -1,1 +1,1 @@
-"""Processes of one job: who they are, and what they exchange."""
+"""The processes of one job: their environment, their connection and what they exchange."""

@@ -1,4 +1,4 @@
-"""Averages over several processes: of gradients and sample counts in a training step, of statistics between two."""
+"""Averages over several processes: gradients and sample counts within a step, batch norm statistics between steps."""
 
 import numpy as np
 from mindspore import Tensor, nn, ops
@@ -6,21 +6,21 @@ from mindspore import Tensor, nn, ops
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.step.ema import ParameterAverage
 
-_averaged = ops.MultitypeFuncGraph("averaged")
+_average = ops.MultitypeFuncGraph("average")
 _map = ops.HyperMap()
 
-# Gradients with the same number above 0 travel together where the back end can do that (Ascend); 1 is what MindSpore's
-# own nn.DistributedGradReducer uses.
+# Gradients with the same positive number are sent together if the back end can do that (Ascend). 1 is the number that
+# MindSpore's nn.DistributedGradReducer uses.
 _FUSION = 1
 
 
-@_averaged.register("Function", "Number", "Tensor")
-def _averaged_one(all_reduce: ops.AllReduce, share: float, gradient: Tensor) -> Tensor:
+@_average.register("Function", "Number", "Tensor")
+def _average_one(all_reduce: ops.AllReduce, share: float, gradient: Tensor) -> Tensor:
     return all_reduce(gradient) * share
 
 
 class AverageGradients(nn.Cell):
-    """Means over `size` processes of a tuple of gradients; every process gets them."""
+    """The means of gradients over `size` processes, the same on each."""
 
     def __init__(self, *, size: int) -> None:
         super().__init__()
@@ -28,14 +28,14 @@ class AverageGradients(nn.Cell):
         self.all_reduce = ops.AllReduce().add_prim_attr("fusion", _FUSION)
 
     def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Float tensors of the same shapes on all processes."""
-        return _map(ops.partial(_averaged, self.all_reduce, self.share), gradients)
+        """Averages float tensors, whose shapes are the same on all processes."""
+        return _map(ops.partial(_average, self.all_reduce, self.share), gradients)
 
 
 class GlobalSampleCount(nn.Cell):
-    """A process's share of the samples of all: their number, at least 1, over the number of processes.
+    """The number of samples of all processes, at least 1, divided by the number of processes.
 
-    Losses that divide by it average to the loss of the whole batch; see ops/sample_count.py.
+    Losses divided by it average, over the processes, to the loss of the whole batch; see SampleCount in ops/losses.py.
     """
 
     def __init__(self, *, size: int) -> None:
@@ -44,15 +44,16 @@ class GlobalSampleCount(nn.Cell):
         self.all_reduce = ops.AllReduce()
 
     def construct(self, count: Tensor) -> Tensor:
-        """count, result: float32 scalars."""
+        """Returns a float32 scalar for the process's own count, a float32 scalar."""
         total = self.all_reduce(ops.stop_gradient(count).reshape((1,))).reshape(())
         return ops.stop_gradient(ops.clamp(total, 1.0) * self.share)
 
 
 def average_statistics(network: nn.Cell, average: ParameterAverage | None, ranks: Ranks) -> None:
-    """Gives the batch norms of all processes the means of their moving statistics, and of the averages of these.
+    """Replaces the moving statistics of batch norms, and their averages, by the means over all processes.
 
-    Each process normalises by the statistics of its own images, so these differ while all that trains is the same.
+    Each process normalises by the statistics of its own images, so these differ, although all trained parameters are
+    the same.
     """
     if ranks.size == 1:
         return

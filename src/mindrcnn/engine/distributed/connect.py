@@ -1,4 +1,4 @@
-"""Connects the processes of a job, once, at the start of a program."""
+"""Connection of the processes of a job, made once at the start of a program."""
 
 import logging
 import os
@@ -19,22 +19,23 @@ from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# mpirun starts no scheduler, so rank 0 does. It ends by itself when the processes have gone.
+# mpirun starts no scheduler, so rank 0 does. The scheduler exits by itself when the processes have left.
 _SCHEDULER = "import mindspore as ms; from mindspore.communication import init; ms.set_device('CPU'); init()"
 
 
 @cache
-def launched() -> Launch:
-    """What started this process, as its environment said when it was first asked; `connect` changes the variables."""
+def current_launch() -> Launch:
+    """Reads, once, how this process was launched: `connect` changes the environment variables afterwards."""
     return read_launch(os.environ)
 
 
 def connect() -> Ranks:
-    """Joins the other processes of the job; without a launcher, the ranks are this process alone.
+    """Joins the other processes of the job; without a launcher the job is this process alone.
 
-    The device has to be set before. msrun's scheduler process ends inside. InputError where the connection fails.
+    The device must be set before. msrun's scheduler process exits inside the call. Raises InputError if the connection
+    fails.
     """
-    launch = launched()
+    launch = current_launch()
     if launch.launcher == "none":
         return Ranks()
     variables = cluster_variables(launch, os.environ)
@@ -57,8 +58,8 @@ def connect() -> Ranks:
     rank, size = get_rank(), get_group_size()
     if size != launch.size or launch.rank not in (None, rank):
         raise InputError(
-            f"{launch.launcher}: wanted rank {launch.rank} of {launch.size}, as the environment says, got rank {rank} "
-            f"of {size}"
+            f"{launch.launcher}: wanted rank {launch.rank} of {launch.size}, from the environment, got rank {rank} of "
+            f"{size}"
         )
     return Ranks(rank=rank, size=size, all_gather=open_rendezvous(rank, size, _share))
 
@@ -74,6 +75,6 @@ def _start_scheduler(variables: dict[str, str]) -> None:
 
 def _share(value: Any) -> list[Any]:
     gathered: list[Any] = [None] * get_group_size()
-    # As bytes: MindSpore 2.8 asks of what it gathers that it can be compared.
+    # As bytes, because MindSpore 2.8 compares the objects that it gathers.
     mint.distributed.all_gather_object(gathered, pickle.dumps(value))
     return [pickle.loads(part) for part in gathered]

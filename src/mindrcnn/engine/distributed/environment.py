@@ -1,6 +1,6 @@
-"""Which of several processes this is, as the environment that msrun, mpirun or an HCCL rank table leaves says.
+"""The environment of one process among several, left by msrun, mpirun or an HCCL rank table.
 
-Nothing here imports MindSpore: what it reads when it loads has to be set before.
+Nothing here imports MindSpore: the variables that it reads while loading must be set before.
 """
 
 import json
@@ -10,20 +10,27 @@ from pathlib import Path
 from typing import Literal
 
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
 
 Launcher = Literal["none", "msrun", "mpirun", "rank-table"]
 
-# MindSpore looks for MPI itself when it finds one of these; here MPI only starts the processes.
+# MindSpore uses MPI itself when it finds one of these; here MPI only starts the processes.
 MPI_VARIABLES = ("OMPI_COMMAND", "PMIX_RANK")
 LOCAL_HOST = "127.0.0.1"
-SCHEDULER_PORT = "8118"  # msrun's own default
+SCHEDULER_PORT = "8118"  # msrun's default
+_RANKS_SHOWN = 10  # in a message about a rank table
 
 
 @dataclass(frozen=True)
 class Launch:
-    """One process among `size`. rank: None until MindSpore assigns one; device_id: of this machine, None: not said.
+    """The launch of one process.
 
-    scheduler: msrun's extra process, which connects the others and computes nothing.
+    Attributes:
+        launcher: the program or table that started it.
+        rank: its number among the processes; None until MindSpore assigns one.
+        size: number of processes.
+        device_id: its device on this machine; None if the launcher does not choose one.
+        scheduler: whether it is msrun's extra process, which connects the others and computes nothing.
     """
 
     launcher: Launcher = "none"
@@ -34,17 +41,17 @@ class Launch:
 
 
 def read_launch(environment: Mapping[str, str]) -> Launch:
-    """What started this process. InputError where the variables are incomplete or contradict each other."""
+    """Reads how this process was started. Raises InputError if variables are missing or contradict each other."""
     mpi_size = _number(environment, "OMPI_COMM_WORLD_SIZE", low=1)
-    by_mpi = mpi_size is not None and mpi_size > 1
+    uses_mpi = mpi_size is not None and mpi_size > 1
     if "MS_ROLE" in environment:
-        if by_mpi:
+        if uses_mpi:
             raise InputError(
-                "environment: wanted one launcher, got the variables of two: MS_ROLE of msrun and OMPI_COMM_WORLD_SIZE "
-                "of mpirun"
+                "environment: wanted one launcher, got the variables of two: msrun's MS_ROLE and mpirun's "
+                "OMPI_COMM_WORLD_SIZE"
             )
-        return _by_msrun(environment)
-    if by_mpi:
+        return _read_msrun(environment)
+    if uses_mpi:
         return Launch(
             launcher="mpirun",
             rank=_required(environment, "OMPI_COMM_WORLD_RANK", high=mpi_size),
@@ -52,22 +59,22 @@ def read_launch(environment: Mapping[str, str]) -> Launch:
             device_id=_required(environment, "OMPI_COMM_WORLD_LOCAL_RANK", high=mpi_size),
         )
     if environment.get("RANK_TABLE_FILE"):
-        return _by_rank_table(environment)
+        return _read_launch_from_table(environment)
     return Launch()
 
 
 def cluster_variables(launch: Launch, environment: Mapping[str, str]) -> dict[str, str]:
-    """What mpirun's processes have to add to their environment so that MindSpore connects them as msrun's.
+    """Returns the variables with which MindSpore connects mpirun's processes as it does msrun's.
 
-    Empty for the other launchers. The scheduler's place is MS_SCHED_HOST and MS_SCHED_PORT, or this machine.
-    InputError where the processes run on several machines and MS_SCHED_HOST does not say which one has the scheduler.
+    Empty for the other launchers. The scheduler's address is MS_SCHED_HOST and MS_SCHED_PORT, by default this machine.
+    Raises InputError if the processes run on several machines and MS_SCHED_HOST is not set.
     """
     if launch.launcher != "mpirun":
         return {}
     local_size = _number(environment, "OMPI_COMM_WORLD_LOCAL_SIZE", low=1)
     if local_size is not None and local_size < launch.size and "MS_SCHED_HOST" not in environment:
         raise InputError(
-            "environment: wanted MS_SCHED_HOST, the address of rank 0's machine, as mpirun started only "
+            "environment: wanted MS_SCHED_HOST, the address of rank 0's machine, because mpirun started only "
             f"{local_size} of {launch.size} processes on this one, got nothing (mpirun -x MS_SCHED_HOST=...)"
         )
     return {
@@ -80,7 +87,10 @@ def cluster_variables(launch: Launch, environment: Mapping[str, str]) -> dict[st
 
 
 def read_rank_table(path: Path) -> list[dict[int, int]]:
-    """Per server of an HCCL rank table, in its order: rank -> device id. InputError where it is not one."""
+    """Reads an HCCL rank table: one mapping of rank to device id per server, in order.
+
+    Raises InputError for any other file.
+    """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -92,50 +102,51 @@ def read_rank_table(path: Path) -> list[dict[int, int]]:
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: wanted server_list[].device[] with rank_id and device_id, got a table without ({error!r})"
+            f"{path}: wanted server_list[].device[] with rank_id and device_id, got a table without them ({error!r})"
         ) from error
     ranks = sorted(rank for server in servers for rank in server)
     if not ranks or ranks != list(range(len(ranks))):
-        raise InputError(f"{path}: wanted the rank_ids 0, 1, 2, ... once each, got {_shortened(ranks)}")
+        found = shortened([str(rank) for rank in ranks], _RANKS_SHOWN) or "none"
+        raise InputError(f"{path}: wanted the rank_ids 0, 1, 2, ... once each, got {found}")
     return servers
 
 
-def _by_msrun(environment: Mapping[str, str]) -> Launch:
+def _read_msrun(environment: Mapping[str, str]) -> Launch:
     role, size = environment["MS_ROLE"], _required(environment, "MS_WORKER_NUM", low=1)
     if role == "MS_SCHED":
         return Launch(launcher="msrun", size=size, scheduler=True)
     if role != "MS_WORKER":
         raise InputError(f"environment: MS_ROLE: wanted MS_WORKER or MS_SCHED, got {role}")
     rank = _number(environment, "MS_NODE_ID", high=size)
-    if rank is None:  # of several machines without --node_rank
+    if rank is None:  # on several machines without --node_rank
         rank = _number(environment, "RANK_ID", high=size)
     return Launch(launcher="msrun", rank=rank, size=size, device_id=_number(environment, "DEVICE_ID"))
 
 
-def _by_rank_table(environment: Mapping[str, str]) -> Launch:
+def _read_launch_from_table(environment: Mapping[str, str]) -> Launch:
     path = Path(environment["RANK_TABLE_FILE"])
     devices = {rank: device for server in read_rank_table(path) for rank, device in server.items()}
     rank = _required(environment, "RANK_ID", high=len(devices))
     device_id = _required(environment, "DEVICE_ID")
     if devices[rank] != device_id:
         raise InputError(
-            f"environment: DEVICE_ID: wanted {devices[rank]}, which {path} gives to RANK_ID {rank}, got {device_id}"
+            f"environment: DEVICE_ID: wanted {devices[rank]}, the device of RANK_ID {rank} in {path}, got {device_id}"
         )
     size = _number(environment, "RANK_SIZE", low=1)
     if size is not None and size != len(devices):
-        raise InputError(f"environment: RANK_SIZE: wanted {len(devices)}, the ranks of {path}, got {size}")
+        raise InputError(f"environment: RANK_SIZE: wanted {len(devices)}, the number of ranks in {path}, got {size}")
     return Launch(launcher="rank-table", rank=rank, size=len(devices), device_id=device_id)
 
 
 def _required(environment: Mapping[str, str], name: str, *, low: int = 0, high: int | None = None) -> int:
     number = _number(environment, name, low=low, high=high)
     if number is None:
-        raise InputError(f"environment: wanted {name} beside the launcher's other variables, got nothing")
+        raise InputError(f"environment: wanted {name} along with the launcher's other variables, got nothing")
     return number
 
 
 def _number(environment: Mapping[str, str], name: str, *, low: int = 0, high: int | None = None) -> int | None:
-    """The variable as a number of at least `low` and below `high`; None where it is not set."""
+    """Reads a variable as a number of at least `low` and below `high`; None if it is not set."""
     text = environment.get(name)
     if text is None:
         return None
@@ -143,7 +154,3 @@ def _number(environment: Mapping[str, str], name: str, *, low: int = 0, high: in
         wanted = f"a number of at least {low}" if high is None else f"a number from {low} to {high - 1}"
         raise InputError(f"environment: {name}: wanted {wanted}, got {text!r}")
     return int(text)
-
-
-def _shortened(ranks: list[int]) -> str:
-    return ", ".join(map(str, ranks[:10])) + (", ..." if len(ranks) > 10 else "") or "none"

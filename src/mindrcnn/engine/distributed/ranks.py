@@ -1,4 +1,4 @@
-"""What the processes of one job tell each other between two steps."""
+"""Values that the processes of one job exchange between two steps."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from mindrcnn.errors import InputError
 T = TypeVar("T")
 
 
-def _only(value: Any) -> list[Any]:
+def _gather_alone(value: Any) -> list[Any]:
     return [value]
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes of a job, `rank` of `size`; without arguments, a job of this process alone.
+    """The processes of a job, seen from rank `rank` of `size`; without arguments, a job of this process alone.
 
-    all_gather: a value that can be pickled -> those of all ranks, in rank order. All ranks must call every method but
-    `share`, in one order; a RuntimeError says that another has ended.
+    all_gather: takes a value that can be pickled and returns those of all ranks, in rank order. All ranks must call all
+    methods but `share`, in the same order; a RuntimeError means that another process has ended.
     """
 
     rank: int = 0
     size: int = 1
-    all_gather: Callable[[Any], list[Any]] = _only
+    all_gather: Callable[[Any], list[Any]] = _gather_alone
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes the files that all share."""
+        """Whether this is the process that writes the shared files."""
         return self.rank == 0
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
-        """This rank's part of a list: together the ranks have each item once, in parts that differ by one at most."""
+        """Returns this rank's part of a list; the parts cover each item once, and their sizes differ by at most one."""
         return items[self.rank :: self.size]
 
     def mean(self, values: tuple[float, ...]) -> tuple[float, ...]:
-        """Means over the ranks, the same bits on each."""
+        """Returns the means over the ranks, bit-identical on each."""
         return tuple(sum(column) / self.size for column in zip(*self.all_gather(values), strict=True))
 
     def merge(self, items: list[T]) -> list[T]:
-        """The lists of all ranks as one, on each of them."""
+        """Returns the lists of all ranks as one list, on each of them."""
         return [item for part in self.all_gather(items) for item in part]
 
     def wait(self) -> None:
@@ -49,8 +49,8 @@ class Ranks:
         self.all_gather(None)
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """What `make` returns on rank 0, on all ranks. Its InputError is raised on all of them too."""
-        made = self.all_gather(_outcome(make) if self.first else None)[0]
+        """Calls `make` on rank 0 and returns its result on all ranks, or raises its InputError on all of them."""
+        made, *_ = self.all_gather(_outcome(make) if self.first else None)
         if isinstance(made, InputError):
             raise made
         return made

@@ -1,8 +1,8 @@
-"""Values exchanged between the processes of a job over connections of our own.
+"""Exchange of values between the processes of a job over separate connections.
 
-MindSpore's collectives are for tensors, and on a CPU they fail when one process comes half a minute after another, as
-it may after an evaluation, a save or a compilation. Here a process waits as long as it takes, and learns at once when
-another has ended.
+MindSpore's collectives are for tensors, and on a CPU they fail when one process arrives half a minute after another, as
+may happen after an evaluation, a save or a compilation. Here a process waits as long as necessary, and is told at once
+when another has ended.
 """
 
 import os
@@ -16,32 +16,32 @@ Gather = Callable[[Any], list[Any]]
 
 
 def open_rendezvous(rank: int, size: int, share: Gather) -> Gather:
-    """Connects all ranks to the first; returns a gather of any value that can be pickled, in rank order.
+    """Connects all ranks to the first and returns a gather of values that can be pickled, in rank order.
 
-    share: another gather, of small values, which tells the others once where the first listens.
+    share: another gather, of small values, used once to tell the others the first one's address.
     """
     if rank > 0:
-        address, key = share(None)[0]
+        (address, key), *_ = share(None)
         connection = Client(address, authkey=key)
         connection.send(rank)
-        return lambda value: _by_first(connection, value)
+        return lambda value: _exchange_with_first(connection, value)
     key = secrets.token_bytes()
     with Listener((own_address(os.environ), 0), backlog=size, authkey=key) as listener:
         share((listener.address, key))
         connections = [listener.accept() for _ in range(size - 1)]
     others = {connection.recv(): connection for connection in connections}
-    return lambda value: _as_first(others, value)
+    return lambda value: _exchange_as_first(others, value)
 
 
 def own_address(environment: Mapping[str, str]) -> str:
-    """Where the other machines reach the first rank: the scheduler's address, which is beside it; else its own name."""
+    """Returns the address of the first rank: the scheduler's, on the same machine, or that of the host name."""
     return environment.get("MS_SCHED_HOST") or socket.gethostbyname(socket.gethostname())
 
 
-def _as_first(others: Mapping[int, Connection], value: Any) -> list[Any]:
+def _exchange_as_first(others: Mapping[int, Connection], value: Any) -> list[Any]:
     values = [value] + [None] * len(others)
     for rank in sorted(others):
-        values[rank] = _received(others[rank], rank)
+        values[rank] = _receive(others[rank], rank)
     for rank, connection in others.items():
         try:
             connection.send(values)
@@ -50,15 +50,15 @@ def _as_first(others: Mapping[int, Connection], value: Any) -> list[Any]:
     return values
 
 
-def _by_first(connection: Connection, value: Any) -> list[Any]:
+def _exchange_with_first(connection: Connection, value: Any) -> list[Any]:
     try:
         connection.send(value)
     except OSError as error:
         raise RuntimeError("rank 0 has left the job") from error
-    return _received(connection, 0)
+    return _receive(connection, 0)
 
 
-def _received(connection: Connection, rank: int) -> Any:
+def _receive(connection: Connection, rank: int) -> Any:
     try:
         return connection.recv()
     except (EOFError, OSError) as error:

@@ -1,1 +1,1 @@
-"""One training step, and all that it changes."""
+"""A training step and the state that it changes."""

@@ -1,7 +1,7 @@
-"""One optimization step over several batches, or with a loss scale: gradients are added up, completed, then used.
+"""An optimization step over several batches or with a loss scale.
 
-The gradients are the mean of the batches' gradients, which are those of one large batch where every loss is a mean over
-the images, or is divided by a number that is equal in all batches; docs/training.md says which losses are.
+The batches' gradients are averaged. The mean equals the gradient of one large batch if every loss is a mean over the
+images, or is divided by a number that is equal in all batches; docs/training.md lists the losses that are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,17 +21,22 @@ from mindrcnn.engine.step.train_step import (
     ReduceGradients,
     Update,
     global_norm,
-    scaled,
-    unchanged,
+    identity,
+    scale_gradients,
 )
 from mindrcnn.engine.trainer import Feed, Loader
 
 
 class AccumulatingStep:
-    """Calling it with the arguments of several batches, one tuple each, updates the parameters at most once.
+    """A step that is called with one tuple of arguments per batch and updates the parameters at most once.
 
-    Arguments as of TrainStep. loss_scale: multiplies the losses for the backward pass and decides whether the update
-    takes place; the optimizer's step count, and with it the learning rate, goes on in either case.
+    network: a cell whose call with a batch returns a tuple of scalar losses; their sum is minimised.
+    optimizer: updates its own parameters, the ones differentiated.
+    loss_scale: scales the losses for the backward pass and decides whether to update; the optimizer's step count, and
+        with it the learning rate, advances in either case.
+    clip_norm: largest global L2 norm of the gradients; 0 does not clip.
+    average: moved after each update, if given.
+    reduce_gradients: called once with the complete gradients; several devices average theirs in it.
     """
 
     def __init__(
@@ -42,7 +47,7 @@ class AccumulatingStep:
         loss_scale: LossScale,
         clip_norm: float = 0.0,
         average: ParameterAverage | None = None,
-        reduce_gradients: ReduceGradients = unchanged,
+        reduce_gradients: ReduceGradients = identity,
     ) -> None:
         self.gradients = GradientFunction(network=network, parameters=optimizer.parameters)
         self.add = _Add()
@@ -53,16 +58,16 @@ class AccumulatingStep:
         self.set_train()
 
     def set_train(self, mode: bool = True) -> None:
-        """As of a Cell."""
+        """Sets the training mode, as `nn.Cell.set_train` does."""
         self.gradients.set_train(mode)
 
     def compile(self, *batches: Sequence[Tensor]) -> None:
-        """As of a Cell: compiles for the shapes of these arguments what has not been compiled for them."""
+        """Compiles the step for the shapes of these batches, unless it is compiled for them already."""
         for batch in batches:
             self.gradients.compile(Tensor(self.loss_scale.scale, ms.float32), *batch)
 
     def __call__(self, *batches: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
-        """(mean losses of the batches, norm of their mean gradient before clipping, 0 for a skipped step)."""
+        """Returns the mean losses of the batches and the norm of their mean gradient before clipping, 0 if skipped."""
         scale = self.loss_scale.scale
         factor = Tensor(scale, ms.float32)
         losses, total = self.gradients(factor, *batches[0])
@@ -80,7 +85,7 @@ class AccumulatingStep:
 
 
 class _Add(nn.Cell):
-    """Adds two lists of gradients, given one after the other."""
+    """Addition of two lists of gradients, given one after the other."""
 
     def construct(self, *both: Tensor) -> Gradients:
         half = len(both) // 2
@@ -88,19 +93,19 @@ class _Add(nn.Cell):
 
 
 class _Complete(nn.Cell):
-    """The gradients of the whole step, and their norm, from the sum over its batches."""
+    """The gradients of the whole step and their norm, computed from the sum over its batches."""
 
     def __init__(self, *, reduce_gradients: ReduceGradients) -> None:
         super().__init__(auto_prefix=False)
         self.reduce_gradients = reduce_gradients
 
     def construct(self, factor: Tensor, *total: Tensor) -> tuple[Tensor, Gradients]:
-        gradients = self.reduce_gradients(scaled(total, factor))
+        gradients = self.reduce_gradients(scale_gradients(total, factor))
         return global_norm(gradients), gradients
 
 
 class _CountStep(nn.Cell):
-    """Adds 1 to the optimizer's step count."""
+    """Increment of the optimizer's step count."""
 
     def __init__(self, *, counter: Parameter) -> None:
         super().__init__(auto_prefix=False)
@@ -126,9 +131,9 @@ class BatchGroup:
 
 
 class GroupedLoader:
-    """A loader of groups of `count` batches; what is left over at the end of an epoch, less than a group, is left out.
+    """A loader of groups of `count` batches; the batches left over at the end of an epoch are not used.
 
-    A group is never taken up in its middle: steps are counted in groups.
+    Steps are counted in groups, so an epoch never resumes in the middle of a group.
     """
 
     def __init__(self, *, loader: Loader, count: int) -> None:
@@ -136,19 +141,19 @@ class GroupedLoader:
         self.count = count
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[BatchGroup]:
-        """The groups of an epoch, from group `start_step` on."""
+        """Yields the groups of an epoch, from group `start_step` on."""
         batches = self.loader.epoch(epoch, start_step * self.count)
         while len(group := tuple(islice(batches, self.count))) == self.count:
             yield BatchGroup(group)
 
 
 class GroupedFeed:
-    """A feed of groups; each batch has noise of its own."""
+    """A feed of groups; each batch gets its own noise."""
 
     def __init__(self, *, feed: Feed, count: int) -> None:
         self.feed = feed
         self.count = count
 
     def __call__(self, group: BatchGroup, step: int) -> tuple[tuple[Tensor, ...], ...]:
-        """The arguments of AccumulatingStep."""
+        """Returns the arguments of AccumulatingStep, one tuple per batch."""
         return tuple(self.feed(batch, step * self.count + number) for number, batch in enumerate(group.batches))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import mindspore as ms
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-PREFIX = "average"  # of the averages' own names; in a checkpoint they have the names of the parameters
+PREFIX = "average"  # of the averages' own names; in a checkpoint they carry the names of the parameters
 
 _blend = ops.MultitypeFuncGraph("blend")
 _map = ops.HyperMap()
@@ -14,15 +14,16 @@ _map = ops.HyperMap()
 
 @_blend.register("Tensor", "Tensor", "Tensor")
 def _blend_one(rate: Tensor, average: Tensor, value: Tensor) -> Tensor:
-    # This form leaves the average of a parameter that never changes exactly as it is.
+    # In this form the average of a parameter that never changes stays bit-identical.
     return ops.assign_add(average, (value - average) * rate)
 
 
 class ParameterAverage(nn.Cell):
-    """After each step: average += (1 - d) * (value - average), d = min(decay, (1 + n) / (warmup + n)) after n steps.
+    """The averages; step n adds (1 - d) * (value - average) to each, with d = min(decay, (1 + n) / (warmup + n)).
 
-    network: all its floating-point parameters are averaged, batch norm statistics too, starting from their values now.
-    warmup: 1 is none; 10, TensorFlow's number, lets the average of a short training forget its beginning.
+    network: all its float32 parameters are averaged, batch norm statistics included, from their present values on.
+    decay: the largest d.
+    warmup: 1 for no warm-up; with 10, TensorFlow's number, the average of a short run forgets the initial values.
     """
 
     def __init__(self, *, network: nn.Cell, decay: float, warmup: float) -> None:
@@ -35,22 +36,22 @@ class ParameterAverage(nn.Cell):
         self.warmup = warmup
 
     def construct(self, steps: Tensor) -> tuple[Tensor, ...]:
-        """steps: number of finished steps, this one included, [1] or scalar int32."""
+        """Updates the averages. steps: number of finished steps, including this one, `(1,)` or scalar int32."""
         count = steps.astype(ms.float32).reshape(())
         decay = ops.minimum(self.decay, (1 + count) / (self.warmup + count))
         return _map(ops.partial(_blend, 1 - decay), self.averages, self.values)
 
     def by_name(self) -> Mapping[str, Parameter]:
-        """The averages under the names of the parameters they are of."""
+        """Returns the averages under the names of their parameters."""
         return {value.name: average for value, average in zip(self.values, self.averages, strict=True)}
 
 
 @contextmanager
-def applied(average: ParameterAverage | None) -> Iterator[None]:
-    """Inside the block the network has the averages in place of its parameters; with None nothing changes."""
+def use_averages(average: ParameterAverage | None) -> Iterator[None]:
+    """Puts the averages in place of the network's parameters inside the block; None changes nothing."""
     pairs = () if average is None else tuple(zip(average.values, average.averages, strict=True))
     trained = [value.asnumpy().copy() for value, _ in pairs]
-    # Not set_data: in PyNative mode the compiled part of an optimizer would go on with the memory that a value had.
+    # Not set_data: in PyNative mode the compiled part of an optimizer would keep using the old memory of a value.
     for value, mean in pairs:
         ops.assign(value, mean)
     try:

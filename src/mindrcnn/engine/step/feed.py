@@ -1,4 +1,4 @@
-"""From a host batch to the tensors of one training step."""
+"""The tensors of one training step, made from a batch on the host."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -11,7 +11,7 @@ NoiseShapes = Callable[[int, int, int, int], Sequence[tuple[int, ...]]]
 
 
 class TrainBatch(Protocol):
-    """What a step reads of a batch; shapes and meaning as in data/batching/batch.py."""
+    """The part of a batch that a step reads; shapes and meaning as in data/batching/batch.py."""
 
     @property
     def images(self) -> np.ndarray: ...
@@ -30,10 +30,13 @@ class TrainBatch(Protocol):
 
 
 class BatchFeed:
-    """Adds the samplers' noise and hands the arrays over without copying them.
+    """Conversion of a batch to tensors without a copy, together with the samplers' noise.
 
-    noise_shapes: the detector's. seed: with the step number it determines the noise, which is drawn for the images of
-    all `world_size` processes; each takes the rows of its own, so that an image gets the same noise in any division.
+    noise_shapes: the detector's.
+    seed: determines the noise together with the step number.
+    rank: this process's number among `world_size`.
+    world_size: number of processes. Noise is drawn for the images of all of them and each takes its own rows, so that
+        an image gets the same noise however the batch is divided.
     """
 
     def __init__(self, *, noise_shapes: NoiseShapes, seed: int, rank: int = 0, world_size: int = 1) -> None:
@@ -43,9 +46,10 @@ class BatchFeed:
         self.world_size = world_size
 
     def __call__(self, batch: TrainBatch, step: int) -> tuple[Tensor, ...]:
-        """images, image_sizes, gt_boxes, gt_labels, gt_valid, gt_crowd, gt_masks, then the noise arrays."""
+        """Returns images, image_sizes, gt_boxes, gt_labels, gt_valid, gt_crowd, gt_masks, then the noise tensors."""
         count, _, height, width = batch.images.shape
-        shapes = self.noise_shapes(count * self.world_size, height, width, batch.gt_boxes.shape[1])
+        _, slots, _ = batch.gt_boxes.shape
+        shapes = self.noise_shapes(count * self.world_size, height, width, slots)
         own = slice(self.rank * count, (self.rank + 1) * count)
         arrays = (
             batch.images,
@@ -57,15 +61,15 @@ class BatchFeed:
             batch.gt_masks,
             *(noise[own] for noise in uniform_noise(shapes, seed=self.seed, step=step)),
         )
-        # Tensor(array) copies and takes 12 ms for an image, from_numpy 0.3 ms
+        # Tensor(array) copies and takes 12 ms per image, from_numpy 0.3 ms
         return tuple(Tensor.from_numpy(array) for array in arrays)
 
 
-# Keeps this stream apart from others drawn from the same seed (data augmentation, order, initialisation).
+# Separates this stream from others with the same seed (data augmentation, order, initialisation).
 NOISE_STREAM = 0x5A3
 
 
 def uniform_noise(shapes: Sequence[tuple[int, ...]], *, seed: int, step: int) -> tuple[np.ndarray, ...]:
-    """One float32 array, uniform in [0, 1), per shape; a function of (shapes, seed, step) alone."""
+    """Draws one float32 array per shape, uniform in [0, 1); it depends on shapes, seed and step only."""
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(NOISE_STREAM, step))))
     return tuple(generator.random(shape, dtype=np.float32) for shape in shapes)

@@ -1,7 +1,7 @@
-"""Loss scaling: small gradients survive float16 (Micikevicius et al., Mixed Precision Training, 2018).
+"""Loss scaling, with which small gradients survive float16 (Micikevicius et al., Mixed Precision Training, 2018).
 
-The loss is multiplied by a scale before the backward pass and the gradients are divided by it after. Where they
-overflow the step is skipped.
+The loss is multiplied by a scale before the backward pass, and the gradients are divided by it afterwards. A step whose
+gradients overflow is skipped.
 """
 
 import logging
@@ -13,33 +13,33 @@ from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# Powers of two lose no digits. Below 1 scaling would work against its purpose; NVIDIA's Apex stops at 2**24 as well.
+# Powers of two lose no digits. A scale below 1 would defeat the purpose; NVIDIA's Apex stops at 2**24 as well.
 MIN_SCALE, MAX_SCALE = 1.0, 2.0**24
-# From 2**24 a scale needs 24 halvings to get to 1: gradients that overflow still after that do not overflow for it.
+# From 2**24 it takes 24 halvings to reach 1: if gradients still overflow after that, the scale is not the cause.
 MAX_OVERFLOWS_IN_A_ROW = 32
 
 
 class LossScale(Protocol):
-    """The scale of the next step's loss, and what becomes of the step."""
+    """The scale of the next step's loss, and the decision whether to carry out the step."""
 
     @property
     def scale(self) -> float: ...
 
     def accepts(self, norm: float) -> bool:
-        """Whether the step whose gradients have this norm, after division by the scale, is to be carried out."""
+        """Decides whether to carry out a step whose gradients, divided by the scale, have this norm."""
         ...
 
     def state(self) -> dict[str, float]:
-        """What a checkpoint keeps."""
+        """Returns the values that a checkpoint stores."""
         ...
 
     def restore(self, state: Mapping[str, float]) -> None:
-        """Goes on from a checkpoint's state; empty, from a training without a loss scale, it changes nothing."""
+        """Continues from a checkpoint's state; the empty state of a run without a loss scale changes nothing."""
         ...
 
 
 class NoLossScale:
-    """Scale 1; every step is carried out, so that one with infinite gradients comes to light."""
+    """Scale 1; every step is carried out, so that one with infinite gradients is noticed."""
 
     scale = 1.0
 
@@ -56,7 +56,7 @@ class NoLossScale:
 class LossScaler:
     """A scale that is divided by `factor` at an overflow and multiplied by it after `window` steps without one.
 
-    factor: 1 keeps the scale as it is.
+    factor: 1 for a fixed scale.
     """
 
     def __init__(self, *, scale: float, factor: float, window: int) -> None:
@@ -68,7 +68,7 @@ class LossScaler:
         self.overflows_in_a_row = 0
 
     def accepts(self, norm: float) -> bool:
-        """False where the norm is not finite. InputError after too many such steps in a row."""
+        """Accepts a finite norm. Raises InputError after too many others in a row."""
         if math.isfinite(norm):
             self.overflows_in_a_row = 0
             self.good_steps += 1
@@ -88,7 +88,7 @@ class LossScaler:
                 "or a lower train.loss_scale may help"
             )
         logger.warning(
-            "step skipped, its gradients overflowed at loss scale %g; the scale is now %g (%d skipped so far)",
+            "step skipped: its gradients overflowed at loss scale %g; the scale is now %g (%d skipped so far)",
             before,
             self.scale,
             self.skipped,
@@ -104,7 +104,7 @@ class LossScaler:
         }
 
     def restore(self, state: Mapping[str, float]) -> None:
-        """Goes on from `state`; a fixed scale stays what it was set to."""
+        """Continues from `state`; a fixed scale keeps its configured value."""
         if not state:
             return
         if self.factor != 1:

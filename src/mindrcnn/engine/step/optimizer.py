@@ -1,4 +1,4 @@
-"""SGD with momentum and AdamW, both by PyTorch's formulas."""
+"""SGD with momentum and AdamW, both with PyTorch's formulas."""
 
 import math
 from collections.abc import Sequence
@@ -25,24 +25,32 @@ def build_sgd(
     decay_norm_and_bias: bool,
     rules: Sequence[GroupRule] = (),
 ) -> "SGD":
-    """v = momentum * v + (gradient + decay * weight); weight -= rate * v (Nesterov: gradient + momentum * v).
+    """Builds the optimizer v = momentum * v + gradient + decay * weight; weight -= rate * v.
 
-    learning_rates: float32, one per step. rules: what is different for some parameters. ops.SGD rather than
-    ops.ApplyMomentum: only the first agrees with PyTorch under Nesterov momentum. InputError for Nesterov
-    momentum without momentum.
+    With Nesterov momentum, weight -= rate * (gradient + decay * weight + momentum * v). It is based on ops.SGD rather
+    than on ops.ApplyMomentum, which disagrees with PyTorch under Nesterov momentum.
+
+    parameters: those to train.
+    learning_rates: `(total_steps,)` float32, one per step.
+    momentum: weight of the previous update.
+    nesterov: Nesterov momentum instead of the classical one.
+    weight_decay: L2 penalty, added to the gradient.
+    decay_norm_and_bias: also applies the decay to biases and norm parameters.
+    rules: factors for parameters with other rates or decays.
+    Raises InputError for Nesterov momentum without momentum.
     """
     if nesterov and momentum <= 0:
-        raise InputError(f"optimizer: nesterov wants momentum above 0, got {momentum}")
+        raise InputError(f"optimizer: nesterov: wanted a momentum above 0, got {momentum}")
     groups = _groups(parameters, learning_rates, weight_decay, decay_norm_and_bias, rules)
     return SGD(groups, learning_rates=learning_rates, momentum=momentum, nesterov=nesterov)
 
 
 class SGD(nn.Optimizer):
-    """As torch.optim.SGD without dampening, with the names that nn.SGD gives its state.
+    """The equivalent of torch.optim.SGD without dampening; its state has the names that nn.SGD uses.
 
-    nn.SGD also keeps a third copy of all parameters, `stat`, which marks momentum that is yet to be filled: from zeros,
-    without dampening, the formula needs no mark. groups: in MindSpore's form; a group's decay is part of its update, as
-    nn.SGD's takes two more passes over all parameters.
+    nn.SGD keeps a third copy of all parameters, `stat`, which marks momentum that is still to be initialised. Starting
+    from zeros and without dampening, the formula needs no mark. Weight decay is part of each group's update, because
+    nn.SGD's takes two more passes over all parameters. groups: in MindSpore's form.
     """
 
     def __init__(
@@ -55,7 +63,7 @@ class SGD(nn.Optimizer):
         self.updates = tuple(ops.SGD(dampening, decay, nesterov) for decay in self.group_weight_decay)
 
     def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """gradients in the order of the parameters."""
+        """Updates the parameters with their gradients, in the same order."""
         rates = self.get_lr()
         if not self.is_group_lr:
             rates = (rates,) * self.param_length
@@ -68,7 +76,7 @@ class SGD(nn.Optimizer):
 def _sgd_one(
     momentum: Tensor, update: Any, rate: Tensor, weight: Parameter, accum: Parameter, gradient: Tensor
 ) -> Tensor:
-    filled = gradient - gradient  # ops.zeros_like would become a constant of the graph, which stays in memory
+    filled = gradient - gradient  # ops.zeros_like would become a constant of the graph and stay in memory
     return ops.depend(gradient, update(weight, gradient, rate, accum, momentum, filled))
 
 
@@ -82,16 +90,26 @@ def build_adamw(
     decay_norm_and_bias: bool,
     rules: Sequence[GroupRule] = (),
 ) -> "AdamW":
-    """Arguments as of build_sgd and AdamW."""
+    """Builds AdamW.
+
+    parameters: those to train.
+    learning_rates: `(total_steps,)` float32, one per step.
+    betas: decays of the moving averages of gradient and squared gradient.
+    eps: added to the root, above 0.
+    weight_decay: decoupled decay per unit of learning rate.
+    decay_norm_and_bias: also applies the decay to biases and norm parameters.
+    rules: factors for parameters with other rates or decays.
+    """
     groups = _groups(parameters, learning_rates, weight_decay, decay_norm_and_bias, rules)
     return AdamW(groups, learning_rates=learning_rates, betas=betas, eps=eps)
 
 
 class AdamW(nn.Optimizer):
-    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as torch.optim.AdamW.
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), equivalent to torch.optim.AdamW.
 
-    weight *= 1 - rate * decay; weight -= rate * m' / (sqrt(v') + eps), with m' and v' the moving averages of gradient
-    and squared gradient over what their weights add up to so far. MindSpore's AdamWeightDecay does not divide by that.
+    weight *= 1 - rate * decay; weight -= rate * m' / (sqrt(v') + eps), where m' and v' are the moving averages of
+    gradient and squared gradient, divided by the sum of their weights so far. MindSpore's AdamWeightDecay lacks this
+    division.
 
     groups: in MindSpore's form. eps: added to the root, above 0.
     """
@@ -102,16 +120,16 @@ class AdamW(nn.Optimizer):
         super().__init__(_as_tensor(learning_rates), groups)
         self.moment1 = self._parameters.clone(prefix="moment1", init="zeros")
         self.moment2 = self._parameters.clone(prefix="moment2", init="zeros")
-        # Not the step count, which goes on at steps that are skipped.
+        # Not the step count, which advances at skipped steps too.
         self.updates = Parameter(Tensor(0.0, ms.float32), name="updates", requires_grad=False)
         self.beta1, self.beta2, self.eps = (Tensor(value, ms.float32) for value in (*betas, eps))
-        # Of the betas as the kernel has them: from 0.999 in more digits, 1 - beta would differ by 5e-5 of itself.
+        # From the betas in the kernel's float32: with more digits of 0.999, 1 - beta would be off by 5e-5 of its value.
         self.log_beta1, self.log_beta2 = (Tensor(math.log(float(np.float32(beta))), ms.float32) for beta in betas)
         self.one, self.zero = Tensor(1.0, ms.float32), Tensor(0.0, ms.float32)
         self.adam = ops.Adam()
 
     def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """gradients in the order of the parameters."""
+        """Updates the parameters with their gradients, in the same order."""
         rates = self.get_lr()
         if not self.is_group_lr:
             rates = (rates,) * self.param_length
@@ -119,7 +137,7 @@ class AdamW(nn.Optimizer):
         updates = ops.assign_add(self.updates, self.one)
         weight1, weight2 = -ops.expm1(updates * self.log_beta1), -ops.expm1(updates * self.log_beta2)
         root2 = ops.sqrt(weight2)
-        # Given powers of 0 the kernel divides by nothing itself: 1 - 0.999**n from float32 powers has few digits.
+        # Powers of 0 switch off the kernel's bias correction: its 1 - 0.999**n, from float32 powers, has few digits.
         update = ops.partial(_adamw, self.adam, self.zero, self.beta1, self.beta2, self.eps * root2, root2 / weight1)
         return self.hyper_map_reverse(
             update, rates, self.weight_decay, self._parameters, self.moment1, self.moment2, gradients
@@ -156,7 +174,7 @@ def _groups(
     decay_norm_and_bias: bool,
     rules: Sequence[GroupRule],
 ) -> list[dict[str, Any]]:
-    """Optimizer groups in MindSpore's form, which decays every member of a group whatever its name."""
+    """Returns groups in MindSpore's form, in which all members of a group have the same decay."""
     groups = group_parameters(
         parameters, weight_decay=weight_decay, decay_norm_and_bias=decay_norm_and_bias, rules=rules
     )
@@ -165,7 +183,7 @@ def _groups(
             {
                 "params": list(group.parameters),
                 "weight_decay": group.weight_decay,
-                **_own_rate(group.lr_factor, learning_rates),
+                **_group_rate(group.lr_factor, learning_rates),
             }
             for group in groups
         ),
@@ -173,8 +191,8 @@ def _groups(
     ]
 
 
-def _own_rate(factor: float, learning_rates: np.ndarray) -> dict[str, Tensor]:
-    """Empty where the group has the optimizer's rate: with rates by group MindSpore reads one for each parameter."""
+def _group_rate(factor: float, learning_rates: np.ndarray) -> dict[str, Tensor]:
+    """Returns no entry for a factor of 1: with rates by group, MindSpore reads one rate per parameter."""
     return {} if factor == 1 else {"lr": _as_tensor(learning_rates * factor)}
 
 

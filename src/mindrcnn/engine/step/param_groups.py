@@ -1,4 +1,4 @@
-"""Which parameters train, how fast, and which of them weight decay pulls on."""
+"""Groups of trained parameters by learning rate and weight decay, and frozen parameters."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -9,15 +9,15 @@ from mindspore import Parameter, nn
 
 from mindrcnn.errors import InputError
 
-# Last part of the names of parameters that are no weights: biases, and scale and offset of normalisation layers.
+# Last part of the names of biases, and of the scale and offset of normalisation layers.
 NORM_AND_BIAS = frozenset({"bias", "beta", "gamma"})
 SUGGESTIONS = 5
 
 
 def freeze(network: nn.Cell, prefixes: Sequence[str]) -> tuple[str, ...]:
-    """Stops training of every parameter whose name starts with one of `prefixes`; returns their names.
+    """Freezes every parameter whose name starts with one of `prefixes`, and returns their names.
 
-    Raises InputError for a prefix that no parameter has, with the nearest that exist.
+    Raises InputError, which names the nearest prefixes, for a prefix that no parameter has.
     """
     parameters = {parameter.name: parameter for parameter in network.get_parameters()}
     for prefix in prefixes:
@@ -31,11 +31,11 @@ def freeze(network: nn.Cell, prefixes: Sequence[str]) -> tuple[str, ...]:
     return frozen
 
 
-def trainable(network: nn.Cell) -> tuple[Parameter, ...]:
-    """Parameters that train. Raises InputError when there is none."""
+def trainable_parameters(network: nn.Cell) -> tuple[Parameter, ...]:
+    """Returns the parameters that are not frozen. Raises InputError if there are none."""
     parameters = tuple(network.trainable_params())
     if not parameters:
-        raise InputError("freeze: wanted at least one parameter that still trains, got none")
+        raise InputError("freeze: wanted at least one parameter that is not frozen, got none")
     return parameters
 
 
@@ -60,9 +60,9 @@ class ParameterGroup:
 def group_parameters(
     parameters: Sequence[Parameter], *, weight_decay: float, decay_norm_and_bias: bool, rules: Sequence[GroupRule]
 ) -> list[ParameterGroup]:
-    """The groups of the parameters, each of which follows the first rule that matches its name, or none.
+    """Groups the parameters; each follows the first rule that matches its name, if any.
 
-    decay_norm_and_bias: without it, weight decay spares biases and norm parameters whatever the rules say.
+    decay_norm_and_bias: False exempts biases and norm parameters from weight decay, whatever the rules say.
     Raises InputError for a rule that no parameter follows.
     """
     members: dict[tuple[float, float], list[Parameter]] = {}
@@ -70,8 +70,8 @@ def group_parameters(
     for parameter in parameters:
         rule = next((rule for rule in rules if parameter.name.startswith(rule.match)), _NO_RULE)
         followed.add(rule)
-        spared = not decay_norm_and_bias and parameter.name.rsplit(".", 1)[-1] in NORM_AND_BIAS
-        decay = 0.0 if spared else weight_decay * rule.decay_factor
+        exempt = not decay_norm_and_bias and parameter.name.rsplit(".", 1)[-1] in NORM_AND_BIAS
+        decay = 0.0 if exempt else weight_decay * rule.decay_factor
         members.setdefault((rule.lr_factor, decay), []).append(parameter)
     for rule in rules:
         if rule not in followed:
@@ -85,15 +85,15 @@ _NO_RULE = GroupRule(match="", lr_factor=1.0, decay_factor=1.0)
 def _refuse(rule: GroupRule, parameters: Sequence[Parameter]) -> NoReturn:
     names = [parameter.name for parameter in parameters]
     if any(name.startswith(rule.match) for name in names):
-        raise InputError(f"optimizer.groups: earlier groups leave no parameter to the one that matches {rule.match!r}")
+        raise InputError(f"optimizer.groups: earlier groups leave no parameter for the one that matches {rule.match!r}")
     raise InputError(
-        f"optimizer.groups: no parameter that trains has a name that starts with {rule.match!r}; nearest: "
+        f"optimizer.groups: no trained parameter has a name that starts with {rule.match!r}; nearest: "
         f"{', '.join(_nearest(rule.match, names))}"
     )
 
 
 def _nearest(prefix: str, names: Iterable[str]) -> list[str]:
-    """Existing name prefixes (whole dotted parts) most like `prefix`; the top-level parts when none is like it."""
+    """Returns the existing prefixes (whole dotted parts) most similar to `prefix`, or else the top-level parts."""
     candidates: dict[str, None] = {}
     for name in names:
         parts = name.split(".")

@@ -1,6 +1,6 @@
-"""One optimization step: forward, backward, gradient clipping, update.
+"""An optimization step: forward, backward, gradient clipping, update.
 
-Its parts also serve a step over several batches or with a loss scale (accumulation.py).
+A step over several batches or with a loss scale (accumulation.py) is made of the same parts.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from mindspore import Parameter, Tensor, nn
 from mindrcnn.engine.step.ema import ParameterAverage
 from mindrcnn.trimmed_cell import TrimmedCell
 
-# Added to the norm before dividing, as torch.nn.utils.clip_grad_norm_ does.
+# Added to the norm before the division, as in torch.nn.utils.clip_grad_norm_.
 CLIP_EPSILON = 1e-6
 
 Gradients = tuple[Tensor, ...]
@@ -25,8 +25,8 @@ _map = ops.HyperMap()
 
 @_squared_norm.register("Tensor")
 def _squared_norm_of_one(gradient: Tensor) -> Tensor:
-    # Row by row: summing 12.8 million squares at once takes 136 ms on a CPU, this 23 ms and is as exact. ops.L2Loss is
-    # as fast, but adds up in float32 one by one and is 2 % off at that size.
+    # Row by row: summing 12.8 million squares at once takes 136 ms on a CPU, this takes 23 ms and is as accurate.
+    # ops.L2Loss is as fast, but accumulates in float32 one by one and is off by 2 % at that size.
     return ops.square(gradient.reshape(gradient.shape[0], -1)).sum(1).sum()
 
 
@@ -36,28 +36,29 @@ def _scaled_one(factor: Tensor, gradient: Tensor) -> Tensor:
 
 
 def global_norm(gradients: Gradients) -> Tensor:
-    """L2 norm over all elements of all gradients, each of at least one dimension; a scalar."""
+    """Returns the L2 norm over all elements of all gradients, each of at least one dimension, as a scalar."""
     return ops.sqrt(ops.addn(_map(_squared_norm, gradients)))
 
 
-def scaled(gradients: Gradients, factor: Tensor) -> Gradients:
-    """Every gradient times a scalar."""
+def scale_gradients(gradients: Gradients, factor: Tensor) -> Gradients:
+    """Multiplies every gradient by a scalar."""
     return _map(ops.partial(_scaled, factor), gradients)
 
 
-def unchanged(gradients: Gradients) -> Gradients:
-    """What a single device does with its gradients before it uses them."""
+def identity(gradients: Gradients) -> Gradients:
+    """Returns the gradients as they are: a single device has nothing to reduce."""
     return gradients
 
 
 class GradientFunction(TrimmedCell):
-    """Losses of a batch and the gradients of their sum.
+    """The losses of a batch and the gradients of their sum.
 
-    network: a cell whose call with the batch returns a tuple of scalar losses. parameters: differentiated by these.
+    network: a cell whose call with a batch returns a tuple of scalar losses.
+    parameters: those to differentiate with respect to.
     """
 
     def __init__(self, *, network: nn.Cell, parameters: Sequence[Parameter]) -> None:
-        super().__init__(auto_prefix=False)  # the parameters keep the names that checkpoints have
+        super().__init__(auto_prefix=False)  # keeps the parameters' names, which are those in checkpoints
         self.network = network
         self.value_and_grad = ops.value_and_grad(self._total, None, parameters, has_aux=True)
 
@@ -69,15 +70,15 @@ class GradientFunction(TrimmedCell):
         return total * factor, losses
 
     def construct(self, factor: Tensor, *batch: Tensor) -> tuple[tuple[Tensor, ...], Gradients]:
-        """(losses in the network's order, gradients of `factor` times their sum); factor is a scalar."""
+        """Returns the losses in the network's order and the gradients of `factor`, a scalar, times their sum."""
         (_, losses), gradients = self.value_and_grad(factor, *batch)
         return losses, gradients
 
 
 class Update(nn.Cell):
-    """Clips gradients, updates the parameters, then their average.
+    """Gradient clipping, the update of the parameters, and then that of their average.
 
-    clip_norm: gradients are scaled so that their global L2 norm is at most this; 0 leaves them.
+    clip_norm: largest global L2 norm of the gradients, which are scaled down to it; 0 does not clip.
     """
 
     def __init__(
@@ -89,9 +90,9 @@ class Update(nn.Cell):
         self.average = average
 
     def construct(self, norm: Tensor, *gradients: Tensor) -> Tensor:
-        """gradients in the order of the optimizer's parameters, and their global norm, which is returned."""
+        """Updates by gradients in the order of the optimizer's parameters; returns `norm`, their global norm."""
         if self.clip_norm > 0:
-            gradients = scaled(gradients, ops.clamp(self.clip_norm / (norm + CLIP_EPSILON), max=1.0))
+            gradients = scale_gradients(gradients, ops.clamp(self.clip_norm / (norm + CLIP_EPSILON), max=1.0))
         done = self.optimizer(gradients)
         if self.average is not None:
             done = (done, self.average(self.optimizer.global_step))
@@ -99,14 +100,16 @@ class Update(nn.Cell):
 
 
 class TrainStep(TrimmedCell):
-    """Calling it with a batch updates the parameters once and returns the losses.
-
-    network: a cell whose call with the batch returns a tuple of scalar losses; their sum is minimised.
-    optimizer: its parameters are the ones differentiated. clip_norm, average: as in Update.
-    reduce_gradients: called once with the complete gradients, before their norm is taken; several devices average
-    theirs in it.
+    """A step that is called with a batch, updates the parameters once and returns the losses.
 
     The optimizer runs inside this Cell: on a CPU that is a third faster than inside a compiled function.
+
+    network: a cell whose call with a batch returns a tuple of scalar losses; their sum is minimised.
+    optimizer: updates its own parameters, the ones differentiated.
+    clip_norm: largest global L2 norm of the gradients; 0 does not clip.
+    average: moved after each update, if given.
+    reduce_gradients: called once with the complete gradients, before their norm is taken; several devices average
+        theirs in it.
     """
 
     def __init__(
@@ -116,7 +119,7 @@ class TrainStep(TrimmedCell):
         optimizer: nn.Optimizer,
         clip_norm: float = 0.0,
         average: ParameterAverage | None = None,
-        reduce_gradients: ReduceGradients = unchanged,
+        reduce_gradients: ReduceGradients = identity,
     ) -> None:
         super().__init__(auto_prefix=False)
         self.gradients = GradientFunction(network=network, parameters=optimizer.parameters)
@@ -126,9 +129,31 @@ class TrainStep(TrimmedCell):
         self.set_train()
 
     def construct(self, *batch: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """(losses in the network's order, gradient norm before clipping); all scalars."""
+        """Returns the losses in the network's order and the gradient norm before clipping, all scalars."""
         losses, gradients = self.gradients(self.one, *batch)
         gradients = self.reduce_gradients(gradients)
         norm = global_norm(gradients)
         updated = self.update(norm, *gradients)
         return ops.depend(losses, updated), norm
+
+
+def use_float16(network: nn.Cell) -> nn.Cell:
+    """Returns the network with its convolutions and matrix products in float16, and with float32 losses.
+
+    This is MindSpore's automatic mixed precision of level "auto". Exponentials, logarithms, softmax and norms stay
+    float32, and so does mixed-type arithmetic, box arithmetic included. Parameters and their gradients stay float32.
+    Level "O2" would put boxes in float16 as well, whose resolution is a whole pixel from 1024 on.
+    """
+    return _Float32Losses(network=ms.amp.auto_mixed_precision(network, "auto", ms.float16))
+
+
+class _Float32Losses(nn.Cell):
+    def __init__(self, *, network: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, *batch: Tensor) -> tuple[Tensor, ...]:
+        losses: tuple[Tensor, ...] = ()
+        for loss in self.network(*batch):
+            losses += (loss.astype(ms.float32),)
+        return losses

@@ -1,4 +1,4 @@
-"""What a training is at a moment, besides how far it is: saved in checkpoints, restored from them."""
+"""The complete training state except progress, saved in checkpoints and restored from them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from mindrcnn.engine.step.loss_scale import LossScale
 
 @dataclass(frozen=True)
 class TrainingState:
-    """The objects whose values a step changes."""
+    """The objects whose values change in a step."""
 
     network: nn.Cell
     optimizer: nn.Optimizer
@@ -21,13 +21,13 @@ class TrainingState:
     loss_scale: LossScale
 
     def save(self, path: Path, info: CheckpointInfo) -> None:
-        """Writes a checkpoint; `info` says how far the training is. Raises InputError when it cannot be written."""
+        """Writes a checkpoint with `info`, which holds the progress. Raises InputError when it cannot be written."""
         save_checkpoint(path, network=self.network, info=info, optimizer=self.optimizer, average=self.average)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Goes on from a checkpoint whose parameters the network, and from it the average, has got already.
+        """Continues from a checkpoint whose parameters are in the network, and so in the average, already.
 
-        Where those are averages, the network gets the parameters that train. Raises InputError as load_optimizer does.
+        If those are averages, the network gets the trained parameters instead. Raises InputError like load_optimizer.
         """
         load_optimizer(self.optimizer, checkpoint)
         for name, parameter in self.network.parameters_dict().items():

@@ -1,4 +1,4 @@
-"""curves.png: losses, learning rate, gradient norm, speed and AP of a run over its steps."""
+"""curves.png: losses, learning rate, gradient norm, speed and AP of a run, plotted over its steps."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from mindrcnn.engine.tracking.metrics_log import read_rows
 
 FIGURE_INCHES = (9.0, 13.0)
 FIGURE_DPI = 100
-# Metrics are named TYPE_NUMBER, bbox_AP50 for example; those ending so are drawn, with these line widths. More of
-# COCO's twelve numbers would hide them.
+# Metrics are named TYPE_NUMBER, for example bbox_AP50. Only these endings are drawn, with these line widths: all twelve
+# of COCO's numbers would make the panel unreadable.
 _METRIC_WIDTHS = {"AP": 2.0, "AP50": 1.0, "AP75": 1.0}
 
 
 def draw_curves(metrics_file: Path, picture: Path) -> None:
-    """Draws the rows of metrics.jsonl into a PNG of 900 x 1300 pixels; panels without rows say so.
+    """Draws the rows of metrics.jsonl into a PNG of 900 x 1300 pixels; a panel without rows says so.
 
     Raises InputError when the picture cannot be written.
     """
@@ -68,7 +68,7 @@ def _draw_precision(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _column(values: Sequence[float | None]) -> list[float]:
-    """Gaps in the curve where a row has no number."""
+    """Replaces missing numbers by NaN, which matplotlib draws as a gap."""
     return [float("nan") if value is None else value for value in values]
 
 

@@ -1,25 +1,26 @@
-"""Where the package's log goes: the console and, for a run, its train.log."""
+"""Destinations of the package's log: the console and, for a training run, its train.log."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mindrcnn.errors import InputError
 
 PACKAGE = "mindrcnn"
+_own: list[logging.Handler] = []  # what setup_logging has added; those of the user of the package stay
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 _DATE = "%H:%M:%S"
 _FILE_DATE = "%Y-%m-%d %H:%M:%S"
 
 
 def setup_logging(log_file: Path | None = None, *, console_level: int = logging.INFO) -> None:
-    """Sends INFO and above of the package to `log_file`, when given, and `console_level` and above to stderr.
+    """Logs the package's messages from `console_level` up to stderr and, if `log_file` is given, from INFO up to it.
 
-    Calling it again replaces what the last call set up. Raises InputError when the file cannot be opened.
+    A second call replaces the handlers of the first. Raises InputError when the file cannot be opened.
     """
     package = logging.getLogger(PACKAGE)
-    for handler in list(package.handlers):
-        package.removeHandler(handler)
-        handler.close()
+    end_logging()
     package.setLevel(logging.INFO)
     console = logging.StreamHandler()
     console.setLevel(console_level)
@@ -31,6 +32,27 @@ def setup_logging(log_file: Path | None = None, *, console_level: int = logging.
             raise InputError(f"cannot write {log_file}: {error.strerror or error}") from error
 
 
+def end_logging() -> None:
+    """Closes what the last call of setup_logging opened."""
+    for handler in _own:
+        logging.getLogger(PACKAGE).removeHandler(handler)
+        handler.close()
+    _own.clear()
+
+
+@contextmanager
+def logging_kept() -> Iterator[None]:
+    """Inside the block the package may set up its logging; afterwards that has ended and the level is as before."""
+    package = logging.getLogger(PACKAGE)
+    level = package.level
+    try:
+        yield
+    finally:
+        end_logging()
+        package.setLevel(level)
+
+
 def _attach(package: logging.Logger, handler: logging.Handler, date_format: str) -> None:
     handler.setFormatter(logging.Formatter(_FORMAT, date_format))
     package.addHandler(handler)
+    _own.append(handler)

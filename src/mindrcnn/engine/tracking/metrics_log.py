@@ -1,9 +1,9 @@
-"""metrics.jsonl: one JSON object per line, written as training goes.
+"""metrics.jsonl: one JSON object per line, written as training proceeds.
 
-Rows with kind "train": step, epoch (both count completed ones; epoch is fractional), losses (name -> mean since the
-last row), total, lr, grad_norm, images_per_s, data_wait (share of the time, 0 to 1), eta_s, memory_gb (place -> the
-most so far, in 1e9 bytes; "device" only where there is one besides the host).
-Rows with kind "eval": step, epoch, metrics (name -> number). A number that is not finite is null.
+Rows of kind "train": step and epoch (completed; epoch is fractional), losses (name -> mean since the last row), total,
+lr, grad_norm, images_per_s, data_wait (fraction of the time, 0 to 1), eta_s, memory_gb (place -> peak so far in 1e9
+bytes; "device" only if there is one besides the host).
+Rows of kind "eval": step, epoch, metrics (name -> number). A number that is not finite is null.
 """
 
 import json
@@ -17,14 +17,14 @@ from mindrcnn.errors import InputError
 
 
 class MetricsLog:
-    """Appends rows to a file; every row is on disk when `write` returns."""
+    """An append-only file of rows; a row is on disk when `write` returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def write(self, kind: str, **values: Any) -> None:
         """Appends one row. Raises InputError when the file cannot be written."""
-        line = json.dumps(finite({"kind": kind, **values}), allow_nan=False)
+        line = json.dumps(replace_non_finite({"kind": kind, **values}), allow_nan=False)
         try:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
@@ -32,30 +32,30 @@ class MetricsLog:
             raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
 
     def forget_after(self, step: int) -> None:
-        """Drops the rows beyond `step`, which a resumed training writes again."""
+        """Deletes the rows after `step`, which a resumed run will write again."""
         kept = [row for row in read_rows(self.path) if row["step"] <= step]
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
 
     def evaluations(self, metric: str) -> list[float]:
-        """The metric of each evaluation among the rows, oldest first; minus infinity where it is null."""
+        """Returns the metric of each evaluation, oldest first, with minus infinity for null."""
         values = [row["metrics"][metric] for row in read_rows(self.path) if row["kind"] == "eval"]
         return [-math.inf if value is None else value for value in values]
 
     def last_evaluation(self, step: int) -> dict[str, float]:
-        """Metrics of the last evaluation up to `step`, NaN for null; empty without one."""
+        """Returns the metrics of the last evaluation up to `step`, with NaN for null; empty if there was none."""
         rows = [row for row in read_rows(self.path) if row["kind"] == "eval" and row["step"] <= step]
         metrics = rows[-1]["metrics"] if rows else {}
         return {name: math.nan if value is None else value for name, value in metrics.items()}
 
     def has_evaluation(self, step: int) -> bool:
-        """Whether the evaluation after `step` steps is among the rows."""
+        """Tells whether the evaluation after `step` steps has a row."""
         return any(row["kind"] == "eval" and row["step"] == step for row in read_rows(self.path))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """All rows of a metrics file, oldest first; empty without a file.
+    """Reads all rows of a metrics file, oldest first; none if there is no file.
 
-    A broken last line, left by a process killed in mid-write, is dropped; any other broken line raises InputError.
+    A broken last line, left by a process killed while writing, is dropped; any other broken line raises InputError.
     """
     if not path.is_file():
         return []
@@ -71,10 +71,10 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def finite(value: Any) -> Any:
-    """The value with None for numbers that are not finite, inside mappings too: JSON has no NaN or infinity."""
+def replace_non_finite(value: Any) -> Any:
+    """Replaces numbers that are not finite by None, inside mappings too: JSON has no NaN or infinity."""
     if isinstance(value, Mapping):
-        return {name: finite(item) for name, item in value.items()}
+        return {name: replace_non_finite(item) for name, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -1,6 +1,7 @@
-"""What training tells: progress lines, rows of metrics.jsonl, curves.png, and whatever sinks make of the rows."""
+"""Recorders of a training run: progress lines, rows of metrics.jsonl, curves.png, and rows passed on to sinks."""
 
 import logging
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,22 +9,44 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import mindspore as ms
 import numpy as np
 
 from mindrcnn.engine.tracking.curves import draw_curves
-from mindrcnn.engine.tracking.memory import peak_memory_gb
-from mindrcnn.engine.tracking.metrics_log import MetricsLog, finite
+from mindrcnn.engine.tracking.metrics_log import MetricsLog, replace_non_finite
 from mindrcnn.engine.tracking.sinks import MetricSink, row_scalars
 
 logger = logging.getLogger(__name__)
 
 METRICS = "metrics.jsonl"
+_KIBIBYTE = 1024  # the unit in which Linux reports the resident set
+_GIGABYTE = 1e9
+
+
+def peak_memory_gb() -> dict[str, float]:
+    """Returns the peak memory so far, in units of 1e9 bytes.
+
+    "host" is the resident memory of this process without its children. "device" is what tensors have taken there; it is
+    missing on a CPU, which has no device of its own.
+    """
+    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIBIBYTE / _GIGABYTE}
+    if ms.get_context("device_target") != "CPU":
+        peak["device"] = ms.runtime.max_memory_allocated() / _GIGABYTE
+    return peak
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """One finished step. step: number of completed steps, this one included. Times in seconds; `seconds` is the whole
-    step with the wait for its data, `wait`, in it."""
+    """One finished step.
+
+    Attributes:
+        step: number of completed steps, including this one.
+        losses: one value per loss.
+        grad_norm: norm of the gradients before clipping.
+        images: number of images in the step, over all processes.
+        wait: seconds spent waiting for the batch.
+        seconds: duration of the whole step, including `wait`.
+    """
 
     step: int
     losses: tuple[float, ...]
@@ -34,11 +57,16 @@ class StepResult:
 
 
 class Recorder:
-    """Collects steps and reports every `log_every` of them, and the first and last one.
+    """The recorder of the first process; it reports the first step, the last, and every `log_every`-th between.
 
-    folder: receives metrics.jsonl and curves.png. learning_rates: one per step of the whole training. sinks: get every
-    row too, and are closed at the end of the `with` block. pictures: files that an evaluation draws. memory: what to
-    report, in 1e9 bytes by name.
+    folder: receives metrics.jsonl and curves.png.
+    loss_names: one per loss of a step.
+    learning_rates: `(total_steps,)` float32, one per step.
+    steps_per_epoch: optimizer steps in an epoch.
+    log_every: steps from one report to the next.
+    sinks: receive every row as well; closed at the end of the `with` block.
+    pictures: files that an evaluation draws.
+    memory: returns the memory to report, in 1e9 bytes by place.
     """
 
     def __init__(
@@ -77,10 +105,10 @@ class Recorder:
             sink.close(failed=error is not None)
 
     def step(self, result: StepResult) -> None:
-        """Takes in one step; writes a line and a row when it is due."""
+        """Adds one step, and writes a line and a row when they are due."""
         self._window.append(result)
         if not self._compiled:
-            logger.info("the first step took %.1f s, most of it compiling", result.seconds)
+            logger.info("the first step took %.1f s, most of it compilation", result.seconds)
         else:
             self._timed_steps += 1
             self._timed_seconds += result.seconds
@@ -90,7 +118,7 @@ class Recorder:
         self._compiled = True
 
     def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Writes an evaluation's row, shows its pictures and redraws the curves."""
+        """Writes an evaluation's row, passes its pictures to the sinks and redraws the curves."""
         self._write("eval", step=step, epoch=epoch, metrics=dict(metrics))
         drawn = [picture for picture in self.pictures if picture.is_file()]
         for sink in self.sinks if drawn else ():
@@ -98,7 +126,7 @@ class Recorder:
         self.curves()
 
     def has_evaluation(self, step: int) -> bool:
-        """Whether the evaluation after `step` steps has been written."""
+        """Tells whether the evaluation after `step` steps has been written."""
         return self.log.has_evaluation(step)
 
     def curves(self) -> None:
@@ -106,9 +134,9 @@ class Recorder:
         draw_curves(self.log.path, self.picture)
 
     def _write(self, kind: str, **values: Any) -> None:
-        """A row, first on disk and then to the sinks."""
+        """Writes a row to disk, then passes it to the sinks."""
         self.log.write(kind, **values)
-        scalars = row_scalars(finite({"kind": kind, **values}))
+        scalars = row_scalars(replace_non_finite({"kind": kind, **values}))
         for sink in self.sinks:
             sink.scalars(values["step"], scalars)
 
@@ -150,17 +178,14 @@ class Recorder:
 
 
 def _pace(speed: float | None, wait: float | None, eta: float | None) -> str:
-    """Empty before the first timed step."""
+    """Formats speed, waiting time and remaining time; empty before the first timed step."""
     if speed is None or wait is None or eta is None:
         return ""
     return f" | {speed:.2f} images/s | data wait {100 * wait:.0f}% | ETA {timedelta(seconds=round(eta))}"
 
 
-logger = logging.getLogger(__name__)
-
-
 class RankRecorder:
-    """A recorder that writes no file. folder: where the first process writes metrics.jsonl, read only."""
+    """The recorder of every process but the first; it only reads the metrics.jsonl in `folder`."""
 
     def __init__(self, *, folder: Path, log_every: int) -> None:
         self._log = MetricsLog(folder / METRICS)
@@ -170,19 +195,19 @@ class RankRecorder:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Nothing is open."""
+        """Does nothing: no file is open."""
 
     def step(self, result: StepResult) -> None:
-        """A line every `log_every` steps: where a process waits for its data shows here only."""
+        """Logs a line every `log_every` steps: only here does a process that waits for its data show."""
         if result.step % self._log_every == 0:
             logger.info("step %d took %.2f s, %.2f s of it waiting for data", result.step, result.seconds, result.wait)
 
     def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        """The first process has the row."""
+        """Does nothing: the first process writes the row."""
 
     def curves(self) -> None:
-        """The first process draws them."""
+        """Does nothing: the first process draws them."""
 
     def has_evaluation(self, step: int) -> bool:
-        """Whether the first process has written the evaluation after `step` steps."""
+        """Tells whether the first process has written the evaluation after `step` steps."""
         return self._log.has_evaluation(step)

@@ -1,4 +1,4 @@
-"""MLflow, which is imported only when a run is opened."""
+"""MLflow sink; the package is imported only when a run is opened."""
 
 import logging
 import os
@@ -13,15 +13,15 @@ from mindrcnn.errors import InputError
 logger = logging.getLogger(__name__)
 
 DEFAULT_EXPERIMENT = "mindrcnn"
-RUN_ID_FILE = "mlflow_run_id"  # in the run folder: a resumed training goes on with the same MLflow run
+RUN_ID_FILE = "mlflow_run_id"  # in the run folder, so that a resumed run continues the same MLflow run
 _MILLISECONDS = 1000
 
 
 class MlflowSink:
-    """One MLflow run for one run folder, at MLFLOW_TRACKING_URI in the experiment MLFLOW_EXPERIMENT_NAME.
+    """One MLflow run per run folder, at MLFLOW_TRACKING_URI in the experiment MLFLOW_EXPERIMENT_NAME.
 
-    MLflow cannot forget, so points that it has already are not sent again. InputError where it cannot be reached at the
-    start; later that is a warning, and training goes on.
+    MLflow cannot delete points, so those that it has are not sent again. Raises InputError if it cannot be reached at
+    the start; later failures are warnings, and training continues.
     """
 
     def __init__(self, *, folder: Path, run_name: str) -> None:
@@ -45,30 +45,30 @@ class MlflowSink:
             raise InputError(f"train.log_to: mlflow: {error}") from error
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """One point of each curve that does not reach so far yet."""
+        """Sends one point for each curve that does not reach `step` yet."""
         now = round(time() * _MILLISECONDS)
         points = [
             self._metric(key=name, value=value, timestamp=now, step=step)
             for name, value in values.items()
             if step > self._last_steps.get(name, -1)
         ]
-        self._send(f"numbers of step {step}", self._client.log_batch, self.run_id, points)
+        self._send(f"the metrics of step {step}", self._client.log_batch, self.run_id, points)
 
     def pictures(self, step: int, files: Sequence[Path]) -> None:
-        """As artifacts in pictures/step_STEP."""
+        """Uploads the files as artifacts in pictures/step_STEP."""
         folder = f"pictures/step_{step}"
         for file in files:
             self._send(f"{file.name} of step {step}", self._client.log_artifact, self.run_id, str(file), folder)
 
     def close(self, *, failed: bool) -> None:
-        """Gives the run its status."""
-        self._send("the end", self._client.set_terminated, self.run_id, "FAILED" if failed else "FINISHED")
+        """Sets the final status of the run."""
+        self._send("the final status", self._client.set_terminated, self.run_id, "FAILED" if failed else "FINISHED")
 
     def _send(self, what: str, action: Callable[..., Any], *arguments: Any) -> None:
         try:
             action(*arguments)
         except self._error as error:
-            logger.warning("mlflow: %s could not be sent: %s", what, error)
+            logger.warning("mlflow: cannot send %s: %s", what, error)
 
     def _steps_so_far(self) -> dict[str, int]:
         names = self._client.get_run(self.run_id).data.metrics
@@ -76,7 +76,7 @@ class MlflowSink:
 
 
 def _experiment(client: Any) -> str:
-    """Id of the experiment, which is made if it is missing."""
+    """Returns the id of the experiment, which is created if it is missing."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT)
     known = client.get_experiment_by_name(name)
     return client.create_experiment(name) if known is None else known.experiment_id

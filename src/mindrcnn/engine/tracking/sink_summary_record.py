@@ -1,4 +1,4 @@
-"""MindSpore's own summary files, which MindInsight shows."""
+"""Sink for MindSpore's summary files, which MindInsight displays."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,27 +11,27 @@ from PIL import Image
 
 
 class SummaryRecordSink:
-    """Writes a summary file into `folder`, anew: MindInsight cannot forget steps, so what the training that is resumed
-    wrote gives way to `before`, (step, scalars) of its log; pictures of its evaluations go.
+    """A summary file in `folder`, written from scratch: MindInsight cannot delete steps.
 
-    MindSpore writes through a process of its own, which polls without a pause and so occupies a processor core.
+    For a resumed run, `before` holds the (step, scalars) of its log, which are written again; the pictures of earlier
+    evaluations are lost. MindSpore writes from a separate process that polls without pause and so occupies a core.
     """
 
     def __init__(self, *, folder: Path, before: Iterable[tuple[int, Mapping[str, float]]]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self._record = ms.SummaryRecord(str(folder), num_process=1)
-        self._record.set_mode("eval")  # nothing is collected from inside the graph
+        self._record.set_mode("eval")  # collects nothing from inside the graph
         for step, values in before:
             self.scalars(step, values)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """One point of each curve."""
+        """Writes one point for each curve."""
         for name, value in values.items():
             self._record.add_value("scalar", name, Tensor(np.float32(value)))
         self._record.record(step)
 
     def pictures(self, step: int, files: Sequence[Path]) -> None:
-        """Under pictures/NAME."""
+        """Writes the images under pictures/NAME."""
         for file in files:
             with Image.open(file) as picture:
                 pixels = np.asarray(picture.convert("RGB"))

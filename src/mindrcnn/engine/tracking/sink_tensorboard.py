@@ -1,4 +1,4 @@
-"""TensorBoard's event files, by tensorboardX, which is imported only when one is opened."""
+"""TensorBoard sink; tensorboardX is imported only when an event file is opened."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ _RGB = 3  # TensorBoard's number for the colour space
 
 
 class TensorBoardSink:
-    """One event file more in `folder`; TensorBoard shows all of a folder as one run.
+    """A new event file in `folder`; TensorBoard shows all files of a folder as one run.
 
-    resumed_after: a step; TensorBoard forgets what earlier files say of later steps. Writes at once and in this thread:
-    the writer that tensorboardX offers first uses another, and waits for ever when that one ends at a full disk.
+    resumed_after: a step; TensorBoard discards what earlier files say about later steps. Events are written immediately
+    and in this thread: tensorboardX's default writer uses another, and hangs if that one dies on a full disk.
     """
 
     def __init__(self, *, folder: Path, resumed_after: int | None) -> None:
@@ -28,21 +28,21 @@ class TensorBoardSink:
         self._event, self._summary = Event, Summary
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # file names carry seconds, so a file opened within the same one needs another end
+            # file names contain the time in seconds, so two files opened in one second need different suffixes
             suffix = "" if resumed_after is None else f".{len(list(folder.iterdir()))}"
             self._writer = EventsWriter(str(folder / "events"), suffix)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
         if resumed_after is not None:
             self._write(step=resumed_after + 1, session_log=SessionLog(status=SessionLog.START))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """One point of each curve."""
+        """Writes one point for each curve."""
         points = [self._summary.Value(tag=name, simple_value=value) for name, value in values.items()]
         self._write(step=step, summary=self._summary(value=points))
 
     def pictures(self, step: int, files: Sequence[Path]) -> None:
-        """The files as they are, under pictures/NAME."""
+        """Writes the files as they are, under pictures/NAME."""
         shown = []
         for file in files:
             with Image.open(file) as picture:
@@ -54,18 +54,18 @@ class TensorBoardSink:
         self._write(step=step, summary=self._summary(value=shown))
 
     def close(self, *, failed: bool) -> None:
-        """Ends the file."""
+        """Closes the file."""
         try:
             self._writer.close()
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
     def _write(self, **content: Any) -> None:
         try:
             self._writer.write_event(self._event(wall_time=time(), **content))
             self._writer.flush()
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
-    def _unwritable(self, error: OSError) -> InputError:
+    def _write_error(self, error: OSError) -> InputError:
         return InputError(f"cannot write {self.folder}: {error.strerror or error}")

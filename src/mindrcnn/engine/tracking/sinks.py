@@ -1,4 +1,4 @@
-"""Where numbers and pictures of a training go besides metrics.jsonl, which stays the source of all of them."""
+"""Further destinations for the numbers and pictures of a run; metrics.jsonl stays the source of all of them."""
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,40 +10,43 @@ from mindrcnn.engine.tracking.sink_summary_record import SummaryRecordSink
 from mindrcnn.engine.tracking.sink_tensorboard import TensorBoardSink
 from mindrcnn.errors import InputError
 
-# Of each sink that needs more than this package does: the module, and what pip calls it.
+# Sinks that need another package: its module, and its name for pip.
 _EXTRAS = {"tensorboard": ("tensorboardX", "tensorboardX"), "mlflow": ("mlflow", "mlflow")}
 
 Scalars = Mapping[str, float]
 
 
 class MetricSink(Protocol):
-    """Takes what is reported. step: completed ones. InputError where it cannot be written."""
+    """A destination of reports. step: completed steps. Methods raise InputError when they cannot write."""
 
     def scalars(self, step: int, values: Scalars) -> None:
-        """Finite numbers under names such as loss/mask."""
+        """Takes finite numbers under names such as loss/mask."""
 
     def pictures(self, step: int, files: Sequence[Path]) -> None:
-        """Pictures of an evaluation, each of them named by its file."""
+        """Takes the pictures of an evaluation, each named after its file."""
 
     def close(self, *, failed: bool) -> None:
-        """Nothing comes after this. failed: the training ended by an exception."""
+        """Ends the reports. failed: training ended with an exception."""
 
 
 def require_sinks(names: Iterable[str]) -> None:
-    """InputError with the command that helps where a sink's package is not installed."""
+    """Raises InputError with the command to run if a sink's package is not installed."""
     for name in names:
         module, package = _EXTRAS.get(name, ("", ""))
         if module and importlib.util.find_spec(module) is None:
-            raise InputError(f"train.log_to: {name} wants the package {package}: python -m pip install {package}")
+            raise InputError(f"train.log_to: {name} needs the package {package}: python -m pip install {package}")
 
 
 def open_sinks(
     names: Sequence[str], *, folder: Path, run_name: str, rows: Sequence[Mapping[str, Any]], resumed_after: int | None
 ) -> tuple[MetricSink, ...]:
-    """Opens sinks by name, in the run folder or beside it.
+    """Opens sinks by name. Points that a sink already has for steps after `resumed_after` are not shown twice.
 
-    resumed_after: the step that a resumed training goes on after, None for a new one; rows: those of metrics.jsonl up
-    to there. What a sink has of later steps is not shown twice.
+    names: those of `train.log_to`.
+    folder: the run folder, which holds the files of the sinks.
+    run_name: name of the run in MLflow.
+    rows: those of metrics.jsonl up to `resumed_after`.
+    resumed_after: the last step before a resumed run continues; None for a new run.
     """
     makers: dict[str, Callable[[], MetricSink]] = {
         "tensorboard": lambda: TensorBoardSink(folder=folder / "tensorboard", resumed_after=resumed_after),
@@ -55,13 +58,13 @@ def open_sinks(
 
 
 def history(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, dict[str, float]]]:
-    """(step, scalars) of each row of metrics.jsonl."""
+    """Yields (step, scalars) for each row of metrics.jsonl."""
     for row in rows:
         yield row["step"], row_scalars(row)
 
 
 def row_scalars(row: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a row of metrics.jsonl under the names that sinks show; those without a value are left out."""
+    """Returns the numbers of a row of metrics.jsonl under the names that sinks show, without those that are null."""
     if row["kind"] == "eval":
         values = {f"eval/{name}": value for name, value in row["metrics"].items()}
     else:

@@ -1,4 +1,4 @@
-"""COCO result entries: one dict per detected object, as COCO's evaluation server takes them.
+"""Numbers of COCO result entries, which hold one dict per detected object, as COCO's evaluation server takes them.
 
 image_id, category_id, bbox [x, y, width, height] in original pixels, score
 segmentation {size, counts}     from a detector with masks
@@ -7,14 +7,8 @@ iou_score                       from a detector that predicts its masks' IoU; ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-
-from mindrcnn.evaluation.detections import Detections
-from mindrcnn.evaluation.rle import Rle
 
 BOX_DECIMALS = 3  # a thousandth of a pixel: keeps files small, and boxes given with COCO's two decimals exact
 
@@ -30,23 +24,3 @@ def rounded_xywh(boxes: NDArray[np.float32]) -> list[list[float]]:
 def shortest(values: NDArray[np.floating]) -> list[float]:
     """Floats with no more digits than tell the float32 values apart: order and ties are kept, text is half as long."""
     return [float(str(value)) for value in values.astype(np.float32)]
-
-
-def result_entries(
-    image_id: int, detections: Detections, rles: Sequence[Rle] | None, category_ids: Sequence[int]
-) -> list[dict[str, Any]]:
-    """One image's entries; category_ids[label - 1] is the data set's id of a label."""
-    entries: list[dict[str, Any]] = [
-        {"image_id": image_id, "category_id": int(category_ids[label - 1]), "bbox": box, "score": score}
-        for label, box, score in zip(
-            detections.labels.tolist(), rounded_xywh(detections.boxes), shortest(detections.scores), strict=True
-        )
-    ]
-    if rles is not None:
-        for entry, rle in zip(entries, rles, strict=True):
-            entry["segmentation"] = dict(rle)
-    iou_scores = detections.iou_scores()
-    if iou_scores is not None:
-        for entry, iou_score in zip(entries, shortest(iou_scores), strict=True):
-            entry["iou_score"] = iou_score
-    return entries

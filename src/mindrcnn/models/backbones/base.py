@@ -1,4 +1,4 @@
-"""What every backbone has in common: a stem, four stages, and stages that do not train.
+"""The common base of all backbones: a stem, four stages, and stages that do not train.
 
 C2..C5 are the outputs of the stages at strides 4, 8, 16, 32, as in the FPN paper (https://arxiv.org/abs/1612.03144).
 """
@@ -12,19 +12,19 @@ STEM_STAGE = 1  # the stem counts as stage 1; stages 2..5 end in C2..C5
 
 
 def stage_norm(stage: int, *, norm: Norm, frozen_stages: int) -> Norm:
-    """A stage that does not train keeps its stored statistics too, whatever the norm of the others."""
+    """Returns the norm of a stage; one that does not train keeps its stored statistics, whatever the others have."""
     return "frozen" if stage <= frozen_stages else norm
 
 
 class StagedBackbone(nn.Cell):
-    """A trunk in stages: images [B,3,H,W] -> (C2, C3, C4, C5), H and W multiples of 32.
+    """A trunk in stages: images (B, 3, H, W) -> (C2, C3, C4, C5), H and W multiples of 32.
 
     The first frozen_stages of (stem, stage2, .., stage5) do not train: their parameters do not require a gradient, and
-    the gradient computation ends behind the last of them.
+    the gradient computation stops after the last of them.
 
     Attributes:
         out_channels: channels of C2..C5.
-        strides: their strides.
+        strides: strides of C2..C5.
     """
 
     def __init__(
@@ -54,5 +54,5 @@ class StagedBackbone(nn.Cell):
         return c2, c3, c4, c5
 
     def end_of_stage(self, x: Tensor, stage: int) -> Tensor:
-        """x, cut off from the gradient behind the last frozen stage."""
+        """Returns x, without gradient after the last frozen stage."""
         return ops.stop_gradient(x) if stage == self.frozen_stages else x

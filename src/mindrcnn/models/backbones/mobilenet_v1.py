@@ -15,12 +15,12 @@ STAGES = (
 )
 OUT_CHANNELS = (128, 256, 512, 1024)
 # TensorFlow's 'SAME' padding (top, bottom, left, right) of a 3x3 convolution on a map of even sides. With symmetric
-# padding at stride 2, weights trained there see everything shifted by one pixel at each of five layers.
+# padding at stride 2, weights trained in TensorFlow see everything shifted by one pixel at each of five layers.
 PADDING = {1: (1, 1, 1, 1), 2: (0, 1, 0, 1)}
 
 
 class MobileNetV1(StagedBackbone):
-    """MobileNetV1 trunk: images [B,3,H,W] float32 -> (C2, C3, C4, C5) with 128, 256, 512, 1024 channels.
+    """MobileNetV1 trunk: images (B, 3, H, W) float32 -> (C2, C3, C4, C5) with 128, 256, 512, 1024 channels.
 
     H and W must be multiples of 32. frozen_stages counts from the stem, see StagedBackbone.
     """
@@ -57,7 +57,7 @@ class MobileNetV1(StagedBackbone):
 
 
 class SeparableBlock(nn.Cell):
-    """3x3 depthwise and 1x1 pointwise convolution: [B,in,H,W] -> [B,out,H/stride,W/stride]."""
+    """3x3 depthwise and 1x1 pointwise convolution: (B, in, H, W) -> (B, out, H/stride, W/stride)."""
 
     def __init__(self, *, in_channels: int, out_channels: int, stride: int, norm: Norm) -> None:
         super().__init__()

@@ -16,10 +16,11 @@ OUT_CHANNELS = (256, 512, 1024, 2048)
 
 
 class ResNet(StagedBackbone):
-    """ResNet trunk of bottleneck blocks: images [B,3,H,W] float32 -> (C2, C3, C4, C5); H, W multiples of 32.
+    """ResNet trunk of bottleneck blocks: images (B, 3, H, W) float32 -> (C2, C3, C4, C5); H, W multiples of 32.
 
-    stride_in tells which convolution of a stage's first block halves the map: "3x3" is pytorch style (torchvision,
-    mindcv), "1x1" caffe style (detectron2's R-50.pkl). frozen_stages counts from the stem, see StagedBackbone.
+    stride_in: the convolution that halves the map in the first block of a stage: "3x3" is pytorch style (torchvision,
+        mindcv), "1x1" caffe style (detectron2's R-50.pkl).
+    frozen_stages: counted from the stem, see StagedBackbone.
     """
 
     def __init__(self, *, depth: Literal[50, 101], stride_in: StrideIn, norm: Norm, frozen_stages: int) -> None:
@@ -52,7 +53,7 @@ class ResNet(StagedBackbone):
 
 
 class Stem(nn.Cell):
-    """7x7 convolution and 3x3 max pooling, each of stride 2: [B,3,H,W] -> [B,64,H/4,W/4]."""
+    """A 7x7 convolution and 3x3 max pooling, each of stride 2: (B, 3, H, W) -> (B, 64, H/4, W/4)."""
 
     def __init__(self, *, norm: Norm) -> None:
         super().__init__()
@@ -66,18 +67,18 @@ class Stem(nn.Cell):
 
 
 def pad_top_left(x: Tensor) -> Tensor:
-    """A row and a column of zeros in front: what a 3x3 pooling of stride 2 needs on a map of even sides.
+    """Prepends a row and a column of zeros, which a 3x3 pooling of stride 2 needs on a map of even sides.
 
-    Zeros do because nothing is negative after ReLU, and nothing is needed behind because the last window ends at the
-    border. Concatenation takes 0.03 s at 1x64x400x672 where ops.Pad takes 0.31 s (CPU, two cores); a MaxPool that pads
-    by itself does not convert to ONNX.
+    Zeros are enough because nothing is negative after ReLU, and no padding is needed at the end because the last window
+    ends at the border. Concatenation takes 0.03 s at 1x64x400x672 where ops.Pad takes 0.31 s (CPU, two cores); a
+    MaxPool that pads by itself does not convert to ONNX.
     """
     x = ops.concat((ops.zeros_like(x[:, :, :1]), x), 2)
     return ops.concat((ops.zeros_like(x[:, :, :, :1]), x), 3)
 
 
 class Bottleneck(nn.Cell):
-    """1x1, 3x3, 1x1 convolutions beside an identity or 1x1 shortcut: [B,in,H,W] -> [B,out,H/stride,W/stride]."""
+    """1x1, 3x3 and 1x1 convolutions with an identity or 1x1 shortcut: (B, in, H, W) -> (B, out, H/stride, W/stride)."""
 
     def __init__(self, *, in_channels: int, out_channels: int, stride: int, stride_in: StrideIn, norm: Norm) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-// What every function that MindSpore calls needs: checked access to its tensors, and errors as numbers.
+// Checked access to the tensors of a function that MindSpore calls, and its error codes.
 #ifndef MINDRCNN_NATIVE_ARGUMENTS_H_
 #define MINDRCNN_NATIVE_ARGUMENTS_H_
 
@@ -28,7 +28,7 @@ class Arguments {
     return shapes_[index];
   }
 
-  // The data of the tensor at this index, which must have this shape.
+  // Returns the data of the tensor at this index, which must have this shape.
   float* floats(int index, std::initializer_list<int64_t> shape) const {
     return static_cast<float*>(checked(index, shape, "float32"));
   }

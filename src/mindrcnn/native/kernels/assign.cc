@@ -9,7 +9,7 @@ namespace {
 
 constexpr int32_t kPositive = 1, kNegative = 0, kIgnored = -1;
 constexpr float kNoArea = 1e-12f;   // as in ops/boxes.py
-constexpr int64_t kBlock = 512;     // candidates at a time; their coordinates and results stay in the nearest cache
+constexpr int64_t kBlock = 512;     // candidates at a time; their coordinates and results stay in the L1 cache
 
 struct Object {
   float x1, y1, x2, y2, area;
@@ -29,7 +29,7 @@ std::vector<Object> objects_of(const float* boxes, const uint8_t* wanted, int64_
   return objects;
 }
 
-// A block of candidates, coordinate by coordinate so that the loops over them vectorise.
+// A block of candidates, stored coordinate by coordinate so that loops over them vectorise.
 struct Block {
   int64_t count = 0;
   float x1[kBlock], y1[kBlock], x2[kBlock], y2[kBlock], area[kBlock];
@@ -58,7 +58,7 @@ struct Block {
   }
 };
 
-// The order of the bits of floats from 0 up is theirs, and a maximum of integers vectorises.
+// Floats from 0 up compare like their bits, and a maximum of integers vectorises.
 int32_t bits_of(float value) {
   int32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
@@ -71,8 +71,8 @@ float float_of(int32_t bits) {
   return value;
 }
 
-// Writes each candidate's best object, and each object's best IoU in this block, as bits. State without low-quality
-// matches.
+// Writes each candidate's best object, its state without low-quality matches, and each object's best IoU in this block
+// as bits.
 void assign_block(const AssignProblem& problem, const Block& block, const std::vector<Object>& objects,
                   int32_t* matched_gt, int32_t* state, int32_t* best_of_object) {
   float best[kBlock];
@@ -105,7 +105,7 @@ void ignore_crowds(const Block& block, const std::vector<Object>& crowds, float 
   }
 }
 
-// Turns the candidates that have an object's best IoU positive; block_best says where to look.
+// Makes the candidates that reach an object's best IoU positive; block_best tells which blocks contain them.
 void add_low_quality(const AssignProblem& problem, const Block& block, const std::vector<Object>& objects,
                      const int32_t* best_of_object, const int32_t* block_best, int32_t* matched_gt, int32_t* state) {
   for (size_t g = 0; g < objects.size(); ++g) {
@@ -120,12 +120,12 @@ void add_low_quality(const AssignProblem& problem, const Block& block, const std
   }
 }
 
-// The work on one image, block by block.
+// The assignment of one image, block by block.
 struct Image {
   std::vector<Object> objects;
   std::vector<Object> crowds;
-  std::vector<int32_t> block_best;  // blocks x objects, bits
-  std::vector<int32_t> best;        // objects, bits
+  std::vector<int32_t> block_best;  // (blocks, objects), bits
+  std::vector<int32_t> best;        // (objects,), bits
 };
 
 std::vector<Image> make_images(const AssignProblem& problem, int64_t blocks, const float* gt_boxes,
@@ -173,7 +173,7 @@ void assign(const AssignProblem& problem, const float* boxes, const float* gt_bo
   }
   if (problem.low_quality == LowQuality::kOff) return;
   for (Image& image : images) find_best_of_objects(image, blocks);
-  // After the crowds: low-quality matches are positives, which crowds leave alone.
+  // After the crowds, which do not affect positives: low-quality matches are positives.
 #pragma omp parallel for schedule(dynamic, 8)
   for (int64_t task = 0; task < problem.images * blocks; ++task) {
     const int64_t number = task / blocks, part = task % blocks;

@@ -10,8 +10,8 @@ enum class LowQuality { kOff = 0, kKeep = 1, kOverwrite = 2 };
 
 struct AssignProblem {
   int64_t images;
-  int64_t objects;     // slots of an image
-  int64_t candidates;  // of an image
+  int64_t objects;     // slots per image
+  int64_t candidates;  // per image
   bool shared_candidates;
   float fg_thresh;
   float bg_thresh;
@@ -20,8 +20,10 @@ struct AssignProblem {
   float crowd_overlap;
 };
 
-// boxes: candidates x 4 where they are shared, else images x candidates x 4; gt_boxes: images x objects x 4; gt_valid,
-// gt_crowd: images x objects; matched_gt, state: images x candidates, all of which is written.
+// boxes: (candidates, 4) if all images share them, else (images, candidates, 4).
+// gt_boxes: (images, objects, 4).
+// gt_valid, gt_crowd: (images, objects).
+// matched_gt, state: (images, candidates), fully written.
 void assign(const AssignProblem& problem, const float* boxes, const float* gt_boxes, const uint8_t* gt_valid,
             const uint8_t* gt_crowd, int32_t* matched_gt, int32_t* state);
 

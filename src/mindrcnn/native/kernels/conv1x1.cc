@@ -10,18 +10,18 @@
 namespace mindrcnn {
 namespace {
 
-constexpr int64_t kCache = 1 << 18;  // floats that stay in one core's cache
+constexpr int64_t kCache = 1 << 18;  // floats that fit into one core's cache
 constexpr int64_t kSharedCache = 1 << 20;
-constexpr int64_t kDepth = 192;  // pixels of one product of a weight's gradient, which fit into the nearest cache
+constexpr int64_t kDepth = 192;  // pixels per product of a weight's gradient, which fit into the L1 cache
 
-// Maps, of which values count as 0 where mask, unless it is null, is not positive.
+// Maps whose values count as 0 where the mask, if there is one, is not positive.
 struct Maps {
   const float* values;
   const float* mask;
   int64_t channels;
   int64_t pixels;
 
-  // `count` pixels of a channel from `first` on, and zeros up to `padded`.
+  // Copies `count` pixels of a channel, starting at `first`, and adds zeros up to `padded`.
   void read(int64_t image, int64_t channel, int64_t first, int64_t count, int64_t padded, float* to) const {
     const int64_t place = (image * channels + channel) * pixels + first;
     if (count == kLanes && padded == kLanes) {
@@ -38,7 +38,7 @@ struct Maps {
   }
 };
 
-// y = weight x, row by row of the weight or, transposed, column by column.
+// y = weight x; the weight is read by rows or, transposed, by columns.
 struct Product {
   Maps x;
   const float* weight;
@@ -54,7 +54,7 @@ struct Product {
 
 int64_t whole_lanes(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
 
-// packed[row / kRows][column][row % kRows]; within an OpenMP region.
+// Packs into packed[row / kRows][column][row % kRows]. Called within an OpenMP region.
 void pack_weight(const Product& product, float* packed) {
 #pragma omp for
   for (int64_t group = 0; group < product.rows; group += kRows) {
@@ -68,7 +68,7 @@ void pack_weight(const Product& product, float* packed) {
   }
 }
 
-// Bias, summand and ReLU for kRows rows of `count` pixels, into the result.
+// Applies bias, summand and ReLU to kRows rows of `count` pixels and stores the result.
 void finish(const Product& product, const float* sums, int64_t image, int64_t row, int64_t first, int64_t count) {
   for (int64_t i = 0; i < kRows; ++i) {
     const int64_t place = (image * product.rows + row + i) * product.x.pixels + first;
@@ -131,8 +131,8 @@ void multiply(const Product& product, int64_t images, const uint8_t* valid) {
   }
 }
 
-// kLanes channels of a block of pixels as panels[channel / width][pixel][channel % width]; their sums are added up
-// where asked for.
+// Packs kLanes channels of a block of pixels into panels[channel / width][pixel][channel % width], and adds up their
+// sums if asked for.
 void read_panels(const Maps& maps, int64_t image, int64_t channel, int64_t first, int64_t count, int64_t width,
                  int64_t block, float* panels, float* sums) {
   alignas(64) float lines[kLanes * kLanes];
@@ -192,7 +192,7 @@ void conv1x1_weight_gradient(const ConvProblem& problem, const float* x, const f
           read_panels(gradients_maps, image, channel, first, count, kRows, block, gradients, bias_gradient);
         }
         for (int64_t at = 0; at < count; at += kDepth) {
-          // Every thread has the same rows each time, and need not wait.
+          // Every thread gets the same rows each time, so it need not wait.
 #pragma omp for schedule(static) nowait
           for (int64_t row = 0; row < rows; row += kRows) {
             multiply_rows(gradients + row * block + at * kRows, inputs + at * kColumns, kColumns * block,

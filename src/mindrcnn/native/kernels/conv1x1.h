@@ -1,4 +1,4 @@
-// 1x1 convolution of stride 1, scaled, with bias, optionally a second summand and ReLU; forward and gradients.
+// Scaled 1x1 convolution of stride 1 with bias and, optionally, a summand and ReLU; forward and gradients.
 #ifndef MINDRCNN_NATIVE_CONV1X1_H_
 #define MINDRCNN_NATIVE_CONV1X1_H_
 
@@ -8,20 +8,23 @@
 
 namespace mindrcnn {
 
-constexpr int64_t kInStep = 32;   // of input channels
-constexpr int64_t kOutStep = 16;  // of output channels
+constexpr int64_t kInStep = 32;   // input channels are a multiple of this
+constexpr int64_t kOutStep = 16;  // output channels are a multiple of this
 
-// x: images x in_channels x pixels; weight: out_channels x in_channels; scale, which the weights of each output
-// channel are multiplied with, and bias: out_channels; summand: null, or added before ReLU, like y images x
-// out_channels x pixels.
+// x: (images, in_channels, pixels).
+// weight: (out_channels, in_channels).
+// scale: (out_channels,), multiplies the weights of each output channel.
+// bias: (out_channels,).
+// summand: (images, out_channels, pixels), added before ReLU, or null.
+// y: (images, out_channels, pixels).
 void conv1x1_forward(const ConvProblem& problem, const float* x, const float* weight, const float* scale,
                      const float* bias, const float* summand, float* y);
 
-// The gradient of x from that of y; y is read where problem.relu.
+// Computes the gradient of x from that of y; y is read if problem.relu is set.
 void conv1x1_input_gradient(const ConvProblem& problem, const float* y_gradient, const float* y, const float* weight,
                             const float* scale, float* x_gradient);
 
-// The gradients of weight and bias, not of scale.
+// Computes the gradients of weight and bias, not of scale.
 void conv1x1_weight_gradient(const ConvProblem& problem, const float* x, const float* y_gradient, const float* y,
                              const float* scale, float* weight_gradient, float* bias_gradient);
 

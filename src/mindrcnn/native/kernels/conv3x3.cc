@@ -11,17 +11,17 @@
 namespace mindrcnn {
 namespace {
 
-constexpr int64_t kRowsOfTask = 4 * kRows;  // of the output's channels that one thread takes at a time
-constexpr int kSumPoint = kPatch + 1;  // of a transformed gradient: the sum of the tile
+constexpr int64_t kRowsOfTask = 4 * kRows;  // output channels that one thread computes at a time
+constexpr int kSumPoint = kPatch + 1;  // point of a transformed gradient that holds the sum of the tile
 
 static_assert(kChannelStep % kRowsOfTask == 0 && kChannelStep % kColumns == 0, "channels come in whole blocks");
 
-// How a weight is read: as it is, or as the convolution that turns the gradient of y into that of x.
+// A weight, read as it is or as the convolution that turns the gradient of y into that of x.
 struct WeightView {
   const float* values;
   const float* scale;
   int64_t rows;     // channels that come out
-  int64_t columns;  // channels that go in
+  int64_t columns;  // input channels
   bool transposed;
 
   const float* at(int64_t row, int64_t column) const {
@@ -29,12 +29,13 @@ struct WeightView {
   }
 };
 
-// points[p][row / kRows][column][row % kRows], the order in which products read them; within an OpenMP region.
+// Fills points[p][row / kRows][column][row % kRows], the order in which products read them. Called within an OpenMP
+// region.
 void transform_weights(const WeightView& weight, float* points) {
-  constexpr int kTogether = kLanes / kRows;  // columns
+  constexpr int kColumnsPerVector = kLanes / kRows;
 #pragma omp for
   for (int64_t group = 0; group < weight.rows / kRows; ++group) {
-    for (int64_t column = 0; column < weight.columns; column += kTogether) {
+    for (int64_t column = 0; column < weight.columns; column += kColumnsPerVector) {
       float nine[9][kLanes];
       for (int lane = 0; lane < kLanes; ++lane) {
         const float* from = weight.at(group * kRows + lane % kRows, column + lane / kRows);
@@ -51,7 +52,7 @@ void transform_weights(const WeightView& weight, float* points) {
   }
 }
 
-// products[p][row][tile] of kRowsOfTask rows: weights times inputs[p][panel][column][tile of the panel].
+// Computes products[p][row][tile] of kRowsOfTask rows: weights times inputs[p][panel][column][tile of the panel].
 void multiply_task(const float* weights, const float* inputs, int64_t columns, int64_t tiles, float* products) {
   for (int64_t first = 0; first < tiles; first += kPanel) {
     for (int64_t group = 0; group < kRowsOfTask / kRows; ++group) {
@@ -68,8 +69,8 @@ void clear_invalid(const ConvProblem& problem, int64_t channels, float* map) {
   }
 }
 
-// The convolution of `input` with `weight`. All threads work on one block of tiles after the other, so that its
-// transforms stay in the cache that they share, and maps of few tiles occupy all of them too.
+// Convolves `input` with `weight`. All threads work on one block of tiles after the other, so that its
+// transforms stay in the shared cache, and maps of few tiles still occupy all threads.
 void convolve(const ConvProblem& problem, const MapView& input, const WeightView& weight, const float* bias, bool relu,
               float* output) {
   const Tiling tiling(problem.images, problem.height, problem.width, problem.valid);
@@ -98,7 +99,7 @@ void convolve(const ConvProblem& problem, const MapView& input, const WeightView
                         products + (p * rows + row) * kBlock);
         }
       }
-      // No thread waits at the end of this loop: the next that changes `products` comes behind another loop.
+      // No thread waits at the end of this loop, because another loop comes before the next write to `products`.
 #pragma omp for nowait
       for (int64_t row = 0; row < rows; ++row) {
         write_outputs(products + row * kBlock, rows * kBlock, bias == nullptr ? 0.0f : bias[row], relu, rows, row,
@@ -110,8 +111,8 @@ void convolve(const ConvProblem& problem, const MapView& input, const WeightView
 
 using Transform = void (*)(const MapView&, int64_t, const Run*, const Run*, int64_t, float*, PointLayout);
 
-// to[p][channel / width][tile][channel % width] of kLanes channels from `channel` on; `points` is room for them as they
-// come, [channel][p][tile].
+// Fills to[p][channel / width][tile][channel % width] for kLanes channels, starting at `channel`; `points` is scratch
+// space, [channel][p][tile].
 void transform_channels(Transform transform, const MapView& map, int64_t channel, int64_t width, const Tiling& tiling,
                         int64_t block, float* points, float* to) {
   const int64_t tiles = tiling.padded_tiles(block);
@@ -161,7 +162,7 @@ void conv3x3_weight_gradient(const ConvProblem& problem, const float* x, const f
     std::fill_n(weight_gradient, rows * columns * 9, 0.0f);
     return;
   }
-  constexpr int64_t kOwnPoints = kLanes * kPoints * kBlock;  // of one thread
+  constexpr int64_t kOwnPoints = kLanes * kPoints * kBlock;  // per thread
   const int64_t threads = omp_get_max_threads();
   Scratch scratch(kPoints * (rows * columns + (rows + columns) * kBlock) + threads * kOwnPoints);
   float* const sums = scratch.take(kPoints * rows * columns);

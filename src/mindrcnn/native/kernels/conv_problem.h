@@ -1,4 +1,4 @@
-// What the convolution kernels are given beside their maps, weights and biases.
+// The arguments of the convolution kernels besides maps, weights and biases.
 #ifndef MINDRCNN_NATIVE_CONV_PROBLEM_H_
 #define MINDRCNN_NATIVE_CONV_PROBLEM_H_
 
@@ -13,7 +13,7 @@ struct ConvProblem {
   int64_t height;  // of the input and the output
   int64_t width;
   bool relu;
-  // images flags; what is not valid is not computed: its outputs are 0, and it adds nothing to gradients.
+  // (images,): images that are not valid are not computed; their outputs are 0 and they add nothing to gradients.
   const uint8_t* valid;
 
   int64_t pixels() const { return height * width; }

@@ -1,6 +1,6 @@
-// The functions that MindSpore calls, in the form of its operators compiled ahead of time: pointers, ranks, shapes and
-// type names of all inputs and then all outputs. Settings arrive as a small float32 tensor, the last input, so nothing
-// here depends on MindSpore's headers or on its C++ ABI. At the end a function that Python calls without MindSpore.
+// The functions that MindSpore calls, in the form of its ahead-of-time compiled operators: pointers, ranks, shapes and
+// type names of all inputs, then of all outputs. Settings arrive as a small float32 tensor, the last input, so nothing
+// here depends on MindSpore's headers or C++ ABI. The last function is called by Python without MindSpore.
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -23,7 +23,7 @@ constexpr int kLevels = 4;
 // resolution, sampling ratio, aligned, strides, edges between levels
 constexpr int64_t kRoiAlignSettings = 3 + kLevels + kLevels - 1;
 
-// `features` is the index of the first of four tensors that have the features' shapes.
+// `features` is the index of the first of four tensors with the features' shapes.
 mindrcnn::RoiAlignProblem roi_align_problem(const Arguments& arguments, int features, int boxes, int settings_index) {
   const float* settings = arguments.floats(settings_index, {kRoiAlignSettings});
   mindrcnn::RoiAlignProblem problem{};
@@ -56,7 +56,7 @@ float* pooled_of(const Arguments& arguments, int index, const mindrcnn::RoiAlign
   return arguments.floats(index, {problem.images * problem.slots, problem.channels, side, side});
 }
 
-// `maps` is the index of a tensor that has the maps' shape.
+// `maps` is the index of a tensor with the maps' shape.
 mindrcnn::PointSampleProblem point_sample_problem(const Arguments& arguments, int maps, int points) {
   const int64_t* shape = arguments.shape(maps, 4);
   if (shape[2] < 1 || shape[3] < 1) throw std::invalid_argument("maps");
@@ -65,7 +65,8 @@ mindrcnn::PointSampleProblem point_sample_problem(const Arguments& arguments, in
 
 }  // namespace
 
-// Inputs: four features B,C,H,W; boxes B,S,4; valid B,S; settings. Output: B*S,C,resolution,resolution.
+// Inputs: four features (B, C, H, W); boxes (B, S, 4); valid (B, S); settings.
+// Output: (B * S, C, resolution, resolution).
 MINDRCNN_KERNEL(roi_align_forward) {
   return guarded([&] {
     const Arguments arguments(8, count, data, ranks, shapes, dtypes);
@@ -89,7 +90,7 @@ MINDRCNN_KERNEL(roi_align_backward) {
   });
 }
 
-// Inputs: boxes R,N,4; scores R,N; valid R,N; settings: IoU threshold. Output: keep R,N.
+// Inputs: boxes (R, N, 4); scores (R, N); valid (R, N); settings: IoU threshold. Output: keep (R, N).
 MINDRCNN_KERNEL(nms) {
   return guarded([&] {
     const Arguments arguments(5, count, data, ranks, shapes, dtypes);
@@ -99,7 +100,8 @@ MINDRCNN_KERNEL(nms) {
   });
 }
 
-// Inputs: boxes R,N,4; scores R,N; labels R,N; valid R,N; settings: IoU threshold. Output: keep R,N.
+// Inputs: boxes (R, N, 4); scores (R, N); labels (R, N); valid (R, N); settings: IoU threshold.
+// Output: keep (R, N).
 MINDRCNN_KERNEL(nms_per_class) {
   return guarded([&] {
     const Arguments arguments(6, count, data, ranks, shapes, dtypes);
@@ -110,8 +112,9 @@ MINDRCNN_KERNEL(nms_per_class) {
   });
 }
 
-// Inputs: boxes N,4 of all images or B,N,4; gt_boxes B,G,4; gt_valid, gt_crowd B,G; settings: foreground and background
-// thresholds, LowQuality, its least IoU, crowd overlap. Outputs: matched_gt, state B,N.
+// Inputs: boxes (N, 4) shared by all images, or (B, N, 4); gt_boxes (B, G, 4); gt_valid, gt_crowd (B, G); settings:
+// foreground and background thresholds, LowQuality, its minimum IoU, crowd overlap.
+// Outputs: matched_gt, state (B, N).
 MINDRCNN_KERNEL(assign) {
   return guarded([&] {
     const Arguments arguments(7, count, data, ranks, shapes, dtypes);
@@ -136,7 +139,8 @@ MINDRCNN_KERNEL(assign) {
   });
 }
 
-// Inputs: gt_masks B,G,R,R uint8; gt_boxes B,G,4; matched_gt B,S; boxes B,S,4. Output: B,S,side,side.
+// Inputs: gt_masks (B, G, R, R) uint8; gt_boxes (B, G, 4); matched_gt (B, S); boxes (B, S, 4).
+// Output: (B, S, side, side).
 MINDRCNN_KERNEL(crop_masks) {
   return guarded([&] {
     const Arguments arguments(5, count, data, ranks, shapes, dtypes);
@@ -151,7 +155,7 @@ MINDRCNN_KERNEL(crop_masks) {
   });
 }
 
-// Inputs: maps M,C,H,W, float32 or uint8; map_index N; points N,P,2. Output: N,P,C.
+// Inputs: maps (M, C, H, W) float32 or uint8; map_index (N,); points (N, P, 2). Output: (N, P, C).
 MINDRCNN_KERNEL(point_sample_forward) {
   return guarded([&] {
     const Arguments arguments(4, count, data, ranks, shapes, dtypes);
@@ -180,8 +184,8 @@ MINDRCNN_KERNEL(point_sample_backward) {
   });
 }
 
-// Writes the compressed run lengths of `objects` masks, each with a line feed behind it, to text if they fit into its
-// capacity. Returns their length, -1 when memory does not suffice.
+// Writes the compressed run lengths of `objects` masks, each followed by a line feed, to text if its capacity suffices.
+// Returns their length, or -1 if memory does not suffice.
 extern "C" __attribute__((visibility("default"))) int64_t encode_masks(const float* masks, const float* boxes,
                                                                        int64_t objects, int64_t side, int64_t height,
                                                                        int64_t width, double thresh, char* text,

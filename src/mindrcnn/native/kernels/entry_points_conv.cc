@@ -1,10 +1,11 @@
-// The convolutions, and what enlarges and halves maps, as MindSpore calls them; form and settings as in entry_points.cc.
+// Convolutions, upsampling and halving of maps as MindSpore calls them; form and settings as in entry_points.cc.
 #include <cstdint>
 #include <stdexcept>
 
 #include "arguments.h"
 #include "conv1x1.h"
 #include "conv3x3.h"
+#include "depthwise.h"
 #include "resample.h"
 
 namespace {
@@ -13,7 +14,7 @@ using mindrcnn::Arguments;
 using mindrcnn::ConvProblem;
 using mindrcnn::guarded;
 
-// The side of a convolution's weights, and what its channels are multiples of.
+// The side of a convolution's weights, and the steps of which its channels are multiples.
 struct Form {
   int64_t side, in_step, out_step;
 };
@@ -21,10 +22,10 @@ struct Form {
 constexpr Form k3x3{3, mindrcnn::kChannelStep, mindrcnn::kChannelStep};
 constexpr Form k1x1{1, mindrcnn::kInStep, mindrcnn::kOutStep};
 
-// The tensors of a convolution, each at a place of its own in each kernel.
+// The tensors of a convolution, whose positions differ from kernel to kernel.
 class Tensors {
  public:
-  // `x` and `y` are places of tensors that have the shapes of input and output; settings: relu (0 or 1).
+  // `x` and `y` are the positions of tensors with the shapes of input and output; settings: relu (0 or 1).
   Tensors(const Form& form, const Arguments& arguments, int x, int y, int valid, int settings)
       : arguments_(arguments), side_(form.side) {
     const int64_t* in = arguments.shape(x, 4);
@@ -66,9 +67,35 @@ void weight_gradient(const Form& form, const Arguments& arguments, Gradient grad
            tensors.weight(6), tensors.for_each_output(7));
 }
 
+// The tensors of a depthwise convolution: places of x, y and the weight, or of their gradients; settings: stride, then
+// rows and columns of zeros (0 or 1): top, bottom, left, right.
+struct Depthwise {
+  Depthwise(const Arguments& arguments, int x_place, int y_place, int weight_place, int settings_place) {
+    const int64_t *in = arguments.shape(x_place, 4), *out = arguments.shape(y_place, 4);
+    const float* settings = arguments.floats(settings_place, {5});
+    const auto stride = static_cast<int64_t>(settings[0]);
+    if (stride != 1 && stride != 2) throw std::invalid_argument("stride");
+    int64_t before[2];
+    for (const int axis : {0, 1}) {
+      const float* zeros = settings + 1 + 2 * axis;
+      if ((zeros[0] != 0 && zeros[0] != 1) || (zeros[1] != 0 && zeros[1] != 1)) throw std::invalid_argument("padding");
+      before[axis] = static_cast<int64_t>(zeros[0]);
+      const int64_t room = in[2 + axis] + before[axis] + static_cast<int64_t>(zeros[1]) - 3;
+      if (room < 0 || out[2 + axis] != room / stride + 1) throw std::invalid_argument("size");
+    }
+    problem = {in[0], in[1], in[2], in[3], out[2], out[3], stride, before[0], before[1]};
+    x = arguments.floats(x_place, {in[0], in[1], in[2], in[3]});
+    y = arguments.floats(y_place, {in[0], in[1], out[2], out[3]});
+    weight = arguments.floats(weight_place, {in[1], 1, 3, 3});
+  }
+
+  mindrcnn::DepthwiseProblem problem;
+  float *x, *y, *weight;
+};
+
 }  // namespace
 
-// Inputs: x B,C,H,W; weight K,C,3,3; scale, bias K; valid B; settings. Output: y B,K,H,W.
+// Inputs: x (B, C, H, W); weight (K, C, 3, 3); scale, bias (K,); valid (B,); settings. Output: y (B, K, H, W).
 MINDRCNN_KERNEL(conv3x3_forward) {
   return guarded([&] {
     const Arguments arguments(7, count, data, ranks, shapes, dtypes);
@@ -78,7 +105,7 @@ MINDRCNN_KERNEL(conv3x3_forward) {
   });
 }
 
-// Inputs: x B,C,H,W; weight K,C,1,1; scale, bias K; valid B; settings. Output: y B,K,H,W.
+// Inputs: x (B, C, H, W); weight (K, C, 1, 1); scale, bias (K,); valid (B,); settings. Output: y (B, K, H, W).
 MINDRCNN_KERNEL(conv1x1_forward) {
   return guarded([&] {
     const Arguments arguments(7, count, data, ranks, shapes, dtypes);
@@ -88,7 +115,7 @@ MINDRCNN_KERNEL(conv1x1_forward) {
   });
 }
 
-// As conv1x1_forward, with the summand, of the shape of y, behind the bias.
+// Like conv1x1_forward, with a summand of the shape of y after the bias.
 MINDRCNN_KERNEL(conv1x1_add_forward) {
   return guarded([&] {
     const Arguments arguments(8, count, data, ranks, shapes, dtypes);
@@ -124,7 +151,31 @@ MINDRCNN_KERNEL(conv1x1_weight_gradient) {
   });
 }
 
-// Inputs: fine B,C,2H,2W; coarse B,C,H,W. Output: their sum, of the shape of fine.
+// Inputs: x (B, C, H, W); weight (C, 1, 3, 3); settings. Output: y.
+MINDRCNN_KERNEL(depthwise_forward) {
+  return guarded([&] {
+    const Depthwise tensors(Arguments(4, count, data, ranks, shapes, dtypes), 0, 3, 1, 2);
+    mindrcnn::depthwise_forward(tensors.problem, tensors.x, tensors.weight, tensors.y);
+  });
+}
+
+// Inputs: gradient of y; weight; settings. Output: gradient of x.
+MINDRCNN_KERNEL(depthwise_input_gradient) {
+  return guarded([&] {
+    const Depthwise tensors(Arguments(4, count, data, ranks, shapes, dtypes), 3, 0, 1, 2);
+    mindrcnn::depthwise_input_gradient(tensors.problem, tensors.y, tensors.weight, tensors.x);
+  });
+}
+
+// Inputs: x; gradient of y; settings. Output: gradient of weight.
+MINDRCNN_KERNEL(depthwise_weight_gradient) {
+  return guarded([&] {
+    const Depthwise tensors(Arguments(4, count, data, ranks, shapes, dtypes), 0, 1, 3, 2);
+    mindrcnn::depthwise_weight_gradient(tensors.problem, tensors.x, tensors.y, tensors.weight);
+  });
+}
+
+// Inputs: fine (B, C, 2H, 2W); coarse (B, C, H, W). Output: their sum, of the shape of fine.
 MINDRCNN_KERNEL(add_upsampled) {
   return guarded([&] {
     const Arguments arguments(3, count, data, ranks, shapes, dtypes);
@@ -149,7 +200,7 @@ MINDRCNN_KERNEL(sum_of_four) {
   });
 }
 
-// Input: x B,C,H,W. Output: y B,C,H/2,W/2, sides rounded up.
+// Input: x (B, C, H, W). Output: y (B, C, H/2, W/2), sides rounded up.
 MINDRCNN_KERNEL(every_second) {
   return guarded([&] {
     const Arguments arguments(2, count, data, ranks, shapes, dtypes);

@@ -25,8 +25,8 @@ inline Lanes load(const float* from) {
 
 inline void store(float* to, Lanes lanes) { std::memcpy(to, &lanes, sizeof(lanes)); }
 
-// c[i][j] = (add ? c[i][j] : 0) + sum over d of a[d][i] * b[d][j], i < Rows, j < Vectors * kLanes; each matrix with the
-// distance between its rows. Sums run in the order of d whatever surrounds the call.
+// c[i][j] = (add ? c[i][j] : 0) + sum over d of a[d][i] * b[d][j], i < Rows, j < Vectors * kLanes. Each matrix comes
+// with its row stride. Sums always run in the order of d.
 template <int Rows, int Vectors>
 __attribute__((optimize("fp-contract=fast"))) inline void multiply_block(const float* __restrict a, int64_t a_step,
                                                                          const float* __restrict b, int64_t b_step,

@@ -7,12 +7,12 @@
 namespace mindrcnn {
 namespace {
 
-// Where the bin centres of a sample fall in its object's mask along one axis.
+// Position of a sample's bin centre in its object's mask along one axis.
 struct Place {
-  int64_t first;   // of the two neighbouring cells
+  int64_t first;   // first of the two neighbouring cells
   int64_t second;
-  float weight;    // of the second
-  bool inside;     // the object's box
+  float weight;    // weight of the second cell
+  bool inside;     // inside the object's box
 };
 
 // The same operations in the same order as _axis_samples of mask_targets.py, so that the same values reach 0.5.

@@ -8,15 +8,17 @@ namespace mindrcnn {
 
 struct CropProblem {
   int64_t images;
-  int64_t objects;  // slots of an image
-  int64_t stored;   // side of the masks
-  int64_t samples;  // of an image
-  int64_t side;     // of the targets
+  int64_t objects;  // slots per image
+  int64_t stored;   // side of the stored masks
+  int64_t samples;  // per image
+  int64_t side;     // side of the targets
 };
 
-// gt_masks: images x objects x stored x stored, 0 or 1; gt_boxes: images x objects x 4; matched_gt: images x samples,
-// and the target of a sample without such an object is empty; boxes: images x samples x 4; targets: images x samples x
-// side x side, all of which is written.
+// gt_masks: (images, objects, stored, stored), 0 or 1.
+// gt_boxes: (images, objects, 4).
+// matched_gt: (images, samples); the target of a sample whose object does not exist is empty.
+// boxes: (images, samples, 4).
+// targets: (images, samples, side, side), fully written.
 void crop_masks(const CropProblem& problem, const uint8_t* gt_masks, const float* gt_boxes, const int32_t* matched_gt,
                 const float* boxes, float* targets);
 

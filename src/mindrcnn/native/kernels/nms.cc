@@ -7,12 +7,12 @@
 namespace mindrcnn {
 namespace {
 
-// The usable boxes of a row, coordinate by coordinate so that comparisons vectorise.
+// The usable boxes of a row, stored coordinate by coordinate so that comparisons vectorise.
 struct Row {
   std::vector<float> x1, y1, x2, y2, area;
   std::vector<int32_t> label;
-  std::vector<int64_t> slot;     // where the box stands in the padded row
-  std::vector<int32_t> dropped;  // as wide as a float, for the same reason
+  std::vector<int64_t> slot;     // position of the box in the padded row
+  std::vector<int32_t> dropped;  // as wide as a float, so that comparisons vectorise
 
   void add(const float* box, int32_t box_label, int64_t box_slot) {
     x1.push_back(box[0]);

@@ -6,8 +6,10 @@
 
 namespace mindrcnn {
 
-// boxes: rows x length x 4, best first; scores, valid: rows x length; labels: rows x length, or null where all boxes of
-// a row are rivals; keep: rows x length, all of which is written.
+// boxes: (rows, length, 4), best first.
+// scores, valid: (rows, length).
+// labels: (rows, length), or null if all boxes of a row compete.
+// keep: (rows, length), fully written.
 void nms(int64_t rows, int64_t length, const float* boxes, const float* scores, const int32_t* labels,
          const uint8_t* valid, float iou_thresh, uint8_t* keep);
 

@@ -7,7 +7,7 @@
 namespace mindrcnn {
 namespace {
 
-// Pixels of one axis that a mask can switch on, and between which of its cells they lie.
+// Pixels along one axis that a mask can set, and the cells of the mask between which they lie.
 struct Axis {
   int64_t first = 0;
   int64_t count = 0;
@@ -19,7 +19,7 @@ int64_t clipped(double value, int64_t limit) {
   return static_cast<int64_t>(std::min(std::max(value, 0.0), static_cast<double>(limit)));
 }
 
-// mask_span and axis_weights of paste.py, in the same precision. low < high, both finite.
+// mask_span and axis_weights of paste.py in the same precision. low < high, both finite.
 Axis make_axis(const PasteProblem& problem, double low, double high, int64_t limit) {
   const auto side = static_cast<double>(problem.side);
   const double margin = std::max(0.0, 0.5 - problem.thresh) * (high - low) / side;
@@ -67,7 +67,7 @@ class Runs {
   }
 
  private:
-  // COCO's code: five bits a character, the lowest first, a sixth where more follow; the last one's fifth is the sign.
+  // COCO's code: five bits per character, lowest first; a sixth bit if more follow; the last fifth bit is the sign.
   static void append(int64_t number, std::string& text) {
     bool more = true;
     while (more) {
@@ -81,7 +81,7 @@ class Runs {
   std::vector<int64_t> edges_;
 };
 
-// The mask's columns [side x rows], read at the rows of pixels.
+// The mask's columns (side, rows), read at the rows of pixels.
 std::vector<float> read_rows(const PasteProblem& problem, const float* mask, const Axis& rows) {
   std::vector<float> columns(static_cast<size_t>(problem.side * rows.count));
   for (int64_t y = 0; y < rows.count; ++y) {
@@ -98,7 +98,7 @@ void threshold(const float* __restrict low, const float* __restrict high, float 
   for (int64_t i = 0; i < count; ++i) on[i] = low_weight * low[i] + high_weight * high[i] >= thresh;
 }
 
-// Where in on[from..count-1] the first byte of this value is; count where there is none.
+// Returns the position of the first byte with this value in on[from..count-1], or count if there is none.
 int64_t find(const std::vector<uint8_t>& on, int64_t from, int64_t count, int value) {
   const void* found = std::memchr(on.data() + from, value, static_cast<size_t>(count - from));
   return found ? static_cast<const uint8_t*>(found) - on.data() : count;

@@ -17,7 +17,9 @@ struct PasteProblem {
   double thresh;
 };
 
-// masks: objects x side x side; boxes: objects x 4. Returns each object's run lengths, compressed.
+// Returns each object's compressed run lengths.
+// masks: (objects, side, side).
+// boxes: (objects, 4).
 std::vector<std::string> encode_masks(const PasteProblem& problem, const float* masks, const float* boxes);
 
 }  // namespace mindrcnn

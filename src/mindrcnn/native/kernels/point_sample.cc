@@ -6,12 +6,12 @@
 namespace mindrcnn {
 namespace {
 
-constexpr int64_t kPoints = 256;   // at a time; where they lie and what they read stay in the nearest caches
-constexpr int64_t kChannels = 16;  // at a time; of a point's samples they fill one cache line
-constexpr int64_t kSmallMap = 256;  // cells; kChannels planes of it stay in the nearest cache
+constexpr int64_t kPoints = 256;   // points at a time; their positions and samples stay in the L1 and L2 caches
+constexpr int64_t kChannels = 16;  // channels at a time; the samples of a point fill one cache line
+constexpr int64_t kSmallMap = 256;  // cells; kChannels planes of it stay in the L1 cache
 constexpr int kTaps = 4;
 
-// The four cells around each of a number of points, kind by kind so that the loops over points vectorise.
+// The four cells around each point of a block, stored kind by kind so that loops over points vectorise.
 struct Taps {
   int64_t count = 0;
   int32_t cell[kTaps][kPoints];
@@ -46,7 +46,7 @@ struct Taps {
   }
 };
 
-// Samples or their gradients, or a part of them: channel by channel here, point by point in the tensor.
+// Samples or gradients, or a part of them: channel by channel here, point by point in the tensor.
 struct Samples {
   float of_channel[kChannels][kPoints];
 
@@ -120,7 +120,7 @@ struct CellLines {
 
 int64_t blocks_of(const PointSampleProblem& problem) { return (problem.channels + kChannels - 1) / kChannels; }
 
-// Calls visit(first point, how many) for the points of a row, a number of them at a time.
+// Calls visit(first point, count) for each block of points of a row.
 template <typename Visit>
 void in_parts(const PointSampleProblem& problem, Visit visit) {
   for (int64_t first = 0; first < problem.points; first += kPoints) {
@@ -130,8 +130,7 @@ void in_parts(const PointSampleProblem& problem, Visit visit) {
 
 }  // namespace
 
-// A task writes a block of channels of one row; all rows of a block come one after the other, and find its planes in
-// the cache.
+// A task writes a block of channels of one row. All rows of a block follow each other and find its planes in the cache.
 template <typename Value>
 void point_sample_forward(const PointSampleProblem& problem, const Value* maps, const int32_t* map_index,
                           const float* points, float* samples) {

@@ -11,17 +11,19 @@ struct PointSampleProblem {
   int64_t channels;
   int64_t height;
   int64_t width;
-  int64_t rows;    // of points, each in one map
-  int64_t points;  // of a row
+  int64_t rows;    // rows of points, each in one map
+  int64_t points;  // points per row
 };
 
-// maps: maps x channels x height x width, of float or uint8_t; map_index: rows, and the samples of a row without such a
-// map are zeros; points: rows x points x 2; samples: rows x points x channels, all of which is written.
+// maps: (maps, channels, height, width), float or uint8_t.
+// map_index: (rows,); the samples of a row whose map does not exist are zeros.
+// points: (rows, points, 2).
+// samples: (rows, points, channels), fully written.
 template <typename Value>
 void point_sample_forward(const PointSampleProblem& problem, const Value* maps, const int32_t* map_index,
                           const float* points, float* samples);
 
-// The gradient of the maps, all of which is written, from that of the samples.
+// Computes the gradient of the maps, fully written, from that of the samples.
 void point_sample_backward(const PointSampleProblem& problem, const float* sample_gradient, const int32_t* map_index,
                            const float* points, float* gradient);
 

@@ -1,4 +1,4 @@
-// Sizes of the blocks that both convolutions multiply, and ways into their layouts.
+// Sizes of the blocks that both convolutions multiply, and packing into their layouts.
 #ifndef MINDRCNN_NATIVE_PRODUCTS_H_
 #define MINDRCNN_NATIVE_PRODUCTS_H_
 
@@ -11,8 +11,8 @@ namespace mindrcnn {
 
 // Rows of a product that fit into the registers beside three vectors of columns.
 constexpr int kRows = kLanes == 16 ? 8 : 4;
-constexpr int64_t kPanel = 3 * kLanes;  // columns that the inner loop of a product goes through at once
-constexpr int kColumnVectors = 2;       // of the weight gradient's products
+constexpr int64_t kPanel = 3 * kLanes;  // columns that the inner loop of a product processes at once
+constexpr int kColumnVectors = 2;       // vectors of columns in the weight gradient's products
 constexpr int64_t kColumns = kColumnVectors * kLanes;
 
 // c = a b of kRows rows and up to kPanel columns, a multiple of kLanes; a[depth][kRows], b[depth][kPanel].
@@ -24,8 +24,8 @@ inline void multiply_panel(const float* a, const float* b, int64_t depth, int64_
   }
 }
 
-// One row of a weight gradient's product: kRows rows of c from a[depth][kRows] and b[columns / kColumns][depth][kColumns]
-// whose panels lie b_step apart.
+// One row of a weight gradient's product: kRows rows of c from a[depth][kRows] and
+// b[columns / kColumns][depth][kColumns], whose panels lie b_step apart.
 inline void multiply_rows(const float* a, const float* b, int64_t b_step, int64_t depth, int64_t columns, float* c,
                           bool add) {
   for (int64_t column = 0; column < columns; column += kColumns) {
@@ -34,7 +34,7 @@ inline void multiply_rows(const float* a, const float* b, int64_t b_step, int64_
   }
 }
 
-// Lanes x Lanes numbers, rows to columns.
+// Transposes Lanes x Lanes numbers.
 inline void transpose(Lanes (&rows)[kLanes]) {
   typedef int32_t Order __attribute__((vector_size(kLanes * sizeof(int32_t))));
   for (int step = 1; step < kLanes; step *= 2) {
@@ -52,8 +52,8 @@ inline void transpose(Lanes (&rows)[kLanes]) {
   }
 }
 
-// kLanes channels from `channel` on, kLanes places of each from from[i * from_step] on, into panels of `width` channels:
-// to[channel / width * panel_step + place * width + channel % width].
+// Packs kLanes channels, starting at `channel`, and kLanes places of each, starting at from[i * from_step], into panels
+// of `width` channels: to[channel / width * panel_step + place * width + channel % width].
 inline void transpose_into_panels(const float* from, int64_t from_step, int64_t channel, int64_t width,
                                   int64_t panel_step, float* to) {
   Lanes values[kLanes];

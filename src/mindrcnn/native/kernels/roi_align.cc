@@ -7,7 +7,7 @@
 namespace mindrcnn {
 namespace {
 
-// The taps of one box, ready to be walked.
+// The taps of one box in iteration order.
 class BoxView {
  public:
   BoxView(const TapTable& table, const BoxTaps& box)
@@ -30,7 +30,7 @@ void add_scaled(float* __restrict sum, const float* __restrict values, float fac
   for (int32_t i = 0; i < count; ++i) sum[i] += factor * values[i];
 }
 
-// One channel of one box. plane points at the box's first column; row is scratch of as many cells as it has columns.
+// Pools one channel of one box. plane points at the box's first column; row is scratch space, one float per column.
 void pool_plane(const TapTable& table, const BoxTaps& box, const float* plane, int64_t width, float* row,
                 float* pooled) {
   const BoxView view(table, box);
@@ -66,8 +66,8 @@ void spread_plane(const TapTable& table, const BoxTaps& box, const float* pooled
   }
 }
 
-// Brings the rows that boxes will use into the cache. Box by box they come in short pieces, which the processor cannot
-// foresee: pooling 512 boxes then takes twice as long.
+// Prefetches the rows that boxes will use. Read box by box they come in short pieces, which the processor cannot
+// predict: pooling 512 boxes then takes twice as long.
 void read_ahead(const float* plane, int64_t width, const RowRange& rows) {
   constexpr int64_t kCacheLine = 64 / sizeof(float);
   for (int64_t i = rows.first * width; i < (rows.last + 1) * width; i += kCacheLine) {
@@ -81,8 +81,8 @@ size_t widest(const RoiAlignProblem& problem) {
   return static_cast<size_t>(most);
 }
 
-// Both passes go plane by plane (an image's channel): a thread owns its planes, so no result depends on the number of
-// threads, and the boxes of an image, which overlap, find the plane in the cache.
+// Both passes go plane by plane (a channel of an image): a thread owns its planes, so no result depends on the number
+// of threads, and the boxes of an image, which overlap, find the plane in the cache.
 //
 // Calls begin(image, channel), and then for each of the image's valid boxes, level by level, visit(box, width of its
 // level, place of its first column in that level's features, place in the pooled values, scratch).

@@ -15,22 +15,24 @@ struct Level {
 
 struct RoiAlignProblem {
   std::vector<Level> levels;
-  // Areas from which a box belongs to the next level; one less than there are levels.
+  // Areas from which a box belongs to the next level; one fewer than the levels.
   std::vector<float> level_edges;
   int64_t images;
-  int64_t slots;  // boxes of an image
+  int64_t slots;  // boxes per image
   int64_t channels;
   int resolution;
   int sampling_ratio;  // 0: as many points as a bin has feature cells
   bool aligned;
 };
 
-// features[level]: images x channels x height x width; boxes: images x slots x 4; valid: images x slots;
-// pooled: (images * slots) x channels x resolution x resolution, all of which is written.
+// features[level]: (images, channels, height, width).
+// boxes: (images, slots, 4).
+// valid: (images, slots).
+// pooled: (images * slots, channels, resolution, resolution), fully written.
 void roi_align_forward(const RoiAlignProblem& problem, const std::vector<const float*>& features, const float* boxes,
                        const uint8_t* valid, float* pooled);
 
-// The gradient of the features, all of which is written, from that of the pooled values.
+// Computes the gradient of the features, fully written, from that of the pooled values.
 void roi_align_backward(const RoiAlignProblem& problem, const float* pooled_gradient, const float* boxes,
                         const uint8_t* valid, const std::vector<float*>& gradients);
 

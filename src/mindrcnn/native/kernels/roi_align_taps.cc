@@ -9,7 +9,7 @@ namespace {
 
 constexpr int32_t kLanes = 16;  // floats of the widest vectors in use
 
-// As MindSpore's ReLU: 0 for NaN.
+// Like MindSpore's ReLU: 0 for NaN.
 float not_negative(float value) { return value > 0 ? value : 0.0f; }
 
 int32_t level_of(const RoiAlignProblem& problem, const float* box) {
@@ -19,7 +19,7 @@ int32_t level_of(const RoiAlignProblem& problem, const float* box) {
   return level;
 }
 
-// Where a box begins and ends along one axis, in coordinates where cell j has its centre at j.
+// The ends of a box along one axis, in coordinates where cell j has its centre at j.
 struct Interval {
   float low;
   float high;
@@ -38,7 +38,7 @@ class Bin {
   Bin(std::vector<Tap>& taps, int64_t cells) : taps_(taps), begin_(taps.size()), cells_(cells) {}
 
   void add_point(float point, float share) {
-    if (!(point >= -1 && point <= static_cast<float>(cells_))) return;  // nor does NaN count
+    if (!(point >= -1 && point <= static_cast<float>(cells_))) return;  // also false for NaN
     point = std::min(std::max(point, 0.0f), static_cast<float>(cells_ - 1));
     const auto first = static_cast<int32_t>(point);
     const float weight = point - static_cast<float>(first);
@@ -78,8 +78,8 @@ void add_adaptive_points(Bin& bin, const RoiAlignProblem& problem, int index, In
   if (!(points >= 1)) return;
   const float step = side / points;
   const float start = box.low + static_cast<float>(index) * side;
-  // A box may have more points than integers have values; those that meet the feature are few, because they are more
-  // than half a cell apart wherever there are two. One more at each end, against rounding.
+  // A box may have more points than an integer can count; those inside the feature are few, because points are more
+  // than half a cell apart. One more at each end covers rounding.
   const int64_t most = 2 * (cells + 4);
   const float before = std::ceil((-1 - start) / step - 0.5f) - 1;
   const float first = before > 0 ? std::min(before, points) : 0.0f;
@@ -109,7 +109,7 @@ struct CellRange {
   int32_t last;
 };
 
-// Of the taps from `begin` on; an empty range where there are none.
+// The range of the taps starting at `begin`; empty if there are none.
 CellRange cells_of(const std::vector<Tap>& taps, size_t begin) {
   CellRange range{std::numeric_limits<int32_t>::max(), -1};
   for (size_t i = begin; i < taps.size(); ++i) {
@@ -134,7 +134,7 @@ BoxTaps add_box(TapTable& table, const RoiAlignProblem& problem, int64_t image, 
   const CellRange columns = cells_of(table.taps, begin);
   if (columns.last < 0) return result;
   const auto width = static_cast<int32_t>(level.width);
-  // Whole vectors, where the plane is that wide: the columns beside the box cost less than a remainder of single ones.
+  // Whole vectors, if the plane is wide enough: extra columns beside the box cost less than a scalar remainder.
   result.columns = std::min((columns.last - columns.first + kLanes) / kLanes * kLanes, width);
   result.first_column = std::min(columns.first, width - result.columns);
 
@@ -160,7 +160,7 @@ TapTable make_tap_table(const RoiAlignProblem& problem, const float* boxes, cons
       table.boxes[static_cast<size_t>(index)] = add_box(table, problem, image, boxes + 4 * index);
       table.order.push_back(static_cast<int32_t>(slot));
     }
-    // One level after the other, so that its plane stays in the cache.
+    // Level by level, so that a level's plane stays in the cache.
     const BoxTaps* of_image = table.boxes.data() + image * problem.slots;
     std::stable_sort(table.order.begin() + begin, table.order.end(),
                      [of_image](int32_t a, int32_t b) { return of_image[a].level < of_image[b].level; });

@@ -1,4 +1,4 @@
-// Which feature cells, with which weights, the bins of a box take along one axis.
+// The feature cells that the bins of a box read along one axis, and their weights.
 #ifndef MINDRCNN_NATIVE_ROI_ALIGN_TAPS_H_
 #define MINDRCNN_NATIVE_ROI_ALIGN_TAPS_H_
 
@@ -19,9 +19,9 @@ struct Tap {
 // is the sum over its row taps and its column taps of weight * weight * value.
 struct BoxTaps {
   int32_t level;
-  int32_t first_column;  // with `columns`, a range that holds all column taps
+  int32_t first_column;  // with `columns`, the range that holds all column taps
   int32_t columns;       // 0 for a box that touches no cell
-  int64_t row_starts;    // where in TapTable::starts the bins' row taps are found, and behind them the column taps
+  int64_t row_starts;    // index in TapTable::starts of the bins' row taps, followed by the column taps
 };
 
 // Rows that the boxes of one image use on one level.
@@ -35,7 +35,7 @@ struct TapTable {
   std::vector<Tap> taps;
   std::vector<int64_t> starts;  // a box has resolution + 1 entries for its rows and as many for its columns
   std::vector<BoxTaps> boxes;   // images * slots
-  std::vector<int32_t> order;   // of each image: the slots of its valid boxes, level by level
+  std::vector<int32_t> order;   // per image: the slots of its valid boxes, level by level
   std::vector<int64_t> order_starts;  // images + 1
   std::vector<RowRange> rows;         // images * levels
 };

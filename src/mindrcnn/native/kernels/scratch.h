@@ -1,4 +1,4 @@
-// Working memory that stays with the process: fresh memory would cost a page fault for every 4 KB of every call.
+// Working memory kept for the life of the process: fresh memory would cost a page fault per 4 KB in every call.
 #ifndef MINDRCNN_NATIVE_SCRATCH_H_
 #define MINDRCNN_NATIVE_SCRATCH_H_
 
@@ -11,7 +11,7 @@
 
 namespace mindrcnn {
 
-// Room for some floats, not initialised, aligned to whole cache lines; given back for the next call when it goes.
+// An uninitialised buffer of floats, aligned to cache lines and returned to the pool for the next call on destruction.
 class Scratch {
  public:
   explicit Scratch(int64_t floats) {
@@ -41,7 +41,7 @@ class Scratch {
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
-  // The next `count` floats of it.
+  // Returns the next `count` floats of the buffer.
   float* take(int64_t count) {
     float* taken = static_cast<float*>(block_.first) + taken_;
     taken_ += count;

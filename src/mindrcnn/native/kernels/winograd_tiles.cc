@@ -6,7 +6,7 @@
 namespace mindrcnn {
 namespace {
 
-// One-dimensional transforms, of the points 0, 1, -1, 2, -2 and infinity. Each lane is a tile, or a weight.
+// One-dimensional transforms for the points 0, 1, -1, 2, -2 and infinity. Each lane is a tile or a weight.
 
 void input_transform(const Lanes* d, Lanes* to, int step) {
   const Lanes odd = d[3] - 4.0f * d[1], even = d[4] - 4.0f * d[2];
@@ -56,7 +56,7 @@ int64_t tiles_along(int64_t side) { return (side + kTile - 1) / kTile; }
 constexpr int64_t kMostTiles = kBlock + kLanes;
 
 // A row of a map, from one column before the first tile, cut into its four phases: value 4 t + q of the row is
-// phases[q][t]. Beyond the map's sides there are zeros.
+// phases[q][t]. Values outside the map are zeros.
 class RowPhases {
  public:
   void read(const MapView& map, int64_t plane, int64_t y, int64_t first_tile, int64_t tiles, int64_t before) {
@@ -79,7 +79,7 @@ class RowPhases {
     }
   }
 
-  // Value `offset` of each tile's part of the row.
+  // Returns value `offset` of each tile's part of the row.
   const float* at(int offset) const { return phases_[offset % kTile] + offset / kTile; }
 
  private:
@@ -182,7 +182,7 @@ void write_outputs(const float* points, int64_t point_step, float bias, bool rel
 
 namespace {
 
-// Weights are multiplied on both sides with the rows (1/4, 0, 0), (-1, -1, -1)/6, (-1, 1, -1)/6, (1, 2, 4)/24,
+// Weights are multiplied on both sides by the rows (1/4, 0, 0), (-1, -1, -1)/6, (-1, 1, -1)/6, (1, 2, 4)/24,
 // (1, -2, 4)/24 and (0, 0, 1).
 void weight_transform(const Lanes* w, Lanes* to, int step) {
   const Lanes ends = (w[0] + w[2]) * (-1 / 6.0f), middle = w[1] * (1 / 6.0f);

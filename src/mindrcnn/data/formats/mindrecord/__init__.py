@@ -1,1 +1,1 @@
-"""Data sets as MindRecord files: conversion (`python -m mindrcnn.data.formats.mindrecord`) and reading."""
+"""Data sets as MindRecord files: conversion (`mindrcnn mindrecord`) and reading."""

@@ -84,8 +84,7 @@ def read_manifest(folder: Path) -> Manifest:
             )
     except OSError as error:
         raise InputError(
-            f"{path}: wanted the index of a finished conversion (python -m mindrcnn.data.formats.mindrecord): "
-            f"{error.strerror}"
+            f"{path}: wanted the index of a finished conversion (mindrcnn mindrecord): {error.strerror}"
         ) from error
     except (ValueError, KeyError, TypeError):
         pass

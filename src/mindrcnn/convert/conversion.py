@@ -1,0 +1,99 @@
+"""Conversion from file to file: weights of another library to a checkpoint, and a checkpoint to weights."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindrcnn.atomic import write_text
+from mindrcnn.config.loader import dump_config
+from mindrcnn.convert.backbone import import_backbone
+from mindrcnn.convert.families import FAMILIES, detect_family
+from mindrcnn.convert.importer import Options, import_detector
+from mindrcnn.convert.mapping import export_state
+from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from mindrcnn.engine.tracking.logging_setup import setup_logging
+from mindrcnn.errors import InputError
+from mindrcnn.exit_status import EXIT_OK
+from mindrcnn.weights.download import fetch_weights
+from mindrcnn.weights.read import WeightsFile, read_weights
+from mindrcnn.weights.write import write_state
+
+logger = logging.getLogger(__name__)
+
+BACKBONES_ONLY = "mindcv"  # it has no detectors
+SOURCES = ("auto", *FAMILIES, BACKBONES_ONLY)
+TARGETS = ("torchvision", "detectron2")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of an import: the checkpoint, and beside it its configuration and its report."""
+
+    checkpoint: Path
+
+    def __post_init__(self) -> None:
+        if self.checkpoint.suffix != ".ckpt":
+            raise InputError(f"OUT: wanted a name ending in .ckpt, got {self.checkpoint}")
+
+    @property
+    def config(self) -> Path:
+        return self.checkpoint.with_suffix(".yaml")
+
+    @property
+    def report(self) -> Path:
+        return self.checkpoint.with_suffix(".report.txt")
+
+
+def convert_in(source: str, out: Path, *, library: str, options: Options) -> int:
+    """Imports another library's file, a path or URL, as a checkpoint. Raises InputError if the file does not fit."""
+    setup_logging()
+    outputs = Outputs(out)
+    file = read_weights(fetch_weights(source))
+    family = FAMILIES.get(library)
+    if library == BACKBONES_ONLY or (detect_family(file.arrays) is None):
+        return _write_backbone(file, outputs)
+    imported = import_detector(file, family, options)
+    info = CheckpointInfo(
+        config_yaml=dump_config(imported.config),
+        classes=imported.classes.names,
+        category_ids=imported.classes.category_ids,
+        epoch=0,
+        step=0,
+    )
+    save_checkpoint(outputs.checkpoint, network=imported.detector, info=info)
+    write_text(outputs.config, info.config_yaml)
+    write_text(outputs.report, str(imported.report))
+    logger.info("%s", imported.report.title)
+    logger.info("%s", imported.report.summary)
+    for note in imported.report.notes:
+        logger.warning("%s", note)
+    logger.info("wrote %s, %s, %s", outputs.checkpoint, outputs.config, outputs.report)
+    return EXIT_OK
+
+
+def _write_backbone(file: WeightsFile, outputs: Outputs) -> int:
+    imported = import_backbone(file)
+    config = dump_config(imported.config(outputs.checkpoint))
+    info = CheckpointInfo(config_yaml=config, classes=(), category_ids=(), epoch=0, step=0)
+    save_checkpoint(outputs.checkpoint, network=imported.backbone, info=info)
+    write_text(outputs.config, config)
+    report = imported.report
+    lines = [str(report), "", *(f"  filled    {name}" for name in report.loaded)]
+    lines += [f"  unused    {name} (not part of a backbone)" for name in report.dropped]
+    write_text(outputs.report, "\n".join(lines) + "\n")
+    logger.info("%s", report)
+    logger.info("wrote %s; to train with it, set model.backbone.weights=%s", outputs.checkpoint, outputs.checkpoint)
+    return EXIT_OK
+
+
+def convert_out(checkpoint: Path, out: Path, *, library: str) -> int:
+    """Exports a checkpoint as another library's state dict. Raises InputError if that library has no such model."""
+    setup_logging()
+    loaded = load_checkpoint(checkpoint)
+    parameters = {name: parameter.asnumpy() for name, parameter in loaded.parameters.items()}
+    state = export_state(parameters, FAMILIES[library])
+    write_state(out, state)
+    logger.info("wrote %s: %d parameters under the names of %s", out, len(state), library)
+    return EXIT_OK

@@ -1,0 +1,50 @@
+"""Parts that the programs' command lines share."""
+
+import argparse
+import shutil
+import textwrap
+
+CONFIG_HELP = "configuration file (YAML): on disk, or one that comes with the package"
+OVERRIDES_HELP = "configuration keys to change, with values in YAML"
+
+
+def new_parser(*, prog: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """Returns a parser without arguments; in both texts %(prog)s stands for the program's name."""
+    width = shutil.get_terminal_size().columns - 2  # argparse's own
+    paragraphs = description.strip().split("\n\n")
+    return argparse.ArgumentParser(
+        prog=prog,
+        description="\n\n".join(textwrap.fill(paragraph, width) for paragraph in paragraphs),
+        epilog="examples:\n" + textwrap.indent(examples.strip(), "  "),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Adds the words a.b=c that may stand anywhere on the command line."""
+    parser.add_argument("overrides", nargs="*", metavar="a.b=c", help=OVERRIDES_HELP)
+
+
+def positive(text: str) -> int:
+    """Returns a whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"wanted a whole number above 0, got {text}")
+    return int(text)
+
+
+def not_negative(text: str) -> int:
+    """Returns a whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"wanted a whole number from 0, got {text}")
+    return int(text)
+
+
+def probability(text: str) -> float:
+    """Returns a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"wanted a number from 0 to 1, got {text}")
+    return value

@@ -1,0 +1,111 @@
+"""The command line of `mindrcnn convert`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mindrcnn.exit_status import run
+from mindrcnn.programs.command_line import add_overrides, new_parser
+
+PROG = "mindrcnn convert"
+DESCRIPTION = """
+Import weights from another library as a checkpoint of MindRCNN, or export a checkpoint to another library. An import
+also writes the configuration that fits the weights and a report on every parameter, beside the checkpoint.
+"""
+EXAMPLES = """
+%(prog)s model_final.pkl mask_rcnn.ckpt
+%(prog)s --from torchvision weights.pth finetune.ckpt --config my_data.yaml
+%(prog)s --to detectron2 runs/first/best.ckpt model.pkl
+"""
+
+SOURCES = ("auto", "torchvision", "detectron2", "mmdet", "maskrcnn-benchmark", "mindcv", "mindspore-zoo")
+TARGETS = ("torchvision", "detectron2")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the program's arguments."""
+    parser.add_argument("src", metavar="SRC", help="weights: .pth, .pkl, .npz, .safetensors or .ckpt; a file or a URL")
+    parser.add_argument(
+        "out", metavar="OUT", type=Path, help="a .ckpt to write; with --to a .pth, .pkl, .npz or .safetensors"
+    )
+    add_overrides(parser)
+    direction = parser.add_mutually_exclusive_group()
+    direction.add_argument(
+        "--from",
+        dest="source",
+        choices=SOURCES,
+        default="auto",
+        help="library that SRC comes from (default: %(default)s, recognised by its parameter names)",
+    )
+    direction.add_argument(
+        "--to", dest="target", choices=TARGETS, help="export: SRC is a checkpoint of MindRCNN, OUT is for this library"
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="CONFIG",
+        help="configuration for the classes and for what the weights do not decide (default: the library's settings, "
+        "and COCO in data/coco)",
+    )
+    parser.add_argument(
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="class names of the result, one a line (default: those of the configuration, or of the source)",
+    )
+    parser.add_argument(
+        "--source-classes",
+        type=Path,
+        metavar="FILE",
+        help="class names of the source's outputs, one a line (default: read from the weights, or COCO's)",
+    )
+    parser.add_argument(
+        "--all-outputs",
+        action="store_true",
+        help="keep outputs for category ids that COCO does not use (default: drop them)",
+    )
+    parser.add_argument(
+        "--style",
+        choices=("pytorch", "caffe"),
+        default="",
+        help="mmdet: style of the backbone (default: read from the weights, or that of the published model)",
+    )
+    parser.add_argument(
+        "--allow-leftover",
+        action="store_true",
+        help="ignore weights that have no place in the model (default: an error)",
+    )
+
+
+def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
+    """Parses the command line; ends the program on a wrong one."""
+    parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
+    add_arguments(parser)
+    return parser.parse_intermixed_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the program and returns its exit status."""
+    arguments = parse_arguments(words)
+    return run(lambda: convert(arguments))
+
+
+def convert(arguments: argparse.Namespace) -> int:
+    """Converts in the direction asked for."""
+    from mindrcnn.config.loader import load_config
+    from mindrcnn.convert.classes import read_class_file
+    from mindrcnn.convert.conversion import convert_in, convert_out
+    from mindrcnn.convert.importer import Options
+
+    if arguments.target is not None:
+        return convert_out(Path(arguments.src), arguments.out, library=arguments.target)
+    options = Options(
+        base=load_config(arguments.config) if arguments.config else None,
+        overrides=tuple(arguments.overrides),
+        classes=read_class_file(arguments.classes) if arguments.classes else (),
+        source_classes=read_class_file(arguments.source_classes) if arguments.source_classes else (),
+        all_outputs=arguments.all_outputs,
+        style=arguments.style,
+        allow_leftover=arguments.allow_leftover,
+    )
+    return convert_in(arguments.src, arguments.out, library=arguments.source, options=options)

@@ -1,0 +1,67 @@
+"""The command line of `mindrcnn export`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mindrcnn.exit_status import run
+from mindrcnn.programs.command_line import add_overrides, new_parser
+
+PROG = "mindrcnn export"
+DESCRIPTION = """
+Export a checkpoint's detector for deployment, with fixed input shapes.
+
+Inputs: images (N, 3, H, W) uint8 in the configured channel order, zero padded at the bottom and right; image_sizes
+(N, 2) int32, the (height, width) of each image without its padding. Outputs: those of TwoStageDetector.predict.
+"""
+EXAMPLES = """
+%(prog)s runs/first/best.ckpt
+%(prog)s runs/first/best.ckpt --out detector.mindir --height 800 --width 1344 --batch 1
+%(prog)s runs/first/best.ckpt --format AIR device.target=Ascend
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the program's arguments."""
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint (.ckpt)")
+    add_overrides(parser)
+    parser.add_argument(
+        "--format",
+        choices=("MINDIR", "AIR"),
+        default="MINDIR",
+        help="format of the file; AIR needs an Ascend device (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="file to write (default: the checkpoint's name with .mindir or .air)"
+    )
+    parser.add_argument("--height", type=int, metavar="PIXELS", help="input height (default: that of the first bucket)")
+    parser.add_argument("--width", type=int, metavar="PIXELS", help="input width (default: that of the first bucket)")
+    parser.add_argument("--batch", type=int, metavar="N", default=1, help="images per call (default: %(default)s)")
+
+
+def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
+    """Parses the command line; ends the program on a wrong one."""
+    parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
+    add_arguments(parser)
+    arguments = parser.parse_intermixed_args(words)
+    if (arguments.height is None) != (arguments.width is None):
+        parser.error("--height and --width go together")
+    return arguments
+
+
+def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
+    """Runs the program and returns its exit status."""
+    arguments = parse_arguments(words, prog=prog)
+    size = None if arguments.height is None else (arguments.height, arguments.width)
+    from mindrcnn.tasks.export import export
+
+    return run(
+        lambda: export(
+            arguments.checkpoint,
+            arguments.overrides,
+            file_format=arguments.format,
+            out=arguments.out,
+            size=size,
+            batch=arguments.batch,
+        )
+    )

@@ -1,0 +1,88 @@
+"""The command line of `mindrcnn infer`."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from mindrcnn.exit_status import run
+from mindrcnn.programs.command_line import new_parser, probability
+
+PROG = "mindrcnn infer"
+DESCRIPTION = """
+Predict image files. All predictions are written to one predictions.json, and each image with its predictions drawn on
+it. The exit status is 3 if some images could not be read.
+"""
+EXAMPLES = """
+%(prog)s runs/first/best.ckpt photo.jpg folder 'more/*.png' --out found
+%(prog)s runs/first/best.ckpt folder --score 0.6 --classes person,dog
+%(prog)s runs/first/best.ckpt folder eval.mask_thresh=0.4
+"""
+
+OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the program's arguments."""
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint (.ckpt)")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGES",
+        help="image file, folder, or pattern in quotes; a word a.b=c that is not a file sets a configuration key",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=Path("inferred"),
+        help="folder for the JSON and the pictures (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--score",
+        type=probability,
+        metavar="NUMBER",
+        default=0.5,
+        help="lowest score of a prediction to keep (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--classes",
+        metavar="NAMES",
+        default="",
+        help="names of the classes to keep, separated by commas (default: all)",
+    )
+
+
+def split_overrides(words: list[str]) -> tuple[list[str], list[str]]:
+    """Returns (images, a.b=c overrides); an existing file is an image whatever its name."""
+    overrides = [word for word in words if OVERRIDE.match(word) and not Path(word).exists()]
+    return [word for word in words if word not in overrides], overrides
+
+
+def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
+    """Parses the command line; ends the program on a wrong one."""
+    parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
+    add_arguments(parser)
+    arguments = parser.parse_intermixed_args(words)
+    arguments.images, arguments.overrides = split_overrides(arguments.images)
+    if not arguments.images:
+        parser.error("wanted at least one image file, folder or pattern")
+    arguments.classes = [name.strip() for name in arguments.classes.split(",") if name.strip()]
+    return arguments
+
+
+def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
+    """Runs the program and returns its exit status."""
+    arguments = parse_arguments(words, prog=prog)
+    from mindrcnn.tasks.inference import infer
+
+    return run(
+        lambda: infer(
+            arguments.checkpoint,
+            arguments.images,
+            arguments.overrides,
+            out=arguments.out,
+            score_thresh=arguments.score,
+            class_names=arguments.classes,
+        )
+    )

@@ -1,0 +1,93 @@
+"""The command line of `mindrcnn mindrecord`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mindrcnn.exit_status import EXIT_INTERRUPTED, EXIT_OK, report_bad_input
+from mindrcnn.programs.command_line import new_parser, not_negative, positive
+
+PROG = "mindrcnn mindrecord"
+DESCRIPTION = """
+Convert a data set to MindRecord files: few large files instead of many small ones. A conversion that was stopped
+continues when the same command is given again.
+"""
+EXAMPLES = """
+%(prog)s annotations/instances_train2017.json --images train2017 --out converted/train
+%(prog)s list.txt --format txt --classes cat dog --images photos --out converted/train
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the program's arguments."""
+    parser.add_argument("annotations", type=Path, metavar="ANNOTATIONS", help="COCO JSON, or a TXT list")
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", required=True, help="folder that image names are relative to"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for the MindRecord files")
+    parser.add_argument(
+        "--format", choices=("coco", "txt"), default="coco", help="format of the annotations (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="same as data.classes; a TXT list needs them (default: all categories of the file)",
+    )
+    parser.add_argument(
+        "--ignore-other-categories",
+        action="store_true",
+        help="same as data.ignore_other_categories (default: other categories are an error)",
+    )
+    parser.add_argument(
+        "--shards", type=positive, metavar="N", help="number of MindRecord files (default: one per GB of images)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=not_negative,
+        metavar="N",
+        default=os.cpu_count() or 1,
+        help="processes; 0 converts in this one (default: one per core)",
+    )
+
+
+def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
+    """Parses the command line; ends the program on a wrong one."""
+    parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
+    add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the program and returns its exit status."""
+    arguments = parse_arguments(words)
+    try:
+        # Not `run`: SIGTERM has to end this process and its workers at once rather than wait for their shards.
+        return report_bad_input(lambda: convert_data(arguments))
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; the same command continues with the shards that are missing\n")
+        return EXIT_INTERRUPTED
+
+
+def convert_data(arguments: argparse.Namespace) -> int:
+    """Converts the data set and prints what was written."""
+    from mindrcnn.data.formats.mindrecord.convert import Source, convert
+
+    source = Source(
+        annotations=arguments.annotations,
+        images=arguments.images,
+        is_txt=arguments.format == "txt",
+        classes=tuple(arguments.classes),
+        ignore_other_categories=arguments.ignore_other_categories,
+    )
+    outcome = convert(source, arguments.out, shards=arguments.shards, workers=arguments.workers)
+    manifest = outcome.manifest
+    size = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
+    sys.stdout.write(
+        f"{arguments.out}: {manifest.images} images, {manifest.objects} objects in {len(manifest.shards)} shards "
+        f"({outcome.kept} of them were there), {size / 1e6:.1f} MB\n"
+    )
+    return EXIT_OK

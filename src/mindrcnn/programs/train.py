@@ -1,0 +1,52 @@
+"""The command line of `mindrcnn train`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mindrcnn.exit_status import run
+from mindrcnn.programs.command_line import CONFIG_HELP, add_overrides, new_parser
+
+PROG = "mindrcnn train"
+DESCRIPTION = """
+Train a detector. The run folder receives the log, the metrics and their curves, the resolved configuration and the
+checkpoints: last.ckpt, and best.ckpt where there is a validation split.
+"""
+EXAMPLES = """
+%(prog)s configs/demo/mask_rcnn_mobilenet_v1.yaml
+%(prog)s configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco train.batch_size=4
+%(prog)s configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco train.batch_size=4 --resume
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the program's arguments."""
+    parser.add_argument("config", type=Path, metavar="CONFIG", help=CONFIG_HELP)
+    add_overrides(parser)
+    parser.add_argument(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="new or empty folder of this run (default: runs/NAME, NAME_2, ..., with the configuration's name)",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run in --run-dir, or the latest run of "
+        "that name; start it if there is none (default: start a new run)",
+    )
+
+
+def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
+    """Parses the command line; ends the program on a wrong one."""
+    parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
+    add_arguments(parser)
+    return parser.parse_intermixed_args(words)
+
+
+def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
+    """Runs the program and returns its exit status."""
+    arguments = parse_arguments(words, prog=prog)
+    from mindrcnn.tasks.training import train
+
+    return run(lambda: train(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume))

@@ -1,0 +1,31 @@
+"""Progress lines over the images of an evaluation or inference run."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import TypeVar
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+PROGRESS_SECONDS = 10.0  # least time between two progress lines
+
+
+def with_progress(
+    results: Iterable[Result], *, total: int, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Result]:
+    """Passes the results of images on and logs how many of `total` are done, images/s and the time left."""
+    start = last = clock()
+    done = 0
+    for done, result in enumerate(results, start=1):
+        now = clock()
+        if now - last >= PROGRESS_SECONDS and done < total:
+            rate = done / (now - start)
+            left = timedelta(seconds=round((total - done) / rate))
+            logger.info("%d/%d images, %.2f images/s, %s left", done, total, rate, left)
+            last = now
+        yield result
+    seconds = max(clock() - start, 1e-9)
+    logger.info("%d images in %s, %.2f images/s", done, timedelta(seconds=round(seconds)), done / seconds)

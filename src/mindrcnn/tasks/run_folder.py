@@ -1,0 +1,105 @@
+"""The folder of a training run, new or resumed."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindrcnn.atomic import write_text
+from mindrcnn.config.loader import dump_config, parse_config
+from mindrcnn.config.run import Config
+from mindrcnn.engine.checkpoints.checkpoint import Checkpoint
+from mindrcnn.engine.checkpoints.resume import newest_checkpoint
+from mindrcnn.engine.checkpoints.run_folder import create_run_folder, latest_run_folder
+from mindrcnn.engine.distributed.ranks import Ranks
+from mindrcnn.engine.tracking.metrics_log import MetricsLog
+from mindrcnn.engine.tracking.recorder import METRICS
+from mindrcnn.engine.trainer import Plan, Progress
+from mindrcnn.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+RUNS = Path("runs")  # where run folders are made
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run lives.
+
+    path: the folder; of a new run, the one that `open` creates or, where it is taken by then, a numbered one beside it.
+    resumed: whether the folder holds a run, which is continued.
+    checkpoint: the newest of a resumed run; None where it has none yet.
+    """
+
+    path: Path
+    resumed: bool = False
+    checkpoint: Checkpoint | None = None
+
+    def open(self, config: Config, progress: Progress, ranks: Ranks) -> Path:
+        """Creates the folder of a new run, or brings the files of a resumed one to where it continues."""
+        if self.resumed:
+            ranks.from_first(lambda: self._continue(config, progress.step))
+            return self.path
+        config_yaml = dump_config(config)
+        return ranks.from_first(lambda: create_run_folder(self.path.parent, self.path.name, config_yaml=config_yaml))
+
+    def _continue(self, config: Config, step: int) -> None:
+        write_text(self.path / "config.yaml", dump_config(config))
+        MetricsLog(self.path / METRICS).forget_after(step)
+
+
+def find_run_folder(run_dir: Path | None, name: str, ranks: Ranks, *, resume: bool) -> RunFolder:
+    """`run_dir`, or the folder for that name in runs/.
+
+    resume: the run in `run_dir`, or the latest of that name, and a new one where there is none. Raises InputError for a
+    folder that holds something else.
+    """
+    begun = ranks.from_first(lambda: _begun(run_dir, name)) if resume else None
+    if begun is not None:
+        return RunFolder(begun, resumed=True, checkpoint=newest_checkpoint(begun))
+    return RunFolder(ranks.from_first(lambda: _unused(run_dir, name)))
+
+
+def _begun(run_dir: Path | None, name: str) -> Path | None:
+    folder = latest_run_folder(RUNS, name) if run_dir is None else run_dir.resolve()
+    if folder is None or not (folder.is_dir() and any(folder.iterdir())):
+        return None
+    if not (folder / "config.yaml").is_file():
+        raise InputError(f"--resume: wanted the folder of a training run, got {folder}, which has no config.yaml")
+    return folder
+
+
+def _unused(run_dir: Path | None, name: str) -> Path:
+    if run_dir is None:
+        return RUNS / name
+    folder = run_dir.resolve()  # its last part is a name then, also for "." and "a/.."
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"--run-dir: wanted a new or empty folder, got {run_dir}, which is not empty")
+    return folder
+
+
+def resumed_progress(checkpoint: Checkpoint, config: Config, plan: Plan, world_size: int) -> Progress:
+    """How far the run came. InputError where the data would come in another order from here on.
+
+    Another number of processes is fine as long as together they take as many images a step.
+    """
+    info = checkpoint.info
+    before = parse_config(info.config_yaml, str(checkpoint.path))
+    for key, was, now in (
+        (
+            "train.batch_size" if info.world_size == world_size == 1 else "train.batch_size x processes",
+            before.train.batch_size * info.world_size,
+            config.train.batch_size * world_size,
+        ),
+        ("train.accumulate", before.train.accumulate, config.train.accumulate),
+        ("train.seed", before.train.seed, config.train.seed),
+        ("steps of an epoch", info.steps_per_epoch, plan.steps_per_epoch),
+    ):
+        if was != now:
+            raise InputError(f"--resume: {checkpoint.path}: {key}: wanted {was}, as the run began, got {now}")
+    said = info.config_yaml.splitlines()
+    changed = [line.strip() for line in dump_config(config).splitlines() if line not in said]
+    if changed:
+        logger.warning("resuming with other settings than before: %s", "; ".join(changed))
+    # The checkpoint may have been saved before the evaluation after its step; the log then knows more.
+    metrics = MetricsLog(checkpoint.path.parent / METRICS).last_evaluation(info.step) or info.metrics
+    return Progress(epoch=info.epoch, step=info.step, metrics=metrics)
