@@ -20,33 +20,51 @@ PROGRAMS = ("train.py", "eval.py", "infer.py", "export.py")
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
-# What each part may import from the package, besides itself. A part that is not named here belongs to the programs: it
-# may import everything, and nothing named here may import it.
-ALLOWED = {
+# What each part may import from the package, besides itself and `errors`. docs/architecture.md has the same table.
+ALLOWED: dict[str, set[str]] = {
     "errors": set(),
-    "cpu_setup": set(),
-    "atomic": {"errors"},
+    "atomic": set(),
+    "cache": set(),
     "concurrency": set(),
-    "cache": {"errors"},
+    "config": set(),
+    "cpu_setup": set(),
     "hashing": set(),
     "messages": set(),
+    "runs": set(),
     "trimmed_cell": set(),
-    "config": {"errors"},
-    "native": {"errors", "atomic", "cache"},
-    "ops": {"errors", "native"},
-    "models": {"errors", "trimmed_cell", "ops"},
-    "data": {"errors", "atomic", "concurrency", "hashing"},
-    "evaluation": {"errors", "atomic", "concurrency", "messages", "data", "native"},
-    "drawing": {"errors", "atomic", "data", "evaluation"},
-    "weights": {"errors", "atomic", "cache", "hashing", "messages", "models"},
-    "engine": {"errors", "atomic", "hashing", "messages", "trimmed_cell"},
-    "build": {"errors", "messages", "config", "weights", "ops", "models", "data", "evaluation", "engine"},
-    "exit_status": {"errors", "engine"},
+    "data": {"atomic", "concurrency", "hashing"},
+    "engine": {"atomic", "hashing", "messages", "trimmed_cell"},
+    "native": {"atomic", "cache"},
+    "evaluation": {"atomic", "data", "messages", "native"},
+    "exit_status": {"engine"},
+    "ops": {"native"},
+    "cli": {"__version__", "exit_status"},
+    "doctor": {"atomic", "concurrency", "config", "data", "exit_status"},
+    "drawing": {"atomic", "data", "evaluation"},
+    "launch": {"engine", "exit_status"},
+    "models": {"ops", "trimmed_cell"},
+    "__main__": {"cli"},
+    "datasets": {"atomic", "data", "drawing"},
+    "detections": {"data", "drawing", "evaluation"},
+    "weights": {"atomic", "cache", "hashing", "messages", "models"},
+    "build": {"config", "data", "engine", "messages", "models", "ops", "weights"},
+    "convert": {"atomic", "build", "config", "engine", "exit_status", "messages", "models", "weights"},
+    "predictor": {"build", "concurrency", "config", "data", "detections", "engine", "evaluation", "models"},
+    "tasks": {
+        *("atomic", "build", "concurrency", "config", "data", "detections", "drawing"),
+        *("engine", "evaluation", "exit_status", "models", "native", "ops", "predictor"),
+    },
+    "api": {"build", "engine", "predictor", "tasks"},
+    "programs": {
+        *("config", "convert", "data", "datasets", "doctor"),
+        *("engine", "exit_status", "launch", "native", "tasks"),
+    },
+    "": {"api", "cpu_setup", "detections", "predictor", "tasks"},  # mindrcnn/__init__.py
 }
+DOCUMENT = REPOSITORY / "docs" / "architecture.md"
+TOURS = {"One training step": 30, "One image": 22}  # heading in the document -> most files that a reader opens
 FRAMEWORK_FREE = ("data", "config", "errors", "cpu_setup", "atomic")  # these must not import MindSpore
 
-# Command lines inside a part: they are programs.
-COMMAND_LINES: tuple[str, ...] = ()
 FRAMEWORK_EXCEPTIONS = ("data.formats.mindrecord.shard",)  # writes MindSpore's own file format, in a process of its own
 
 # Modules whose results are their standard output.
@@ -130,13 +148,23 @@ def imported_part(imported: str) -> str | None:
 def wrong_imports(modules: list[Module]) -> list[str]:
     found = []
     for module in modules:
-        if module.part not in ALLOWED or module.name in COMMAND_LINES:
-            continue
+        allowed = {module.part, "errors", *ALLOWED.get(module.part, ())}
         for node, imported in imported_names(module):
             part = imported_part(imported)
-            if part is not None and part != module.part and part not in ALLOWED[module.part]:
+            if part is not None and part not in allowed:
                 found.append(f"{module.where(node)}: {module.part} imports {imported}")
     return found
+
+
+def mutual_imports(modules: list[Module]) -> list[str]:
+    """Pairs of parts that import each other."""
+    imports = {
+        (module.part, part): f"{module.where(node)}: {module.part} imports {imported}"
+        for module in modules
+        for node, imported in imported_names(module)
+        if (part := imported_part(imported)) not in (None, module.part)
+    }
+    return [where for (part, other), where in imports.items() if (other, part) in imports and part < other]
 
 
 def framework_imports(modules: list[Module]) -> list[str]:
@@ -190,6 +218,7 @@ def prints(modules: list[Module]) -> list[str]:
 
 RULES: tuple[Callable[[list[Module]], list[str]], ...] = (
     wrong_imports,
+    mutual_imports,
     framework_imports,
     long_files,
     long_functions,
@@ -223,7 +252,7 @@ NO_BREACHES = [
     (wrong_imports, "build", "from mindrcnn.config.run import Config\nfrom mindrcnn.models import rpn"),
     (wrong_imports, "config.loader", "from mindrcnn.config.run import Config"),
     (wrong_imports, "build.detector", "from mindrcnn.build.mask_branches import build_pooler"),
-    (wrong_imports, "a_program", "from mindrcnn import build, config"),
+    (wrong_imports, "tasks.training", "from mindrcnn import build, config"),
     (framework_imports, "ops.boxes", "import mindspore"),
     (long_files, "ops.boxes", "x = 1\n" * MAX_FILE_LINES),
     (long_functions, "ops.boxes", "def f():\n" + "    x = 1\n" * (MAX_FUNCTION_LINES - 1)),
@@ -258,6 +287,45 @@ def test_a_relative_import_in_a_package_file_is_resolved_from_that_package() -> 
     outside = Module(name="ops", text="from ..models import fpn", is_package=True)
     assert wrong_imports([inside]) == []
     assert len(wrong_imports([outside])) == 1
+
+
+def test_parts_that_import_each_other_are_found() -> None:
+    there = Module(name="convert.importer", text="from mindrcnn.programs import convert")
+    back = Module(name="programs.convert", text="from mindrcnn.convert import importer")
+    assert len(mutual_imports([there, back])) == 1
+    assert mutual_imports([there]) == []
+
+
+def section(heading: str) -> str:
+    """The text below a heading of docs/architecture.md."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert f"# {heading}\n" in text, f"no heading {heading!r}"
+    return re.split(r"\n#+ ", text.split(f"# {heading}\n", 1)[1], maxsplit=1)[0]
+
+
+def test_the_document_has_the_same_table() -> None:
+    rows = re.findall(r"^\| (.+?) \| (.*?) \|$", section("Imports point one way"), re.MULTILINE)
+    table = {
+        part: set(re.findall(r"`(\w+)`", imported))
+        for parts, imported in rows
+        for part in re.findall(r"`(\w+)`", parts)
+    }
+    assert table == {part: imported for part, imported in ALLOWED.items() if part and part != "errors"}
+
+
+@pytest.mark.parametrize("heading", TOURS)
+def test_a_tour_is_short_and_leads_from_file_to_file(heading: str) -> None:
+    files = re.findall(r"^\d+\. `([\w/]+\.py)`", section(heading), re.MULTILINE)
+    assert 10 < len(files) <= TOURS[heading]
+    assert len(set(files)) == len(files)
+    modules = {module.name.replace(".", "/") + ".py": module for module in package_modules()}
+    assert [name for name in files if name not in modules] == []
+    joints = [name for name in modules if name.startswith("build/")]  # here parts meet that do not import each other
+    importers = [modules[name] for name in (*files, *joints)]
+    seen = {imported.removeprefix(f"{PACKAGE}.") for module in importers for _, imported in imported_names(module)}
+    dotted = {name: name.removesuffix(".py").replace("/", ".") for name in files[1:]}
+    unreached = [name for name, module in dotted.items() if not any(f"{one}.".startswith(f"{module}.") for one in seen)]
+    assert unreached == []
 
 
 def repository_texts() -> Iterator[tuple[str, str]]:

@@ -15,17 +15,19 @@ def readme() -> str:
     return (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
-def code_blocks(text: str) -> list[str]:
-    return re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
+def code_blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-def test_first_screen_of_the_readme_has_exactly_the_two_commands() -> None:
+def test_the_first_screen_of_the_readme_shows_a_picture_two_commands_and_five_lines_of_python() -> None:
     first_screen = readme().split("\n## ")[0]
     assert len(first_screen.splitlines()) <= FIRST_SCREEN_LINES
-    indented = [line.strip() for line in first_screen.splitlines() if line.startswith("    ")]
-    lines = "\n".join(code_blocks(first_screen)).splitlines() + indented
-    commands = [line.split("#")[0].strip() for line in lines]
+    assert re.search(r"^!\[.+\]\(docs/[\w.]+\)$", first_screen, re.MULTILINE)
+    commands = [line.split("#")[0].strip() for block in code_blocks(first_screen, "bash") for line in block.splitlines()]
     assert commands == ["bash scripts/quickstart.sh", "bash scripts/test.sh"]
+    (python,) = code_blocks(first_screen, "python")
+    assert python.startswith("import mindrcnn\n")
+    assert len([line for line in python.splitlines() if line]) == 5
 
 
 def test_the_readme_lists_every_configuration() -> None:
