@@ -7,8 +7,7 @@ import numpy as np
 from mindspore import Tensor
 from numpy.typing import NDArray
 
-from mindrcnn.evaluation.paste import encode_masks
-from mindrcnn.evaluation.rle import decode
+from mindrcnn.evaluation.paste import decode, encode_masks
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.boxes import pairwise_iou
 from parity.case import GoldenCase

@@ -30,7 +30,6 @@ ALLOWED: dict[str, set[str]] = {
     "cpu_setup": set(),
     "hashing": set(),
     "messages": set(),
-    "runs": set(),
     "trimmed_cell": set(),
     "data": {"atomic", "concurrency", "hashing"},
     "engine": {"atomic", "hashing", "messages", "trimmed_cell"},
@@ -38,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"atomic", "data", "messages", "native"},
     "exit_status": {"engine"},
     "ops": {"native"},
-    "cli": {"__version__", "exit_status"},
+    "cli": {"exit_status"},
     "doctor": {"atomic", "concurrency", "config", "data", "exit_status"},
     "drawing": {"atomic", "data", "evaluation"},
     "launch": {"engine", "exit_status"},
@@ -140,7 +139,7 @@ def imported_names(module: Module) -> Iterator[tuple[ast.AST, str]]:
 def imported_part(imported: str) -> str | None:
     """The part of the package that an imported name belongs to; None for anything outside it."""
     root, *rest = imported.split(".")
-    if root != PACKAGE or not rest:
+    if root != PACKAGE or not rest or rest[0].startswith("__"):
         return None
     return top_part(rest[0])
 

@@ -23,7 +23,9 @@ def test_the_first_screen_of_the_readme_shows_a_picture_two_commands_and_five_li
     first_screen = readme().split("\n## ")[0]
     assert len(first_screen.splitlines()) <= FIRST_SCREEN_LINES
     assert re.search(r"^!\[.+\]\(docs/[\w.]+\)$", first_screen, re.MULTILINE)
-    commands = [line.split("#")[0].strip() for block in code_blocks(first_screen, "bash") for line in block.splitlines()]
+    commands = [
+        line.split("#")[0].strip() for block in code_blocks(first_screen, "bash") for line in block.splitlines()
+    ]
     assert commands == ["bash scripts/quickstart.sh", "bash scripts/test.sh"]
     (python,) = code_blocks(first_screen, "python")
     assert python.startswith("import mindrcnn\n")

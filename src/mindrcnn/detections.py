@@ -16,8 +16,7 @@ from mindrcnn.drawing.objects import DrawnObject, draw_objects
 from mindrcnn.drawing.pictures import write_picture
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.results import rounded_xywh, shortest
-from mindrcnn.evaluation.paste import encode_masks
-from mindrcnn.evaluation.rle import Rle, decode
+from mindrcnn.evaluation.paste import Rle, decode, encode_masks
 
 if TYPE_CHECKING:
     import supervision

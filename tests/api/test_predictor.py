@@ -10,7 +10,7 @@ from mindrcnn import predictor
 from mindrcnn.config.loader import parse_config
 from mindrcnn.data.batching.batch import EvalBatch
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.rle import decode
+from mindrcnn.evaluation.paste import decode
 from mindrcnn.predictor import Detector, Picture, as_source, image_detections, undo_resize
 
 

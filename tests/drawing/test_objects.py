@@ -10,7 +10,7 @@ from mindrcnn.drawing import fonts
 from mindrcnn.drawing.captions import Caption, best_place, draw_captions
 from mindrcnn.drawing.objects import DrawnObject, draw_objects, draw_pair, true_objects
 from mindrcnn.drawing.palette import CROWD, class_colour, contrast, text_colour
-from mindrcnn.evaluation.rle import encode_bitmap
+from mindrcnn.evaluation.paste import encode_bitmap
 
 NAMES = ("cat", "dog", "a very long class name indeed")
 

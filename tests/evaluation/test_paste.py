@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mindrcnn.evaluation.paste import encode_masks, paste_window
-from mindrcnn.evaluation.rle import decode
+from mindrcnn.evaluation.paste import decode, encode_masks, paste_window
 from mindrcnn.native.library import VARIABLE, available
 
 HEIGHT, WIDTH = 23, 31

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_api
 
-from mindrcnn.evaluation.rle import compress, decode, encode_bitmap, window_counts
+from mindrcnn.evaluation.paste import compress, decode, encode_bitmap, window_counts
 
 
 def full_bitmap(window, left, top, height, width):

@@ -6,8 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mindrcnn.evaluation.paste import encode_masks
-from mindrcnn.evaluation.rle import Rle, decode
+from mindrcnn.evaluation.paste import Rle, decode, encode_masks
 from mindrcnn.native import paste
 from mindrcnn.native.library import VARIABLE, available
 

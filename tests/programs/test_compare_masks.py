@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
-from mindrcnn.evaluation.rle import encode_bitmap
+from mindrcnn.evaluation.paste import encode_bitmap
 from mindrcnn.tasks.mask_comparison import CELL, GAP, cell, compare, found_masks, largest_first
 
 HEIGHT, WIDTH = 40, 60

@@ -19,7 +19,7 @@ from mindrcnn.drawing.fonts import legible_name
 from mindrcnn.drawing.palette import CROWD, WHITE, Colour, class_colour, text_colour
 from mindrcnn.evaluation.coco.annotations import coco_segmentation
 from mindrcnn.evaluation.coco.ground_truth import to_rle
-from mindrcnn.evaluation.rle import Rle, decode, encode_bitmap
+from mindrcnn.evaluation.paste import Rle, decode, encode_bitmap
 
 MASK_OPACITY = 0.45
 HALO = 2  # extra thickness of the black or white line under a box, which makes it visible on any background

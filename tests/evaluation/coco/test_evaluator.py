@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.evaluator import evaluate
 from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
-from mindrcnn.evaluation.rle import encode_bitmap
+from mindrcnn.evaluation.paste import encode_bitmap
 
 BACKENDS = ("faster_coco_eval", "pycocotools")
 

@@ -21,7 +21,7 @@ from mindrcnn.evaluation.coco.mask_calibration import (
     without_iou_scores,
     write_calibration,
 )
-from mindrcnn.evaluation.rle import encode_bitmap
+from mindrcnn.evaluation.paste import encode_bitmap
 from mindrcnn.predictor import image_detections
 
 HEIGHT, WIDTH = 20, 40

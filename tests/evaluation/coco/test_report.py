@@ -7,7 +7,7 @@ import pytest
 
 from mindrcnn.evaluation.coco.evaluator import evaluate
 from mindrcnn.evaluation.coco.report import metrics_document, per_class_text, summary_text, write_metrics
-from mindrcnn.evaluation.rle import encode_bitmap
+from mindrcnn.evaluation.paste import encode_bitmap
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mindrcnn.ops.anchors import cell_anchors, grid_anchors
+from mindrcnn.models.rpn import cell_anchors, grid_anchors
 
 
 def test_cell_anchors_by_hand() -> None:
