@@ -28,20 +28,30 @@ ALLOWED = {
     "atomic": {"errors"},
     "concurrency": set(),
     "hashing": set(),
+    "messages": set(),
     "trimmed_cell": set(),
-    "config": {"errors"},
+    "extensions": {"errors", "data"},
+    "config": {"errors", "data", "extensions"},
     "native": {"errors", "atomic"},
     "ops": {"errors", "native"},
     "models": {"errors", "trimmed_cell", "ops"},
-    "data": {"errors", "atomic", "concurrency", "hashing"},
-    "evaluation": {"errors", "atomic", "concurrency", "data", "native"},
+    "data": {"errors", "atomic", "concurrency", "hashing", "messages"},
+    "evaluation": {"errors", "atomic", "concurrency", "messages", "data", "native"},
     "drawing": {"errors", "atomic", "data", "evaluation"},
-    "weights": {"errors", "atomic", "hashing", "models"},
-    "engine": {"errors", "atomic", "hashing", "trimmed_cell"},
-    "build": {"errors", "config", "weights", "ops", "models", "data", "evaluation", "engine"},
+    "weights": {"errors", "atomic", "hashing", "messages", "models"},
+    "engine": {"errors", "atomic", "hashing", "messages", "trimmed_cell"},
+    "build": {"errors", "config", "extensions", "weights", "ops", "models", "data", "evaluation", "engine"},
     "exit_status": {"errors", "engine"},
 }
-FRAMEWORK_FREE = ("data", "config", "errors", "cpu_setup", "atomic")  # these must not import MindSpore
+FRAMEWORK_FREE = (
+    "data",
+    "config",
+    "extensions",
+    "messages",
+    "errors",
+    "cpu_setup",
+    "atomic",
+)  # these must not import MindSpore
 
 # Command lines inside a part: they are programs.
 COMMAND_LINES: tuple[str, ...] = ()

@@ -85,8 +85,8 @@ def test_class_outputs_start_anew_and_all_else_is_loaded(
     listed = [line for line in caplog.messages if line.startswith("  ")]
     said = {word for line in listed for word in line.split() if "." in word}
     assert said == fresh | mixed
-    assert "it knows 6 classes (" in caplog.text
-    assert "this run 3 classes (date, fig, hazelnut): these start anew" in caplog.text
+    assert "it has 6 classes (" in caplog.text
+    assert "this run 3 classes (date, fig, hazelnut): these parameters are re-initialised" in caplog.text
 
 
 @pytest.mark.parametrize("classes", [OLD[::-1], ("another", *OLD[1:])])
@@ -113,7 +113,7 @@ def test_mask_scoring_takes_the_mask_head_of_a_mask_rcnn(
     iou_head = {name for name in values if name.startswith("mask.iou_head.")}
     assert iou_head
     assert {name for name, value in values.items() if not (value == 7).all()} == iou_head
-    assert "mask.iou_head.* starts anew" in caplog.text
+    assert "mask.iou_head.* is re-initialised" in caplog.text
 
 
 def test_mask_rcnn_takes_the_mask_head_of_a_mask_scoring_rcnn(

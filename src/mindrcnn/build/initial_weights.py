@@ -1,4 +1,4 @@
-"""The weights that a training starts from: a backbone's, or a checkpoint's of other classes or another mask branch."""
+"""Initial weights of training: a backbone's, or those of a checkpoint with other classes or another mask branch."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from mindrcnn.config.model import BackboneConfig
 from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.engine.step.param_groups import freeze
+from mindrcnn.extensions import BACKBONES
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.losses import SampleCount, at_least_one
 from mindrcnn.weights.backbone import load_backbone
@@ -23,11 +24,11 @@ logger = logging.getLogger(__name__)
 
 Parameters = Mapping[str, Parameter]
 
-# What the names of a mask branch's parameters begin with, and those of the parts that two kinds of it share or not.
+# Prefixes of parameter names: of a mask branch, and of the parts that two kinds of it share or not.
 MASK_BRANCH = "mask."
 MASK_HEAD, SCORED_MASK_HEAD = "mask.head.", "mask.mask.head."  # the same layers in Mask R-CNN and in Mask Scoring R-CNN
 IOU_HEAD = "mask.iou_head."
-_LISTED = 5  # class names that a message gives before it only counts
+_LISTED = 5  # class names that a message lists
 
 
 def build_initialised_detector(
@@ -36,7 +37,7 @@ def build_initialised_detector(
     resumed: Checkpoint | None = None,
     sample_count: SampleCount = at_least_one,
 ) -> TwoStageDetector:
-    """The detector with the weights that training starts or goes on from, and its frozen parameters frozen."""
+    """Returns the detector with the weights that training starts or continues from; train.freeze is applied."""
     detector = build_detector(config.model, len(classes), sample_count=sample_count)
     if resumed is not None:
         load_into(detector, resumed)
@@ -51,7 +52,12 @@ def build_initialised_detector(
 
 
 def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
-    """Loads `model.backbone.weights`, if any."""
+    """Loads `model.backbone.weights`, if any; a registered backbone loads what it wants itself."""
+    if config.name in BACKBONES:
+        load_weights = BACKBONES[config.name].load_weights
+        if load_weights is not None:
+            load_weights(backbone, config)
+        return
     if not config.weights:
         logger.info("model.backbone.weights is empty: the backbone starts from random weights")
         return
@@ -59,23 +65,23 @@ def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
 
 
 def load_initial(detector: TwoStageDetector, checkpoint: Checkpoint, classes: Sequence[str]) -> None:
-    """Loads a checkpoint, but for what it cannot know; the log names everything that starts anew.
+    """Loads a checkpoint where it fits; the log names everything that is re-initialised.
 
-    With another list of classes, names or order, the outputs of classes keep their fresh values. So does the mask
-    branch where the checkpoint's is of another type, or missing; Mask and Mask Scoring R-CNN share their mask head.
-    Raises InputError, with the detector untouched, where anything else differs.
+    With other classes, or the same in another order, the layers whose outputs are classes keep their fresh values. So
+    does the mask branch where the checkpoint's is of another type, or missing; Mask and Mask Scoring R-CNN share their
+    mask head. Raises InputError, with the detector untouched, where anything else differs.
     """
     own = {parameter.name: parameter for parameter in detector.get_parameters()}
     given = with_own_mask_head(checkpoint.parameters, own)
-    anew = part_without_counterpart(own, given)
+    missing = part_without_counterpart(own, given)
     if tuple(classes) != checkpoint.info.classes:
         given = {**given, **fresh_class_outputs(own, given, len(checkpoint.info.classes), len(classes))}
-    load_into(detector, replace(checkpoint, parameters=given), except_part=anew)
-    report(checkpoint, own, given, classes, anew)
+    load_into(detector, replace(checkpoint, parameters=given), except_part=missing)
+    report(checkpoint, own, given, classes, missing)
 
 
 def with_own_mask_head(given: Parameters, own: Parameters) -> dict[str, Parameter]:
-    """The checkpoint's parameters, its mask head under the name that it has in our model."""
+    """Returns the checkpoint's parameters, its mask head under the name that it has in this model."""
     here, there = (SCORED_MASK_HEAD, MASK_HEAD) if _has(own, SCORED_MASK_HEAD) else (MASK_HEAD, SCORED_MASK_HEAD)
     renamed = {}
     for name, value in given.items():
@@ -84,7 +90,7 @@ def with_own_mask_head(given: Parameters, own: Parameters) -> dict[str, Paramete
 
 
 def part_without_counterpart(own: Parameters, given: Parameters) -> str | None:
-    """What the names of the part begin with that the checkpoint cannot give: the mask branch, its IoU head, or None."""
+    """Returns the name prefix of the part that the checkpoint lacks: the mask branch, its IoU head, or None."""
     ours = {name for name in own if name.startswith(MASK_BRANCH)}
     if ours and not ours & given.keys():
         return MASK_BRANCH
@@ -92,9 +98,9 @@ def part_without_counterpart(own: Parameters, given: Parameters) -> str | None:
 
 
 def fresh_class_outputs(own: Parameters, given: Parameters, old: int, new: int) -> dict[str, Parameter]:
-    """The parameters with a class axis as a model of other classes starts with them; `old`, `new`: number of classes.
+    """Returns the initial parameters with a class axis, from a model of `old` classes for one of `new`.
 
-    A layer that puts out classes is our own fresh one, background included. PointRend's layers that read class
+    A layer whose outputs are classes is this model's fresh one, background included. PointRend's layers that read class
     predictions beside features keep the columns of the features.
     """
     fresh = {}
@@ -110,7 +116,7 @@ def fresh_class_outputs(own: Parameters, given: Parameters, old: int, new: int) 
 
 
 def _fresh_columns(own: Parameter, given: Parameter, axis: ClassAxis, old: int, new: int) -> Parameter:
-    """`given` with the last columns, those of the classes, from `own`; `given` itself where the others do not fit."""
+    """Returns `given` with the class columns, the last, of `own`; `given` unchanged where the others do not fit."""
     features = own.shape[axis.axis] - new
     if given.shape[axis.axis] - old != features or given.shape[0] != own.shape[0]:
         return given
@@ -121,16 +127,20 @@ def _fresh_columns(own: Parameter, given: Parameter, axis: ClassAxis, old: int, 
 
 
 def report(
-    checkpoint: Checkpoint, own: Parameters, given: Parameters, classes: Sequence[str], anew: str | None
+    checkpoint: Checkpoint, own: Parameters, given: Parameters, classes: Sequence[str], missing: str | None
 ) -> None:
-    """Says what of the model did not come from the checkpoint."""
+    """Logs what of the model did not come from the checkpoint."""
     logger.info("starting from %s", checkpoint.path)
-    if anew is not None and _has(own, anew):
-        part = "mask branch of this type" if anew == MASK_BRANCH else "head for the IoU of masks"
-        logger.info("it has no %s: %s* starts anew", part, anew)
+    if missing is not None and _has(own, missing):
+        part = "mask branch of this type" if missing == MASK_BRANCH else "head for the IoU of masks"
+        logger.info("it has no %s: %s* is re-initialised", part, missing)
     if tuple(classes) != checkpoint.info.classes:
-        names = [name for name in own if name in given and axes_of(name) and not (anew and name.startswith(anew))]
-        logger.info("it knows %s, this run %s: these start anew", _named(checkpoint.info.classes), _named(classes))
+        names = [name for name in own if name in given and axes_of(name) and not (missing and name.startswith(missing))]
+        logger.info(
+            "it has %s, this run %s: these parameters are re-initialised",
+            _named(checkpoint.info.classes),
+            _named(classes),
+        )
         for name in names:
             part = "the columns of the classes in " if all(axis.trailing for axis in axes_of(name)) else ""
             logger.info("  %s%s %s", part, name, tuple(own[name].shape))

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from mindrcnn.config.key import key, require
+from mindrcnn.config.schema import key, require
+from mindrcnn.data.formats.registry import FORMATS, find_format
 
 INPUT_STRIDE = 32  # coarsest backbone stride: FPN's top-down 2x upsampling is exact only on multiples of it
 
@@ -21,10 +21,11 @@ class SplitConfig:
         "Split name, e.g. train2017: finds annotations/instances_NAME.json with NAME/, or NAME/labels.json with "
         "NAME/data/ (also without the year).",
     )
-    format: Literal["coco", "txt", "mindrecord"] = key(
+    format: str = key(
         "coco",
         "coco: COCO JSON; txt: rows of `path x1,y1,x2,y2,class ...`; mindrecord: a folder that "
-        "`python -m mindrcnn.data.formats.mindrecord` wrote.",
+        "`mindrcnn mindrecord` wrote. Other packages add more.",
+        registered=FORMATS,
     )
     annotations: str = key(
         "", "Annotation file, or with format mindrecord the folder; relative to data.root unless absolute."
@@ -79,8 +80,8 @@ class DataConfig:
             divisible = height % INPUT_STRIDE == 0 and width % INPUT_STRIDE == 0
             require(divisible, "data.buckets", f"sides divisible by {INPUT_STRIDE}", (height, width))
         for name, split in (("train", self.train), ("val", self.val)):
-            given = split.format == "coco" or bool(split.annotations)
-            what = "the TXT list's path" if split.format == "txt" else "the folder"
-            require(given, f"data.{name}.annotations", f"{what} with format {split.format}", split.annotations)
+            wanted = find_format(split.format).needs_annotations
+            given = not wanted or bool(split.annotations)
+            require(given, f"data.{name}.annotations", f"{wanted} with format {split.format}", split.annotations)
         repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
         require(not repeated, "data.classes", "names without repeats", repeated)

@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from mindrcnn.config.key import key, require
+from mindrcnn.config.schema import key, require
+from mindrcnn.extensions import BACKBONES, MASK_BRANCHES
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class BackboneConfig:
         digest = self.weights_sha256
         readable = not digest or re.fullmatch("[0-9a-f]{8,64}", digest) is not None
         require(readable, "model.backbone.weights_sha256", "8 to 64 lower-case hex digits, or nothing", digest)
+        if self.name == "mobilenet_v1":
+            require(self.stride_in == "3x3", "model.backbone.stride_in", "3x3 with mobilenet_v1", self.stride_in)
 
 
 @dataclass(frozen=True)
@@ -157,8 +160,15 @@ class BoxConfig:
     )
 
 
+class MaskConfig:
+    """Answers that each mask branch's configuration gives to the rest of the code; a branch overrides what differs."""
+
+    predicts_iou: bool = False  # its mask scores are the class score times a predicted mask IoU
+    dynamic: bool = False  # shapes depend on values, which neither graph mode nor an exported file can have
+
+
 @dataclass(frozen=True)
-class MaskRCNNConfig:
+class MaskRCNNConfig(MaskConfig):
     """Mask R-CNN's fully convolutional mask branch."""
 
     type: Literal["mask_rcnn"] = key("mask_rcnn", "Which mask branch this is.")
@@ -169,8 +179,10 @@ class MaskRCNNConfig:
 
 
 @dataclass(frozen=True)
-class MaskScoringConfig:
+class MaskScoringConfig(MaskConfig):
     """Mask Scoring R-CNN: Mask R-CNN's branch and a head that predicts the IoU of its masks."""
+
+    predicts_iou = True
 
     type: Literal["ms_rcnn"] = key("ms_rcnn", "Which mask branch this is.")
     resolution: int = key(14, "As in mask_rcnn.", low=1)
@@ -192,7 +204,7 @@ class MaskScoringConfig:
 
 
 @dataclass(frozen=True)
-class PointRendConfig:
+class PointRendConfig(MaskConfig):
     """PointRend's mask branch: a coarse mask, refined at uncertain points."""
 
     type: Literal["point_rend"] = key("point_rend", "Which mask branch this is.")
@@ -222,7 +234,9 @@ class ModelConfig:
     """The two-stage detector."""
 
     pixel: PixelConfig = key(PixelConfig, "Input normalisation.")
-    backbone: BackboneConfig = key(BackboneConfig, "Trunk.")
+    backbone: BackboneConfig = key(
+        BackboneConfig, "Trunk by its name; other packages add more.", tag="name", registered=BACKBONES
+    )
     fpn: FPNConfig = key(FPNConfig, "Pyramid.")
     anchors: AnchorConfig = key(AnchorConfig, "Anchors.")
     rpn: RPNConfig = key(RPNConfig, "Region proposals.")
@@ -230,7 +244,7 @@ class ModelConfig:
     roi_align: RoiAlignConfig = key(RoiAlignConfig, "Pooling.")
     box: BoxConfig = key(BoxConfig, "Box branch.")
     mask: MaskRCNNConfig | MaskScoringConfig | PointRendConfig | None = key(
-        None, "Mask branch by its type; null for Faster R-CNN."
+        None, "Mask branch by its type, other packages add more; null for Faster R-CNN.", registered=MASK_BRANCHES
     )
 
     def __post_init__(self) -> None:
@@ -249,6 +263,3 @@ class ModelConfig:
                 f"room for one positive in batch_size_per_image ({part.batch_size_per_image})",
                 part.positive_fraction,
             )
-        if self.backbone.name == "mobilenet_v1":
-            stride_in = self.backbone.stride_in
-            require(stride_in == "3x3", "model.backbone.stride_in", "3x3 with mobilenet_v1", stride_in)

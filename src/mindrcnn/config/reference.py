@@ -77,7 +77,7 @@ def _section(section: type, name: str, defaults: dict[str, Any], note: str = "")
     yield f"## {heading}\n\n{' '.join((section.__doc__ or '').split())}\n\n{_TABLE_HEAD}{''.join(rows)}\n"
     for key, default in keys:
         inner = f"{name}.{key.name}" if name else key.name
-        tags = {member: tag for tag, member in tagged_members(key.hint).items()} if _is_tagged(key) else {}
+        tags = {member: tag for tag, member in tagged_members(key.hint, key.tag).items()} if _is_tagged(key) else {}
         note = ", each entry" if get_origin(key.hint) is tuple else ""
         for member in sections_of(key.hint):
             inherited = vars(default) if isinstance(default, member) else {}

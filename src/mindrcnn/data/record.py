@@ -17,8 +17,11 @@ import numpy.typing as npt
 from mindrcnn.data.image_io import RGBImage, decode_image, read_image
 from mindrcnn.data.masks import Segmentation
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
 
 logger = logging.getLogger(__name__)
+
+SHOWN_IDS = 5  # annotation ids in a message
 
 # Annotations are written to two decimals of a pixel: a smaller side can only be what rounding left of zero.
 MIN_BOX_SIDE = 1e-3
@@ -102,7 +105,7 @@ class Dataset:
         if self.without_mask:
             raise InputError(
                 f"{self.annotation_file}: wanted a segmentation for every object, because the model has a mask branch; "
-                f"{len(self.without_mask)} objects have none (first: {_first(self.without_mask)})"
+                f"{len(self.without_mask)} objects have none (first: {shortened(self.without_mask, SHOWN_IDS)})"
             )
 
 
@@ -135,7 +138,3 @@ def log_dropped(source: Path, dropped: int, total: int) -> None:
     """One line about the objects that had no area inside their image."""
     if dropped:
         logger.warning("%s: %d of %d objects have no area inside their image and are dropped", source, dropped, total)
-
-
-def _first(ids: Sequence[int], count: int = 5) -> str:
-    return ", ".join(str(number) for number in ids[:count]) + (", ..." if len(ids) > count else "")

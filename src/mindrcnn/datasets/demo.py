@@ -20,9 +20,9 @@ from pycocotools import mask as coco_mask
 from mindrcnn.data.masks import MIN_POLYGON_NUMBERS
 from mindrcnn.datasets.demo_scene import Scene, draw_scene
 from mindrcnn.datasets.demo_shapes import SHAPES
+from mindrcnn.drawing.pictures import JPEG_QUALITY
 from mindrcnn.errors import InputError
 
-JPEG_QUALITY = 92
 CONTOUR_SCALE = 4  # contours run through pixel centres; on an enlarged bitmap that costs an eighth of a pixel only
 CONTOUR_TOLERANCE = 1.4  # enlarged pixels that a simplified contour may be off
 MIN_PART_AREA = 6.0  # pixels; smaller visible specks of an object are left out of its annotation

@@ -18,11 +18,8 @@ from pathlib import Path
 
 from mindrcnn.atomic import write_text
 from mindrcnn.config.loader import load_config
-from mindrcnn.config.run import Config
 from mindrcnn.data.findings import Findings
-from mindrcnn.data.formats.layout import find_split
-from mindrcnn.data.survey import Survey, examine_survey
-from mindrcnn.doctor.examination import examine_converted, examine_files
+from mindrcnn.doctor.examination import examine_split
 from mindrcnn.doctor.histograms import draw_histograms
 from mindrcnn.doctor.report import report_json, report_text
 from mindrcnn.errors import InputError
@@ -47,34 +44,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_intermixed_args(argv)
 
 
-def examine(config: Config, split_name: str, *, workers: int | None, findings: Findings) -> tuple[Survey, int | None]:
-    """One split as the configuration describes it."""
-    data = config.data
-    split = data.train if split_name == "train" else data.val
-    needs_masks = config.model.mask is not None
-    if not data.root:
-        raise InputError("data.root: wanted the folder of the data set, got nothing")
-    if split.format == "mindrecord":
-        return examine_converted(
-            folder=Path(data.root) / split.annotations,
-            classes=data.classes,
-            needs_masks=needs_masks,
-            workers=workers,
-            findings=findings,
-        )
-    files = find_split(root=Path(data.root), name=split.name, annotations=split.annotations, images=split.images)
-    return examine_files(
-        annotations=files.annotations,
-        images=files.images,
-        is_txt=split.format == "txt",
-        classes=data.classes,
-        ignore_other_categories=data.ignore_other_categories,
-        needs_masks=needs_masks,
-        workers=workers,
-        findings=findings,
-    )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit status."""
     options = parse_arguments(argv)
@@ -82,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     workers = None if options.no_decode else max(options.workers, 1)
     try:
         config = load_config(options.config, options.overrides)
-        survey, decoded = examine(config, options.split, workers=workers, findings=findings)
-        examine_survey(survey, findings, max_objects=config.data.max_objects)
+        survey, decoded = examine_split(config, options.split, workers=workers, findings=findings)
         if options.json is not None:
             write_text(options.json, json.dumps(report_json(survey, findings, decoded=decoded), indent=1) + "\n")
         if options.picture is not None:

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as mask_api
 
+from mindrcnn.data.masks import MIN_POLYGON_NUMBERS
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.json_files import read_json
-
-MIN_POLYGON_NUMBERS = 6  # three corners; pycocotools takes four numbers for a box
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mindrcnn.data.formats.coco.json_stream import JsonStream, Member
 from mindrcnn.errors import InputError
+from mindrcnn.messages import kind_of, shown
 
 Row = dict[str, Any]
 Ints = npt.NDArray[np.int64]
@@ -48,7 +49,7 @@ def read_blocks(path: Path, file: BinaryIO) -> Iterator[tuple[str, Block]]:
     keys: list[str] = []
     try:
         if not stream.is_object():
-            raise InputError(f"{path}: wanted a JSON object with {', '.join(TABLES)}, got {_kind(stream.whole())}")
+            raise InputError(f"{path}: wanted a JSON object with {', '.join(TABLES)}, got {kind_of(stream.whole())}")
         for member in stream.members():
             keys.append(member.key)
             if member.key in TABLES:
@@ -71,7 +72,7 @@ def empty_block(path: Path, table: str) -> Block:
 def _blocks(path: Path, member: Member) -> Iterator[Block]:
     table = member.key
     if member.elements is None:
-        raise InputError(f"{path}: {table}: wanted a list of objects, got {_kind(member.value)}")
+        raise InputError(f"{path}: {table}: wanted a list of objects, got {kind_of(member.value)}")
     first = 0
     while elements := list(islice(member.elements, BLOCK_ROWS)):
         rows = [element.value for element in elements]
@@ -155,7 +156,7 @@ class Columns:
 
     def _blame(self, key: str, wanted: str, good: Sequence[bool]) -> NoReturn:
         index = good.index(False)
-        raise self.error(index, f"{key}: wanted {wanted}, got {_shown(self.rows[index].get(key))}")
+        raise self.error(index, f"{key}: wanted {wanted}, got {shown(self.rows[index].get(key))}")
 
 
 def require_unique(path: Path, table: str, ids: Ints) -> None:
@@ -186,13 +187,3 @@ def _is_box(value: object) -> bool:
     if not isinstance(value, (list, tuple)) or len(value) != 4:
         return False
     return all(isinstance(number, (int, float)) and abs(number) < float("inf") for number in value)
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", type(None): "null"}
-    return names.get(type(value), f"{value!r}")
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.data.formats.mindrecord.convert import Source, convert
+from mindrcnn.data.formats.registry import find_format
 from mindrcnn.errors import InputError
 
 EXIT_INTERRUPTED = 130  # as a shell reports SIGINT
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = Source(
         annotations=options.annotations,
         images=options.images,
-        is_txt=options.format == "txt",
+        format=find_format(options.format),
         classes=tuple(options.classes),
         ignore_other_categories=options.ignore_other_categories,
     )

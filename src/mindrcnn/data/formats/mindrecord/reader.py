@@ -21,6 +21,9 @@ from mindrcnn.data.masks import Segmentation
 from mindrcnn.data.record import Dataset
 from mindrcnn.data.record_table import RecordTable
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
+
+SHOWN_CLASSES = 10  # in a message
 
 
 def read_mindrecord(*, folder: Path, classes: Sequence[str] = ()) -> Dataset:
@@ -31,9 +34,10 @@ def read_mindrecord(*, folder: Path, classes: Sequence[str] = ()) -> Dataset:
     """
     manifest = read_manifest(folder)
     if classes and tuple(classes) != manifest.classes:
+        wanted, got = shortened(classes, SHOWN_CLASSES), shortened(manifest.classes, SHOWN_CLASSES)
         raise InputError(
-            f"{folder / INDEX}: wanted the classes of data.classes, in their order: {_shown(classes)}; got "
-            f"{_shown(manifest.classes)}: leave data.classes empty, or convert with these classes"
+            f"{folder / INDEX}: wanted the classes of data.classes, in their order: {wanted}; got {got}: leave "
+            f"data.classes empty, or convert with these classes"
         )
     columns = _all_columns(folder, manifest)
     shards = Shards(folder, manifest, columns)
@@ -148,7 +152,3 @@ def _with_room(whole: np.ndarray | None, column: np.ndarray, total: int) -> np.n
 def _require_same(path: Path, about: dict[str, object], shard: ShardEntry, manifest: Manifest) -> None:
     if about.get("sha256") != shard.sha256 or about.get("source") != manifest.source:
         raise InputError(f"{path}: wanted the shard that {INDEX} lists, got one of another conversion: convert again")
-
-
-def _shown(classes: Sequence[str]) -> str:
-    return ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
