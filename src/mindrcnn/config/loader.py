@@ -191,7 +191,8 @@ def _unknown(origin: Origin, key: str, name: str, siblings: Iterable[str]) -> In
     here = difflib.get_close_matches(name, siblings, n=1)
     if here:
         return InputError(f"{message}{prefix}{here[0]}")
-    elsewhere = {item.name: dotted for dotted, item in all_keys(Config)}
+    # The same key of another type of this section is none that could be meant.
+    elsewhere = {item.name: dotted for dotted, item in all_keys(Config) if dotted != f"{prefix}{name}"}
     meant = difflib.get_close_matches(name, elsewhere, n=1, cutoff=_ALIKE_ELSEWHERE)
     if meant:
         return InputError(f"{message}{elsewhere[meant[0]]}")
