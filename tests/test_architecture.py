@@ -54,7 +54,7 @@ FRAMEWORK_FREE = (
 )  # these must not import MindSpore
 
 # Command lines inside a part: they are programs.
-COMMAND_LINES: tuple[str, ...] = ()
+COMMAND_LINES: tuple[str, ...] = ("data.formats.mindrecord.__main__",)
 FRAMEWORK_EXCEPTIONS = ("data.formats.mindrecord.shard",)  # writes MindSpore's own file format, in a process of its own
 
 # Modules whose results are their standard output.

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,24 @@ data:
   train: {{name: "", format: csv, annotations: train.csv, images: train}}
   val: {{name: "", format: csv, annotations: val.csv, images: val}}
   classes: {classes}
-device: {{mode: graph}}
+device: {{mode: pynative}}
 """
 
-FROM_PYTHON = """
-import sys
-from mindrcnn.build.trained_model import open_checkpoint, restore_detector
+# One process runs all programs, each by its file, because MindSpore takes seconds to load.
+PROGRAMS = """
+import json, runpy, sys
 from pathlib import Path
 
-checkpoint, config = open_checkpoint(Path(sys.argv[1]), [])
+for program, *arguments in json.loads(sys.argv[1]):
+    sys.argv = [program, *arguments]
+    try:
+        runpy.run_path(program, run_name="__main__")
+    except SystemExit as end:
+        assert end.code == 0, (program, end.code)
+
+from mindrcnn.build.trained_model import open_checkpoint, restore_detector
+
+checkpoint, config = open_checkpoint(Path("run/last.ckpt"), [])
 detector = restore_detector(checkpoint, config)
 print(type(detector.backbone).__module__, type(detector.mask).__module__, config.model.backbone.width)
 """
@@ -63,42 +71,45 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places))}
 
 
-@pytest.fixture
-def run(tmp_path: Path, environment: dict[str, str]) -> Callable[..., str]:
-    """Runs Python with these arguments to its end, and returns its standard output."""
-
-    def run_python(*arguments: object) -> str:
-        command = [sys.executable, *map(str, arguments)]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run_python
-
-
 @pytest.mark.slow
-def test_train_evaluate_and_infer(run: Callable[..., str], tmp_path: Path, own_demo: Path, tiny: Path) -> None:
+def test_train_evaluate_and_infer(environment: dict[str, str], tmp_path: Path, own_demo: Path, tiny: Path) -> None:
     classes = write_csv(own_demo, "train")
     write_csv(own_demo, "val")
     config = tmp_path / "outside.yaml"
     config.write_text(CHANGES.format(tiny=tiny, root=own_demo, classes=list(classes)))
-
-    report = run("-m", "mindrcnn.doctor", config)
-    assert "12 images decoded" in report, report
-
-    run(REPOSITORY / "train.py", config, "--run-dir", "run", "train.schedule.length=1")
-    checkpoint = tmp_path / "run/last.ckpt"
-    losses = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert all("loss_mask" in row for row in losses if row["kind"] == "train")
-
-    assert "segm" in run(REPOSITORY / "eval.py", checkpoint)
     (image, *_) = sorted((own_demo / "val").glob("*.jpg"))
-    run(REPOSITORY / "infer.py", checkpoint, image, "--out", "found", "--score-thresh", "0")
-    (found,) = json.loads((tmp_path / "found/predictions.json").read_text())["images"]
-    assert found["objects"]
+    programs = [
+        [REPOSITORY / "train.py", config, "--run-dir", "run", "train.schedule.length=1"],
+        [REPOSITORY / "eval.py", "run/last.ckpt"],
+        [REPOSITORY / "infer.py", "run/last.ckpt", image, "--out", "found", "--score-thresh", "0"],
+    ]
+    command = [sys.executable, "-c", PROGRAMS, json.dumps(programs, default=str)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
 
-    (tmp_path / "from_python.py").write_text(FROM_PYTHON)
-    assert run("from_python.py", checkpoint) == "tiny_parts.backbone tiny_parts.mask_head 8\n"
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [("loss_mask" in row) for row in rows if row["kind"] == "train"] == [True] * 3
+    assert "segm" in done.stdout
+    (found,) = json.loads((tmp_path / "found/predictions.json").read_text())["images"]
+    assert found["file"] == str(image)
+    assert done.stdout.endswith("tiny_parts.backbone tiny_parts.mask_head 8\n")
+
+
+def test_the_doctor_and_the_conversion_take_a_registered_format(
+    environment: dict[str, str], tmp_path: Path, own_demo: Path, tiny: Path
+) -> None:
+    classes = write_csv(own_demo, "train")
+    config = tmp_path / "outside.yaml"
+    config.write_text(CHANGES.format(tiny=tiny, root=own_demo, classes=list(classes)))
+    convert = ["mindrcnn.data.formats.mindrecord", own_demo / "train.csv", "--images", own_demo / "train"]
+    convert += ["--out", tmp_path / "converted", "--format", "csv", "--workers", "1", "--classes", *classes]
+    for command, message in (
+        (["mindrcnn.doctor", config, "--workers", "2"], "12 images decoded"),
+        (convert, "12 images"),
+    ):
+        line = [sys.executable, "-m", *map(str, command)]
+        done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        assert message in done.stdout, done.stderr
 
 
 def test_another_process_without_the_package_says_what_it_needs(untrained: Path, call: Any) -> None:

@@ -45,7 +45,7 @@ def test_a_step_takes_several_batches(call: Call, tiny: Path, stand_in: Any) -> 
     [
         ("train.accumulate=4", "train.accumulate: wanted at most the 3 batches of an epoch, got 4"),
         ("train.optimizer.groups=[{match: heads}]", "no parameter that trains has a name that starts with 'heads'"),
-        ("train.optimizer.groups=[{lr_factor: 2}]", "train.optimizer.groups: wanted match to be the beginning"),
+        ("train.optimizer.groups=[{lr_factor: 2}]", "train.optimizer.groups: wanted match to be a prefix"),
         ("train.optimizer={type: adam}", "train.optimizer.type: wanted one of sgd, adamw, got 'adam'"),
         ("train.loss_scale={scale: 8}", "train.loss_scale.type: wanted one of static, dynamic, got no such key"),
     ],

@@ -41,6 +41,9 @@ train:
 itself wins over all of them. Bases can have bases. Mappings merge key by key; all other values are replaced as a whole.
 A section with a `type` that differs from the base's replaces the base's section instead of merging with it.
 
+**Other packages** can add backbones, mask branches and data formats, with keys of their own: see
+[extending.md](extending.md).
+
 **Command line.** Every program takes overrides `a.b=value`, with the value in YAML. They win over the files, and among
 themselves the last one wins:
 
@@ -52,7 +55,7 @@ python train.py configs/mask_rcnn_r50_fpn_1x_coco.yaml model.mask=null
 **Values** are YAML 1.2: `true` and `false` are the only truth values (`off` and `no` are words), `1e-4` is a number, a
 whole number serves where a number is wanted, and text that looks like a number needs quotes.
 
-**Mistakes** are reported with the file and line or the command line, the key, what was wanted and what was there; an
+**Mistakes** are reported with the file and line, or "command line", the key, what was wanted and what was there; an
 unknown key comes with the nearest valid one. Numbers that follow from others (anchors per cell, feature sizes, steps
 per epoch, the scaled learning rate) are computed and have no key.
 
@@ -64,13 +67,13 @@ _TABLE_HEAD = "| key | type | default | limits | meaning |\n|---|---|---|---|---
 
 
 def render() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     sections = "".join(_section(Config, "", {}))
     return f"{_INTRODUCTION}\n{sections}".rstrip("\n") + "\n"
 
 
 def _section(section: type, name: str, defaults: dict[str, Any], note: str = "") -> Iterator[str]:
-    """The table of one dataclass, then those of the dataclasses inside it; `defaults` win over the keys' own."""
+    """Yields the table of one dataclass, then those of the dataclasses in it; `defaults` override the keys' own."""
     keys = [(key, defaults.get(key.name, key.default)) for key in keys_of(section)]
     rows = [_row(key, f"{name}.{key.name}" if name else key.name, default) for key, default in keys]
     heading = f"`{name}`{note}" if name else "Top level"
@@ -105,7 +108,7 @@ def _default(value: Any) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the page, or with --check says whether a file equals it; returns the exit status."""
+    """Prints the page, or with --check reports whether a file equals it; returns the exit status."""
     parser = argparse.ArgumentParser(description="Writes the page that explains every configuration key.")
     parser.add_argument("--check", type=Path, metavar="FILE", help="compare FILE with the page instead of printing it")
     options = parser.parse_args(arguments)

@@ -1,1 +1,1 @@
-"""Finds out what in a data set would stop a training or hurt it (`python -m mindrcnn.doctor`)."""
+"""A check of a data set before training: mistakes at which it would fail, and what would impair it."""

@@ -1,10 +1,10 @@
-"""Reports what in a data set would stop a training or hurt it, with the number and first examples of each finding.
+"""Check a data set before training: reports each kind of mistake with its count and first examples.
 
 python -m mindrcnn.doctor configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/set
 python -m mindrcnn.doctor mine.yaml --split val --json report.json --picture sizes.png
 
-The exit status is 0 where nothing would stop a training, 1 where something would, 2 where the configuration or the
-annotation file as a whole cannot be read.
+The exit status is 0 if training would not fail, 1 if it would, 2 if the configuration or the annotation file as a
+whole cannot be read.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ SHOWN_NAMES = 20  # categories in a message
 
 @dataclass(frozen=True)
 class ClassList:
-    """Label i + 1 is classes[i], whose id in the file is category_ids[i]."""
+    """The classes in label order: label i + 1 is classes[i], whose id in the file is category_ids[i]."""
 
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]

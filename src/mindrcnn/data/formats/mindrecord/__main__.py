@@ -2,7 +2,7 @@
 
 python -m mindrcnn.data.formats.mindrecord annotations/instances_train2017.json --images train2017 --out converted
 
-A conversion that was stopped goes on when the same command is given again.
+A conversion that was stopped continues when the same command is given again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from mindrcnn.data.formats.mindrecord.convert import Source, convert
 from mindrcnn.data.formats.registry import find_format
 from mindrcnn.errors import InputError
+from mindrcnn.extensions import load_extensions
 
 EXIT_INTERRUPTED = 130  # as a shell reports SIGINT
 
@@ -30,7 +31,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("annotations", type=Path, help="COCO JSON, or a TXT list")
     parser.add_argument("--images", type=Path, required=True, help="folder that image names are relative to")
     parser.add_argument("--out", type=Path, required=True, help="folder for the MindRecord files")
-    parser.add_argument("--format", choices=("coco", "txt"), default="coco", help="form of the annotations (coco)")
+    parser.add_argument("--format", default="coco", help="data format of the annotations (coco)")
     parser.add_argument("--classes", nargs="+", default=[], metavar="NAME", help="as data.classes; a TXT list needs it")
     parser.add_argument("--ignore-other-categories", action="store_true", help="as data.ignore_other_categories")
     parser.add_argument("--shards", type=int, help="number of MindRecord files (one for each GB of images)")
@@ -46,20 +47,21 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit status."""
     options = parse_arguments(argv)
-    source = Source(
-        annotations=options.annotations,
-        images=options.images,
-        format=find_format(options.format),
-        classes=tuple(options.classes),
-        ignore_other_categories=options.ignore_other_categories,
-    )
     try:
+        load_extensions()
+        source = Source(
+            annotations=options.annotations,
+            images=options.images,
+            format=find_format(options.format),
+            classes=tuple(options.classes),
+            ignore_other_categories=options.ignore_other_categories,
+        )
         outcome = convert(source, options.out, shards=options.shards, workers=options.workers)
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; the same command goes on with the shards that are missing\n")
+        sys.stderr.write("\nstopped; the same command continues with the shards that are missing\n")
         return EXIT_INTERRUPTED
     manifest = outcome.manifest
     size = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)

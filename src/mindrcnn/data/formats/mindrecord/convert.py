@@ -55,7 +55,9 @@ class Source:
     ignore_other_categories: bool = False
 
     def read(self) -> Dataset:
-        """Returns the data set as training reads it."""
+        """Returns the data set as training reads it. Raises InputError for data that is converted already."""
+        if not self.annotations.is_file():
+            raise InputError(f"{self.annotations}: wanted an annotation file to convert, got none")
         return self.format.read(
             SplitFiles(self.annotations, self.images),
             classes=self.classes,

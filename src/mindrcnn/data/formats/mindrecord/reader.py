@@ -1,7 +1,7 @@
-"""Reads converted data as a Dataset: the columns are in memory, images and masks are read where they lie.
+"""Converted data as a Dataset: columns in memory, images and masks read from the shards when they are needed.
 
-MindRecord's own readers give records in a stream or by a search; training wants any image at any time, from several
-threads. The conversion has written down the places, so one read from the file is enough.
+MindRecord's own readers give records as a stream or by a search; training needs any image at any time, from several
+threads. The conversion has stored the positions, so one read from the file is enough.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ SHOWN_CLASSES = 10  # in a message
 
 
 def read_mindrecord(*, folder: Path, classes: Sequence[str] = ()) -> Dataset:
-    """The data set that was converted into `folder`, with the classes that it was converted with.
+    """Returns the data set that was converted into `folder`, with the classes that it was converted with.
 
-    InputError names the file: no finished conversion, another version, a shard that is missing, cut or damaged;
-    `classes` that are others. `without_mask` numbers the objects from 1.
+    Raises InputError that names the file: no finished conversion, another version, a shard that is missing, truncated
+    or damaged, other `classes`. `without_mask` numbers the objects from 1.
     """
     manifest = read_manifest(folder)
     if classes and tuple(classes) != manifest.classes:
@@ -77,7 +77,7 @@ class Shards:
             self._files.append(_opened(path, shard.bytes))
 
     def image(self, place: int) -> bytes:
-        """The image file of the image at a place. InputError where it is damaged."""
+        """Returns the image file of the image at an index. Raises InputError where it is damaged."""
         shard = self._shard_of(place, self._first_images)
         length = int(self._columns["image_lengths"][place])
         content = self._read(shard, int(self._columns["image_starts"][place]), length)
@@ -87,7 +87,7 @@ class Shards:
         return content
 
     def mask(self, place: int) -> Segmentation | None:
-        """The mask of the object at a place. InputError where it is damaged."""
+        """Returns the mask of the object at an index. Raises InputError where it is damaged."""
         shard = self._shard_of(place, self._first_objects)
         start, length = int(self._columns["mask_starts"][place]), int(self._columns["mask_lengths"][place])
         try:
@@ -123,7 +123,7 @@ def _close(files: list[int]) -> None:
 
 
 def _all_columns(folder: Path, manifest: Manifest) -> dict[str, np.ndarray]:
-    """The columns of all shards, each joined in place, so that only one shard's are there twice."""
+    """Returns the columns of all shards, filled in place: only one shard's are in memory twice."""
     joined: dict[str, np.ndarray] = {}
     images = objects = 0
     for shard in manifest.shards:
@@ -143,7 +143,7 @@ PER_OBJECT = frozenset({"boxes", "labels", "crowd", "mask_starts", "mask_lengths
 
 
 def _with_room(whole: np.ndarray | None, column: np.ndarray, total: int) -> np.ndarray:
-    """An array for `total` rows like `column`; file names may need wider ones than before."""
+    """Returns an array for `total` rows like `column`; file names may need a wider type than before."""
     if whole is None:
         return np.zeros((total, *column.shape[1:]), dtype=column.dtype)
     return whole.astype(np.promote_types(whole.dtype, column.dtype), copy=False)
