@@ -1,6 +1,6 @@
 """Values and lists of names as error messages show them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 SHOWN_CHARACTERS = 80  # of one value; enough to find it in its file
 
@@ -18,7 +18,8 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
 
 
-def shortened(names: Sequence[str], limit: int = 6) -> str:
+def shortened(names: Iterable[object], limit: int = 6) -> str:
     """Returns the first `limit` names and how many more there are: "a, b, c and 4 more"."""
-    rest = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
+    listed = [str(name) for name in names]
+    rest = len(listed) - limit
+    return ", ".join(listed[:limit]) + (f" and {rest} more" if rest > 0 else "")

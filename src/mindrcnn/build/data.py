@@ -1,4 +1,4 @@
-"""Configuration to data sets and loaders, built from the keys under `data`."""
+"""Data sets and loaders, built from the keys under `data`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,36 +7,35 @@ from mindrcnn.config.data import DataConfig, SplitConfig
 from mindrcnn.config.run import Config
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
 from mindrcnn.data.batching.loader import EvalLoader, TrainLoader
-from mindrcnn.data.formats.coco.reader import read_coco
-from mindrcnn.data.formats.layout import find_split
-from mindrcnn.data.formats.mindrecord.reader import read_mindrecord
-from mindrcnn.data.formats.txt_list import read_txt
+from mindrcnn.data.formats.format import DataFormat
+from mindrcnn.data.formats.layout import SplitFiles
+from mindrcnn.data.formats.registry import find_format
 from mindrcnn.data.record import Dataset, Record, training_records
 from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.errors import InputError
 
 
-def build_dataset(data: DataConfig, split: SplitConfig, key: str) -> Dataset:
-    """Reads one split; `key` is its dotted name in the configuration, for messages."""
+def locate_split(data: DataConfig, split: SplitConfig, key: str) -> tuple[DataFormat, SplitFiles]:
+    """Returns the format of one split and its files; `key` is its dotted name in the configuration, for messages."""
     if not data.root:
         raise InputError("data.root: wanted the folder of the data set, got nothing")
     if not (split.name or split.annotations):
         raise InputError(f"{key}: wanted a split name or an annotation file, got neither")
-    if split.format == "mindrecord":
-        return read_mindrecord(folder=Path(data.root) / split.annotations, classes=data.classes)
-    files = find_split(root=Path(data.root), name=split.name, annotations=split.annotations, images=split.images)
-    if split.format == "txt":
-        return read_txt(annotations=files.annotations, images=files.images, classes=data.classes)
-    return read_coco(
-        annotations=files.annotations,
-        images=files.images,
-        classes=data.classes,
-        ignore_other_categories=data.ignore_other_categories,
+    data_format = find_format(split.format)
+    files = data_format.locate(
+        root=Path(data.root), name=split.name, annotations=split.annotations, images=split.images
     )
+    return data_format, files
+
+
+def build_dataset(data: DataConfig, split: SplitConfig, key: str) -> Dataset:
+    """Reads one split; `key` is its dotted name in the configuration, for messages."""
+    data_format, files = locate_split(data, split, key)
+    return data_format.read(files, classes=data.classes, ignore_other_categories=data.ignore_other_categories)
 
 
 def build_input_format(config: Config) -> InputFormat:
-    """Input sizes and channel order."""
+    """Returns input sizes and channel order."""
     return InputFormat(
         buckets=config.data.buckets,
         short_side=config.data.short_side,
@@ -45,7 +44,7 @@ def build_input_format(config: Config) -> InputFormat:
 
 
 def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world_size: int = 1) -> TrainLoader:
-    """Shuffled, augmented batches of the training split; of several processes, the part of this one."""
+    """Returns shuffled, augmented batches of the training split; of several processes, the share of this one."""
     data, augment = config.data, config.data.augment
     if config.model.mask is not None:
         dataset.require_masks()
@@ -78,7 +77,7 @@ def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world
 
 
 def build_eval_loader(config: Config, records: Sequence[Record]) -> EvalLoader:
-    """Every record once, for evaluation and inference."""
+    """Returns every record once, for evaluation and inference."""
     return EvalLoader(
         records=records,
         input_format=build_input_format(config),

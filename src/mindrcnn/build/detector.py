@@ -1,4 +1,4 @@
-"""Configuration to detector: the cells of models/, built from the keys under `model`."""
+"""The detector, built from the keys under `model`."""
 
 from mindspore import nn
 
@@ -9,6 +9,9 @@ from mindrcnn.config.model import (
     RoiSamplingConfig,
     RPNConfig,
 )
+from mindrcnn.errors import InputError
+from mindrcnn.extensions import BACKBONES
+from mindrcnn.models.backbones.base import STRIDES
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
 from mindrcnn.models.box_branch import BoxBranch, BoxHead, BoxLoss, DetectionSelector
@@ -23,7 +26,7 @@ from mindrcnn.ops.losses import SampleCount, at_least_one
 def build_detector(
     config: ModelConfig, num_classes: int, *, sample_count: SampleCount = at_least_one
 ) -> TwoStageDetector:
-    """The detector with fresh parameters; backbone weights are loaded separately."""
+    """Returns the detector with fresh parameters; backbone weights are loaded separately."""
     backbone = build_backbone(config.backbone)
     roi_sampler = RoiSampler(candidates=build_candidate_sampler(config.roi_sampling))
     return TwoStageDetector(
@@ -38,7 +41,11 @@ def build_detector(
 
 
 def build_backbone(config: BackboneConfig) -> nn.Cell:
-    """The trunk, without pretrained weights."""
+    """Returns the trunk, without pretrained weights. Raises InputError for a registered one that does not fit."""
+    if config.name in BACKBONES:
+        backbone = BACKBONES[config.name].build(config)
+        require_pyramid(backbone, config.name)
+        return backbone
     if config.name == "mobilenet_v1":
         return MobileNetV1(norm=config.norm, frozen_stages=config.frozen_stages)
     return ResNet(
@@ -49,8 +56,18 @@ def build_backbone(config: BackboneConfig) -> nn.Cell:
     )
 
 
+def require_pyramid(backbone: nn.Cell, name: str) -> None:
+    """Raises InputError unless the cell declares four outputs, C2..C5, at the strides that the pyramid is made for."""
+    channels, strides = (tuple(getattr(backbone, part, ())) for part in ("out_channels", "strides"))
+    if len(channels) != len(STRIDES) or strides != STRIDES:
+        raise InputError(
+            f"model.backbone.name: wanted a backbone with 4 out_channels and strides {STRIDES}, got {name} with "
+            f"out_channels {channels} and strides {strides}"
+        )
+
+
 def build_candidate_sampler(config: RPNConfig | RoiSamplingConfig) -> CandidateSampler:
-    """Assignment and sampling of either stage."""
+    """Returns assignment and sampling of either stage."""
     return CandidateSampler(
         fg_iou_thresh=config.fg_iou_thresh,
         bg_iou_thresh=config.bg_iou_thresh,
@@ -62,7 +79,7 @@ def build_candidate_sampler(config: RPNConfig | RoiSamplingConfig) -> CandidateS
 
 
 def build_rpn(config: ModelConfig, sample_count: SampleCount) -> RegionProposalNetwork:
-    """RPN head, anchors, loss and proposal selection."""
+    """Returns RPN head, anchors, loss and proposal selection."""
     rpn, anchors = config.rpn, config.anchors
     return RegionProposalNetwork(
         head=RPNHead(channels=config.fpn.out_channels, anchors_per_cell=len(anchors.aspect_ratios)),
@@ -85,7 +102,7 @@ def build_rpn(config: ModelConfig, sample_count: SampleCount) -> RegionProposalN
 
 
 def build_box_branch(config: ModelConfig, num_classes: int, sample_count: SampleCount) -> BoxBranch:
-    """Second-stage classification and regression."""
+    """Returns second-stage classification and regression."""
     box = config.box
     return BoxBranch(
         pooler=build_pooler(config.roi_align, box.resolution),

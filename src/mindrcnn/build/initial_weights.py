@@ -13,6 +13,7 @@ from mindrcnn.config.model import BackboneConfig
 from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.engine.step.param_groups import freeze
+from mindrcnn.extensions import BACKBONES
 from mindrcnn.messages import shortened
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.losses import SampleCount, at_least_one
@@ -58,7 +59,12 @@ def build_initialised_detector(
 
 
 def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
-    """Loads `model.backbone.weights`, if any."""
+    """Loads `model.backbone.weights`, if any; a registered backbone loads what it wants itself."""
+    if config.name in BACKBONES:
+        load_weights = BACKBONES[config.name].load_weights
+        if load_weights is not None:
+            load_weights(backbone, config)
+        return
     if not config.weights:
         logger.info("model.backbone.weights is empty: the backbone starts from random weights")
         return

@@ -5,73 +5,74 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from mindrcnn.config.key import key, require
+from mindrcnn.config.schema import key, require
+from mindrcnn.data.formats.registry import FORMATS, find_format
 
 INPUT_STRIDE = 32  # coarsest backbone stride: FPN's top-down 2x upsampling is exact only on multiples of it
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Where one split lies. With `annotations` empty it is looked for under data.root by `name`."""
+    """Location of one split. With `annotations` empty it is found under data.root by its `name`."""
 
     name: str = key(
         "",
-        "Split name, e.g. train2017: finds annotations/instances_NAME.json with NAME/, or NAME/labels.json with "
-        "NAME/data/ (also without the year).",
+        "Name of the split, for example train2017: finds annotations/instances_NAME.json with NAME/, or "
+        "NAME/labels.json with NAME/data/ (also without the year).",
     )
-    format: Literal["coco", "txt", "mindrecord"] = key(
+    format: str = key(
         "coco",
         "coco: COCO JSON; txt: rows of `path x1,y1,x2,y2,class ...`; mindrecord: a folder that "
-        "`mindrcnn mindrecord` wrote.",
+        "`mindrcnn mindrecord` wrote. Other packages add more.",
+        registered=FORMATS,
     )
     annotations: str = key(
-        "", "Annotation file, or with format mindrecord the folder; relative to data.root unless absolute."
+        "", "Annotation file, or with format mindrecord its folder, relative to data.root unless absolute."
     )
     images: str = key("", "Image folder, relative to data.root unless absolute.")
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Training-time augmentation; every draw is seeded by (seed, epoch, image)."""
+    """Training-time augmentation; every random draw is seeded by (seed, epoch, image)."""
 
     flip_prob: float = key(0.5, "Probability of a horizontal flip.", low=0, high=1)
     short_sides: tuple[int, ...] = key(
-        (), "Multi-scale: short side drawn from these, pixels; empty: the bucket's own.", low=1
+        (), "Multi-scale training: short sides in pixels to draw from; empty: data.short_side.", low=1
     )
     photometric_prob: float = key(0.0, "Probability of brightness, contrast, saturation and hue jitter.", low=0, high=1)
     expand_prob: float = key(0.0, "Probability of placing the image on a larger mean-coloured canvas.", low=0, high=1)
-    expand_max_ratio: float = key(2.0, "Largest canvas side over image side.", low=1)
+    expand_max_ratio: float = key(2.0, "Largest ratio of canvas side to image side.", low=1)
     crop_prob: float = key(0.0, "Probability of a random crop that keeps at least one object.", low=0, high=1)
-    crop_min_scale: float = key(0.5, "Least crop side over image side.", low=0.05, high=1)
+    crop_min_scale: float = key(0.5, "Smallest ratio of crop side to image side.", low=0.05, high=1)
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Data set, input size and loading."""
+    """Data set, input size, augmentation and loading."""
 
     root: str = key("", "Folder that holds the data set.")
     train: SplitConfig = key(SplitConfig, "Training split.")
     val: SplitConfig = key(SplitConfig, "Validation split.")
     classes: tuple[str, ...] = key(
-        (), "Class names; label i+1 is classes[i]. Empty: the training annotations' categories by ascending id."
+        (), "Class names; label i+1 is classes[i]. Empty: the categories of the training annotations by ascending id."
     )
-    ignore_other_categories: bool = key(False, "Allow annotations of categories outside `classes`, and leave them out.")
-    keep_empty_images: bool = key(False, "Train on images without objects, as negatives.")
+    ignore_other_categories: bool = key(
+        False, "Ignore annotations of categories that are not in `classes`, instead of refusing them."
+    )
+    keep_empty_images: bool = key(False, "Use images without objects for training, as negatives.")
     buckets: tuple[tuple[int, int], ...] = key(
         ((800, 1344), (1344, 800)),
-        "Input sizes (height, width); an image goes to the one its aspect ratio fits best.",
+        "Input sizes (height, width); each image uses the one that fits its aspect ratio best.",
         low=32,
     )
-    short_side: int = key(
-        800, "Target length of the short side, pixels; the long side is limited by the bucket.", low=32
-    )
+    short_side: int = key(800, "Target length of the short side in pixels; the bucket limits the long side.", low=32)
     max_objects: int = key(128, "Ground-truth slots per image (G).", low=1)
-    mask_side: int = key(112, "Side of the stored box-relative masks (R).", low=14, high=512)
+    mask_side: int = key(112, "Side of the stored masks, each in the frame of its box (R).", low=14, high=512)
     augment: AugmentConfig = key(AugmentConfig, "Training-time augmentation.")
-    workers: int = key(2, "Loader threads; 0 loads in the training thread.", low=0, high=64)
-    prefetch: int = key(4, "Batches prepared ahead.", low=1)
+    workers: int = key(2, "Number of loader threads; 0 loads in the training thread.", low=0, high=64)
+    prefetch: int = key(4, "Number of batches prepared in advance.", low=1)
 
     def __post_init__(self) -> None:
         require(bool(self.buckets), "data.buckets", "at least one (height, width)", self.buckets)
@@ -79,8 +80,8 @@ class DataConfig:
             divisible = height % INPUT_STRIDE == 0 and width % INPUT_STRIDE == 0
             require(divisible, "data.buckets", f"sides divisible by {INPUT_STRIDE}", (height, width))
         for name, split in (("train", self.train), ("val", self.val)):
-            given = split.format == "coco" or bool(split.annotations)
-            what = "the TXT list's path" if split.format == "txt" else "the folder"
-            require(given, f"data.{name}.annotations", f"{what} with format {split.format}", split.annotations)
+            wanted = find_format(split.format).needs_annotations
+            given = not wanted or bool(split.annotations)
+            require(given, f"data.{name}.annotations", f"{wanted} with format {split.format}", split.annotations)
         repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
         require(not repeated, "data.classes", "names without repeats", repeated)

@@ -1,4 +1,4 @@
-"""From YAML and command-line overrides to the typed configuration, and back.
+"""The typed configuration read from YAML and command-line overrides, and written as YAML.
 
 Every mistake is one InputError that names the file and line (or the command line), the dotted key, what was wanted and
 what was there.
@@ -36,42 +36,50 @@ from mindrcnn.config.yaml_tree import (
     read_tree,
 )
 from mindrcnn.errors import InputError
+from mindrcnn.extensions import HINT, load_extensions
 
-# How alike (difflib's ratio) a name must be to be offered as the one that was meant, elsewhere in the tree.
+# Least similarity (difflib's ratio) at which a key elsewhere in the tree is suggested.
 _ALIKE_ELSEWHERE = 0.75
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A value's dotted key and the limits on its numbers."""
+    """A value's dotted key, the limits on its numbers, and for a section in several types the key that tells them.
+
+    `is_open`: other packages can add types or names, which may explain one that is not known.
+    """
 
     key: str
     low: float | None = None
     high: float | None = None
+    tag: str = "type"
+    is_open: bool = False
 
     def item(self, index: int) -> _Place:
         return _Place(f"{self.key}[{index}]", self.low, self.high)
 
 
 def load_config(path: str | Path, overrides: Overrides = ()) -> Config:
-    """The configuration of a YAML file, its bases and the overrides; keys not given keep their default.
+    """Returns the configuration of a YAML file, its bases and the overrides; keys not given keep their default.
 
     A path that does not exist is looked up among the packaged configurations. Raises InputError for a file that cannot
     be read, and for unknown keys, wrong values and impossible combinations.
     """
+    load_extensions()
     return _resolve(read_tree(find_config(Path(path))), overrides)
 
 
 def parse_config(text: str, source: str, overrides: Overrides = ()) -> Config:
-    """The configuration of a resolved YAML text, such as a checkpoint holds; `source` names it in errors.
+    """Returns the configuration of a resolved YAML text, such as a checkpoint holds; `source` names it in errors.
 
     Raises InputError as `load_config` does; `base` is not a key of a resolved text.
     """
+    load_extensions()
     return _resolve(parse_yaml(text, source), overrides)
 
 
 def dump_config(config: Config) -> str:
-    """The complete resolved configuration as YAML, keys in the order declared; `parse_config` reads it back equal."""
+    """Returns the complete configuration as YAML, keys in the order declared; `parse_config` reads it back equal."""
     return dump_yaml(_plain(config))
 
 
@@ -87,7 +95,7 @@ def _resolve(tree: Node, overrides: Overrides) -> Config:
 
 
 def _section(section: type, node: Node, key: str, default: Any) -> Any:
-    """An instance of the dataclass `section`; keys not given are taken from `default`, an instance or MISSING."""
+    """Returns an instance of the dataclass `section`; keys not given come from `default`, an instance or MISSING."""
     if not isinstance(node.value, dict):
         raise _wrong(node, _Place(key), section)
     keys = keys_of(section)
@@ -96,7 +104,7 @@ def _section(section: type, node: Node, key: str, default: Any) -> Any:
             raise _unknown(node.value[name].origin, key, name, [item.name for item in keys])
     values = {}
     for item in keys:
-        place = _Place(f"{key}.{item.name}" if key else item.name, item.low, item.high)
+        place = _Place(f"{key}.{item.name}" if key else item.name, item.low, item.high, item.tag, item.is_open)
         inherited = item.default if default is MISSING else getattr(default, item.name)
         if item.name in node.value:
             values[item.name] = _value(item.hint, node.value[item.name], place, inherited)
@@ -108,10 +116,10 @@ def _section(section: type, node: Node, key: str, default: Any) -> Any:
 
 
 def _value(hint: Any, node: Node, place: _Place, default: Any) -> Any:
+    if is_union(hint) or place.tag != "type":
+        return _tagged(hint, node, place, default)
     if is_dataclass(hint) and isinstance(hint, type):
         return _section(hint, node, place.key, default)
-    if is_union(hint):
-        return _union(hint, node, place, default)
     if get_origin(hint) is Literal:
         if node.value not in get_args(hint):
             raise _wrong(node, place, hint)
@@ -121,20 +129,21 @@ def _value(hint: Any, node: Node, place: _Place, default: Any) -> Any:
     return _scalar(hint, node, place)
 
 
-def _union(hint: Any, node: Node, place: _Place, default: Any) -> Any:
+def _tagged(hint: Any, node: Node, place: _Place, default: Any) -> Any:
+    """Returns the section of the type that its tag names."""
     if node.value is None and accepts_null(hint):
         return None
     if not isinstance(node.value, dict):
         raise _wrong(node, place, hint)
-    members = tagged_members(hint)
-    wanted = f"one of {', '.join(members)}"
-    if "type" not in node.value:
+    members = tagged_members(hint, place.tag)
+    wanted = f"{place.key}.{place.tag}: wanted one of {', '.join(members)}"
+    if place.tag not in node.value:
         if is_dataclass(default):
             return _section(type(default), node, place.key, default)
-        raise InputError(f"{node.origin}: {place.key}.type: wanted {wanted}, got no such key")
-    tag = node.value["type"]
+        raise InputError(f"{node.origin}: {wanted}, got no such key")
+    tag = node.value[place.tag]
     if not isinstance(tag.value, str) or tag.value not in members:
-        raise InputError(f"{tag.origin}: {place.key}.type: wanted {wanted}, got {describe_value(tag)}")
+        raise InputError(f"{tag.origin}: {wanted}, got {describe_value(tag)}{_explanation(place)}")
     member = members[tag.value]
     return _section(member, node, place.key, default if isinstance(default, member) else MISSING)
 
@@ -169,7 +178,13 @@ def _scalar(hint: Any, node: Node, place: _Place) -> Any:
 def _wrong(node: Node, place: _Place, hint: Any) -> InputError:
     wanted = " ".join(part for part in (describe_type(hint), describe_limits(place.low, place.high)) if part)
     hint_quotes = " (quotes make a string)" if hint is str and isinstance(node.value, bool | int | float) else ""
-    return InputError(f"{node.origin}: {place.key}: wanted {wanted}{hint_quotes}, got {describe_value(node)}")
+    return InputError(
+        f"{node.origin}: {place.key}: wanted {wanted}{hint_quotes}, got {describe_value(node)}{_explanation(place)}"
+    )
+
+
+def _explanation(place: _Place) -> str:
+    return f" ({HINT})" if place.is_open else ""
 
 
 def _unknown(origin: Origin, key: str, name: str, siblings: Iterable[str]) -> InputError:
@@ -179,7 +194,8 @@ def _unknown(origin: Origin, key: str, name: str, siblings: Iterable[str]) -> In
     here = difflib.get_close_matches(name, siblings, n=1)
     if here:
         return InputError(f"{message}{prefix}{here[0]}")
-    elsewhere = {item.name: dotted for dotted, item in all_keys(Config)}
+    # The same key of another type of this section is none that could be meant.
+    elsewhere = {item.name: dotted for dotted, item in all_keys(Config) if dotted != f"{prefix}{name}"}
     meant = difflib.get_close_matches(name, elsewhere, n=1, cutoff=_ALIKE_ELSEWHERE)
     if meant:
         return InputError(f"{message}{elsewhere[meant[0]]}")
@@ -188,7 +204,7 @@ def _unknown(origin: Origin, key: str, name: str, siblings: Iterable[str]) -> In
 
 
 def _origin_of(key: str, tree: Node, otherwise: Origin) -> Origin:
-    """Where a dotted key, or else the closest section around it, was written; `otherwise` when none of them was."""
+    """Returns where a dotted key, or else the closest section around it, was written; else `otherwise`."""
     node, origin = tree, otherwise
     for name in key.split("."):
         if not isinstance(node.value, dict) or name not in node.value:
@@ -199,7 +215,7 @@ def _origin_of(key: str, tree: Node, otherwise: Origin) -> Origin:
 
 
 def _plain(value: Any) -> Any:
-    """Nested dicts, lists and scalars of a configuration value."""
+    """Returns a configuration value as nested dicts, lists and scalars."""
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: _plain(getattr(value, item.name)) for item in keys_of(type(value))}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

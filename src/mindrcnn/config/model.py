@@ -8,43 +8,49 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from mindrcnn.config.key import key, require
+from mindrcnn.config.schema import key, require
+from mindrcnn.extensions import BACKBONES, MASK_BRANCHES
 
 
 @dataclass(frozen=True)
 class PixelConfig:
-    """How pixel values enter the network; published weights each need their own."""
+    """Normalisation of pixel values; published weights each need their own."""
 
-    channel_order: Literal["rgb", "bgr"] = key("rgb", "Order of the colour channels the backbone was trained on.")
-    mean: tuple[float, float, float] = key((123.675, 116.28, 103.53), "Subtracted, in channel_order, 0..255 scale.")
+    channel_order: Literal["rgb", "bgr"] = key(
+        "rgb", "Order of the colour channels that the backbone was trained with."
+    )
+    mean: tuple[float, float, float] = key(
+        (123.675, 116.28, 103.53), "Mean to subtract, in channel_order, on the scale 0..255."
+    )
     std: tuple[float, float, float] = key(
-        (58.395, 57.12, 57.375), "Divisor after the mean, in channel_order.", low=1e-6
+        (58.395, 57.12, 57.375), "Standard deviation to divide by, in channel_order.", low=1e-6
     )
 
 
 @dataclass(frozen=True)
 class BackboneConfig:
-    """The convolutional trunk."""
+    """The backbone network."""
 
     name: Literal["resnet50", "resnet101", "mobilenet_v1"] = key("resnet50", "Architecture.")
     stride_in: Literal["3x3", "1x1"] = key(
-        "3x3", "ResNet only: which convolution of a bottleneck has the stride; 3x3 is pytorch style, 1x1 caffe style."
+        "3x3",
+        "ResNet only: the convolution of a bottleneck that has the stride; 3x3 is PyTorch style, 1x1 Caffe style.",
     )
     norm: Literal["frozen", "frozen_statistics", "batch"] = key(
         "frozen",
-        "frozen: stored statistics and affine, never trained (detectron2); frozen_statistics: the affine trains "
+        "frozen: statistics, scale and shift are fixed (detectron2); frozen_statistics: scale and shift train "
         "(mmdetection's norm_eval); batch: ordinary batch norm.",
     )
     frozen_stages: int = key(
         2,
-        "Stages that do not train, counted from the stem: 0 none, 1 the stem, 2 stem and first stage, ...",
+        "Number of stages that do not train, counted from the stem: 0 none, 1 the stem, 2 stem and first stage, ...",
         low=0,
         high=5,
     )
     weights: str = key(
         "",
-        "ImageNet weights: local file or https URL (torchvision .pth, detectron2 .pkl, mindcv .ckpt, .npz); empty: "
-        "none.",
+        "ImageNet weights: a local file or https URL (torchvision .pth, detectron2 .pkl, mindcv .ckpt, .npz); empty: "
+        "start from scratch.",
     )
     weights_sha256: str = key(
         "", "Expected SHA-256 of the weights file (at least 8 leading hex digits); empty: not checked."
@@ -54,6 +60,8 @@ class BackboneConfig:
         digest = self.weights_sha256
         readable = not digest or re.fullmatch("[0-9a-f]{8,64}", digest) is not None
         require(readable, "model.backbone.weights_sha256", "8 to 64 lower-case hex digits, or nothing", digest)
+        if self.name == "mobilenet_v1":
+            require(self.stride_in == "3x3", "model.backbone.stride_in", "3x3 with mobilenet_v1", self.stride_in)
 
 
 @dataclass(frozen=True)
@@ -67,9 +75,11 @@ class FPNConfig:
 class AnchorConfig:
     """RPN anchors."""
 
-    sizes: tuple[float, ...] = key((32.0, 64.0, 128.0, 256.0, 512.0), "Square root of the area, P2..P6, pixels.", low=1)
+    sizes: tuple[float, ...] = key(
+        (32.0, 64.0, 128.0, 256.0, 512.0), "Square root of the anchor area in pixels, one for each of P2..P6.", low=1
+    )
     aspect_ratios: tuple[float, ...] = key((0.5, 1.0, 2.0), "Height divided by width.", low=0.01)
-    rounded: bool = key(False, "Round anchor corners to whole pixels as torchvision does.")
+    rounded: bool = key(False, "Round anchor corners to whole pixels, as torchvision does.")
 
 
 @dataclass(frozen=True)
@@ -104,35 +114,37 @@ class RPNConfig:
     positive_fraction: float = key(0.5, "Largest share of positives among the sampled anchors.", low=0, high=1)
     normalizer: Literal["batch_size", "sampled"] = key(
         "batch_size",
-        "Both losses are divided by batch_size_per_image x images (detectron2) or by the number really sampled "
-        "(torchvision, mmdetection).",
+        "Divisor of both losses: batch_size_per_image x images (detectron2), or the number of anchors that were "
+        "sampled (torchvision, mmdetection).",
     )
-    smooth_l1_beta: float = key(0.0, "Where smooth L1 turns linear; 0 is plain L1.", low=0)
+    smooth_l1_beta: float = key(0.0, "Distance at which smooth L1 becomes linear; 0 is plain L1.", low=0)
     class_weight: float = key(1.0, "Weight of the objectness loss.", low=0)
     box_weight: float = key(1.0, "Weight of the box loss.", low=0)
 
 
 @dataclass(frozen=True)
 class RoiSamplingConfig:
-    """Choice of the proposals that train the box and mask branches; ground truth boxes join the proposals."""
+    """Sampling of the proposals that train the box and mask branches; ground-truth boxes are added to the proposals."""
 
     fg_iou_thresh: float = key(0.5, "Proposals at or above this IoU with an object are positive.", low=0, high=1)
     bg_iou_thresh: float = key(0.5, "Proposals below this IoU with every object are negative.", low=0, high=1)
-    low_quality: Literal["keep", "overwrite", "off"] = key("off", "As model.rpn.low_quality.")
-    low_quality_min_iou: float = key(0.5, "As model.rpn.low_quality_min_iou.", low=0, high=1)
-    batch_size_per_image: int = key(512, "Samples per image.", low=1)
-    positive_fraction: float = key(0.25, "Largest share of positives among them.", low=0, high=1)
+    low_quality: Literal["keep", "overwrite", "off"] = key("off", "Same as model.rpn.low_quality.")
+    low_quality_min_iou: float = key(0.5, "Same as model.rpn.low_quality_min_iou.", low=0, high=1)
+    batch_size_per_image: int = key(512, "Proposals sampled per image.", low=1)
+    positive_fraction: float = key(0.25, "Largest share of positives among the samples.", low=0, high=1)
 
 
 @dataclass(frozen=True)
 class RoiAlignConfig:
     """Pooling of box features from the pyramid."""
 
-    aligned: bool = key(True, "Half-pixel corrected sampling (detectron2 v2); false is the legacy form (torchvision).")
+    aligned: bool = key(
+        True, "Sample with the half-pixel correction (detectron2's ROIAlignV2); false: without it (torchvision)."
+    )
     sampling_ratio: int = key(
         2,
-        "Sample points per bin and axis (2: torchvision, maskrcnn-benchmark); 0: as many as the bin has feature cells "
-        "(detectron2, mmdetection), exact for their weights and slower.",
+        "Sample points per bin and axis (2: torchvision, maskrcnn-benchmark); 0: as many as the bin covers feature "
+        "cells (detectron2, mmdetection), which reproduces their weights exactly but is slower.",
         low=0,
         high=8,
     )
@@ -140,78 +152,93 @@ class RoiAlignConfig:
 
 @dataclass(frozen=True)
 class BoxConfig:
-    """Second-stage classifier and box regressor, and the choice of detections."""
+    """Second-stage classification and box regression, and the selection of detections."""
 
     resolution: int = key(7, "Side of the pooled feature.", low=1)
     fc_channels: int = key(1024, "Width of the two fully connected layers.", low=1)
-    coder_weights: tuple[float, float, float, float] = key((10.0, 10.0, 5.0, 5.0), "Scale of dx, dy, dw, dh.", low=1e-6)
-    smooth_l1_beta: float = key(0.0, "Where smooth L1 turns linear; 0 is plain L1.", low=0)
+    coder_weights: tuple[float, float, float, float] = key(
+        (10.0, 10.0, 5.0, 5.0), "Weights of dx, dy, dw, dh in the box encoding.", low=1e-6
+    )
+    smooth_l1_beta: float = key(0.0, "Distance at which smooth L1 becomes linear; 0 is plain L1.", low=0)
     class_weight: float = key(1.0, "Weight of the classification loss.", low=0)
     box_weight: float = key(1.0, "Weight of the box loss.", low=0)
     score_thresh: float = key(0.05, "Detections at or below this score are dropped.", low=0, high=1)
     nms_thresh: float = key(0.5, "IoU above which the weaker of two detections of one class is dropped.", low=0, high=1)
     detections_per_image: int = key(100, "Detections kept per image over all classes.", low=1)
-    pre_nms_topk: int = key(1000, "Best class-box pairs of an image that enter NMS.", low=1)
+    pre_nms_topk: int = key(1000, "Number of best-scoring class-box pairs of an image that enter NMS.", low=1)
     train_on_pred_boxes: bool = key(
-        False, "The mask branch trains on the boxes predicted for the samples, not on the samples' own."
+        False, "Train the mask branch on the boxes predicted for the samples instead of the sampled boxes."
     )
 
 
+class MaskConfig:
+    """Answers that each mask branch's configuration gives to the rest of the code; a branch overrides what differs."""
+
+    predicts_iou: bool = False  # its mask scores are the class score times a predicted mask IoU
+    dynamic: bool = False  # shapes depend on values, which neither graph mode nor an exported file can have
+
+
 @dataclass(frozen=True)
-class MaskRCNNConfig:
+class MaskRCNNConfig(MaskConfig):
     """Mask R-CNN's fully convolutional mask branch."""
 
-    type: Literal["mask_rcnn"] = key("mask_rcnn", "Which mask branch this is.")
-    resolution: int = key(14, "Side of the pooled feature; masks come out at twice that.", low=1)
-    num_convs: int = key(4, "3x3 convolutions before the upsampling.", low=0)
+    type: Literal["mask_rcnn"] = key("mask_rcnn", "Type of the mask branch.")
+    resolution: int = key(14, "Side of the pooled feature; predicted masks have twice that side.", low=1)
+    num_convs: int = key(4, "Number of 3x3 convolutions before the upsampling.", low=0)
     channels: int = key(256, "Width of those convolutions.", low=1)
     weight: float = key(1.0, "Weight of the mask loss.", low=0)
 
 
 @dataclass(frozen=True)
-class MaskScoringConfig:
+class MaskScoringConfig(MaskConfig):
     """Mask Scoring R-CNN: Mask R-CNN's branch and a head that predicts the IoU of its masks."""
 
-    type: Literal["ms_rcnn"] = key("ms_rcnn", "Which mask branch this is.")
-    resolution: int = key(14, "As in mask_rcnn.", low=1)
-    num_convs: int = key(4, "As in mask_rcnn.", low=0)
-    channels: int = key(256, "As in mask_rcnn.", low=1)
-    weight: float = key(1.0, "As in mask_rcnn.", low=0)
-    iou_num_convs: int = key(4, "3x3 convolutions of the IoU head; the last has stride 2.", low=1)
+    predicts_iou = True
+
+    type: Literal["ms_rcnn"] = key("ms_rcnn", "Type of the mask branch.")
+    resolution: int = key(14, "Same as in mask_rcnn.", low=1)
+    num_convs: int = key(4, "Same as in mask_rcnn.", low=0)
+    channels: int = key(256, "Same as in mask_rcnn.", low=1)
+    weight: float = key(1.0, "Same as in mask_rcnn.", low=0)
+    iou_num_convs: int = key(4, "Number of 3x3 convolutions of the IoU head; the last has stride 2.", low=1)
     iou_channels: int = key(256, "Width of those convolutions.", low=1)
     iou_fc_channels: int = key(1024, "Width of the IoU head's two fully connected layers.", low=1)
     iou_weight: float = key(1.0, "Weight of the IoU loss, 0.5 (predicted - true)^2.", low=0)
     iou_mask_logit_thresh: float = key(
         0.0,
-        "Logit above which a mask's pixel counts for its true IoU: 0 is probability 0.5, as masks are evaluated; "
-        "mmdetection takes logits above 0.5.",
+        "Logit above which a pixel belongs to the mask when its true IoU is computed: 0 is probability 0.5, the "
+        "threshold of evaluation; mmdetection uses 0.5.",
     )
     iou_area_eps: float = key(
-        0.0, "Added to the share of an object inside a sample before dividing by it (mmdetection 1e-7).", low=0
+        0.0,
+        "Added to the share of an object that lies inside a sample before dividing by it (mmdetection: 1e-7).",
+        low=0,
     )
 
 
 @dataclass(frozen=True)
-class PointRendConfig:
+class PointRendConfig(MaskConfig):
     """PointRend's mask branch: a coarse mask, refined at uncertain points."""
 
-    type: Literal["point_rend"] = key("point_rend", "Which mask branch this is.")
+    type: Literal["point_rend"] = key("point_rend", "Type of the mask branch.")
     resolution: int = key(
-        14, "Side of the regular grid of points that the coarse head sees; its masks have half of it.", low=2
+        14, "Side of the regular point grid that the coarse head takes; its masks have half that side.", low=2
     )
     fc_channels: int = key(1024, "Width of the coarse head's two fully connected layers.", low=1)
-    point_layers: int = key(3, "Layers of the point head before its last.", low=1)
+    point_layers: int = key(3, "Number of layers of the point head before the last.", low=1)
     point_channels: int = key(256, "Width of those layers.", low=1)
-    train_points: int = key(196, "Points of a sample that train the point head.", low=1)
+    train_points: int = key(196, "Number of points per sample that train the point head.", low=1)
     oversampling: float = key(3.0, "Random candidates for uncertain points, as a multiple of train_points.", low=1)
-    importance: float = key(0.75, "Share of train_points chosen by uncertainty; the rest is random.", low=0, high=1)
-    subdivision_steps: int = key(5, "Times that the coarse mask doubles its side at test time.", low=0, high=8)
-    subdivision_points: int = key(784, "Most uncertain points predicted anew after each doubling.", low=1)
+    importance: float = key(
+        0.75, "Share of train_points selected by uncertainty; the others are random.", low=0, high=1
+    )
+    subdivision_steps: int = key(5, "Number of times that the coarse mask is doubled at inference.", low=0, high=8)
+    subdivision_points: int = key(
+        784, "Number of most uncertain points that are predicted again after each doubling.", low=1
+    )
     coarse_weight: float = key(1.0, "Weight of the coarse mask's loss.", low=0)
     point_weight: float = key(1.0, "Weight of the point loss.", low=0)
-    dynamic: bool = key(
-        False, "Compute only the boxes in use, chosen by boolean selection; with device.mode pynative only."
-    )
+    dynamic: bool = key(False, "Compute only the slots that hold a box; requires device.mode=pynative.")
 
     def __post_init__(self) -> None:
         require(self.resolution % 2 == 0, "model.mask.resolution", "an even number with point_rend", self.resolution)
@@ -222,7 +249,9 @@ class ModelConfig:
     """The two-stage detector."""
 
     pixel: PixelConfig = key(PixelConfig, "Input normalisation.")
-    backbone: BackboneConfig = key(BackboneConfig, "Trunk.")
+    backbone: BackboneConfig = key(
+        BackboneConfig, "Backbone by its name; other packages can add more.", tag="name", registered=BACKBONES
+    )
     fpn: FPNConfig = key(FPNConfig, "Pyramid.")
     anchors: AnchorConfig = key(AnchorConfig, "Anchors.")
     rpn: RPNConfig = key(RPNConfig, "Region proposals.")
@@ -230,7 +259,7 @@ class ModelConfig:
     roi_align: RoiAlignConfig = key(RoiAlignConfig, "Pooling.")
     box: BoxConfig = key(BoxConfig, "Box branch.")
     mask: MaskRCNNConfig | MaskScoringConfig | PointRendConfig | None = key(
-        None, "Mask branch by its type; null for Faster R-CNN."
+        None, "Mask branch by its type; null for Faster R-CNN. Other packages can add more.", registered=MASK_BRANCHES
     )
 
     def __post_init__(self) -> None:
@@ -249,6 +278,3 @@ class ModelConfig:
                 f"room for one positive in batch_size_per_image ({part.batch_size_per_image})",
                 part.positive_fraction,
             )
-        if self.backbone.name == "mobilenet_v1":
-            stride_in = self.backbone.stride_in
-            require(stride_in == "3x3", "model.backbone.stride_in", "3x3 with mobilenet_v1", stride_in)

@@ -34,6 +34,9 @@ package (`configs/mask_rcnn_r50_fpn_1x_coco.yaml`, also without `configs/`). Bas
 key; all other values are replaced as a whole.
 A section with a `type` that differs from the base's replaces the base's section instead of merging with it.
 
+**Other packages** can add backbones, mask branches and data formats, with keys of their own: see
+[extending.md](extending.md).
+
 **Command line.** Every program takes overrides `a.b=value`, with the value in YAML. They take precedence over the
 files; if a key is given twice, the last value counts:
 
@@ -70,7 +73,7 @@ def _section(section: type, name: str, defaults: dict[str, Any], note: str = "")
     yield f"## {heading}\n\n{' '.join((section.__doc__ or '').split())}\n\n{_TABLE_HEAD}{''.join(rows)}\n"
     for key, default in keys:
         inner = f"{name}.{key.name}" if name else key.name
-        tags = {member: tag for tag, member in tagged_members(key.hint).items()} if _is_tagged(key) else {}
+        tags = {member: tag for tag, member in tagged_members(key.hint, key.tag).items()} if _is_tagged(key) else {}
         note = ", each entry" if get_origin(key.hint) is tuple else ""
         for member in sections_of(key.hint):
             inherited = vars(default) if isinstance(default, member) else {}

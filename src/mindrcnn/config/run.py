@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mindrcnn.config.data import DataConfig
-from mindrcnn.config.key import key, require
-from mindrcnn.config.model import ModelConfig, PointRendConfig
+from mindrcnn.config.model import ModelConfig
+from mindrcnn.config.schema import key, require
 from mindrcnn.config.train import TrainConfig
+from mindrcnn.data.formats.registry import FORMATS, find_format
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,10 @@ class Config:
                 True,
             )
         else:
-            require(
-                self.data.train.format != "txt",
-                "data.train.format",
-                "coco with model.mask: txt has no masks",
-                "txt",
-            )
+            name = self.data.train.format
+            with_masks = ", ".join(known.name for known in FORMATS.values() if known.has_masks)
+            wanted = f"one of {with_masks} with model.mask: {name} has no masks"
+            require(find_format(name).has_masks, "data.train.format", wanted, name)
         if self.device.target == "CPU":
             wanted = "float32 with device.target=CPU, which has no fast float16"
             require(self.train.precision == "float32", "train.precision", wanted, self.train.precision)
@@ -89,6 +88,6 @@ class Config:
                 "faster_coco_eval with eval.boundary",
                 self.eval.backend,
             )
-        if isinstance(self.model.mask, PointRendConfig) and self.model.mask.dynamic:
+        if self.model.mask is not None and self.model.mask.dynamic:
             mode = self.device.mode
             require(mode == "pynative", "device.mode", "pynative with model.mask.dynamic", mode)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mindrcnn.config.key import key, require
+from mindrcnn.config.schema import key, require
 
 
 @dataclass(frozen=True)

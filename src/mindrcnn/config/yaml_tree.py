@@ -18,6 +18,7 @@ import yaml
 
 from mindrcnn.config.packaged import find_packaged, near_names
 from mindrcnn.errors import InputError
+from mindrcnn.extensions import BACKBONES
 
 COMMAND_LINE = "command line"
 OVERRIDES = "overrides"
@@ -170,16 +171,19 @@ def _value_tree(name: str, value: Any) -> Node:
     raise InputError(f"{origin}: {name}: wanted a bool, number, string, list or mapping, got {kind}")
 
 
-def merge(base: Node, child: Node) -> Node:
-    """`child` laid over `base`: mappings merge key by key, all else is replaced.
+def merge(base: Node, child: Node, key: str = "") -> Node:
+    """Returns `child` laid over `base`: mappings merge key by key, all else is replaced. `key` is their dotted key.
 
-    A mapping whose `type` differs from the base's replaces it, since the keys of one type mean nothing to another.
+    A mapping of another type than the base's replaces it, since the keys of one type mean nothing to another.
     """
-    if not isinstance(base.value, dict) or not isinstance(child.value, dict) or _other_type(base.value, child.value):
+    if not isinstance(base.value, dict) or not isinstance(child.value, dict):
+        return child
+    if _other_type(base.value, child.value, key):
         return child
     merged = dict(base.value)
     for name, node in child.value.items():
-        merged[name] = merge(merged[name], node) if name in merged else node
+        dotted = f"{key}.{name}" if key else name
+        merged[name] = merge(merged[name], node, dotted) if name in merged else node
     return Node(merged, child.origin)
 
 
@@ -198,8 +202,14 @@ def describe_value(node: Node) -> str:
     return f"{value!r} ({kind})"
 
 
-def _other_type(base: dict[str, Node], child: dict[str, Node]) -> bool:
-    return "type" in base and "type" in child and base["type"].value != child["type"].value
+def _other_type(base: dict[str, Node], child: dict[str, Node], key: str) -> bool:
+    if "type" in base and "type" in child:
+        return base["type"].value != child["type"].value
+    if key != "model.backbone" or "name" not in base or "name" not in child:
+        return False
+    # Our backbones share their keys; one from another package has keys of its own.
+    before, after = base["name"].value, child["name"].value
+    return before != after and any(isinstance(name, str) and name in BACKBONES for name in (before, after))
 
 
 def _read_text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What is wrong with a data set: for each kind of finding how often it occurs, and the first examples."""
+"""Mistakes in a data set: the count of each kind, and the first examples."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ EXAMPLES = 5
 
 
 class Kind(Enum):
-    """A kind of finding: its title, and whether it stops a training (an error) or only takes something from it."""
+    """A kind of finding: its title, and whether it is an error, at which training fails, or a warning."""
 
     MALFORMED = ("malformed rows of the annotation file", True)
-    REPEATED = ("ids or images that are there more than once", True)
+    REPEATED = ("ids or images that occur more than once", True)
     UNKNOWN_IMAGE = ("annotations of an image that is not listed", True)
     UNKNOWN_CATEGORY = ("annotations of a category that is not listed", True)
-    CLASSES = ("class list that does not fit the file", True)
+    CLASSES = ("class lists that do not match the file", True)
     MASK = ("segmentations that cannot be read", True)
     NO_MASK = ("objects without a mask, which the model needs", True)
-    MISSING = ("image files that are not there", True)
-    UNREADABLE = ("image files that cannot be read, or of another size than annotated", True)
+    MISSING = ("missing image files", True)
+    UNREADABLE = ("image files that cannot be read, or are not of the annotated size", True)
     NO_OBJECTS = ("data sets without any object to train on", True)
-    FEW_CORNERS = ("polygons of fewer than 3 points, which are left out", False)
-    DEGENERATE = ("boxes without area inside their image, which are left out", False)
-    OUTSIDE = ("boxes that reach out of their image, which are clipped", False)
-    EMPTY = ("images without objects, which training leaves out unless data.keep_empty_images", False)
-    CROWDED = ("images with more objects than data.max_objects, of which each epoch draws some", False)
-    UNUSED_CLASS = ("classes without an object", False)
-    CROWD_SHARE = ("data sets with many crowd regions, in which nothing is learnt", False)
+    FEW_CORNERS = ("polygons of fewer than 3 points, which are ignored", False)
+    DEGENERATE = ("boxes without area inside their image, which are ignored", False)
+    OUTSIDE = ("boxes that extend beyond their image, which are clipped", False)
+    EMPTY = ("images without objects, which training skips unless data.keep_empty_images is set", False)
+    CROWDED = ("images with more objects than data.max_objects, of which each epoch uses a random choice", False)
+    UNUSED_CLASS = ("classes without objects", False)
+    CROWD_SHARE = ("data sets with many crowd regions, in which nothing is learned", False)
 
     def __init__(self, title: str, is_error: bool) -> None:
         self.title = title
@@ -42,7 +42,7 @@ class Kind(Enum):
 
 @dataclass
 class Finding:
-    """How often one kind occurs, and the first few times."""
+    """The count of one kind, and its first examples."""
 
     count: int = 0
     examples: list[str] = field(default_factory=list)
@@ -55,11 +55,11 @@ class Findings:
         self._found: dict[Kind, Finding] = {}
 
     def add(self, kind: Kind, example: str) -> None:
-        """One more."""
+        """Adds one finding."""
         self.add_all(kind, [example], 1)
 
     def add_all(self, kind: Kind, examples: Iterable[str], count: int) -> None:
-        """`count` more, of which as many of the `examples` are made as are shown."""
+        """Adds `count` findings; of `examples` only as many are consumed as are shown."""
         if not count:
             return
         finding = self._found.setdefault(kind, Finding())
@@ -70,16 +70,16 @@ class Findings:
             finding.examples.append(example)
 
     def of(self, *, errors: bool) -> list[tuple[Kind, Finding]]:
-        """The errors or the others, in the order of Kind."""
+        """Returns the errors, or the warnings, in the order of Kind."""
         return [(kind, self._found[kind]) for kind in Kind if kind.is_error is errors and kind in self._found]
 
     @property
     def has_errors(self) -> bool:
-        """Whether anything would stop a training."""
+        """Whether training would fail."""
         return any(kind.is_error for kind in self._found)
 
 
-OVERSHOOT = 1.0  # pixels; less comes from rounding, and from tools that count the last pixel in
+OVERSHOOT = 1.0  # pixels; less than this is rounding, or a tool that counts the last pixel in
 
 
 def examine_boxes(
@@ -89,8 +89,12 @@ def examine_boxes(
     *,
     name_of: Callable[[int], str],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Boxes (m, 4) xyxy of images of `sizes` (m, 2) -> clipped, and whether (m,) they have area; `name_of` says which
-    object is at a place."""
+    """Returns the clipped boxes, and for each whether it has an area; adds findings about the others.
+
+    boxes: (m, 4) float64 xyxy.
+    sizes: (m, 2) int32 (h, w) of each box's image.
+    name_of: name of the object at an index, for the examples.
+    """
     clipped, usable = clip_boxes(boxes, sizes)
     height, width = sizes.T
     overshoot = np.maximum(-boxes[:, :2].min(axis=1), np.maximum(boxes[:, 2] - width, boxes[:, 3] - height))

@@ -19,8 +19,11 @@ from mindrcnn.data.image_io import RGBImage, decode_image, read_image
 from mindrcnn.data.masks import Segmentation
 from mindrcnn.data.transforms.affine import Doubles, Floats
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
 
 logger = logging.getLogger(__name__)
+
+SHOWN_IDS = 5  # annotation ids in a message
 
 # Annotations have two decimals of a pixel, so a smaller side can only be a zero with rounding errors.
 MIN_BOX_SIDE = 1e-3
@@ -108,7 +111,7 @@ class Dataset:
         if self.without_mask:
             raise InputError(
                 f"{self.annotation_file}: wanted a segmentation for every object, because the model has a mask branch; "
-                f"{len(self.without_mask)} objects have none (first: {_first(self.without_mask)})"
+                f"{len(self.without_mask)} objects have none (first: {shortened(self.without_mask, SHOWN_IDS)})"
             )
 
 
@@ -142,7 +145,3 @@ def log_dropped(source: Path, dropped: int, total: int) -> None:
     """Logs how many objects are dropped because they have no area inside their image."""
     if dropped:
         logger.warning("%s: %d of %d objects have no area inside their image and are dropped", source, dropped, total)
-
-
-def _first(ids: Sequence[int], count: int = 5) -> str:
-    return ", ".join(str(number) for number in ids[:count]) + (", ..." if len(ids) > count else "")

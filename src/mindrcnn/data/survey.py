@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,53 +11,100 @@ import numpy as np
 import numpy.typing as npt
 
 from mindrcnn.data.findings import Findings, Kind
+from mindrcnn.data.record import Dataset
+from mindrcnn.errors import InputError
 
-# COCO has 1.2 % crowds. Above this many of the regions that anchors fall on teach nothing.
+# COCO has 1.2 % crowds. Above this share, many of the regions that anchors cover teach nothing.
 MANY_CROWDS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """n images and m objects, of which `image` says where they are. Sizes of images that are not known are 0."""
+    """The numbers of n images and m objects, ordered by image; an unknown image size is 0."""
 
     source: Path
-    names: Sequence[str]  # n
-    sizes: npt.NDArray[np.int32]  # n,2 (h, w)
-    image: npt.NDArray[np.int64]  # m, place of the image
-    boxes: npt.NDArray[np.float32]  # m,4 xyxy, clipped
-    labels: npt.NDArray[np.int64]  # m, 1..K
-    crowd: npt.NDArray[np.bool_]  # m
+    names: Sequence[str]  # (n,)
+    sizes: npt.NDArray[np.int32]  # (n, 2) (h, w)
+    image: npt.NDArray[np.int64]  # (m,) index of the object's image
+    boxes: npt.NDArray[np.float32]  # (m, 4) xyxy, clipped
+    labels: npt.NDArray[np.int64]  # (m,) 1..K
+    crowd: npt.NDArray[np.bool_]  # (m,)
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
 
     @property
     def ordinary_per_image(self) -> npt.NDArray[np.int64]:
-        """(n,) objects that are no crowds."""
+        """(n,) int64 objects of each image, crowds left out."""
         return np.bincount(self.image[~self.crowd], minlength=len(self.names))
 
     @property
     def slots_per_image(self) -> npt.NDArray[np.int64]:
-        """(n,) ground-truth slots that an image needs: crowds take one as well."""
+        """(n,) int64 ground-truth slots that each image needs; a crowd takes one too."""
         return np.bincount(self.image, minlength=len(self.names))
 
     @property
     def per_class(self) -> npt.NDArray[np.int64]:
-        """(K,) objects of each class, without crowds."""
+        """(K,) int64 objects of each class, crowds left out."""
         return np.bincount(self.labels[~self.crowd], minlength=len(self.classes) + 1)[1:]
 
     @property
     def crowd_share(self) -> float:
-        """Crowds among the objects."""
+        """Share of crowds among the objects."""
         return float(self.crowd.mean()) if len(self.crowd) else 0.0
 
     @property
     def known_sizes(self) -> npt.NDArray[np.int32]:
-        """The sizes (h, w) of the images whose size is known."""
+        """(k, 2) int32 (h, w) of the images whose size is known."""
         return self.sizes[self.sizes.min(axis=1) > 0]
 
 
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """What a format gives of an examined split: its numbers, and a way to decode its images.
+
+    `decoders()` returns one function for each image that is there; it decodes the image, and raises InputError where
+    the image cannot be read or is not of the annotated size.
+    """
+
+    survey: Survey
+    decoders: Callable[[], Sequence[Callable[[], object]]]
+
+
+def examine_dataset(
+    dataset: Dataset, *, source: Path, images: Path, needs_masks: bool, findings: Findings
+) -> Examination:
+    """Examines a split that was read without an error: every mask is read, and each image can be decoded.
+
+    `source` names the annotations in the report; images are named relative to the folder `images`.
+    """
+    records = dataset.records
+    if needs_masks:
+        missing = dataset.without_mask
+        findings.add_all(Kind.NO_MASK, (f"object number {number}" for number in missing), len(missing))
+    for record in records:
+        try:
+            for _ in record.segmentations:
+                pass
+        except InputError as error:
+            findings.add(Kind.MASK, str(error))
+    counts = [len(record.labels) for record in records]
+    nothing = np.zeros((0, 4), dtype=np.float32)
+    survey = Survey(
+        source=source,
+        names=[os.path.relpath(record.path, images) for record in records],
+        sizes=np.array([record.size for record in records], dtype=np.int32).reshape(-1, 2),
+        image=np.repeat(np.arange(len(records)), counts),
+        boxes=np.concatenate([nothing, *(record.boxes for record in records)]),
+        labels=np.concatenate([np.zeros(0, dtype=np.int64), *(record.labels for record in records)]),
+        crowd=np.concatenate([np.zeros(0, dtype=np.bool_), *(record.crowd for record in records)]),
+        classes=dataset.classes,
+        category_ids=dataset.category_ids,
+    )
+    return Examination(survey, lambda: [record.image for record in records])
+
+
 def examine_survey(survey: Survey, findings: Findings, *, max_objects: int) -> None:
-    """Findings about the data set as a whole."""
+    """Adds findings about the data set as a whole."""
     empty = np.flatnonzero(survey.ordinary_per_image == 0)
     findings.add_all(Kind.EMPTY, (survey.names[place] for place in empty), len(empty))
     if len(empty) == len(survey.names):

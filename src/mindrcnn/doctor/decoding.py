@@ -1,8 +1,8 @@
-"""Decodes every image of a data set, in threads."""
+"""Decoding of every image of a data set, in threads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mindrcnn.concurrency import map_ordered
 from mindrcnn.data.findings import Findings, Kind
@@ -10,19 +10,21 @@ from mindrcnn.data.progress import ProgressLine
 from mindrcnn.errors import InputError
 
 
-def examine_images(read: Callable[[int], object], count: int, findings: Findings, *, workers: int) -> None:
-    """Calls `read` with each place below `count`; an InputError of it is a finding."""
+def examine_images(decoders: Sequence[Callable[[], object]], findings: Findings, *, workers: int) -> int:
+    """Calls each decoder, adds the InputErrors that they raise to `findings`, and returns how many were called."""
 
     def problem(place: int) -> str | None:
         try:
-            read(place)
+            decoders[place]()
         except InputError as error:
             return str(error)
         return None
 
+    count = len(decoders)
     progress = ProgressLine(count, what="images decoded")
     for done, message in enumerate(map_ordered(problem, range(count), workers=workers, prefetch=2 * workers), start=1):
         if message is not None:
             findings.add(Kind.UNREADABLE, message)
         progress.update(done)
     progress.close()
+    return count

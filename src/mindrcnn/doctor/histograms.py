@@ -1,4 +1,4 @@
-"""How large images and objects are, and of what shape, as a picture."""
+"""Histograms of the sizes and shapes of images and objects, as a picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BINS = 50
 
 
 def draw_histograms(survey: Survey, picture: Path) -> None:
-    """Writes a PNG of 1200 x 800 pixels. InputError when it cannot be written."""
+    """Writes a PNG of 1200 x 800 pixels. Raises InputError when it cannot be written."""
     figure = Figure(figsize=FIGURE_INCHES, dpi=FIGURE_DPI, layout="constrained")
     (image_sides, image_aspects, per_image), (object_sizes, object_aspects, classes) = figure.subplots(2, 3)
     sizes = survey.known_sizes.astype(float)

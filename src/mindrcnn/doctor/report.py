@@ -1,4 +1,4 @@
-"""What was found, as text and as JSON."""
+"""The report of an examination, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 
 
 def report_text(survey: Survey, findings: Findings, *, decoded: int | None) -> str:
-    """A page for people. `decoded`: how many images were read; None: none was asked for."""
+    """Returns the report as text. `decoded`: the number of images that were decoded; None if that was not asked for."""
     content = report_json(survey, findings, decoded=decoded)
     lines = [
         str(survey.source),
-        f"{content['images']} images, {content['objects']} objects that training can use, of these {content['crowds']} "
-        f"crowds ({survey.crowd_share:.1%}); {len(survey.classes)} classes",
+        f"{content['images']} images, {content['objects']} usable objects, of which {content['crowds']} "
+        f"are crowds ({survey.crowd_share:.1%}); {len(survey.classes)} classes",
         "images were not decoded" if decoded is None else f"{decoded} images decoded",
         "",
         f"{'':24}{'least':>10}{'5 %':>10}{'median':>10}{'95 %':>10}{'most':>10}",
@@ -30,15 +30,15 @@ def report_text(survey: Survey, findings: Findings, *, decoded: int | None) -> s
             for entry in content["classes"]
         ),
         "",
-        *_section("ERRORS, which would stop a training", findings.of(errors=True)),
+        *_section("ERRORS, at which training would fail", findings.of(errors=True)),
         *_section("WARNINGS", findings.of(errors=False)),
-        "Something would stop a training." if findings.has_errors else "Nothing would stop a training.",
+        "Training would fail." if findings.has_errors else "Training would not fail.",
     ]
     return "\n".join(lines)
 
 
 def report_json(survey: Survey, findings: Findings, *, decoded: int | None) -> dict[str, Any]:
-    """The same for programs: findings by the names of Kind."""
+    """Returns the report for programs, with findings by the names of Kind."""
     sizes, (width, height) = survey.known_sizes, _sides(survey)
     return {
         "source": str(survey.source),

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for the MindRecord files")
     parser.add_argument(
-        "--format", choices=("coco", "txt"), default="coco", help="format of the annotations (default: %(default)s)"
+        "--format", default="coco", metavar="NAME", help="data format of the annotations (default: %(default)s)"
     )
     parser.add_argument(
         "--classes",
@@ -75,11 +75,14 @@ def main(words: Sequence[str] | None = None) -> int:
 def convert_data(arguments: argparse.Namespace) -> int:
     """Converts the data set and prints what was written."""
     from mindrcnn.data.formats.mindrecord.convert import Source, convert
+    from mindrcnn.data.formats.registry import find_format
+    from mindrcnn.extensions import load_extensions
 
+    load_extensions()
     source = Source(
         annotations=arguments.annotations,
         images=arguments.images,
-        is_txt=arguments.format == "txt",
+        format=find_format(arguments.format),
         classes=tuple(arguments.classes),
         ignore_other_categories=arguments.ignore_other_categories,
     )

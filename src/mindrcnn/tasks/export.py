@@ -15,7 +15,6 @@ from mindrcnn.atomic import replacing
 from mindrcnn.build.device import set_device
 from mindrcnn.build.trained_model import open_checkpoint, restore_detector
 from mindrcnn.config.data import INPUT_STRIDE
-from mindrcnn.config.model import PointRendConfig
 from mindrcnn.config.run import Config
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
@@ -59,7 +58,7 @@ def require_exportable(config: Config, file_format: Format) -> None:
     """InputError for AIR on another device than the one that can make it, and for what has no fixed shapes."""
     if file_format == "AIR" and config.device.target != "Ascend":
         raise InputError(f"--format AIR: wanted device.target=Ascend, got {config.device.target}")
-    if isinstance(config.model.mask, PointRendConfig) and config.model.mask.dynamic:
+    if config.model.mask is not None and config.model.mask.dynamic:
         raise InputError("model.mask.dynamic: wanted false for an export, which has fixed shapes, got true")
 
 

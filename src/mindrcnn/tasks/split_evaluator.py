@@ -7,8 +7,8 @@ from typing import Any
 
 from mindrcnn.build.data import build_eval_loader
 from mindrcnn.concurrency import run_behind
-from mindrcnn.config.model import MaskScoringConfig
 from mindrcnn.config.run import Config
+from mindrcnn.data.formats.registry import find_format
 from mindrcnn.data.record import Dataset, Record
 from mindrcnn.detections import Detections
 from mindrcnn.drawing.objects import draw_pair, true_objects
@@ -79,7 +79,7 @@ class SplitEvaluator:
         if not self.ranks.first:
             return evaluations
         write_metrics(folder / "metrics.json", evaluations)
-        if isinstance(self.config.model.mask, MaskScoringConfig):
+        if self.config.model.mask is not None and self.config.model.mask.predicts_iou:
             plain = self.metrics(without_iou_scores(entries), "segm")
             (rescored,) = (metrics for metrics in evaluations if metrics.iou_type == "segm")
             report = calibrate(self.truth, entries, rescored=rescored, plain=plain)
@@ -113,8 +113,8 @@ class SplitEvaluator:
 
 
 def ground_truth(config: Config, dataset: Dataset) -> GroundTruth:
-    """The split's own COCO file, or the same made from a TXT list."""
-    if config.data.val.format == "coco":
+    """Returns the split's own COCO file, or the same made of its records."""
+    if find_format(config.data.val.format).is_coco_json:
         return load_ground_truth(dataset.annotation_file)
     return load_ground_truth(coco_annotations(dataset))
 

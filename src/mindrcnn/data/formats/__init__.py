@@ -1,1 +1,1 @@
-"""Readers of annotation files, one format each."""
+"""Data formats, one file or folder each, behind the protocol in `format.py`."""

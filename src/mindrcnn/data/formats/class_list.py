@@ -1,4 +1,4 @@
-"""Which label each category of an annotation file gets."""
+"""The labels of the categories of an annotation file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
+
+SHOWN_NAMES = 20  # categories in a message
 
 
 @dataclass(frozen=True)
 class ClassList:
-    """Label i + 1 is classes[i], whose id in the file is category_ids[i]."""
+    """The classes in label order: label i + 1 is classes[i], whose id in the file is category_ids[i]."""
 
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
@@ -28,11 +31,12 @@ def match_classes(
     used: frozenset[int],
     ignore_others: bool,
 ) -> ClassList:
-    """Labels for the categories (`names`, `ids`) of the file at `path`.
+    """Returns the labels for the categories (`names`, `ids`) of the file at `path`.
 
-    `wanted` empty: all categories by ascending id. Else its order, and each must be in the file. `used` are the
-    category ids that annotations have; those outside `wanted` are an error unless `ignore_others`. A category that no
-    annotation uses is never an error: some tools write a root category that stands for the data set.
+    `wanted` gives the order of the labels, and each name must be in the file; where it is empty, all categories are
+    taken by ascending id. `used` holds the category ids that annotations have; those outside `wanted` are an error
+    unless `ignore_others`. A category that no annotation uses is never an error: some tools write a root category that
+    stands for the data set.
     """
     if not names:
         raise InputError(f"{path}: categories: wanted at least one, got none")
@@ -62,6 +66,6 @@ def _require_known(path: Path, wanted: Sequence[str], names: Sequence[str]) -> N
         near = get_close_matches(name, names, n=3, cutoff=0.5)
         lines.append(f"{name!r}" + (f" (nearest: {', '.join(near)})" if near else ""))
     raise InputError(
-        f"{path}: the class list names categories that the file has not: {'; '.join(lines)}. The file has "
-        f"{len(names)}: {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"
+        f"{path}: the class list names categories that the file does not have: {'; '.join(lines)}. The file has "
+        f"{len(names)}: {shortened(names, SHOWN_NAMES)}"
     )

@@ -1,26 +1,30 @@
-"""Whether the images that an annotation file lists are there, found out with one listing per folder."""
+"""The images that an annotation file lists, checked with one listing of each folder."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
+from mindrcnn.data.image_io import read_image
+from mindrcnn.data.survey import Examination, Survey
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
 
 SHOWN = 3  # names in a message; enough to recognise a wrong folder
 
 
 def require_images(names: Sequence[str], *, folder: Path, listed_in: Path) -> None:
-    """InputError with the count and the first names, unless every name is a file's, relative to `folder`."""
+    """Raises InputError with the count and the first names unless every name, relative to `folder`, is a file's."""
     missing = missing_images(names, folder=folder)
     if missing:
-        shown = ", ".join(str(folder / name) for name in missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
-        raise InputError(f"{listed_in}: {len(missing)} of {len(names)} listed images are absent: {shown}")
+        first = shortened([folder / name for name in missing], SHOWN)
+        raise InputError(f"{listed_in}: {len(missing)} of {len(names)} listed images are absent: {first}")
 
 
 def missing_images(names: Iterable[str], *, folder: Path) -> list[str]:
-    """The names that are no file's, relative to `folder`.
+    """Returns the names, relative to `folder`, of which there is no file.
 
     Asking for each path by itself takes minutes for 100,000 images on a network disk; listing their folders takes one
     call for each.
@@ -36,8 +40,22 @@ def missing_images(names: Iterable[str], *, folder: Path) -> list[str]:
     return missing
 
 
+def examination_of_files(survey: Survey, *, folder: Path) -> Examination:
+    """Returns the examination of a split whose images are files of `folder`; absent ones have no decoder."""
+
+    def decoders() -> list[Callable[[], object]]:
+        missing = set(missing_images(survey.names, folder=folder))
+        return [
+            partial(read_image, folder / name, annotated_size=(int(height), int(width)))
+            for name, (height, width) in zip(survey.names, survey.sizes, strict=True)
+            if name not in missing and height > 0
+        ]
+
+    return Examination(survey, decoders)
+
+
 def require_folder(folder: Path, *, meaning: str) -> None:
-    """InputError unless `folder` is a folder that is not empty; `meaning` says what it should hold."""
+    """Raises InputError unless `folder` is a folder with something in it; `meaning` says what it should hold."""
     if not folder.is_dir():
         what = "a file" if folder.exists() else "nothing"
         raise InputError(f"{folder}: wanted the folder of {meaning}, got {what}")

@@ -1,4 +1,4 @@
-"""Finds a split's annotation file and image folder."""
+"""The annotation file and image folder of a split."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from mindrcnn.errors import InputError
 
 @dataclass(frozen=True)
 class SplitFiles:
-    """The annotation file and the folder that its image names are relative to; both exist."""
+    """The annotations, a file or a folder, and the folder that image names are relative to; both exist."""
 
     annotations: Path
     images: Path
 
 
 def find_split(*, root: Path, name: str, annotations: str = "", images: str = "") -> SplitFiles:
-    """Where a split lies under `root`.
+    """Returns the files of a split under `root`.
 
     With `annotations` empty, NAME is looked for as annotations/instances_NAME.json with the images in NAME/ (COCO), and
     as NAME/labels.json with NAME/data/ (FiftyOne), the latter also without a year at the end of NAME. `annotations` and
-    `images` name them outright, relative to `root` unless absolute; `images` alone overrides the folder of a found
-    layout. InputError says what is missing and lists where it was looked for.
+    `images` name them directly, relative to `root` unless absolute; `images` alone overrides the folder of a found
+    layout. Raises InputError that says what is missing and lists the places tried.
     """
     require_folder(root, meaning="the data set")
     files = _named(root, name, annotations) if annotations else _found(root, name)

@@ -1,4 +1,4 @@
-"""Reads the model zoo's TXT lists: one image a row, `path x1,y1,x2,y2,class x1,y1,x2,y2,class ...`, boxes only."""
+"""The model zoo's TXT lists: one image a row, `path x1,y1,x2,y2,class x1,y1,x2,y2,class ...`, boxes only."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from mindrcnn.data.findings import Findings, Kind, examine_boxes
-from mindrcnn.data.formats.image_files import missing_images, require_images
+from mindrcnn.data.formats.image_files import examination_of_files, missing_images, require_images
+from mindrcnn.data.formats.layout import SplitFiles, find_split
 from mindrcnn.data.image_io import read_size
 from mindrcnn.data.record import Dataset, clip_boxes, log_dropped
 from mindrcnn.data.record_table import RecordTable
-from mindrcnn.data.survey import Survey
+from mindrcnn.data.survey import Examination, Survey
 from mindrcnn.errors import InputError
 
 ROW_FORM = "path x1,y1,x2,y2,class ..."
@@ -26,12 +27,48 @@ _Box = tuple[float, float, float, float]
 _Row = tuple[str, list[_Box], list[int]]  # path, boxes, labels
 
 
+class TxtFormat:
+    """A text file with one image a row, beside a folder of images."""
+
+    name = "txt"
+    has_masks = False
+    is_coco_json = False
+    needs_annotations = "the TXT list's path"
+
+    def locate(self, *, root: Path, name: str, annotations: str, images: str) -> SplitFiles:
+        """Returns the list and its image folder, which is `name` where `images` is empty."""
+        return find_split(root=root, name=name, annotations=annotations, images=images)
+
+    def read(self, files: SplitFiles, *, classes: Sequence[str], ignore_other_categories: bool) -> Dataset:
+        """Returns what `read_txt` does: a list has no categories of its own that could be left out."""
+        return read_txt(annotations=files.annotations, images=files.images, classes=classes)
+
+    def examine(
+        self,
+        files: SplitFiles,
+        *,
+        classes: Sequence[str],
+        ignore_other_categories: bool,
+        needs_masks: bool,
+        findings: Findings,
+    ) -> Examination:
+        """Examines rows and images."""
+        survey = examine_txt(
+            annotations=files.annotations,
+            images=files.images,
+            classes=classes,
+            needs_masks=needs_masks,
+            findings=findings,
+        )
+        return examination_of_files(survey, folder=files.images)
+
+
 def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Dataset:
-    """Image paths are relative to the folder `images`; a class is a name of `classes` or a number from 1 to K.
+    """Returns the images of a list. Paths are relative to `images`; a class is a name of `classes` or a number 1..K.
 
     An image's id is its line number. A row with a path alone is an image without objects; empty lines are skipped.
-    Paths and class names have no spaces. Image sizes come from the files' headers (after EXIF rotation). InputError
-    names file and line: too few numbers, no number, unknown class, an image listed twice or absent.
+    Paths and class names have no spaces. Image sizes come from the files' headers (after EXIF rotation). Raises
+    InputError that names file and line: too few numbers, no number, unknown class, an image listed twice or absent.
     """
     if not classes:
         raise InputError(f"{annotations}: a TXT list has no class names: wanted them in data.classes, got none")
@@ -97,7 +134,7 @@ def _read_rows(path: Path, class_labels: dict[str, int]) -> _Rows:
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Number and text of every line that is not empty. InputError: no file, or no UTF-8."""
+    """Returns number and text of every line that is not empty. Raises InputError: no file, or not UTF-8."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -108,7 +145,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def parse_row(path: Path, number: int, line: str, labels: dict[str, int]) -> _Row:
-    """One line: image path, boxes and labels. InputError names file, line and item."""
+    """Returns image path, boxes and labels of one line. Raises InputError that names file, line and item."""
     image, *objects = line.split()
     boxes, box_labels = [], []
     for item in objects:
@@ -148,7 +185,7 @@ def _label(text: str, labels: dict[str, int]) -> int:
 def examine_txt(
     *, annotations: Path, images: Path, classes: Sequence[str], needs_masks: bool, findings: Findings
 ) -> Survey:
-    """Adds to `findings`; returns the numbers of what is sound. InputError where the file as a whole cannot be read."""
+    """Adds to `findings`; returns the numbers of what is sound. Raises InputError where the file cannot be read."""
     if not classes:
         findings.add(Kind.CLASSES, "a TXT list has no class names: wanted them in data.classes, got none")
     class_labels = {name: label for label, name in enumerate(classes, start=1)}
@@ -197,7 +234,7 @@ def examine_txt(
 
 
 def _sizes(names: Sequence[str], images: Path, findings: Findings) -> np.ndarray:
-    """(n, 2) from the files' headers; 0 where there is no readable one."""
+    """Returns (n, 2) int32 (h, w) from the files' headers; 0 where there is no readable file."""
     missing = set(missing_images(names, folder=images))
     findings.add_all(Kind.MISSING, (str(images / name) for name in names if name in missing), len(missing))
     sizes = np.zeros((len(names), 2), dtype=np.int32)

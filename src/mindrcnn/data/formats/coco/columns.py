@@ -1,6 +1,6 @@
-"""The tables of a COCO JSON file as checked columns, read a block of rows at a time.
+"""The tables of a COCO JSON file as checked columns, read in blocks of rows.
 
-Whole columns of a block are checked at once, and rows one by one only to name the culprit: COCO's train2017 has 860,000
+A column of a block is checked as a whole, and row by row only to name the bad row: COCO's train2017 has 860,000
 objects.
 """
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mindrcnn.data.formats.coco.json_stream import JsonStream, Member
 from mindrcnn.errors import InputError
+from mindrcnn.messages import kind_of, shown
 
 Row = dict[str, Any]
 Ints = npt.NDArray[np.int64]
@@ -28,27 +29,29 @@ BLOCK_ROWS = 4096
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Rows of a table that follow each other; `starts` and `lengths` (n,): each one's bytes in the file."""
+    """Consecutive rows of a table; `starts` and `lengths` (n,) int64 are the bytes of each in the file."""
 
     columns: Columns
     starts: Ints
     lengths: Ints
 
     def single_rows(self) -> Iterator[Block]:
-        """The same rows in blocks of one."""
+        """Yields the same rows in blocks of one."""
         for index, columns in enumerate(self.columns.single_rows()):
             one = slice(index, index + 1)
             yield Block(columns, self.starts[one], self.lengths[one])
 
 
 def read_blocks(path: Path, file: BinaryIO) -> Iterator[tuple[str, Block]]:
-    """The three tables of the open file, block by block and in the file's order; other members are passed over.
-    InputError: not JSON, a table that is missing, there twice, or no list of objects."""
+    """Yields the three tables of the open file, block by block in the file's order; other members are skipped.
+
+    Raises InputError: not JSON, or a table that is missing, repeated or not a list of objects.
+    """
     stream = JsonStream(file)
     keys: list[str] = []
     try:
         if not stream.is_object():
-            raise InputError(f"{path}: wanted a JSON object with {', '.join(TABLES)}, got {_kind(stream.whole())}")
+            raise InputError(f"{path}: wanted a JSON object with {', '.join(TABLES)}, got {kind_of(stream.whole())}")
         for member in stream.members():
             keys.append(member.key)
             if member.key in TABLES:
@@ -63,7 +66,7 @@ def read_blocks(path: Path, file: BinaryIO) -> Iterator[tuple[str, Block]]:
 
 
 def empty_block(path: Path, table: str) -> Block:
-    """No rows of a table."""
+    """Returns a block of a table without rows."""
     nothing = np.zeros(0, dtype=np.int64)
     return Block(Columns(path=path, table=table, rows=[]), nothing, nothing)
 
@@ -71,7 +74,7 @@ def empty_block(path: Path, table: str) -> Block:
 def _blocks(path: Path, member: Member) -> Iterator[Block]:
     table = member.key
     if member.elements is None:
-        raise InputError(f"{path}: {table}: wanted a list of objects, got {_kind(member.value)}")
+        raise InputError(f"{path}: {table}: wanted a list of objects, got {kind_of(member.value)}")
     first = 0
     while elements := list(islice(member.elements, BLOCK_ROWS)):
         rows = [element.value for element in elements]
@@ -86,8 +89,10 @@ def _blocks(path: Path, member: Member) -> Iterator[Block]:
 
 
 class Columns:
-    """Rows of one table, column by column; every error names the file and the row's id. `first` is the place of the
-    first row in its table."""
+    """Rows of one table, column by column; every error names the file and the row's id.
+
+    `first` is the index of the first row in its table.
+    """
 
     def __init__(self, *, path: Path, table: str, rows: Sequence[Row], first: int = 0) -> None:
         self.rows = rows
@@ -100,14 +105,14 @@ class Columns:
         return len(self.rows)
 
     def single_rows(self) -> Iterator[Columns]:
-        """The same rows one by one."""
+        """Yields the same rows one by one."""
         for index, row in enumerate(self.rows):
             yield Columns(path=self._path, table=self._table, rows=[row], first=self._first + index)
 
     def whole_numbers(
         self, key: str, *, default: int | None = None, low: int | None = None, high: int | None = None
     ) -> Ints:
-        """A column of integers (n,) int64; `default` stands for a missing key, `low` and `high` are what is allowed."""
+        """Returns a column (n,) int64; `default` replaces a missing key, `low` and `high` are inclusive limits."""
         values = self._values(key, default)
         column = np.asarray(values) if values else np.zeros(0, dtype=np.int64)
         if column.ndim != 1 or column.dtype.kind not in "iub":
@@ -120,7 +125,7 @@ class Columns:
         return numbers
 
     def texts(self, key: str) -> list[str]:
-        """A column of texts that are not empty."""
+        """Returns a column of strings that are not empty."""
         values = self._values(key, None)
         good = [isinstance(value, str) and bool(value) for value in values]
         if not all(good):
@@ -128,7 +133,7 @@ class Columns:
         return values
 
     def boxes(self, key: str) -> npt.NDArray[np.float64]:
-        """A column of four finite numbers (n, 4) float64."""
+        """Returns a column (n, 4) float64 of finite numbers."""
         values = self._values(key, None)
         try:
             column = np.asarray(values if values else np.zeros((0, 4)), dtype=np.float64)
@@ -139,7 +144,7 @@ class Columns:
         return column
 
     def error(self, index: int, problem: str) -> InputError:
-        """An InputError about one row: its id, or its place where it has none."""
+        """Returns an InputError about one row, named by its id, or by its number where it has none."""
         row = self.rows[index]
         name = f"id {row['id']}" if "id" in row else f"number {self._first + index + 1}"
         return InputError(f"{self._path}: {self._singular} {name}: {problem}")
@@ -155,11 +160,11 @@ class Columns:
 
     def _blame(self, key: str, wanted: str, good: Sequence[bool]) -> NoReturn:
         index = good.index(False)
-        raise self.error(index, f"{key}: wanted {wanted}, got {_shown(self.rows[index].get(key))}")
+        raise self.error(index, f"{key}: wanted {wanted}, got {shown(self.rows[index].get(key))}")
 
 
 def require_unique(path: Path, table: str, ids: Ints) -> None:
-    """InputError naming the first id that is there more than once."""
+    """Raises InputError that names the first repeated id, if there is one."""
     values, counts = np.unique(ids, return_counts=True)
     if len(values) < len(ids):
         repeated, singular = values[counts > 1], SINGULAR[table]
@@ -170,7 +175,7 @@ def require_unique(path: Path, table: str, ids: Ints) -> None:
 
 
 def places_of(ids: Ints, known: Ints) -> Ints:
-    """(n,) where each of `ids` is in `known`, whose ids are all different; -1 where it is not."""
+    """Returns (n,) int64: the index of each of `ids` in `known`, which has no repeated ids; -1 if it is absent."""
     if not len(known):
         return np.full(len(ids), -1, dtype=np.int64)
     order = np.argsort(known)
@@ -186,13 +191,3 @@ def _is_box(value: object) -> bool:
     if not isinstance(value, (list, tuple)) or len(value) != 4:
         return False
     return all(isinstance(number, (int, float)) and abs(number) < float("inf") for number in value)
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", type(None): "null"}
-    return names.get(type(value), f"{value!r}")
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

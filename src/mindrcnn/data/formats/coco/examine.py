@@ -1,4 +1,4 @@
-"""Examines a COCO file: everything that is wrong with it, where training stops at the first."""
+"""Examination of a COCO file, which reports every mistake, where reading stops at the first."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def examine_coco(
     needs_masks: bool,
     findings: Findings,
 ) -> Survey:
-    """Adds to `findings`; returns the numbers of what is sound. InputError where the file as a whole cannot be read."""
+    """Adds to `findings`; returns the numbers of what is sound. Raises InputError where the file cannot be read."""
     try:
         with annotations.open("rb") as file:
             tables = read_tables(
@@ -76,7 +76,7 @@ def _class_list(
     ignore_others: bool,
     findings: Findings,
 ) -> ClassList:
-    """As training gets it, or where there is none all categories."""
+    """Returns the class list of training, or all categories where that cannot be made."""
     try:
         return match_classes(
             path=path,
@@ -132,7 +132,7 @@ def _unknown(objects: Objects, values: Ints, unknown: np.ndarray, kind: Kind, fi
 
 
 def _places(ids: Ints, known: Ints) -> Ints:
-    """As places_of; the first place of an id that is there more than once."""
+    """Returns what places_of does, the first index of a repeated id."""
     values, first = np.unique(known, return_index=True)
     places = places_of(ids, values)
     return np.where(places >= 0, first[places], -1) if len(values) else places

@@ -7,8 +7,10 @@ import numpy.typing as npt
 
 
 class GrowingArray:
-    """Appends arrays of one type. In one piece of memory, which the system can enlarge where it lies: joining thousands
-    of arrays at the end would take the column twice, and leave what they took in holes that nothing else fits."""
+    """Arrays of one type, appended in one block of memory that grows in place.
+
+    Concatenating thousands of arrays at the end would need the memory twice and leave it fragmented.
+    """
 
     def __init__(self, first: npt.NDArray[np.generic]) -> None:
         self._dtype = first.dtype
@@ -16,9 +18,9 @@ class GrowingArray:
         self._memory = bytearray(first.tobytes())
 
     def append(self, block: npt.NDArray[np.generic]) -> None:
-        """Adds a block (n, ...) of the first one's type and row shape."""
+        """Appends a block (n, ...) of the first one's type and row shape."""
         self._memory += block.astype(self._dtype, copy=False).tobytes()
 
     def array(self) -> np.ndarray:
-        """All blocks (n, ...). Nothing can be appended while it is in use."""
+        """Returns all blocks as (n, ...). Nothing can be appended while the result is in use."""
         return np.frombuffer(self._memory, dtype=self._dtype).reshape(-1, *self._shape)

@@ -1,4 +1,4 @@
-"""Reads a large JSON file row by row: only a window of its text is ever in memory.
+"""A large JSON file row by row: only a window of its text is ever in memory.
 
 Parsed at once, COCO's train2017 (450 MB) takes several times its size; its rows are small.
 """
@@ -36,7 +36,7 @@ class Member:
 
 
 class JsonStream:
-    """The rows of one file, in its order. ValueError where the text is not JSON, with the place."""
+    """The rows of one file, in order. Its methods raise ValueError with the position where the text is not JSON."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -49,15 +49,15 @@ class JsonStream:
         self._ended = False
 
     def is_object(self) -> bool:
-        """Whether the file begins as an object; `whole` reads anything else."""
+        """Returns whether the file begins as an object; `whole` reads anything else."""
         return self._next() == "{"
 
     def whole(self) -> Any:
-        """The file as one value, for messages about a file of another kind."""
+        """Returns the file as one value, for messages about a file of another kind."""
         return self._value()
 
     def members(self) -> Iterator[Member]:
-        """The object's members. Their elements are read while they are asked for, at the latest with the next one."""
+        """Yields the object's members. Elements are read lazily; the next member skips those that are left."""
         self._expect("{")
         for key in self._keys():
             if self._next() == "[":
@@ -87,7 +87,7 @@ class JsonStream:
             yield key
 
     def _items(self, closing: str) -> Iterator[None]:
-        """One step for each element, which the caller reads; ends after `closing`."""
+        """Yields once for each element, which the caller reads; ends after `closing`."""
         if self._next() == closing:
             self._expect(closing)
             return
@@ -108,13 +108,13 @@ class JsonStream:
                     self._place = error.pos
                     self._fail(error.msg)
             else:
-                if end < len(self._text) or self._ended:  # a number at the window's end may go on
+                if end < len(self._text) or self._ended:  # a number at the end of the window may continue
                     self._place = end
                     return value
             self._read()
 
     def _next(self) -> str:
-        """The next character that is no space; empty at the end of the file."""
+        """Returns the next character that is not a space; empty at the end of the file."""
         while True:
             self._place = _SPACE.match(self._text, self._place).end()  # type: ignore[union-attr]
             if self._place < len(self._text):
@@ -129,7 +129,7 @@ class JsonStream:
         self._place += 1
 
     def _read(self) -> None:
-        """Drops what is behind and reads on, more each time that one value does not fit."""
+        """Drops the text that was read and reads more, twice as much each time that one value does not fit."""
         self._position()
         rest = self._text[self._place :]
         piece = self._file.read(max(WINDOW, len(rest)))
@@ -138,7 +138,7 @@ class JsonStream:
         self._place = self._counted = 0
 
     def _position(self) -> int:
-        """Bytes of the file before the next character."""
+        """Returns the number of bytes of the file before the next character."""
         behind = self._text[self._counted : self._place]
         self._bytes += len(behind) if behind.isascii() else len(behind.encode())
         self._counted = self._place

@@ -1,4 +1,4 @@
-"""Reads COCO JSON annotations (https://cocodataset.org/#format-data) into a Dataset."""
+"""COCO JSON annotations (https://cocodataset.org/#format-data) as a Dataset."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 def read_coco(
     *, annotations: Path, images: Path, classes: Sequence[str] = (), ignore_other_categories: bool = False
 ) -> Dataset:
-    """All images of `annotations`, in the file's order; their names are relative to the folder `images`.
+    """Returns all images of `annotations`, in the file's order; their names are relative to the folder `images`.
 
     `classes` gives the order of the labels; empty: the file's categories by ascending id. Boxes are clipped to their
     image; objects without area are dropped and counted. `iscrowd` may be missing (0), as may `segmentation` (box only).
-    The masks stay in the file, which is read again for each image. InputError names the file and the id: malformed or
-    missing keys, repeated ids, an annotation of an unknown image or category, a class list that does not match, images
-    that are not there.
+    The masks stay in the file, which is read again for each image. Raises InputError that names the file and the id:
+    malformed or missing keys, repeated ids, an annotation of an unknown image or category, a class list that does not
+    match, missing images.
     """
     try:
         with annotations.open("rb") as file:
@@ -79,7 +79,7 @@ def read_coco(
 def _labels(
     path: Path, objects: Objects, categories: Categories, classes: Sequence[str], ignore_others: bool
 ) -> tuple[Ints, ClassList]:
-    """A label for every annotation, 0 where its category is left out."""
+    """Returns a label for every annotation, 0 where its category is ignored, and the class list."""
     require_unique(path, "categories", categories.ids)
     place = places_of(objects.category_ids, categories.ids)
     _require_known(path, objects, "category_id", objects.category_ids, place, "categories")
@@ -107,7 +107,7 @@ def _require_known(path: Path, objects: Objects, key: str, values: Ints, places:
 def _usable(
     path: Path, objects: Objects, labels: Ints, of_image: Ints, sizes: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.float32], Ints]:
-    """The boxes (m, 4) of the objects that are kept, clipped, and these objects' places, ordered by image."""
+    """Returns the clipped boxes (m, 4) float32 of the objects that are kept, and their indices, ordered by image."""
     wanted = labels > 0
     order = np.argsort(of_image, kind="stable")
     order = order[wanted[order]]
@@ -123,7 +123,7 @@ def _usable(
 def _require_good_masks(
     path: Path, objects: Objects, places: Ints, sizes: npt.NDArray[np.int32], of_image: Ints
 ) -> None:
-    """InputError about the first of these objects whose segmentation is malformed or of another size than its image."""
+    """Raises InputError for the first of these objects whose segmentation is malformed or not of its image's size."""
     bad = places[objects.masks[places] == Mask.BAD]
     if len(bad):
         raise InputError(f"{path}: annotation id {objects.ids[bad[0]]}: {objects.problems[int(objects.ids[bad[0]])]}")

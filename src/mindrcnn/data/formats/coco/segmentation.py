@@ -1,7 +1,7 @@
-"""The masks of a COCO file: what an annotation's `segmentation` means, and reading it from the file when it is needed.
+"""The masks of a COCO file: the meaning of an annotation's `segmentation`, and access to it in the file.
 
-Masks are nine tenths of an annotation file. Kept in memory they would take as much in every process that trains; read
-again for each image they take some 0.1 ms.
+Masks are nine tenths of an annotation file. Kept in memory they would take that much in every training process; read
+again for each image they take about 0.1 ms.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from mindrcnn.errors import InputError
 
 
 def parse_segmentation(stored: Any) -> Segmentation | None:
-    """None where the annotation has no mask. Polygons of fewer than three corners have no area and are left out, so
-    that none may be left. ValueError says what is wrong with it."""
+    """Returns the mask of an annotation, None if it has none. Raises ValueError that says what is wrong with it.
+
+    Polygons of fewer than three corners have no area and are dropped; that can leave none.
+    """
     if not stored:
         return None
     if isinstance(stored, list):
@@ -54,9 +56,9 @@ def _run_lengths(stored: dict[str, Any]) -> RunLengths:
 
 
 class StoredMasks:
-    """The masks of an open annotation file. `starts` and `lengths` (n,): the bytes of each object's annotation.
+    """The masks of an open annotation file. `starts` and `lengths` (n,) int64: the bytes of each object's annotation.
 
-    It keeps the file open, so that one that is replaced during training still gives what was read at its start.
+    The file stays open, so that one that is replaced during training still gives what was read at first.
     """
 
     def __init__(self, *, path: Path, descriptor: int, starts: Ints, lengths: Ints) -> None:
@@ -67,7 +69,7 @@ class StoredMasks:
         self._lengths = lengths
 
     def __call__(self, place: int) -> Segmentation | None:
-        """The mask of one object. InputError where the file has been written over."""
+        """Returns the mask of one object. Raises InputError where the file has been overwritten."""
         start = int(self._starts[place])
         try:
             text = os.pread(self._file, int(self._lengths[place]), start)

@@ -1,4 +1,4 @@
-"""Each table of a COCO file as whole columns, which is all of the file that stays in memory."""
+"""The tables of a COCO file as whole columns, all of the file that stays in memory."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ MAX_SIDE = 2**31 - 1  # what an int32 holds
 
 
 class Mask(IntEnum):
-    """What an annotation's segmentation is; EMPTY, PARTLY_EMPTY: all, some of its polygons have too few corners; BAD:
-    see `problems`."""
+    """The kind of an annotation's segmentation.
+
+    EMPTY, PARTLY_EMPTY: all, or some, of its polygons have too few corners. BAD: `problems` has the reason.
+    """
 
     NONE = 0
     POLYGONS = 1
@@ -38,25 +40,25 @@ class Mask(IntEnum):
 class Pictures:
     """The table of n images."""
 
-    names: npt.NDArray[np.bytes_]  # n, as the file system has them
-    ids: Ints  # n
-    sizes: npt.NDArray[np.int32]  # n,2 (h, w)
+    names: npt.NDArray[np.bytes_]  # (n,) in the file system's encoding
+    ids: Ints  # (n,)
+    sizes: npt.NDArray[np.int32]  # (n, 2) (h, w)
 
 
 @dataclass(frozen=True, eq=False)
 class Objects:
     """The table of m annotations. `starts` and `lengths`: the bytes of each in the file."""
 
-    problems: dict[int, str]  # of the masks that are BAD, by annotation id
-    ids: Ints  # m
-    image_ids: Ints  # m
-    category_ids: Ints  # m
-    crowd: npt.NDArray[np.bool_]  # m
-    boxes: npt.NDArray[np.float64]  # m,4 xyxy
-    masks: npt.NDArray[np.uint8]  # m, a Mask each
-    mask_sizes: npt.NDArray[np.int32]  # m,2 (h, w) of run lengths, else 0
-    starts: Ints  # m
-    lengths: Ints  # m
+    problems: dict[int, str]  # of masks that are BAD, by annotation id
+    ids: Ints  # (m,)
+    image_ids: Ints  # (m,)
+    category_ids: Ints  # (m,)
+    crowd: npt.NDArray[np.bool_]  # (m,)
+    boxes: npt.NDArray[np.float64]  # (m, 4) xyxy
+    masks: npt.NDArray[np.uint8]  # (m,) a Mask each
+    mask_sizes: npt.NDArray[np.int32]  # (m, 2) (h, w) of run lengths, else 0
+    starts: Ints  # (m,)
+    lengths: Ints  # (m,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +70,17 @@ class Categories:
 
 
 def refuse(error: InputError) -> NoReturn:
-    """What a malformed row gets in training."""
+    """Raises the error of a malformed row: reading for training stops at the first."""
     raise error
 
 
 def read_tables(
     path: Path, file: BinaryIO, *, malformed: Callable[[InputError], None] = refuse
 ) -> tuple[Pictures, Objects, Categories]:
-    """The three tables of the open file, each row checked by itself. `malformed` gets an InputError that names the file
-    and the row's id; where it returns, the row is left out."""
+    """Returns the three tables of the open file, each row checked by itself.
+
+    `malformed` is called with an InputError that names the file and the row's id; if it returns, the row is skipped.
+    """
     file_names: list[npt.NDArray[np.bytes_]] = [np.zeros(0, dtype=np.bytes_)]  # of a width that grows
     class_names: list[str] = []
     problems: dict[int, str] = {}
@@ -104,7 +108,7 @@ def read_tables(
 def _sound(
     block: Block, make: Callable[[Block], tuple[np.ndarray, ...]], malformed: Callable[[InputError], None]
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """The columns of a block: at once, or row by row without those that are malformed."""
+    """Yields the columns of a block: as a whole, or row by row without malformed rows."""
     try:
         yield make(block)
         return
@@ -166,7 +170,7 @@ def _object_columns(block: Block, problems: dict[int, str]) -> tuple[np.ndarray,
 
 
 def _kind(polygons: Polygons, *, stored: int) -> Mask:
-    """Of polygons of which the file has `stored`."""
+    """Returns the kind of polygons of which the file has `stored`."""
     if len(polygons.parts) == stored:
         return Mask.POLYGONS
     return Mask.PARTLY_EMPTY if polygons.parts else Mask.EMPTY

@@ -4,8 +4,8 @@
     N x 4 float32 boxes (xyxy), N int32 labels, N uint8 crowd flags, N uint32 lengths of the masks in bytes
     the masks, one after the other
 
-A mask of length 0: the object has none. Else uint32 words: POLYGONS, the number of parts, the count of numbers in each,
-then those as float32; or RUN_LENGTHS, height, width, then the runs.
+A mask of length 0 means that the object has none. Otherwise it is uint32 words: POLYGONS, the number of parts, the
+count of numbers in each, then those as float32; or RUN_LENGTHS, height, width, then the runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OBJECT_BYTES = 4 * 4 + 4 + 1 + 4  # box, label, crowd flag, length of the mask
 
 
 def encode_annotation(record: Record) -> tuple[bytes, list[int]]:
-    """The record's objects, and the length in bytes of each one's mask, which are the last part."""
+    """Returns the record's objects as bytes, and the length in bytes of each mask; the masks come last."""
     masks = [encode_mask(mask) for mask in record.segmentations]
     lengths = [len(mask) for mask in masks]
     head = (
@@ -38,12 +38,12 @@ def encode_annotation(record: Record) -> tuple[bytes, list[int]]:
 
 
 def head_bytes(objects: int) -> int:
-    """Bytes before the masks."""
+    """Returns the number of bytes before the masks."""
     return _WORD.itemsize + objects * _OBJECT_BYTES
 
 
 def encode_mask(mask: Segmentation | None) -> bytes:
-    """One mask; nothing for None."""
+    """Returns one mask as bytes; empty for None."""
     if mask is None:
         return b""
     if isinstance(mask, RunLengths):
@@ -54,7 +54,7 @@ def encode_mask(mask: Segmentation | None) -> bytes:
 
 
 def decode_mask(content: bytes) -> Segmentation | None:
-    """The inverse of encode_mask. ValueError for bytes that are no mask."""
+    """Returns the mask that `encode_mask` wrote. Raises ValueError for bytes that are not a mask."""
     if not content:
         return None
     kind, *_ = words = np.frombuffer(content, dtype=_WORD)

@@ -1,7 +1,7 @@
 """Converts a data set into a folder of MindRecord files, shard by shard in several processes.
 
 A shard is written into a folder of its own, moved to its place when it is whole, and marked as finished by its columns.
-A conversion that was stopped goes on with the shards that are not finished or not as they were.
+A conversion that was stopped continues with the shards that are missing or damaged.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mindrcnn.data.formats.coco.reader import read_coco
+from mindrcnn.data.formats.coco.format import CocoFormat
+from mindrcnn.data.formats.format import DataFormat
+from mindrcnn.data.formats.layout import SplitFiles
 from mindrcnn.data.formats.mindrecord.manifest import (
     VERSION,
     Manifest,
@@ -33,39 +35,37 @@ from mindrcnn.data.formats.mindrecord.manifest import (
     write_manifest,
 )
 from mindrcnn.data.formats.mindrecord.shard import Addresses, image_size, write_shard
-from mindrcnn.data.formats.txt_list import read_txt
 from mindrcnn.data.progress import ProgressLine
 from mindrcnn.data.record import Dataset, Record
 from mindrcnn.errors import InputError
 from mindrcnn.hashing import file_sha256
 
-SHARD_BYTES = 1 << 30  # what a shard costs beside its images is then some 2 %
-POLL_SECONDS = 0.5  # between two looks at the processes' count of images
+SHARD_BYTES = 1 << 30  # at this size a shard costs about 2 % more than its images
+POLL_SECONDS = 0.5  # between two reads of the count of images
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What is converted. Each process reads it by itself: an open file cannot be handed on."""
+    """The data set to convert. Each process reads it again, because an open file cannot be passed on."""
 
     annotations: Path
     images: Path
-    is_txt: bool = False
+    format: DataFormat = field(default_factory=CocoFormat)
     classes: tuple[str, ...] = ()
     ignore_other_categories: bool = False
 
     def read(self) -> Dataset:
-        """The data set, as training reads it."""
-        if self.is_txt:
-            return read_txt(annotations=self.annotations, images=self.images, classes=self.classes)
-        return read_coco(
-            annotations=self.annotations,
-            images=self.images,
+        """Returns the data set as training reads it. Raises InputError for data that is converted already."""
+        if not self.annotations.is_file():
+            raise InputError(f"{self.annotations}: wanted an annotation file to convert, got none")
+        return self.format.read(
+            SplitFiles(self.annotations, self.images),
             classes=self.classes,
             ignore_other_categories=self.ignore_other_categories,
         )
 
     def key(self) -> str:
-        """Tells one source from another: checksum of the annotations, and what the labels depend on."""
+        """Returns what tells one source from another: the annotations' checksum, and what the labels depend on."""
         return f"{file_sha256(self.annotations).hex()} {list(self.classes)} {self.ignore_other_categories}"
 
 
@@ -87,9 +87,11 @@ class Outcome:
 
 
 def convert(source: Source, out: Path, *, shards: int | None, workers: int) -> Outcome:
-    """Writes the data set into the folder `out`, with `workers` processes (0: in this one). `shards` None: as many as
-    there are SHARD_BYTES of images. InputError: what is wrong
-    with the source, an image that cannot be read, a full disk."""
+    """Writes the data set into the folder `out`, with `workers` processes (0: in this one).
+
+    `shards` None: one for each SHARD_BYTES of images. Raises InputError for mistakes in the source, an image that
+    cannot be read and a full disk.
+    """
     dataset = source.read()
     if shards is None:
         shards = 1 + sum(image_size(record) for record in dataset.records) // SHARD_BYTES
@@ -125,7 +127,7 @@ def _even_parts(count: int, parts: int) -> list[tuple[int, int]]:
 
 
 def _finished(job: Job, key: str) -> ShardEntry | None:
-    """What is known about a shard that is there, from the same source, and whole by its checksums."""
+    """Returns the entry of a shard that is there, whole by its checksums and from the same source; else None."""
     try:
         about, _ = read_columns(job.path)
         same = about.pop("version") == VERSION and about.pop("source") == key
@@ -179,7 +181,7 @@ def _write_in_processes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_process: dict[str, Any] = {}  # what _start_process leaves for _write_in_process
+_process: dict[str, Any] = {}  # set by _start_process, read by _write_in_process
 
 
 def _start_process(source: Source, key: str, counter: Any) -> None:
@@ -189,7 +191,7 @@ def _start_process(source: Source, key: str, counter: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed cannot end its processes, which would write on."""
+    """Ends this process with its parent: one that is killed cannot do so, and the children would keep writing."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -207,14 +209,14 @@ def _write_in_process(job: Job) -> ShardEntry:
 
 
 def _write(dataset: Dataset, images: Path, key: str, job: Job, done: Callable[[int], None]) -> ShardEntry:
-    """Writes one shard beside its place, and moves it there with its columns last."""
+    """Writes one shard under a temporary name and moves it into place, its columns last."""
     records = dataset.records[job.start : job.end]
     names = [os.path.relpath(record.path, images) for record in records]
     folder = job.path.with_name(f".{job.path.stem}.partial")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
-        # under its final name, because MindRecord writes the name into the index
+        # its final file name, because MindRecord writes the name into the index
         temporary = folder / job.path.name
         addresses = write_shard(temporary, records, names, done=done)
         entry = ShardEntry(

@@ -1,7 +1,7 @@
-"""What a folder of MindRecord files holds: `index.json`, and the columns beside each shard.
+"""The files beside the shards of a MindRecord folder: `index.json`, and the columns of each shard.
 
-index.json is written last, so a folder that has it is whole. The columns (`SHARD.npz`) are what training keeps in
-memory: sizes, boxes, labels, and where in the shard each image and mask lies.
+index.json is written last, so a folder that has it is complete. The columns (`SHARD.npz`) are what training keeps in
+memory: sizes, boxes, labels, and the position of each image and mask in the shard.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Manifest:
 
     @property
     def images(self) -> int:
-        """Images of all shards."""
+        """Number of images of all shards."""
         return sum(shard.images for shard in self.shards)
 
     @property
     def objects(self) -> int:
-        """Objects of all shards."""
+        """Number of objects of all shards."""
         return sum(shard.objects for shard in self.shards)
 
 
@@ -67,7 +67,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """InputError: no such file (an unfinished conversion), another format or version, or damaged."""
+    """Reads index.json. Raises InputError: no such file (an unfinished conversion), another version, or damaged."""
     path = folder / INDEX
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -92,7 +92,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def columns_file(shard: Path) -> Path:
-    """Where the columns of a shard are."""
+    """Returns the path of a shard's columns."""
     return shard.with_suffix(".npz")
 
 
@@ -104,7 +104,7 @@ def write_columns(shard: Path, entry: ShardEntry, source: str, columns: dict[str
 
 
 def read_columns(shard: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What the shard is, and its columns. InputError where they are missing or damaged."""
+    """Returns the description of a shard, and its columns. Raises InputError where they are missing or damaged."""
     path = columns_file(shard)
     try:
         with np.load(path) as content:

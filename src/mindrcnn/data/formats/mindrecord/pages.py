@@ -1,8 +1,7 @@
-"""How large MindRecord's pages and header are made, and in which order records fill them, so that a shard is little
-larger than what it holds.
+"""Sizes of MindRecord's pages and header, and an order of records, that keep a shard hardly larger than its content.
 
-A shard is a header, one page or more of plain fields and one of blobs; a record lies in one page, and each page takes
-its full size. With MindSpore's own sizes (16 MB and 32 MB) a shard has up to 50 MB of nothing in it.
+A shard is a header, one or more pages of plain fields, and pages of blobs; a record lies in one page, and each page
+takes its full size. With MindSpore's own sizes (16 MB and 32 MB) a shard has up to 50 MB of padding.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-LEAST_PAGE, LARGEST_PAGE = 1 << 16, 1 << 28  # of which MindSpore allows the latter at most
+LEAST_PAGE, LARGEST_PAGE = 1 << 16, 1 << 28  # MindSpore allows no larger page
 LEAST_HEADER = 1 << 16
 HEADER_BYTES_OF_PAGE = 512  # the header describes each page in some 200 bytes of JSON
-PLAIN_BYTES = 512  # of a record's numbers and its file name, more than any takes
+PLAIN_BYTES = 512  # of a record's numbers and file name; an upper limit
 BLOB_OVERHEAD = 64  # lengths and padding of a record's blobs
 
 
@@ -29,7 +28,7 @@ class Packing:
 
 
 def pack(records: Sequence[int]) -> Packing | None:
-    """What gives the smallest shard for records of these bytes; None where one is larger than a page can be."""
+    """Returns the packing with the smallest shard for records of these sizes; None where one exceeds any page."""
     sizes = [size + BLOB_OVERHEAD for size in records]
     best: tuple[int, Packing] | None = None
     page = LEAST_PAGE
@@ -48,10 +47,10 @@ def pack(records: Sequence[int]) -> Packing | None:
 
 
 def _fill(sizes: Sequence[int], page: int) -> list[list[int]]:
-    """The records of each page: the largest first, each into the fullest page that has room for it.
+    """Returns the records of each page: largest first, each in the fullest page that has room for it.
 
-    MindRecord begins a page when a record does not fit into the last one, and so comes to the same pages: the first
-    record of a page fits into none before it.
+    MindRecord starts a page when a record does not fit into the last one, and so makes the same pages: the first record
+    of a page fits into none before it.
     """
     pages: list[list[int]] = []
     rooms: list[tuple[int, int]] = []  # bytes left and number of each page, ascending

@@ -1,7 +1,7 @@
-"""Reads converted data as a Dataset: the columns are in memory, images and masks are read where they lie.
+"""Converted data as a Dataset: columns in memory, images and masks read from the shards when they are needed.
 
-MindRecord's own readers give records in a stream or by a search; training wants any image at any time, from several
-threads. The conversion has written down the places, so one read from the file is enough.
+MindRecord's own readers give records as a stream or by a search; training needs any image at any time, from several
+threads. The conversion has stored the positions, so one read from the file is enough.
 """
 
 from __future__ import annotations
@@ -21,19 +21,23 @@ from mindrcnn.data.masks import Segmentation
 from mindrcnn.data.record import Dataset
 from mindrcnn.data.record_table import RecordTable
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shortened
+
+SHOWN_CLASSES = 10  # in a message
 
 
 def read_mindrecord(*, folder: Path, classes: Sequence[str] = ()) -> Dataset:
-    """The data set that was converted into `folder`, with the classes that it was converted with.
+    """Returns the data set that was converted into `folder`, with the classes that it was converted with.
 
-    InputError names the file: no finished conversion, another version, a shard that is missing, cut or damaged;
-    `classes` that are others. `without_mask` numbers the objects from 1.
+    Raises InputError that names the file: no finished conversion, another version, a shard that is missing, truncated
+    or damaged, other `classes`. `without_mask` numbers the objects from 1.
     """
     manifest = read_manifest(folder)
     if classes and tuple(classes) != manifest.classes:
+        wanted, got = shortened(classes, SHOWN_CLASSES), shortened(manifest.classes, SHOWN_CLASSES)
         raise InputError(
-            f"{folder / INDEX}: wanted the classes of data.classes, in their order: {_shown(classes)}; got "
-            f"{_shown(manifest.classes)}: leave data.classes empty, or convert with these classes"
+            f"{folder / INDEX}: wanted the classes of data.classes, in their order: {wanted}; got {got}: leave "
+            f"data.classes empty, or convert with these classes"
         )
     columns = _all_columns(folder, manifest)
     shards = Shards(folder, manifest, columns)
@@ -73,7 +77,7 @@ class Shards:
             self._files.append(_opened(path, shard.bytes))
 
     def image(self, place: int) -> bytes:
-        """The image file of the image at a place. InputError where it is damaged."""
+        """Returns the image file of the image at an index. Raises InputError where it is damaged."""
         shard = self._shard_of(place, self._first_images)
         length = int(self._columns["image_lengths"][place])
         content = self._read(shard, int(self._columns["image_starts"][place]), length)
@@ -83,7 +87,7 @@ class Shards:
         return content
 
     def mask(self, place: int) -> Segmentation | None:
-        """The mask of the object at a place. InputError where it is damaged."""
+        """Returns the mask of the object at an index. Raises InputError where it is damaged."""
         shard = self._shard_of(place, self._first_objects)
         start, length = int(self._columns["mask_starts"][place]), int(self._columns["mask_lengths"][place])
         try:
@@ -119,7 +123,7 @@ def _close(files: list[int]) -> None:
 
 
 def _all_columns(folder: Path, manifest: Manifest) -> dict[str, np.ndarray]:
-    """The columns of all shards, each joined in place, so that only one shard's are there twice."""
+    """Returns the columns of all shards, filled in place: only one shard's are in memory twice."""
     joined: dict[str, np.ndarray] = {}
     images = objects = 0
     for shard in manifest.shards:
@@ -139,7 +143,7 @@ PER_OBJECT = frozenset({"boxes", "labels", "crowd", "mask_starts", "mask_lengths
 
 
 def _with_room(whole: np.ndarray | None, column: np.ndarray, total: int) -> np.ndarray:
-    """An array for `total` rows like `column`; file names may need wider ones than before."""
+    """Returns an array for `total` rows like `column`; file names may need a wider type than before."""
     if whole is None:
         return np.zeros((total, *column.shape[1:]), dtype=column.dtype)
     return whole.astype(np.promote_types(whole.dtype, column.dtype), copy=False)
@@ -148,7 +152,3 @@ def _with_room(whole: np.ndarray | None, column: np.ndarray, total: int) -> np.n
 def _require_same(path: Path, about: dict[str, object], shard: ShardEntry, manifest: Manifest) -> None:
     if about.get("sha256") != shard.sha256 or about.get("source") != manifest.source:
         raise InputError(f"{path}: wanted the shard that {INDEX} lists, got one of another conversion: convert again")
-
-
-def _shown(classes: Sequence[str]) -> str:
-    return ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")

@@ -1,4 +1,4 @@
-"""Writes one MindRecord file, and finds out where in it each image and mask lies."""
+"""Writing of one MindRecord file, and the positions of its images and masks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LENGTH = 8  # bytes of the length before a record's blobs, and before each one
 
 @dataclass(frozen=True, eq=False)
 class Addresses:
-    """Where things lie in a shard, in bytes: n images, m objects ordered by their image."""
+    """Positions in a shard, in bytes: n images, m objects ordered by image."""
 
     image_starts: npt.NDArray[np.int64]  # n
     image_lengths: npt.NDArray[np.int32]  # n
@@ -45,7 +45,7 @@ class Addresses:
 
 @dataclass
 class _Written:
-    """What was written of one record."""
+    """Lengths and checksums of one record as written."""
 
     image_length: int
     annotation_length: int
@@ -57,11 +57,10 @@ class _Written:
 def write_shard(
     path: Path, records: Sequence[Record], names: Sequence[str], *, done: Callable[[int], None]
 ) -> Addresses:
-    """Writes `path` and its index `path`.db, and reads both back; `names` are the images' file names, `done` is told
-    how many images more are written.
+    """Writes `path` and its index `path`.db, and returns the positions that it finds in both.
 
-    InputError names an image that cannot be read. MindSpore is imported here, so this belongs into a process of its
-    own.
+    `names` are the images' file names; `done` is called with the number of images written since its last call. Raises
+    InputError that names an image that cannot be read. Call it in a process of its own: it imports MindSpore.
     """
     from mindspore.mindrecord import FileWriter
 
@@ -95,7 +94,7 @@ def _packing(records: Sequence[Record]) -> Packing:
 
 
 def image_size(record: Record) -> int:
-    """Bytes of the image file."""
+    """Returns the size of the image file in bytes."""
     if record.encoded is not None:
         return len(record.encoded())
     try:
@@ -124,7 +123,7 @@ def _row(record: Record, name: str) -> tuple[dict[str, Any], list[int]]:
 
 
 def _addresses(path: Path, packing: Packing, written: Sequence[_Written]) -> Addresses:
-    """From MindRecord's own index, which is an SQLite table; each is checked against what was written."""
+    """Returns the positions from MindRecord's own index, an SQLite table, each checked against what was written."""
     found = sorted(zip(packing.order, _blobs(path, packing), written, strict=True), key=itemgetter(0))
     rows = [row for _, _, row in found]
     images, masks = [], []

@@ -1,0 +1,62 @@
+"""The contract of a data format: where its annotations lie, how they are read and how they are examined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from mindrcnn.data.findings import Findings
+from mindrcnn.data.formats.layout import SplitFiles
+from mindrcnn.data.record import Dataset
+from mindrcnn.data.survey import Examination
+
+
+class DataFormat(Protocol):
+    """A form of annotations, behind one name.
+
+    Attributes:
+        name: its name in `data.train.format` and `data.val.format`.
+        has_masks: whether its annotations can hold masks.
+        is_coco_json: whether the annotation file is COCO JSON, which the evaluation then reads itself.
+        needs_annotations: what `annotations` must name; empty where the name of a split is enough to find them.
+    """
+
+    name: str
+    has_masks: bool
+    is_coco_json: bool
+    needs_annotations: str
+
+    def locate(self, *, root: Path, name: str, annotations: str, images: str) -> SplitFiles:
+        """Returns the annotations and the image folder of a split.
+
+        Raises InputError that says what is missing.
+
+        root: folder of the data set.
+        name: name of the split, empty where the configuration gives none.
+        annotations: path of the annotations relative to `root`, or empty.
+        images: path of the image folder relative to `root`, or empty.
+        """
+        ...
+
+    def read(self, files: SplitFiles, *, classes: Sequence[str], ignore_other_categories: bool) -> Dataset:
+        """Returns the split as training reads it. Raises InputError at the first mistake.
+
+        `classes` gives the order of the labels; empty: the order of the annotations themselves.
+        """
+        ...
+
+    def examine(
+        self,
+        files: SplitFiles,
+        *,
+        classes: Sequence[str],
+        ignore_other_categories: bool,
+        needs_masks: bool,
+        findings: Findings,
+    ) -> Examination:
+        """Returns the numbers of what is sound, and adds everything that is wrong to `findings`.
+
+        Raises InputError only where the annotations as a whole cannot be read.
+        """
+        ...
