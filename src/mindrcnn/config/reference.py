@@ -31,8 +31,8 @@ train:
 **Inheritance.** `base` is a path relative to the file that names it, or a list of paths; later ones win, and the file
 itself wins over all of them. A base that does not exist there is looked up among the configurations that come with the
 package (`configs/mask_rcnn_r50_fpn_1x_coco.yaml`, also without `configs/`). Bases can have bases. Mappings merge key by
-key; all other values are replaced as a whole.
-A section with a `type` that differs from the base's replaces the base's section instead of merging with it.
+key; all other values are replaced as a whole. A section whose `type` differs from the base's replaces the base's
+section instead of merging with it.
 
 **Other packages** can add backbones, mask branches and data formats, with keys of their own: see
 [extending.md](extending.md).

@@ -21,8 +21,11 @@ RGBImage = npt.NDArray[np.uint8]  # (H, W, 3)
 
 
 class ImageSource(Protocol):
-    """One image, decoded when it is asked for. path: its file, or the name of one; None for an image without a file.
-    size: (height, width) of what `image` returns."""
+    """An image that is decoded on demand.
+
+    path: its file or the name of one, None for an image without a file.
+    size: (height, width) of what `image` returns.
+    """
 
     @property
     def path(self) -> Path | None: ...
@@ -56,7 +59,7 @@ def decode_image(content: bytes, *, name: Path, annotated_size: tuple[int, int] 
 
 
 def convert_image(image: Image.Image, *, name: str) -> RGBImage:
-    """As read_image, from an image that Pillow has opened; `name` stands for it in errors."""
+    """Converts an image opened by Pillow, as read_image does; error messages call it `name`."""
     return _decode(image, Path(name), None)
 
 

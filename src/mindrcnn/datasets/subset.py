@@ -1,4 +1,4 @@
-"""The division of a COCO file in two by images."""
+"""A COCO file split in two by image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def split_file(
     out: Path,
     rest: Path | None,
 ) -> None:
-    """Writes one COCO file of chosen images and, where `rest` is given, one of all others.
+    """Writes a COCO file of chosen images and, if `rest` is given, one of all others.
 
     Args:
         annotations: COCO file to split; it stays as it is.

@@ -12,7 +12,7 @@ from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.evaluation.coco.metrics import Metrics
 from mindrcnn.evaluation.coco.report import per_class_text, summary_text
-from mindrcnn.evaluation.coco.results_file import read_results
+from mindrcnn.evaluation.coco.results import read_results
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.predictor import Detector
 from mindrcnn.tasks.processes import join_job

@@ -21,7 +21,7 @@ from mindrcnn.drawing.pictures import write_picture
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.ground_truth import GroundTruth, load_ground_truth
-from mindrcnn.evaluation.coco.results_file import read_results
+from mindrcnn.evaluation.coco.results import read_results
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.tasks.split_evaluator import evenly_spaced
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.coco.results import rounded_xywh, shortest
-from mindrcnn.evaluation.coco.results_file import read_results
+from mindrcnn.evaluation.coco.results import read_results, rounded_xywh, shortest
 
 CATEGORY_IDS = (5, 90)
 SIZES = {7: (60, 80), 9: (4, 5)}

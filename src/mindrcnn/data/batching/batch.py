@@ -55,9 +55,9 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class EvalBatch:
-    """One batch for inference: S images and, where a batch has more room, filler images of zeros."""
+    """An inference batch: S images, and images of zeros that fill it up to B."""
 
-    images: Images  # (B, 3, H, W) uint8
+    images: Images  # (B, 3, H, W)
     image_sizes: npt.NDArray[np.int32]  # (B, 2) valid (h, w)
     sources: tuple[ImageSource, ...]  # (S,)
     original_sizes: tuple[tuple[int, int], ...]  # (S,) (h, w) of the image as read, after EXIF rotation
@@ -111,7 +111,7 @@ def training_batch(
 def evaluation_batch(
     sources: Sequence[ImageSource], *, bucket: Bucket, batch_size: int, input_format: InputFormat
 ) -> EvalBatch:
-    """Resizes images of any size into `bucket`, pads them, and fills up to `batch_size` with zeros.
+    """Resizes and pads images of any size to `bucket`, and fills the batch up to `batch_size` with zeros.
 
     Raises InputError for an image that cannot be read.
     """

@@ -1,20 +1,34 @@
-"""Numbers of COCO result entries, which hold one dict per detected object, as COCO's evaluation server takes them.
+"""COCO result entries: one dict per detected object, as COCO's evaluation server takes them, and their files.
 
 image_id, category_id, bbox [x, y, width, height] in original pixels, score
 segmentation {size, counts}     from a detector with masks
 iou_score                       from a detector that predicts its masks' IoU; masks rank by score x iou_score
+
+A saved file is checked entry by entry before anything is evaluated.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from mindrcnn.data.masks import run_lengths
+from mindrcnn.errors import InputError
+from mindrcnn.evaluation.json_files import read_json
+from mindrcnn.messages import kind_of, shown
+
 BOX_DECIMALS = 3  # a thousandth of a pixel: keeps files small, and boxes given with COCO's two decimals exact
+
+Fault = tuple[str, str, str]  # field, wanted, got
 
 
 def rounded_xywh(boxes: NDArray[np.float32]) -> list[list[float]]:
-    """Boxes (D, 4) xyxy as lists [x, y, width, height]."""
+    """Converts boxes (D, 4) xyxy to lists [x, y, width, height], rounded to BOX_DECIMALS."""
     corners = np.round(boxes.astype(np.float64), BOX_DECIMALS)
     x_low, y_low, x_high, y_high = corners.T
     xywh = np.stack([x_low, y_low, x_high - x_low, y_high - y_low], axis=1)
@@ -22,5 +36,84 @@ def rounded_xywh(boxes: NDArray[np.float32]) -> list[list[float]]:
 
 
 def shortest(values: NDArray[np.floating]) -> list[float]:
-    """Floats with no more digits than tell the float32 values apart: order and ties are kept, text is half as long."""
+    """Converts float32 values to the shortest floats that keep them apart: same order and ties, half the text."""
     return [float(str(value)) for value in values.astype(np.float32)]
+
+
+def read_results(
+    path: Path, *, image_sizes: Mapping[int, tuple[int, int]], category_ids: Collection[int]
+) -> list[dict[str, Any]]:
+    """Reads the result entries of a file.
+
+    image_sizes: (height, width) by image id of the ground truth. Raises InputError with file, entry and field unless
+    the file is a list of valid entries.
+    """
+    entries = read_json(path)
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: wanted a list of result entries, got {kind_of(entries)}")
+    known_categories = set(category_ids)
+    for index, entry in enumerate(entries):
+        fault = _entry_fault(entry, image_sizes, known_categories)
+        if fault is not None:
+            field, wanted, got = fault
+            raise InputError(f"{path}: entry {index}{field}: wanted {wanted}, got {got}")
+    return entries
+
+
+def _entry_fault(entry: Any, image_sizes: Mapping[int, tuple[int, int]], categories: set[int]) -> Fault | None:
+    """Finds the first fault of an entry; None if it is valid."""
+    if not isinstance(entry, dict):
+        return "", "an object", kind_of(entry)
+    for name in ("image_id", "category_id", "score"):
+        if name not in entry:
+            return "", f"the key {name}", f"only {sorted(entry)}"
+    if "bbox" not in entry and "segmentation" not in entry:
+        return "", "bbox or segmentation", f"only {sorted(entry)}"
+    image_id, category_id = entry["image_id"], entry["category_id"]
+    if not _is_id(image_id) or image_id not in image_sizes:
+        return ", image_id", "an image of the ground truth", shown(image_id)
+    if not _is_id(category_id) or category_id not in categories:
+        return ", category_id", f"a category id of the ground truth, {_describe_ids(categories)}", shown(category_id)
+    for name in ("score", "iou_score"):
+        if name in entry and not _is_number(entry[name]):
+            return f", {name}", "a finite number", shown(entry[name])
+    if "bbox" in entry and not _is_box(entry["bbox"]):
+        return ", bbox", "[x, y, width, height], finite, width and height not negative", shown(entry["bbox"])
+    if "segmentation" in entry:
+        return _rle_fault(entry["segmentation"], image_sizes[image_id])
+    return None
+
+
+def _describe_ids(ids: set[int]) -> str:
+    ordered = sorted(ids)
+    return str(ordered) if len(ordered) <= 10 else f"{len(ordered)} ids from {ordered[0]} to {ordered[-1]}"
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_box(value: object) -> bool:
+    if not isinstance(value, list) or len(value) != 4 or not all(_is_number(number) for number in value):
+        return False
+    return value[2] >= 0 and value[3] >= 0
+
+
+def _rle_fault(segmentation: object, size: tuple[int, int]) -> Fault | None:
+    field = ", segmentation"
+    if not isinstance(segmentation, dict) or set(segmentation) < {"size", "counts"}:
+        return field, "COCO RLE {size, counts}", shown(segmentation)
+    if segmentation["size"] != list(size):
+        return f"{field}.size", f"the image's [height, width] {list(size)}", shown(segmentation["size"])
+    counts = segmentation["counts"]
+    if not isinstance(counts, str):
+        return f"{field}.counts", "a compressed string", shown(counts)
+    try:
+        run_lengths(*size, counts)
+    except ValueError as error:
+        return f"{field}.counts", f"runs of a {size[0]} x {size[1]} mask", f"{shown(counts)} ({error})"
+    return None
