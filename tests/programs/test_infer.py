@@ -10,7 +10,8 @@ import pytest
 
 from mindrcnn import predictor
 from mindrcnn.datasets.demo import CATEGORY_IDS
-from mindrcnn.tasks.inference import infer
+from mindrcnn.errors import InputError
+from mindrcnn.tasks.inference import infer, labels_of
 
 Call = Callable[[Callable[[], int]], Any]
 
@@ -76,3 +77,15 @@ def test_nothing_readable_at_all(call: Call, untrained: Path, tmp_path: Path) ->
     assert outcome.status == 3
     assert "broken.jpg" in outcome.stderr
     assert found_names(Path("out")) == []
+
+
+def test_labels_of_names() -> None:
+    assert labels_of(["fig", "hazelnut"], ("hazelnut", "fig")) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("hazlenut", r"nearest: hazelnut\), got 'hazlenut'"), ("xyz", r"hazelnut, fig\), got 'xyz'")]
+)
+def test_an_unknown_class_is_named_with_its_neighbours(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        labels_of(["fig", name], ("hazelnut", "fig"))
