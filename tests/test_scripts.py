@@ -22,7 +22,7 @@ case "$*" in
     *ensurepip*) exit "${FAKE_NO_ENSUREPIP:-0}" ;;
     "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
     "-m pip install"*) exit "${FAKE_PIP_STATUS:-0}" ;;
-    "-m mindrcnn demo "*) mkdir -p "$3/annotations" && touch "$3/annotations/instances_val.json" ;;
+    "-m mindrcnn demo "*) mkdir -p "$4/annotations" && touch "$4/annotations/instances_val.json" ;;
     "train.py "*) exit "${FAKE_TRAIN_STATUS:-0}" ;;
     "eval.py "*) echo "Average Precision of bbox and segm" ;;
     "-m ruff check"*) exit "${FAKE_RUFF_STATUS:-0}" ;;
