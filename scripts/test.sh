@@ -6,14 +6,15 @@ usage() {
     cat <<'TEXT'
 usage: bash scripts/test.sh [fast] [format] [pytest arguments ...]
 
-Sets up the environment, then runs ruff, mypy and all tests. All stages run even if one fails; the exit status is 1 if
-any failed.
+Sets up the environment, then runs ruff, mypy and all tests, the tests in one process per core. All stages run even if
+one fails; the exit status is 1 if any failed.
 
   fast      skip the tests marked slow
   format    also check the formatting (ruff format --check)
 
-Example:
+Examples:
   bash scripts/test.sh fast tests/ops -x
+  bash scripts/test.sh tests/ops -n 0      # in one process, to see the tests' output
 TEXT
 }
 
@@ -48,7 +49,9 @@ if [ "$format" = yes ]; then
     stage "ruff format" "$python" -m ruff format --check .
 fi
 stage mypy "$python" -m mypy
-stage pytest "$python" -m pytest "${selection[@]}" "$@"
+# Each worker takes whole files: tests of a file share what they train and compile. Beyond four, memory runs out first.
+workers=(-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
+stage pytest "$python" -m pytest "${workers[@]}" "${selection[@]}" "$@"
 
 printf '\n'
 printf '%s\n' "${summary[@]}"

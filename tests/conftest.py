@@ -10,6 +10,23 @@ import mindrcnn  # noqa: F401 (sets what MindSpore's CPU kernels need before any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# The libraries read these when they load, so before any test imports one. Programs that a test starts inherit them.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+if "PYTEST_XDIST_WORKER" in os.environ:  # every core has a worker; more threads would only wait for each other
+    for variable in THREAD_VARIABLES:
+        os.environ.setdefault(variable, "1")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Puts files with slow tests first where several workers share the files, so that none is left with one at the end.
+
+    Within a file the order stays.
+    """
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

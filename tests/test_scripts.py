@@ -54,7 +54,7 @@ class Sandbox:
             env={**inherited, "PATH": path, "FAKE_LOG": str(self.log), **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
 
     def calls(self, start: str) -> list[str]:
@@ -251,6 +251,8 @@ def test_build_native_builds_in_the_environment(sandbox: Sandbox) -> None:
 
 # ----------------------------------------------------------------------------------------------- test.sh and .ci/run
 
+PARALLEL = "-m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder"
+
 
 @pytest.mark.parametrize(
     ("arguments", "pytest_call"),
@@ -265,20 +267,20 @@ def test_test_sh_runs_all_stages(sandbox: Sandbox, arguments: list[str], pytest_
     process = sandbox.run("scripts/test.sh", *arguments)
     assert process.returncode == 0, process.stderr
     stages = [line for line in sandbox.calls("-m") if not line.startswith(("-m venv", "-m pip "))]
-    assert stages == ["-m ruff check .", "-m mypy", pytest_call]
+    assert stages == ["-m ruff check .", "-m mypy", pytest_call.replace("-m pytest", PARALLEL)]
     assert re.search(r"^pytest ok, \d+ s$", process.stdout, re.MULTILINE)
 
 
 def test_test_sh_checks_the_format_on_request(sandbox: Sandbox) -> None:
     sandbox.run("scripts/test.sh", "format", "fast")
     assert sandbox.calls("-m ruff format") == ["-m ruff format --check ."]
-    assert sandbox.calls("-m pytest") == ["-m pytest -m not slow"]
+    assert sandbox.calls("-m pytest") == [f"{PARALLEL} -m not slow"]
 
 
 def test_test_sh_goes_on_after_a_failure_and_fails(sandbox: Sandbox) -> None:
     process = sandbox.run("scripts/test.sh", FAKE_RUFF_STATUS="1")
     assert process.returncode == 1
-    assert sandbox.calls("-m pytest") == ["-m pytest"]
+    assert sandbox.calls("-m pytest") == [PARALLEL]
     assert "ruff check FAILED" in process.stdout
     assert "mypy ok" in process.stdout
 
@@ -286,7 +288,16 @@ def test_test_sh_goes_on_after_a_failure_and_fails(sandbox: Sandbox) -> None:
 def test_ci_also_runs_fast_tests_on_the_newest_mindspore(sandbox: Sandbox) -> None:
     assert sandbox.run(".ci/run").returncode == 0
     everything, newest = sandbox.calls("-m pytest")
-    assert everything == "-m pytest"
-    assert newest.startswith("-m pytest -m not slow tests/")
+    assert everything == PARALLEL
+    assert newest.startswith(f"{PARALLEL} -m not slow tests/")
+    assert all((REPOSITORY / name).exists() for name in newest.split(" not slow ")[1].split())
     assert (sandbox.root / ".venv-ms2.10.0").is_dir()
     assert sandbox.run(".ci/run", FAKE_RUFF_STATUS="1").returncode == 1
+
+
+def test_ci_fails_and_says_why_where_the_newest_mindspore_cannot_be_installed(sandbox: Sandbox) -> None:
+    assert sandbox.run("scripts/setup_env.sh").returncode == 0
+    process = sandbox.run(".ci/run", FAKE_PIP_STATUS="1")
+    assert process.returncode == 1
+    assert "pip could not install the requirements" in process.stderr
+    assert sandbox.calls("-m pytest") == [PARALLEL]
