@@ -4,10 +4,12 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: bash scripts/setup_env.sh
+usage: bash scripts/setup_env.sh [--dev]
 
 Creates .venv, installs the pinned requirements and this package into it, and prints the path of its Python. If the
 requirements have not changed since the last call, it only prints the path.
+
+  --dev   also install what the tests need (requirements-dev.txt)
 
 Environment:
   MINDSPORE_VERSION   version of MindSpore to use instead of the one in requirements.txt, in a separate virtual
@@ -46,29 +48,62 @@ create_venv() {
     "$python" -m venv "$venv" >&2 || fail "could not create $venv"
 }
 
-wanted_requirements() {
+runtime_requirements() {
     if [ -n "$mindspore_version" ]; then
         printf 'mindspore==%s\n' "$mindspore_version"
         grep -v '^mindspore==' "$root/requirements.txt"
     else
         cat "$root/requirements.txt"
     fi
-    cat "$root/requirements-dev.txt"
 }
 
-install_packages() {
-    local list="$venv/requirements-wanted.txt"
-    wanted_requirements >"$list"
-    say "Installing the requirements into $venv (about 1 GB to download, 3 GB on disk)"
-    "$venv/bin/python" -m pip install --disable-pip-version-check -r "$list" >&2 \
+install_requirements() {
+    "$venv/bin/python" -m pip install --disable-pip-version-check -r "$1" >&2 \
         || fail "pip could not install the requirements; its message is above"
+}
+
+ensure_venv() {
+    if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+        create_venv
+    fi
+    is_supported "$venv/bin/python" \
+        || fail "wanted Python 3.10 to 3.12 in $venv, got $("$venv/bin/python" --version). Remove $venv and try again."
+}
+
+# Calls `INSTALL LIST_FILE` unless that was done for this clone and the list that standard input carries.
+once_for() {
+    local name="$1" install="$2" list wanted stamp="$venv/$1.stamp"
+    list="$(cat)"
+    # The root belongs to the stamp because the editable installation points there.
+    wanted="$(printf '%s\n%s\n' "$root" "$list" | sha256sum | cut -d ' ' -f 1)"
+    if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        return
+    fi
+    ensure_venv
+    rm -f "$stamp"
+    printf '%s\n' "$list" >"$venv/$name-wanted.txt"
+    "$install" "$venv/$name-wanted.txt"
+    printf '%s\n' "$wanted" >"$stamp"
+    say "Environment ready: $venv"
+}
+
+install_runtime() {
+    say "Installing the requirements into $venv (about 1 GB to download, 3 GB on disk)"
+    install_requirements "$1"
     "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --editable "$root" >&2 \
         || fail "pip could not install the package; its message is above"
 }
 
+install_dev() {
+    say "Installing what the tests need into $venv"
+    install_requirements "$1"
+}
+
 main() {
+    local dev=no
     case "${1:-}" in
         "") ;;
+        --dev) dev=yes ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; fail "unknown argument: $1" ;;
     esac
@@ -76,20 +111,9 @@ main() {
     root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
     mindspore_version="${MINDSPORE_VERSION:-}"
     venv="$root/.venv${mindspore_version:+-ms$mindspore_version}"
-    local stamp="$venv/requirements.stamp" wanted
-    # The root belongs to the stamp because the editable installation points there.
-    wanted="$({ printf '%s\n' "$root"; wanted_requirements; } | sha256sum | cut -d ' ' -f 1)"
-
-    if [ ! -x "$venv/bin/python" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-        if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
-            create_venv
-        fi
-        is_supported "$venv/bin/python" \
-            || fail "wanted Python 3.10 to 3.12 in $venv, got $("$venv/bin/python" --version). Remove $venv and try again."
-        rm -f "$stamp"
-        install_packages
-        printf '%s\n' "$wanted" >"$stamp"
-        say "Environment ready: $venv"
+    runtime_requirements | once_for requirements install_runtime
+    if [ "$dev" = yes ]; then
+        once_for requirements-dev install_dev <"$root/requirements-dev.txt"
     fi
     printf '%s\n' "$venv/bin/python"
 }

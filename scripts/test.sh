@@ -32,7 +32,7 @@ done
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
-python="$(bash "$root/scripts/setup_env.sh")"
+python="$(bash "$root/scripts/setup_env.sh" --dev)"
 status=0
 summary=()
 

@@ -109,21 +109,29 @@ def test_environment_is_made_once(sandbox: Sandbox) -> None:
     assert sandbox.calls("") == []
 
 
-def test_installs_what_both_requirement_files_list(sandbox: Sandbox) -> None:
+def test_installs_no_developers_tools_unless_asked(sandbox: Sandbox) -> None:
     sandbox.run("scripts/setup_env.sh")
-    wanted = (sandbox.root / ".venv" / "requirements-wanted.txt").read_text()
-    assert wanted == "".join((REPOSITORY / name).read_text() for name in ("requirements.txt", "requirements-dev.txt"))
-
-
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
-def test_a_changed_requirement_is_installed_into_the_same_environment(sandbox: Sandbox, name: str) -> None:
-    sandbox.run("scripts/setup_env.sh")
-    with (sandbox.root / name).open("a") as requirements:
-        requirements.write("another==1.0\n")
-    assert sandbox.run("scripts/setup_env.sh").returncode == 0
-    assert sandbox.calls("-m venv") == []
+    venv = sandbox.root / ".venv"
+    assert (venv / "requirements-wanted.txt").read_text() == (REPOSITORY / "requirements.txt").read_text()
     assert len(sandbox.calls("-m pip install")) == 2
-    assert "another==1.0" in (sandbox.root / ".venv" / "requirements-wanted.txt").read_text()
+    assert sandbox.run("scripts/setup_env.sh", "--dev").returncode == 0
+    (tools,) = sandbox.calls("-m pip install")
+    assert tools.endswith(f"-r {venv}/requirements-dev-wanted.txt")
+    assert (venv / "requirements-dev-wanted.txt").read_text() == (REPOSITORY / "requirements-dev.txt").read_text()
+    for arguments in ([], ["--dev"]):
+        sandbox.run("scripts/setup_env.sh", *arguments)
+        assert sandbox.calls("-m pip install") == []
+
+
+@pytest.mark.parametrize(("name", "calls"), [("requirements", 2), ("requirements-dev", 1)])
+def test_a_changed_requirement_is_installed_into_the_same_environment(sandbox: Sandbox, name: str, calls: int) -> None:
+    sandbox.run("scripts/setup_env.sh", "--dev")
+    with (sandbox.root / f"{name}.txt").open("a") as requirements:
+        requirements.write("another==1.0\n")
+    assert sandbox.run("scripts/setup_env.sh", "--dev").returncode == 0
+    assert sandbox.calls("-m venv") == []
+    assert len(sandbox.calls("-m pip install")) == calls
+    assert "another==1.0" in (sandbox.root / ".venv" / f"{name}-wanted.txt").read_text()
 
 
 def test_a_moved_clone_is_installed_again(sandbox: Sandbox) -> None:
@@ -296,7 +304,7 @@ def test_ci_also_runs_fast_tests_on_the_newest_mindspore(sandbox: Sandbox) -> No
 
 
 def test_ci_fails_and_says_why_where_the_newest_mindspore_cannot_be_installed(sandbox: Sandbox) -> None:
-    assert sandbox.run("scripts/setup_env.sh").returncode == 0
+    assert sandbox.run("scripts/setup_env.sh", "--dev").returncode == 0
     process = sandbox.run(".ci/run", FAKE_PIP_STATUS="1")
     assert process.returncode == 1
     assert "pip could not install the requirements" in process.stderr
