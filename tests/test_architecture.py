@@ -69,8 +69,6 @@ FRAMEWORK_EXCEPTIONS = ("data.formats.mindrecord.shard",)  # writes MindSpore's 
 
 # Modules whose results are their standard output.
 PRINTING_PARTS: dict[str, str] = {
-    "datasets.demo": "reports what it made when it is run as a program",
-    "native.build": "names the library when it is run as a program",
     "tasks.evaluation": "prints the COCO tables",
 }
 
@@ -206,14 +204,23 @@ def bare_excepts(modules: list[Module]) -> list[str]:
     ]
 
 
+def print_calls(module: Module) -> list[ast.AST]:
+    return [node for node in ast.walk(module.tree) if isinstance(node, ast.Name) and node.id == "print"]
+
+
 def prints(modules: list[Module]) -> list[str]:
     return [
         f"{module.where(node)}: print"
         for module in modules
         if module.name not in PRINTING_PARTS
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Name) and node.id == "print"
+        for node in print_calls(module)
     ]
+
+
+def stale_printing_parts(modules: list[Module]) -> list[str]:
+    """Returns the entries of PRINTING_PARTS whose module is absent or no longer prints."""
+    printing = {module.name for module in modules if print_calls(module)}
+    return [f"PRINTING_PARTS: {name} does not print" for name in PRINTING_PARTS if name not in printing]
 
 
 RULES: tuple[Callable[[list[Module]], list[str]], ...] = (
@@ -287,6 +294,18 @@ def test_a_relative_import_in_a_package_file_is_resolved_from_that_package() -> 
     outside = Module(name="ops", text="from ..models import fpn", is_package=True)
     assert wrong_imports([inside]) == []
     assert len(wrong_imports([outside])) == 1
+
+
+def test_every_printing_part_prints() -> None:
+    assert stale_printing_parts(package_modules()) == []
+
+
+def test_a_printing_part_that_no_longer_prints_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    printing = Module(name="tasks.evaluation", text="print('AP')")
+    silent = Module(name="ops.boxes", text="x = 1")
+    assert stale_printing_parts([printing]) == []
+    monkeypatch.setitem(PRINTING_PARTS, "ops.boxes", "no longer prints")
+    assert len(stale_printing_parts([printing, silent])) == 1
 
 
 def test_parts_that_import_each_other_are_found() -> None:
