@@ -1,4 +1,4 @@
-"""What the documents promise that can be checked against the repository."""
+"""Promises of the documents that can be checked against the repository."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""When memory is given back."""
+"""Return of memory after compilation."""
 
 import mindspore as ms
 import numpy as np

@@ -1,4 +1,4 @@
-"""What a wheel holds, and that it works outside the repository."""
+"""The contents of a wheel, and its use outside the repository."""
 
 import importlib.metadata
 import os

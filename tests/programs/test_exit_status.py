@@ -1,4 +1,4 @@
-"""How programs begin and end."""
+"""The start and the exit status of programs."""
 
 import logging
 import os

@@ -108,7 +108,7 @@ def test_a_resumed_run_knows_the_evaluation_after_its_checkpoint(
 def test_two_runs_and_a_resumed_one_are_bit_equal(
     call: Call, tiny: Path, every_class_once: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With all recipes on. The third run goes on after the first of two epochs, from the checkpoint of then."""
+    """With all recipes on. The third run continues from the checkpoint after the first of two epochs."""
     monkeypatch.setattr(predictor, "NumpyPredictor", every_class_once)
     overrides = [*COMMON, *EVERYTHING]
     for name in ("first", "second"):

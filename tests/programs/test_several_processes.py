@@ -86,7 +86,7 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """A data set with an odd number of images to evaluate, and "one", a training on it in one process."""
+    """A data set with an odd number of images to evaluate, and "one", a run on it in one process."""
     folder = tmp_path_factory.mktemp("processes")
     make_demo(folder / "demo", train_images=12, val_images=5, size=64)
     config = folder / "odd.yaml"

@@ -1,4 +1,4 @@
-"""Which files stay."""
+"""Retention of checkpoint files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which process the environment says this is."""
+"""The rank and world size read from the environment."""
 
 import json
 from pathlib import Path

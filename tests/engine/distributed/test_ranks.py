@@ -1,4 +1,4 @@
-"""What ranks share, tell each other and wait for."""
+"""Data exchange and barriers between ranks."""
 
 import threading
 from collections.abc import Callable

@@ -100,7 +100,7 @@ def norm_of(batch: np.ndarray) -> Tensor:
 
 
 def test_an_overflow_changes_nothing_but_the_step_count_and_the_scale(mode: str) -> None:
-    """With a scale at which float32 overflows: the first steps are skipped, then it goes on at that step's rate."""
+    """With a scale at which float32 overflows: the first steps are skipped, then it continues at that step's rate."""
     network = Net()
     average = ParameterAverage(network=network, decay=0.5, warmup=1.0)
     scaler = LossScaler(scale=1e38, factor=1e19, window=100)

@@ -1,4 +1,4 @@
-"""How a loss scale moves, what it accepts, and when it gives up."""
+"""Loss scales: their changes, the gradients they accept, and their failure."""
 
 import math
 
