@@ -14,7 +14,7 @@ INPUT_STRIDE = 32  # coarsest backbone stride: FPN's top-down 2x upsampling is e
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Location of one split. With `annotations` empty it is found under data.root by its `name`."""
+    """Location of one split, which is found under data.root by its `name` if `annotations` is empty."""
 
     name: str = key(
         "",
@@ -59,7 +59,7 @@ class DataConfig:
         (), "Class names; label i+1 is classes[i]. Empty: the categories of the training annotations by ascending id."
     )
     ignore_other_categories: bool = key(
-        False, "Ignore annotations of categories that are not in `classes`, instead of refusing them."
+        False, "Ignore annotations of categories that are not in `classes` instead of raising an error."
     )
     keep_empty_images: bool = key(False, "Use images without objects for training, as negatives.")
     buckets: tuple[tuple[int, int], ...] = key(

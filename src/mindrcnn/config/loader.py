@@ -44,9 +44,9 @@ _ALIKE_ELSEWHERE = 0.75
 
 @dataclass(frozen=True)
 class _Place:
-    """A value's dotted key, the limits on its numbers, and for a section in several types the key that tells them.
+    """A value's dotted key, the limits on its numbers and, for a section of several types, the key that names the type.
 
-    `is_open`: other packages can add types or names, which may explain one that is not known.
+    `is_open`: other packages can add types or names, which may explain an unknown one.
     """
 
     key: str
@@ -194,7 +194,7 @@ def _unknown(origin: Origin, key: str, name: str, siblings: Iterable[str]) -> In
     here = difflib.get_close_matches(name, siblings, n=1)
     if here:
         return InputError(f"{message}{prefix}{here[0]}")
-    # The same key of another type of this section is none that could be meant.
+    # The same key of another type of this section cannot be meant.
     elsewhere = {item.name: dotted for dotted, item in all_keys(Config) if dotted != f"{prefix}{name}"}
     meant = difflib.get_close_matches(name, elsewhere, n=1, cutoff=_ALIKE_ELSEWHERE)
     if meant:
@@ -204,7 +204,7 @@ def _unknown(origin: Origin, key: str, name: str, siblings: Iterable[str]) -> In
 
 
 def _origin_of(key: str, tree: Node, otherwise: Origin) -> Origin:
-    """Returns where a dotted key, or else the closest section around it, was written; else `otherwise`."""
+    """Returns the origin of a dotted key, or else of the closest section around it; else `otherwise`."""
     node, origin = tree, otherwise
     for name in key.split("."):
         if not isinstance(node.value, dict) or name not in node.value:

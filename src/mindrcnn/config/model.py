@@ -34,7 +34,7 @@ class BackboneConfig:
     name: Literal["resnet50", "resnet101", "mobilenet_v1"] = key("resnet50", "Architecture.")
     stride_in: Literal["3x3", "1x1"] = key(
         "3x3",
-        "ResNet only: the convolution of a bottleneck that has the stride; 3x3 is PyTorch style, 1x1 Caffe style.",
+        "ResNet only: the convolution of a bottleneck that has the stride; 3x3 as in PyTorch, 1x1 as in Caffe.",
     )
     norm: Literal["frozen", "frozen_statistics", "batch"] = key(
         "frozen",
@@ -109,7 +109,7 @@ class RPNConfig:
         "An object's best anchors below fg_iou_thresh: keep makes them positive for their own best object (detectron2, "
         "torchvision), overwrite gives them to the object whose best they are (mmdetection), off leaves them.",
     )
-    low_quality_min_iou: float = key(0.0, "Least IoU for a low-quality match (mmdetection 0.3).", low=0, high=1)
+    low_quality_min_iou: float = key(0.0, "Least IoU of a low-quality match (mmdetection: 0.3).", low=0, high=1)
     batch_size_per_image: int = key(256, "Anchors sampled per image for the loss.", low=1)
     positive_fraction: float = key(0.5, "Largest share of positives among the sampled anchors.", low=0, high=1)
     normalizer: Literal["batch_size", "sampled"] = key(
@@ -172,7 +172,7 @@ class BoxConfig:
 
 
 class MaskConfig:
-    """Answers that each mask branch's configuration gives to the rest of the code; a branch overrides what differs."""
+    """Properties that the configuration of every mask branch has; a branch overrides those that differ."""
 
     predicts_iou: bool = False  # its mask scores are the class score times a predicted mask IoU
     dynamic: bool = False  # shapes depend on values, which neither graph mode nor an exported file can have

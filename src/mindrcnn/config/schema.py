@@ -21,12 +21,13 @@ def key(
 ) -> Any:
     """Declares a configuration key.
 
-    default: its default value, or what makes it.
+    default: the default value, or a function that makes it.
     doc: its meaning, a sentence.
-    low, high: inclusive limits on a number, or on each number of a list.
+    low: inclusive lower limit on a number, or on each number of a list.
+    high: inclusive upper limit, likewise.
     tag: in a section that comes in several types, the key that says which type it is.
-    registered: what other packages add, by name. A string key takes these names alone; a section takes the dataclass
-        `config` of each as a further type.
+    registered: additions of other packages by name. A string key takes only these names; a section takes the dataclass
+        `config` of each as another type.
     """
     metadata = {"doc": doc, "low": low, "high": high, "tag": tag, "registered": registered}
     if callable(default):
@@ -35,7 +36,7 @@ def key(
 
 
 def require(condition: bool, name: str, wanted: str, got: object) -> None:
-    """Raises ValueError for an impossible combination of keys; the loader adds where `name` was written."""
+    """Raises ValueError for an impossible combination of keys; the loader adds the place where `name` was written."""
     if not condition:
         raise ValueError(f"{name}: wanted {wanted}, got {got!r}")
 

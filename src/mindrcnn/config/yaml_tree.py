@@ -100,10 +100,12 @@ def parse_yaml(text: str, source: str) -> Node:
 
 
 def read_tree(path: Path, trail: tuple[Path, ...] = ()) -> Node:
-    """The tree of a file merged over the files that its `base` names (a path relative to the file, or a list of them).
+    """Returns the tree of a file merged over its bases.
 
-    A base that does not exist beside the file is looked up among the packaged configurations. `trail` holds the files
-    that led here. Raises InputError for a file that cannot be read, a tree that is not a mapping and a cycle of bases.
+    `base` is a path relative to the file, or a list of them. A base that does not exist beside the file is looked up
+    among the packaged configurations. `trail` holds the files that include this one.
+
+    Raises InputError for a file that cannot be read, a tree that is not a mapping and a cycle of bases.
     """
     resolved = path.resolve()
     if resolved in trail:
@@ -123,8 +125,10 @@ Overrides = Sequence[str] | Mapping[str, Any]
 
 
 def override_tree(overrides: Overrides) -> Node:
-    """The tree of overrides, of which the last one of a key counts: the command line's `a.b=value`, with the value in
-    YAML, or a mapping of dotted keys to values."""
+    """Returns the overrides as one tree; the last override of a key takes precedence.
+
+    overrides: `a.b=value` texts from the command line, with the value in YAML, or a mapping of dotted keys to values.
+    """
     if isinstance(overrides, Mapping):
         return _mapping_tree(overrides)
     tree = Node({}, Origin(COMMAND_LINE))
@@ -158,7 +162,7 @@ def _value_tree(name: str, value: Any) -> Node:
     if isinstance(value, Mapping):
         return Node({str(key): _value_tree(f"{name}.{key}", child) for key, child in value.items()}, origin)
     if isinstance(value, list | tuple):
-        return Node([_value_tree(f"{name}[{place}]", child) for place, child in enumerate(value)], origin)
+        return Node([_value_tree(f"{name}[{index}]", child) for index, child in enumerate(value)], origin)
     if isinstance(value, os.PathLike):
         return Node(os.fspath(value), origin)
     if value is None or isinstance(value, bool | str):
@@ -172,9 +176,9 @@ def _value_tree(name: str, value: Any) -> Node:
 
 
 def merge(base: Node, child: Node, key: str = "") -> Node:
-    """Returns `child` laid over `base`: mappings merge key by key, all else is replaced. `key` is their dotted key.
+    """Returns `child` merged over `base`: mappings merge key by key, anything else is replaced.
 
-    A mapping of another type than the base's replaces it, since the keys of one type mean nothing to another.
+    A mapping of another type replaces the base's, since its keys differ. `key` is the dotted key of both.
     """
     if not isinstance(base.value, dict) or not isinstance(child.value, dict):
         return child
