@@ -2,7 +2,7 @@
 
 import pytest
 
-from mindrcnn.messages import shortened
+from mindrcnn.messages import shorten
 
 
 @pytest.mark.parametrize(
@@ -10,4 +10,4 @@ from mindrcnn.messages import shortened
     [((), ""), (("a",), "a"), (("a", "b", "c"), "a, b, c"), (("a", "b", "c", "d", "e"), "a, b, c and 2 more")],
 )
 def test_only_the_first_names_are_given(names: tuple[str, ...], expected: str) -> None:
-    assert shortened(names, 3) == expected
+    assert shorten(names, 3) == expected

@@ -14,12 +14,12 @@ import numpy as np
 
 from mindrcnn.build.device import exclusive_device
 from mindrcnn.build.trained_model import open_checkpoint
-from mindrcnn.engine.tracking.logging_setup import logging_kept
+from mindrcnn.engine.tracking.logging_setup import preserve_logging
 from mindrcnn.errors import InputError
 from mindrcnn.predictor import Detector
-from mindrcnn.tasks.evaluation import evaluated_checkpoint
+from mindrcnn.tasks.evaluation import run_evaluation
 from mindrcnn.tasks.split_evaluator import all_metrics
-from mindrcnn.tasks.training import TrainedRun, trained_run
+from mindrcnn.tasks.training import TrainedRun, run_training
 
 Overrides: TypeAlias = Mapping[str, Any] | Sequence[str] | None
 
@@ -36,16 +36,16 @@ def load(
     """Returns the detector of a checkpoint, ready to predict.
 
     checkpoint: a .ckpt file that a training run or `mindrcnn convert` wrote.
-    device: "CPU", "GPU", "Ascend", or with a number such as "GPU:1"; None: the one of the checkpoint's configuration.
-    score_thresh: least score of a detection, in place of the configuration's model.box.score_thresh.
+    device: "CPU", "GPU" or "Ascend", or one of several as "GPU:1"; None takes the checkpoint's configuration.
+    score_thresh: least score of a detection; None takes the configuration's model.box.score_thresh.
     overrides: configuration keys to change, {"eval.mask_thresh": 0.4} or ["eval.mask_thresh=0.4"].
 
-    Raises InputError for a file that is no checkpoint, a wrong override and a device that is not there.
+    Raises InputError for a file that is not a checkpoint, a wrong override and an unavailable device.
     """
     further = _inference_keys(device) | ({} if score_thresh is None else {"model.box.score_thresh": score_thresh})
-    with _process_kept():
+    with _preserve_process_state():
         opened, config = open_checkpoint(_path(checkpoint, "checkpoint"), _changes(overrides, further))
-        return Detector.of_checkpoint(opened, config)
+        return Detector.from_checkpoint(opened, config)
 
 
 def train(
@@ -56,20 +56,20 @@ def train(
     resume: bool = False,
     device: str | None = None,
 ) -> TrainedRun:
-    """Trains as a configuration file says; returns the run's folder, metrics and checkpoints.
+    """Trains a model from a configuration file; returns the run's folder, metrics and checkpoints.
 
     config: the YAML file.
     overrides: configuration keys to change, {"train.batch_size": 4} or ["train.batch_size=4"].
     run_dir: a new or empty folder for the run; None: the next free one of runs/NAME, runs/NAME_2, ...
-    resume: continues the run in `run_dir`, or in the latest folder of that name; starts it where there is none.
+    resume: continues the run in `run_dir`, or in the latest folder of that name; starts a new run if there is none.
     device: as in `load`.
 
     Ctrl-C finishes the step, saves last.ckpt and raises KeyboardInterrupt; `resume` continues from there. Raises
-    InputError for a wrong configuration, for data that cannot be trained on, and for a loss that is not finite.
+    InputError for a wrong configuration, unusable data and a loss that is not finite.
     """
     folder = None if run_dir is None else _path(run_dir, "run_dir")
-    with _process_kept():
-        return trained_run(_path(config, "config"), _changes(overrides, _device_keys(device)), folder, resume=resume)
+    with _preserve_process_state():
+        return run_training(_path(config, "config"), _changes(overrides, _device_keys(device)), folder, resume=resume)
 
 
 def evaluate(
@@ -86,22 +86,20 @@ def evaluate(
     out: the folder for results.json, metrics.json and pictures; None: eval/ beside the checkpoint.
     device: as in `load`.
 
-    Names are bbox_AP, bbox_AP50, bbox_AP75, bbox_APs, ... and, of a detector with masks, segm_AP, ...; values are 0..1,
-    or -1 where nothing counts. Raises InputError for a bad checkpoint, override or data set.
+    Names are bbox_AP, bbox_AP50, bbox_AP75, bbox_APs, ... and, for a detector with masks, segm_AP, ...; values are
+    0..1, or -1 if there is nothing to count. Raises InputError for a bad checkpoint, override or data set.
     """
     folder = None if out is None else _path(out, "out")
-    with _process_kept():
-        done = evaluated_checkpoint(
-            _path(checkpoint, "checkpoint"), _changes(overrides, _inference_keys(device)), folder
-        )
-        return all_metrics(done.metrics)
+    with _preserve_process_state():
+        changes = _changes(overrides, _inference_keys(device))
+        return all_metrics(run_evaluation(_path(checkpoint, "checkpoint"), changes, folder).metrics)
 
 
 @contextmanager
-def _process_kept() -> Iterator[None]:
+def _preserve_process_state() -> Iterator[None]:
     random_state = np.random.get_state()  # MindSpore's seed sets NumPy's too
     try:
-        with exclusive_device(), logging_kept():
+        with exclusive_device(), preserve_logging():
             yield
     finally:
         np.random.set_state(random_state)
@@ -114,7 +112,7 @@ def _path(value: str | Path, name: str) -> Path:
 
 
 def _changes(overrides: Overrides, further: Mapping[str, Any]) -> Mapping[str, Any] | list[str]:
-    """The overrides with those that the other arguments stand for, which take precedence."""
+    """Returns the overrides with `further`, which takes precedence, added."""
     if overrides is None:
         return further
     if isinstance(overrides, Mapping):
@@ -134,6 +132,6 @@ def _device_keys(device: str | None) -> dict[str, Any]:
 
 
 def _inference_keys(device: str | None) -> dict[str, Any]:
-    """As _device_keys; a CPU refuses the float16 that a detector may have been trained in and is not predicted in."""
+    """Returns the device keys; on a CPU, which cannot train in float16, float32 too. Prediction is float32 anyway."""
     keys = _device_keys(device)
     return keys | {"train.precision": "float32"} if keys.get("device.target") == "CPU" else keys

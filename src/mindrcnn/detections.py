@@ -1,4 +1,4 @@
-"""The detections of one image, in its own pixels, and the forms that others read them in."""
+"""The detections of one image in its own pixels, and their conversion to other formats."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ Index = int | slice | Sequence[int] | Sequence[bool] | NDArray[np.bool_] | NDArr
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Detections:
-    """What was found in one image: N objects, best score first as the detector gives them.
+    """The N objects found in one image; a detector returns them best score first.
 
     boxes: (N, 4) float32, xyxy in pixels of the image, inside it.
     scores: (N,) float32 class probabilities.
     labels: (N,) int32, 1..K.
-    classes: the K names of the model; classes[label - 1] belongs to a label.
+    classes: the K class names of the model; classes[label - 1] is the name of a label.
     category_ids: the K ids of the data set that the model was trained on.
     image_size: (height, width) of the image, after EXIF rotation.
-    source: the image itself, for drawing; None where it is not known.
+    source: the image itself, for drawing; None if it is not known.
     box_masks: (N, M, M) float32 mask probabilities, each stretched over its box; None for a box-only detector.
-    mask_scores: (N,) float32 class score x predicted IoU, the score that ranks the mask; None where the detector
+    mask_scores: (N,) float32 class score x predicted IoU, the score that ranks the mask; None if the detector
         predicts no IoU.
     mask_thresh: the probability at which a pixel belongs to the object.
     """
@@ -58,33 +58,33 @@ class Detections:
         return len(self.boxes)
 
     def __getitem__(self, index: Index) -> Detections:
-        """The detections at a position, slice, list of positions or (N,) bool mask; always a Detections."""
-        places = np.arange(len(self))[_checked_index(index, len(self))].reshape(-1)
-        chosen = replace(
+        """Returns the detections at a position, slice, list of positions or (N,) bool mask; always a Detections."""
+        positions = np.arange(len(self))[_checked_index(index, len(self))].reshape(-1)
+        selected = replace(
             self,
-            boxes=self.boxes[places],
-            scores=self.scores[places],
-            labels=self.labels[places],
-            box_masks=None if self.box_masks is None else self.box_masks[places],
-            mask_scores=None if self.mask_scores is None else self.mask_scores[places],
+            boxes=self.boxes[positions],
+            scores=self.scores[positions],
+            labels=self.labels[positions],
+            box_masks=None if self.box_masks is None else self.box_masks[positions],
+            mask_scores=None if self.mask_scores is None else self.mask_scores[positions],
         )
         pasted = self.__dict__.get("rle")
-        if pasted is not None:  # what has been pasted already need not be pasted again
-            chosen.__dict__["rle"] = [pasted[place] for place in places]
-        return chosen
+        if pasted is not None:  # pasting is slow
+            selected.__dict__["rle"] = [pasted[position] for position in positions]
+        return selected
 
     def __iter__(self) -> Iterator[Detections]:
-        """Each object as a Detections of length 1."""
-        return (self[place] for place in range(len(self)))
+        """Yields each object as a Detections of length 1."""
+        return (self[position] for position in range(len(self)))
 
     def __repr__(self) -> str:
         height, width = self.image_size
         listed = [f"{name} {score:.2f}" for name, score in zip(self.class_names, self.scores.tolist(), strict=True)]
         more = [f"and {len(self) - SHOWN} more"] if len(self) > SHOWN else []
         masks = "" if self.box_masks is None else ", with masks"
-        where = "" if self.path is None else f" of {self.path.name}"
+        origin = "" if self.path is None else f" of {self.path.name}"
         found = ", ".join(listed[:SHOWN] + more) or "nothing"
-        return f"<Detections{where}: {found}; image {width} x {height}{masks}>"
+        return f"<Detections{origin}: {found}; image {width} x {height}{masks}>"
 
     @property
     def path(self) -> Path | None:
@@ -98,7 +98,7 @@ class Detections:
 
     @property
     def iou_scores(self) -> NDArray[np.float64] | None:
-        """(N,) predicted mask IoU: mask_scores / scores; None where the detector predicts none."""
+        """(N,) float64 predicted mask IoU, mask_scores / scores; None if the detector predicts none."""
         if self.mask_scores is None:
             return None
         scores = self.scores.astype(np.float64)
@@ -121,12 +121,12 @@ class Detections:
         if self.rle is None:
             return None
         masks = np.zeros((len(self), *self.image_size), dtype=bool)
-        for place, rle in enumerate(self.rle):
-            masks[place] = decode(rle)
+        for mask, rle in zip(masks, self.rle, strict=True):
+            mask[:] = decode(rle)
         return masks
 
     def drawn_objects(self) -> list[DrawnObject]:
-        """The objects in the form that mindrcnn.drawing takes."""
+        """Returns the objects in the form that mindrcnn.drawing takes."""
         rles: Sequence[Rle | None] = self.rle or [None] * len(self)
         return [
             DrawnObject(box=(box[0], box[1], box[2], box[3]), label=label, score=score, rle=rle)
@@ -136,9 +136,9 @@ class Detections:
         ]
 
     def draw(self, path: str | Path | None = None) -> RGBImage:
-        """Returns the image (H, W, 3) uint8 RGB with boxes, masks and names drawn; writes it to `path` where given.
+        """Returns the image as RGB (H, W, 3) uint8 with boxes, masks and names drawn; writes it to `path` if given.
 
-        Raises InputError where the image can no longer be read, or `path` cannot be written.
+        Raises InputError if the image can no longer be read or `path` cannot be written.
         """
         if self.source is None:
             raise InputError("draw: wanted detections that know their image, got some without a source")
@@ -148,13 +148,13 @@ class Detections:
         return picture
 
     def to_dict(self) -> dict[str, Any]:
-        """The image's entry in the predictions.json of an inference run: plain numbers, strings, lists and dicts.
+        """Returns the image's entry in predictions.json as plain numbers, strings, lists and dicts.
 
             {"file", "height", "width", "predictions": [
                 {"bbox": {"x_min", "y_min", "width", "height"}, "class": {"label", "category_id", "name"},
                  "score", "mask": {"size", "counts"}, "iou_score"}]}
 
-        mask only from a detector with masks, iou_score only from one that predicts its masks' IoU.
+        "mask" needs a detector with masks, "iou_score" one that predicts its masks' IoU.
         """
         predictions: list[dict[str, Any]] = []
         for box, label, score in zip(
@@ -169,9 +169,9 @@ class Detections:
         return {"file": file, "height": height, "width": width, "predictions": predictions}
 
     def to_coco(self, image_id: int, *, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
-        """COCO result entries: image_id, category_id, bbox [x, y, width, height], score, segmentation, iou_score.
+        """Returns COCO results: image_id, category_id, bbox [x, y, width, height], score, segmentation, iou_score.
 
-        category_ids[label - 1] is the data set's id of a label; without it, those of the model's training data.
+        category_ids: category_ids[label - 1] is the id of a label; None takes the ids of the model's training data.
         """
         ids = self.category_ids if category_ids is None else category_ids
         entries: list[dict[str, Any]] = [
@@ -184,9 +184,9 @@ class Detections:
         return entries
 
     def to_supervision(self) -> supervision.Detections:
-        """The same as supervision.Detections: class_id counts from 0, data["class_name"] holds the names.
+        """Returns a supervision.Detections: class_id counts from 0, data["class_name"] holds the names.
 
-        Raises InputError where supervision is not installed.
+        Raises InputError if supervision is not installed.
         """
         try:
             import supervision
@@ -203,7 +203,7 @@ class Detections:
         )
 
     def _add_masks(self, entries: list[dict[str, Any]], key: str) -> None:
-        """Adds each object's RLE under `key`, and its predicted IoU, where the detector gives them."""
+        """Adds each object's RLE under `key`, and its predicted IoU, if the detector gives them."""
         for entry, rle in zip(entries, self.rle or (), strict=self.rle is not None):
             entry[key] = dict(rle)
         if self.iou_scores is not None:
@@ -212,7 +212,7 @@ class Detections:
 
 
 def _checked_index(index: Index, count: int) -> Any:
-    """The index for numpy. Raises TypeError for a kind that would be misread, such as float positions or a name."""
+    """Returns the index for NumPy. Raises TypeError for one that NumPy would misread, such as floats or a name."""
     if isinstance(index, int | np.integer | slice) and not isinstance(index, bool):
         return index
     positions = np.asarray(index)

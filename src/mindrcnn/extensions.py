@@ -31,7 +31,7 @@ HINT = f"names from other packages need the package installed, or its module nam
 
 @dataclass(frozen=True)
 class Backbone:
-    """A registered backbone: its configuration class, its builder and, where it has one, the loader of its weights."""
+    """A registered backbone: its configuration class, its builder and, optionally, the loader of its weights."""
 
     config: type
     build: Callable[[Any], Any]
@@ -49,7 +49,7 @@ class MaskBranch:
 BACKBONES: dict[str, Backbone] = {}
 MASK_BRANCHES: dict[str, MaskBranch] = {}
 
-_loaded: set[str] = set()  # entry points and modules, so that each is loaded once a process
+_loaded: set[str] = set()  # entry points and modules, so that each is loaded once per process
 
 
 def register_backbone(
@@ -89,9 +89,9 @@ def register_format(data_format: DataFormat) -> None:
 
 
 def load_extensions() -> None:
-    """Loads installed entry points and the modules of MINDRCNN_EXTENSIONS, each once a process.
+    """Loads installed entry points and the modules of MINDRCNN_EXTENSIONS, each once per process.
 
-    Raises InputError that names the package or module that cannot be loaded.
+    Raises InputError that names a package or module that cannot be loaded.
     """
     for entry in entry_points(group=GROUP):
         package = entry.dist.name if entry.dist is not None else entry.value

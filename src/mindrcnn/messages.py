@@ -12,13 +12,13 @@ def kind_of(value: object) -> str:
     return _KINDS.get(type(value), repr(value))
 
 
-def shown(value: object) -> str:
-    """Returns the value as Python writes it, cut after SHOWN_CHARACTERS."""
+def quote_value(value: object) -> str:
+    """Returns the value as Python writes it, cut at SHOWN_CHARACTERS."""
     text = repr(value)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
 
 
-def shortened(names: Iterable[object], limit: int = 6) -> str:
+def shorten(names: Iterable[object], limit: int = 6) -> str:
     """Returns the first `limit` names and how many more there are: "a, b, c and 4 more"."""
     listed = [str(name) for name in names]
     rest = len(listed) - limit

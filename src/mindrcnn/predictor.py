@@ -1,4 +1,4 @@
-"""A trained detector and its use on images: from pixels to detections in pixels of the image."""
+"""A trained detector: from an image to detections in its pixels."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ LISTED = 4  # class names that repr lists
 
 
 class Detector:
-    """A trained detector. It predicts images, one or many, from any thread; calls at the same time take turns.
+    """A trained detector. It may be called from any thread; concurrent calls take turns.
 
     config: the configuration of the checkpoint, with the overrides in it.
-    classes: the K class names; classes[label - 1] belongs to a label.
+    classes: the K class names; classes[label - 1] is the name of a label.
     category_ids: the K ids of the data set that it was trained on.
     """
 
@@ -55,8 +55,8 @@ class Detector:
         self._input_format = build_input_format(config)
 
     @classmethod
-    def of_checkpoint(cls, checkpoint: Checkpoint, config: Config) -> Detector:
-        """The detector of a checkpoint. InputError where an override changes what its parameters fit."""
+    def from_checkpoint(cls, checkpoint: Checkpoint, config: Config) -> Detector:
+        """Builds the detector of a checkpoint. Raises InputError if an override makes its parameters no longer fit."""
         return cls(
             network=restore_detector(checkpoint, config),
             config=config,
@@ -75,7 +75,7 @@ class Detector:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The same as `classes`."""
+        """Alias of `classes`."""
         return self.classes
 
     @overload
@@ -83,9 +83,10 @@ class Detector:
     @overload
     def predict(self, images: Images) -> list[Detections]: ...
     def predict(self, images: Image | Images) -> Detections | list[Detections]:
-        """Detections of an image: a path, a PIL image or an RGB array (H, W, 3) uint8; of a list of them, a list.
+        """Returns the detections of an image, or a list of detections for a list of images.
 
-        A list is predicted in batches of eval.batch_size images, of one bucket each; results are in the order given.
+        An image is a path, a PIL image or an RGB array (H, W, 3) uint8. A list is predicted in batches of
+        eval.batch_size images that share a bucket; results are in the order given.
         Raises InputError for an image that cannot be read, an array of another shape or type, and an empty list.
         """
         if not isinstance(images, list | tuple):
@@ -96,7 +97,7 @@ class Detector:
         return self._detect_all(sources, batch_size=1 if len(sources) == 1 else self.config.eval.batch_size)
 
     def predict_many(self, paths: str | Path | Iterable[str | Path]) -> PredictionStream:
-        """Detections of image files, one after another in the order given; the next image is read meanwhile.
+        """Yields the detections of image files in the order given, and reads the next image meanwhile.
 
         paths: an iterable of paths, or one string that names a file, a folder or a glob. A file that cannot be read is
         logged, skipped and listed in the result's `skipped`.
@@ -105,7 +106,7 @@ class Detector:
         return PredictionStream(self, found)
 
     def detect(self, batch: EvalBatch) -> list[Detections]:
-        """Detections of each image of a batch; what predict, evaluation and inference have in common."""
+        """Returns the detections of each image of a batch; shared by predict, evaluation and inference."""
         with exclusive_device(self.config.device.mode):
             outputs = self._network(batch.images, batch.image_sizes)
         return [
@@ -123,7 +124,7 @@ class Detector:
         ]
 
     def batches(self, sources: Sequence[ImageSource], *, batch_size: int) -> Iterator[EvalBatch]:
-        """The images resized and padded, each in the bucket that fits it; bucket by bucket, so not in their order."""
+        """Yields the images resized and padded, bucket by bucket, so not in the order given."""
         form = self._input_format
         assignment = assign_buckets(
             [source.size for source in sources], buckets=form.buckets, short_side=form.short_side
@@ -134,12 +135,12 @@ class Detector:
 
     def _detect_all(self, sources: Sequence[ImageSource], *, batch_size: int) -> list[Detections]:
         found = [one for batch in self.batches(sources, batch_size=batch_size) for one in self.detect(batch)]
-        place = {id(source): number for number, source in enumerate(sources)}
-        return sorted(found, key=lambda one: place[id(one.source)])
+        order = {id(source): number for number, source in enumerate(sources)}
+        return sorted(found, key=lambda one: order[id(one.source)])
 
 
 class PredictionStream(Iterator[Detections]):
-    """Detections of image files while they are computed; `skipped` lists the files so far that could not be read."""
+    """An iterator over detections of image files; `skipped` lists the unreadable files met so far."""
 
     def __init__(self, detector: Detector, paths: Sequence[Path]) -> None:
         self.paths = tuple(paths)
@@ -155,7 +156,7 @@ class PredictionStream(Iterator[Detections]):
             yield from self._detector.detect(batch)
 
     def _readable(self) -> Iterator[EvalBatch]:
-        """Batches of one image, so that results come in the order of the files."""
+        """Yields batches of one image, so that results come in the order of the files."""
         for path in self.paths:
             try:
                 batches = list(self._detector.batches([Picture(path=path)], batch_size=1))
@@ -173,7 +174,11 @@ class NumpyPredictor:
         self.predictor = Predictor(detector=detector)
 
     def __call__(self, images: NDArray[np.uint8], image_sizes: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
-        """What TwoStageDetector.predict returns, as arrays; images (B, 3, H, W) uint8, image_sizes (B, 2) int32."""
+        """Returns the outputs of TwoStageDetector.predict as arrays.
+
+        images: (B, 3, H, W) uint8.
+        image_sizes: (B, 2) int32.
+        """
         # The detector is shared with training, which sets the flag the other way.
         self.predictor.set_train(False)
         outputs = self.predictor(Tensor.from_numpy(images), Tensor.from_numpy(image_sizes))
@@ -196,7 +201,7 @@ class Picture:
         return height, width
 
     def image(self) -> RGBImage:
-        """RGB (H, W, 3) uint8. Raises InputError for a file that cannot be read."""
+        """Returns RGB (H, W, 3) uint8. Raises InputError for a file that cannot be read."""
         if self.path is not None:
             return read_image(self.path)
         assert self.pixels is not None
@@ -204,7 +209,7 @@ class Picture:
 
 
 def as_source(image: Any, name: str = "image") -> Picture:
-    """The image that predict was given. Raises InputError for anything else; `name` stands for it in the message."""
+    """Returns the image as a source. Raises InputError, with `name` for the image, for anything but an image."""
     if isinstance(image, str | Path):
         return Picture(path=Path(image))
     if isinstance(image, PillowImage.Image):
@@ -221,10 +226,13 @@ def as_source(image: Any, name: str = "image") -> Picture:
 def undo_resize(
     boxes: NDArray[np.float32], valid_size: tuple[int, int], original_size: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Boxes (N, 4) xyxy from network-input pixels to the original image, clipped to it.
+    """Maps boxes from network-input pixels to the original image and clips them to it.
 
-    valid_size: (h, w) of the resized image before padding; original_size: (h, w) of the file as decoded. Each axis has
-    its own factor, since resizing rounds the two sides separately.
+    Each axis has its own factor, because resizing rounds the two sides separately.
+
+    boxes: (N, 4) float32 xyxy.
+    valid_size: (h, w) of the resized image before padding.
+    original_size: (h, w) of the file as decoded.
     """
     (valid_height, valid_width), (height, width) = valid_size, original_size
     x_scale, y_scale = width / valid_width, height / valid_height
@@ -243,14 +251,18 @@ def image_detections(
     source: ImageSource | None = None,
     mask_thresh: float = 0.5,
 ) -> Detections:
-    """Detections of image `index` of a batch; unused slots and boxes that become empty are left out.
+    """Returns the detections of image `index` of a batch, without unused slots and boxes that become empty.
 
-    outputs: boxes (B, D, 4) in network-input pixels, scores (B, D), labels (B, D), valid (B, D) bool and, from a
-        detector with masks, masks (B, D, M, M) and mask_scores (B, D). A detector without mask scoring repeats `scores`
-        as mask_scores; the repetition is dropped here, because it says nothing about the masks.
+    outputs: boxes (B, D, 4) in network-input pixels, scores (B, D), labels (B, D), valid (B, D) bool and, from
+        a detector with masks, masks (B, D, M, M) and mask_scores (B, D). A detector without mask scoring repeats
+        `scores` as mask_scores; the repetition is dropped here, because it says nothing about the masks.
+    index: position of the image in the batch.
     valid_size: (h, w) of the image in the network's input.
     original_size: (h, w) of the image itself.
-    classes, category_ids, source, mask_thresh: see Detections.
+    classes: see Detections.
+    category_ids: see Detections.
+    source: see Detections.
+    mask_thresh: see Detections.
     """
     boxes, scores, labels, valid, *mask_outputs = (output[index] for output in outputs)
     masks, mask_scores = (*mask_outputs, None, None)[:2]

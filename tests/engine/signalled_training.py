@@ -55,7 +55,7 @@ class Checkpoints:
         info = CheckpointInfo(config_yaml="", classes=(), category_ids=(), epoch=progress.epoch, step=progress.step)
         save_checkpoint(self.folder / f"{name}.ckpt", network=self.network, info=info, optimizer=self.optimizer)
 
-    def evaluated(self, progress: Progress) -> None:
+    def record_evaluation(self, progress: Progress) -> None:
         raise AssertionError("there is nothing to evaluate on")
 
 

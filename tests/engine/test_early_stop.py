@@ -9,14 +9,14 @@ def test_due_after_so_many_in_a_row() -> None:
     stop = EarlyStop(patience=2)
     due = []
     for better in (False, True, False, False):
-        stop.evaluated(better=better)
+        stop.record_evaluation(better=better)
         due.append(stop.due)
     assert due == [False, False, False, True]
 
 
 def test_no_patience_is_endless_patience() -> None:
     stop = EarlyStop(patience=0, stale=100)
-    stop.evaluated(better=False)
+    stop.record_evaluation(better=False)
     assert not stop.due
 
 

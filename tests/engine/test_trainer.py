@@ -20,7 +20,7 @@ from mindspore import Tensor
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop
-from mindrcnn.engine.signals import StopSignals, interrupts_kept
+from mindrcnn.engine.signals import StopSignals, preserve_interrupts
 from mindrcnn.engine.tracking.metrics_log import read_rows
 from mindrcnn.engine.tracking.recorder import Recorder
 from mindrcnn.engine.trainer import Plan, Progress, Steps, Trainer, Validation
@@ -97,7 +97,7 @@ class Harness:
     def save(self, name: str, progress: Progress) -> None:
         self.events.append(f"{name} {progress.epoch} {progress.step} {dict(progress.metrics)}")
 
-    def evaluated(self, progress: Progress) -> None:
+    def record_evaluation(self, progress: Progress) -> None:
         self.kept.append((progress.step, progress.metrics["bbox_AP"]))
 
     def evaluate(self, epoch: int) -> Mapping[str, float]:
@@ -290,22 +290,22 @@ class TestInterruptsKept:
             kill_and_wait(signal.SIGINT)
 
     def test_within_and_after(self) -> None:
-        with interrupts_kept():
+        with preserve_interrupts():
             self.replace_handler()
             self.interrupt()
             self.replace_handler()
         self.interrupt()
 
     def test_a_block_in_another_takes_over_its_handler(self) -> None:
-        with interrupts_kept():
+        with preserve_interrupts():
             self.replace_handler()
-            with interrupts_kept():
+            with preserve_interrupts():
                 self.interrupt()
             self.interrupt()
         self.interrupt()
 
     def test_no_thread_is_left(self) -> None:
-        with interrupts_kept(), interrupts_kept():
+        with preserve_interrupts(), preserve_interrupts():
             pass
         assert "interrupt-keeper" not in [thread.name for thread in threading.enumerate()]
 

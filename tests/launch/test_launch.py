@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from mindrcnn.launch import supervise, workers
-from mindrcnn.launch.commands import cores_each
-from mindrcnn.launch.workers import Gone, Workers
+from mindrcnn.launch.commands import cores_per_process
+from mindrcnn.launch.workers import EndedRank, Workers
 from mindrcnn.programs.launch import main
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -227,7 +227,7 @@ def test_a_program_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_pat
 def test_every_core_is_given_to_one_process_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(7)))
     job: Any = type("Job", (), {"local_devices": 3})()
-    assert cores_each(job) == 2
+    assert cores_per_process(job) == 2
 
 
 def workers_left() -> list[psutil.Process]:
@@ -251,7 +251,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "first"), [((9, None), Gone(1, None)), ((1 << 8, 9), Gone(1, 9)), ((None, 9), Gone(0, None))]
+    ("codes", "first"),
+    [((9, None), EndedRank(1, None)), ((1 << 8, 9), EndedRank(1, 9)), ((None, 9), EndedRank(0, None))],
 )
 def test_of_several_that_end_at_once_one_is_the_cause(monkeypatch, codes, first):
     """9: killed; None: the launcher has taken its status, and so knew of it before it ended the others."""

@@ -14,7 +14,7 @@ from mindspore import Parameter, Tensor, nn
 
 from mindrcnn.config.run import DeviceConfig
 from mindrcnn.engine.step.train_step import TrainStep
-from mindrcnn.tasks.processes import gradient_reduction, join_job, sample_count, together
+from mindrcnn.tasks.processes import build_gradient_reduction, build_sample_count, join_job, synchronize_start
 
 POINTS, STEPS = 8, 3
 X = np.linspace(-1, 1, POINTS, dtype=np.float32)
@@ -37,10 +37,10 @@ class Line(nn.Cell):
 
 def main() -> None:
     ranks = join_job(DeviceConfig(), 0)
-    network = Line(sample_count(ranks))
+    network = Line(build_sample_count(ranks))
     optimizer = nn.SGD(network.trainable_params(), learning_rate=0.1)
-    step = TrainStep(network=network, optimizer=optimizer, reduce_gradients=gradient_reduction(ranks))
-    run = together(step, ranks)
+    step = TrainStep(network=network, optimizer=optimizer, reduce_gradients=build_gradient_reduction(ranks))
+    run = synchronize_start(step, ranks)
     part = slice(ranks.rank * POINTS // ranks.size, (ranks.rank + 1) * POINTS // ranks.size)
     losses = []
     for number in range(STEPS):

@@ -1,4 +1,4 @@
-"""Which objects are compared, which masks are shown, and the messages for wrong input."""
+"""The objects and masks that the comparison shows, and the messages for wrong input."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
 from mindrcnn.evaluation.paste import encode_bitmap
-from mindrcnn.tasks.mask_comparison import CELL, GAP, cell, compare, found_masks, largest_first
+from mindrcnn.tasks.mask_comparison import CELL, GAP, compare, draw_cell, match_masks, sort_by_area
 
 HEIGHT, WIDTH = 40, 60
 SMALL, LARGE = (4, 4, 10, 10), (20, 5, 30, 30)  # xywh
@@ -54,21 +54,21 @@ def annotations(tmp_path: Path) -> Path:
 
 
 def test_largest_first_and_no_crowds(annotations: Path) -> None:
-    assert [tuple(one["bbox"]) for one in largest_first(load_ground_truth(annotations))] == [LARGE, SMALL]
+    assert [tuple(one["bbox"]) for one in sort_by_area(load_ground_truth(annotations))] == [LARGE, SMALL]
 
 
 def test_the_closest_mask_of_the_class_is_taken(annotations: Path) -> None:
-    large = largest_first(load_ground_truth(annotations))[0]
+    large = sort_by_area(load_ground_truth(annotations))[0]
     closest, other = entry(2, (20, 5, 30, 28)), entry(2, (20, 5, 30, 20), score=1.0)
-    masks = found_masks(large, {"a": [entry(1, LARGE), other, closest]})
+    masks = match_masks(large, {"a": [entry(1, LARGE), other, closest]})
     assert masks == {"a": closest["segmentation"]}
-    assert found_masks(large, {"a": [closest], "b": [entry(1, LARGE)]}) is None
-    assert found_masks(large, {"a": [entry(2, (20, 5, 30, 14))]}) is None
+    assert match_masks(large, {"a": [closest], "b": [entry(1, LARGE)]}) is None
+    assert match_masks(large, {"a": [entry(2, (20, 5, 30, 14))]}) is None
 
 
 def test_a_cell_shows_the_object_in_its_middle(annotations: Path) -> None:
-    large = largest_first(load_ground_truth(annotations))[0]
-    picture = cell(np.zeros((HEIGHT, WIDTH, 3), np.uint8), large["segmentation"], large)
+    large = sort_by_area(load_ground_truth(annotations))[0]
+    picture = draw_cell(np.zeros((HEIGHT, WIDTH, 3), np.uint8), large["segmentation"], large)
     tinted = np.argwhere(picture[..., 0] > picture[..., 1] + 20)
     assert picture.shape == (CELL, CELL, 3)
     np.testing.assert_allclose(tinted.mean(axis=0), CELL / 2, atol=3)

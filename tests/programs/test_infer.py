@@ -11,7 +11,7 @@ import pytest
 from mindrcnn import predictor
 from mindrcnn.datasets.demo import CATEGORY_IDS
 from mindrcnn.errors import InputError
-from mindrcnn.tasks.inference import infer, labels_of
+from mindrcnn.tasks.inference import find_labels, infer
 
 Call = Callable[[Callable[[], int]], Any]
 
@@ -80,7 +80,7 @@ def test_nothing_readable_at_all(call: Call, untrained: Path, tmp_path: Path) ->
 
 
 def test_labels_of_names() -> None:
-    assert labels_of(["fig", "hazelnut"], ("hazelnut", "fig")) == [2, 1]
+    assert find_labels(["fig", "hazelnut"], ("hazelnut", "fig")) == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_labels_of_names() -> None:
 )
 def test_an_unknown_class_is_named_with_its_neighbours(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        labels_of(["fig", name], ("hazelnut", "fig"))
+        find_labels(["fig", name], ("hazelnut", "fig"))

@@ -1,4 +1,4 @@
-"""What a resumed training must have in common with the one before, with one process and with several."""
+"""The settings that a resumed run must share with the earlier one, with one process and with several."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, CheckpointInfo
 from mindrcnn.engine.trainer import Plan
 from mindrcnn.errors import InputError
-from mindrcnn.tasks.run_folder import resumed_progress
+from mindrcnn.tasks.run_folder import restore_progress
 
 PLAN = Plan(total_steps=6, steps_per_epoch=3, eval_every=1, save_every=1)
 
@@ -36,12 +36,12 @@ def checkpoint_of(config: Config, world_size: int) -> Checkpoint:
 @pytest.mark.parametrize(("batch_size", "world_size"), [(4, 1), (2, 2), (1, 4)])
 def test_another_number_of_processes_with_as_many_images_a_step(tiny: Path, batch_size: int, world_size: int) -> None:
     checkpoint = checkpoint_of(config_of(tiny, 2), 2)
-    assert resumed_progress(checkpoint, config_of(tiny, batch_size), PLAN, world_size).step == 4
+    assert restore_progress(checkpoint, config_of(tiny, batch_size), PLAN, world_size).step == 4
 
 
 def test_another_number_of_images_a_step(tiny: Path) -> None:
     checkpoint = checkpoint_of(config_of(tiny, 2), 2)
     with pytest.raises(InputError, match=r"train\.batch_size x processes: wanted 4, as the run began, got 8"):
-        resumed_progress(checkpoint, config_of(tiny, 2), PLAN, 4)
+        restore_progress(checkpoint, config_of(tiny, 2), PLAN, 4)
     with pytest.raises(InputError, match=r"train\.batch_size: wanted 2, as the run began, got 4"):
-        resumed_progress(checkpoint_of(config_of(tiny, 2), 1), config_of(tiny, 4), PLAN, 1)
+        restore_progress(checkpoint_of(config_of(tiny, 2), 1), config_of(tiny, 4), PLAN, 1)

@@ -16,7 +16,7 @@ from mindrcnn.errors import InputError
 
 
 def locate_split(data: DataConfig, split: SplitConfig, key: str) -> tuple[DataFormat, SplitFiles]:
-    """Returns the format of one split and its files; `key` is its dotted name in the configuration, for messages."""
+    """Returns the format and the files of a split; `key` is its dotted name in the configuration, for messages."""
     if not data.root:
         raise InputError("data.root: wanted the folder of the data set, got nothing")
     if not (split.name or split.annotations):
@@ -44,7 +44,13 @@ def build_input_format(config: Config) -> InputFormat:
 
 
 def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world_size: int = 1) -> TrainLoader:
-    """Returns shuffled, augmented batches of the training split; of several processes, the share of this one."""
+    """Returns the loader of shuffled, augmented batches of the training split.
+
+    config: the keys under `data`, and the batch size and seed of training.
+    dataset: the training split.
+    rank: number of this process, which takes its share of each batch.
+    world_size: number of processes.
+    """
     data, augment = config.data, config.data.augment
     if config.model.mask is not None:
         dataset.require_masks()
@@ -77,7 +83,7 @@ def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world
 
 
 def build_eval_loader(config: Config, records: Sequence[Record]) -> EvalLoader:
-    """Returns every record once, for evaluation and inference."""
+    """Returns the loader that gives every record once, for evaluation and inference."""
     return EvalLoader(
         records=records,
         input_format=build_input_format(config),

@@ -9,32 +9,32 @@ import mindspore as ms
 
 from mindrcnn.config.run import DeviceConfig
 from mindrcnn.engine.distributed.connect import current_launch
-from mindrcnn.engine.signals import interrupts_kept
+from mindrcnn.engine.signals import preserve_interrupts
 from mindrcnn.errors import InputError
 
 Mode = Literal["graph", "pynative"]
 
-_device = threading.RLock()  # MindSpore's execution mode is the process's, and a network is one thread's at a time
+_device = threading.RLock()  # the execution mode belongs to the process, and a network serves one thread at a time
 
 
 def set_device(device: DeviceConfig, seed: int) -> None:
-    """Selects the back end and execution mode and seeds initialisation. InputError where there is no such device."""
+    """Selects the back end and execution mode and seeds initialisation. Raises InputError for an unavailable device."""
     select_device(device)
     ms.set_context(mode=_MODES[device.mode])
-    ms.set_seed(seed + 1)  # MindSpore takes no 0 everywhere
+    ms.set_seed(seed + 1)  # some of MindSpore's functions reject 0
 
 
 def select_device(device: DeviceConfig) -> None:
-    """Selects the back end alone. InputError where there is no such device.
+    """Selects the back end alone. Raises InputError for an unavailable device.
 
-    On Ascend and GPU a launcher's number of the device takes precedence over the configuration's.
+    On Ascend and GPU the device number of a launcher takes precedence over the configuration's.
     """
     launch = current_launch()
     if launch.launcher == "rank-table" and device.target != "Ascend":
         raise InputError(f"device.target: wanted Ascend with RANK_TABLE_FILE in the environment, got {device.target}")
     device_id = device.id if device.target == "CPU" or launch.device_id is None else launch.device_id
     try:
-        # MindSpore refuses the call once anything has run, even for the device that is in use.
+        # Once anything has run, MindSpore refuses the call even for the device in use.
         if (ms.get_context("device_target"), ms.get_context("device_id")) != (device.target, device_id):
             ms.set_device(device.target, device_id)
     except (RuntimeError, ValueError) as error:
@@ -42,15 +42,17 @@ def select_device(device: DeviceConfig) -> None:
         raise InputError(
             f"device: wanted an available MindSpore device, got {device.target} {device_id}: {reason}"
         ) from error
-    if device.deterministic and device.target != "CPU":  # a CPU's operators are, and know no such switch
+    if device.deterministic and device.target != "CPU":  # CPU operators always are, and there is no switch
         ms.set_deterministic(True)
 
 
 @contextmanager
 def exclusive_device(mode: Mode | None = None) -> Iterator[None]:
-    """Gives the calling thread the device alone, in an execution mode (None: as it is), and afterwards puts back the
-    mode that was in use. Ctrl-C stays as it was."""
-    with _device, interrupts_kept():
+    """Gives the calling thread exclusive use of the device and restores execution mode and Ctrl-C afterwards.
+
+    mode: the execution mode inside the block; None leaves it unchanged.
+    """
+    with _device, preserve_interrupts():
         before = ms.get_context("mode")
         try:
             if mode is not None and _MODES[mode] != before:

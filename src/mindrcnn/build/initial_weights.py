@@ -14,7 +14,7 @@ from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into
 from mindrcnn.engine.step.param_groups import freeze
 from mindrcnn.extensions import BACKBONES
-from mindrcnn.messages import shortened
+from mindrcnn.messages import shorten
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.losses import SampleCount, at_least_one
 from mindrcnn.weights.backbone import load_backbone
@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 
 Parameters = Mapping[str, Parameter]
 
-# Prefixes of the parameters of the mask branch, and of its parts that two types of it may or may not share.
+# Prefixes of the parameters of the mask branch and of parts that some of its types share.
 MASK_BRANCH = "mask."
-MASK_HEAD, SCORED_MASK_HEAD = "mask.head.", "mask.mask.head."  # the same layers in Mask R-CNN and in Mask Scoring R-CNN
+MASK_HEAD, SCORED_MASK_HEAD = "mask.head.", "mask.mask.head."  # the same layers in Mask R-CNN and Mask Scoring R-CNN
 IOU_HEAD = "mask.iou_head."
 _CLASSES_SHOWN = 5  # in a log line
 
@@ -59,7 +59,7 @@ def build_initialised_detector(
 
 
 def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
-    """Loads `model.backbone.weights`, if any; a registered backbone loads what it wants itself."""
+    """Loads `model.backbone.weights`, if any; a registered backbone has its own loader."""
     if config.name in BACKBONES:
         load_weights = BACKBONES[config.name].load_weights
         if load_weights is not None:
@@ -169,7 +169,7 @@ def log_fresh_parameters(
 
 
 def _summarise(classes: Sequence[str]) -> str:
-    return f"{len(classes)} classes ({shortened(classes, _CLASSES_SHOWN)})"
+    return f"{len(classes)} classes ({shorten(classes, _CLASSES_SHOWN)})"
 
 
 def _has(parameters: Parameters, part: str) -> bool:

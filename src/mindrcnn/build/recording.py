@@ -10,7 +10,7 @@ from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.tracking.metrics_log import read_rows
 from mindrcnn.engine.tracking.recorder import METRICS, RankRecorder, Recorder
 from mindrcnn.engine.tracking.sinks import open_sinks
-from mindrcnn.engine.trainer import Plan, Record
+from mindrcnn.engine.trainer import Plan, TrainingRecorder
 
 
 def build_recorder(
@@ -23,12 +23,12 @@ def build_recorder(
     pictures: Sequence[Path],
     resumed_after: int | None,
     ranks: Ranks,
-) -> Record:
+) -> TrainingRecorder:
     """Builds the recorder of this process; only the first writes into the run folder and to the sinks.
 
     config: log interval and sinks, under `train`.
     plan: length of an epoch.
-    learning_rates: `(total_steps,)` float32, one per step.
+    learning_rates: (total_steps,) float32, one per step.
     loss_names: one per loss of a step.
     folder: the run folder.
     pictures: files that an evaluation draws.

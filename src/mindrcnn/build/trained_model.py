@@ -1,4 +1,4 @@
-"""A detector from a checkpoint alone."""
+"""A detector restored from a checkpoint."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from mindrcnn.models.detector import TwoStageDetector
 
 
 def open_checkpoint(file: Path, overrides: Overrides) -> tuple[Checkpoint, Config]:
-    """A checkpoint and its configuration with the overrides in it. InputError for a bad file or override."""
+    """Returns a checkpoint and its configuration with overrides. Raises InputError for a bad file or override."""
     checkpoint = load_checkpoint(file)
     config = parse_config(checkpoint.info.config_yaml, f"{file} (its configuration)", overrides)
     # The checkpoint decides what a label means; the configuration may have left the classes to the training data.
@@ -21,7 +21,7 @@ def open_checkpoint(file: Path, overrides: Overrides) -> tuple[Checkpoint, Confi
 
 
 def restore_detector(checkpoint: Checkpoint, config: Config) -> TwoStageDetector:
-    """Selects the device and builds the detector. InputError where an override changes what the parameters fit."""
+    """Selects the device and builds the detector. Raises InputError if its parameters do not fit after overrides."""
     select_device(config.device)
     detector = build_detector(config.model, len(checkpoint.info.classes))
     load_into(detector, checkpoint)

@@ -26,7 +26,7 @@ from mindrcnn.errors import InputError
 
 
 def build_plan(train: TrainConfig, batches_per_epoch: int) -> Plan:
-    """Length of the training and its events. InputError where an epoch has too few batches for one step."""
+    """Returns the length of training and its intervals. Raises InputError if an epoch is too short for one step."""
     steps_per_epoch = batches_per_epoch // train.accumulate
     if steps_per_epoch == 0:
         raise InputError(
@@ -41,12 +41,12 @@ def build_plan(train: TrainConfig, batches_per_epoch: int) -> Plan:
 
 
 def global_batch(train: TrainConfig, *, world_size: int = 1) -> int:
-    """Images of one step of the optimizer, of all processes together."""
+    """Returns the number of images of one optimizer step over all processes."""
     return train.batch_size * train.accumulate * world_size
 
 
 def peak_learning_rate(train: TrainConfig, *, world_size: int = 1) -> float:
-    """The rate after warm-up: base_lr, scaled to the global batch where the switch says so."""
+    """Returns the rate after warm-up: base_lr, scaled to the global batch if `scale_lr` is set."""
     schedule = train.schedule
     if not schedule.scale_lr:
         return schedule.base_lr
@@ -55,7 +55,7 @@ def peak_learning_rate(train: TrainConfig, *, world_size: int = 1) -> float:
 
 
 def build_learning_rates(train: TrainConfig, plan: Plan, *, world_size: int = 1) -> np.ndarray:
-    """Learning rate of every step, float32 [total_steps]."""
+    """Returns the learning rate of every step, (total_steps,) float32."""
     schedule, peak = train.schedule, peak_learning_rate(train, world_size=world_size)
     if schedule.kind == "cosine":
         decayed = rates.cosine(base_lr=peak, total_steps=plan.total_steps, final_ratio=schedule.final_ratio)
@@ -77,7 +77,7 @@ def _milestone_steps(schedule: ScheduleConfig, steps_per_epoch: int) -> list[int
 
 
 def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarray) -> nn.Optimizer:
-    """The optimizer over the parameters that train."""
+    """Returns the optimizer of the trainable parameters."""
     optimizer = train.optimizer
     if isinstance(optimizer, AdamWConfig):
         return build_adamw(
@@ -87,7 +87,7 @@ def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.nd
             eps=optimizer.eps,
             weight_decay=optimizer.weight_decay,
             decay_norm_and_bias=optimizer.decay_norm_and_bias,
-            rules=group_rules(optimizer.groups),
+            rules=build_group_rules(optimizer.groups),
         )
     return build_sgd(
         parameters=trainable_parameters(detector),
@@ -96,26 +96,26 @@ def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.nd
         nesterov=optimizer.nesterov,
         weight_decay=optimizer.weight_decay,
         decay_norm_and_bias=optimizer.decay_norm_and_bias,
-        rules=group_rules(optimizer.groups),
+        rules=build_group_rules(optimizer.groups),
     )
 
 
-def group_rules(groups: Sequence[ParameterGroupConfig]) -> list[GroupRule]:
-    """What is different for some parameters."""
+def build_group_rules(groups: Sequence[ParameterGroupConfig]) -> list[GroupRule]:
+    """Returns the rules for parameters with their own learning rate or weight decay."""
     return [
         GroupRule(match=group.match, lr_factor=group.lr_factor, decay_factor=group.decay_factor) for group in groups
     ]
 
 
 def build_average(train: TrainConfig, detector: nn.Cell) -> ParameterAverage | None:
-    """The average of the detector's parameters, which begins at what they are now; None without train.ema."""
+    """Returns the average of the detector's parameters, starting at their current values; None without train.ema."""
     if train.ema.decay == 0:
         return None
     return ParameterAverage(network=detector, decay=train.ema.decay, warmup=train.ema.warmup)
 
 
 def build_loss_scale(config: StaticLossScaleConfig | DynamicLossScaleConfig | None) -> LossScale:
-    """A fixed, a moving or no loss scale."""
+    """Returns a static, a dynamic or no loss scale."""
     if config is None:
         return NoLossScale()
     if isinstance(config, StaticLossScaleConfig):
@@ -124,7 +124,7 @@ def build_loss_scale(config: StaticLossScaleConfig | DynamicLossScaleConfig | No
 
 
 def build_state(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarray) -> TrainingState:
-    """The detector with its optimizer, average and loss scale, at the start of a training."""
+    """Returns the detector with a fresh optimizer, average and loss scale."""
     return TrainingState(
         network=detector,
         optimizer=build_optimizer(train, detector, learning_rates),
@@ -134,14 +134,20 @@ def build_state(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarra
 
 
 def uses_batch_groups(train: TrainConfig) -> bool:
-    """Tells whether a step takes a group of batches; a step of one batch without a loss scale compiles as a whole."""
+    """Returns whether a step takes a group of batches; a step of one batch without a loss scale compiles as a whole."""
     return train.accumulate > 1 or train.loss_scale is not None
 
 
 def build_step(
     train: TrainConfig, losses: nn.Cell, state: TrainingState, reduce_gradients: ReduceGradients = identity
 ) -> TrainStep | AccumulatingStep:
-    """The step of the trainer; losses: a cell whose call with a batch returns its losses."""
+    """Returns the training step.
+
+    train: precision, accumulation and gradient clipping.
+    losses: a cell that returns the losses of a batch.
+    state: the optimizer, average and loss scale.
+    reduce_gradients: averages gradients over the processes.
+    """
     if train.precision == "float16":
         losses = use_float16(losses)
     clip_norm = train.optimizer.clip_norm
@@ -164,7 +170,7 @@ def build_step(
 
 
 def build_flow(train: TrainConfig, loader: Loader, feed: Feed) -> tuple[Loader, Feed]:
-    """Loader and feed of the trainer, which give a step of `build_step` what it takes."""
+    """Returns the loader and feed that supply the arguments of a step of `build_step`."""
     if not uses_batch_groups(train):
         return loader, feed
     return GroupedLoader(loader=loader, count=train.accumulate), GroupedFeed(feed=feed, count=train.accumulate)

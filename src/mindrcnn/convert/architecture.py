@@ -52,7 +52,7 @@ class Probe:
         self.entries = entries
 
     def shape(self, ours: str) -> tuple[int, ...] | None:
-        """Returns the shape that the file has for our parameter, with dense layers as `(outputs, inputs)`."""
+        """Returns the shape that the file has for our parameter, with dense layers as (outputs, inputs)."""
         source = self.family.table.source(ours)
         if source is None or source not in self.entries:
             return None

@@ -28,7 +28,7 @@ class Family:
         table: the library's names.
         background: place of the background on its class axes.
         rows_for_background: whether its regressors and masks have a row for the background too.
-        transposed: pattern of our dense layers that it stores as `(inputs, outputs)`.
+        transposed: pattern of our dense layers that it stores as (inputs, outputs).
     """
 
     name: str

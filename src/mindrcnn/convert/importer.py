@@ -25,7 +25,7 @@ from mindrcnn.convert.families import FAMILIES, NAMES_SHOWN, Family, detect_fami
 from mindrcnn.convert.mapping import map_parameters
 from mindrcnn.convert.report import Report, list_missing
 from mindrcnn.errors import InputError
-from mindrcnn.messages import shortened
+from mindrcnn.messages import shorten
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.weights.read import WeightsFile
 
@@ -117,7 +117,7 @@ def check(report: Report, *, allow_leftover: bool) -> None:
         faults.append(f"it lacks {len(report.missing)} parameters: {list_missing(report.missing)}")
     if report.leftover and not allow_leftover:
         faults.append(
-            f"it has {len(report.leftover)} parameters without a place in this model: {shortened(report.leftover)} "
+            f"it has {len(report.leftover)} parameters without a place in this model: {shorten(report.leftover)} "
             "(--allow-leftover ignores them)"
         )
     if faults:

@@ -12,7 +12,7 @@ from mindrcnn.convert.classes import ClassChoice
 from mindrcnn.convert.families import Entry, Family
 from mindrcnn.convert.report import Report, Use
 from mindrcnn.errors import InputError
-from mindrcnn.messages import shortened
+from mindrcnn.messages import shorten
 from mindrcnn.weights.class_axes import NEW, axes_of, fill_new, to_ours, to_theirs
 from mindrcnn.weights.layouts import LEFT_OUT
 
@@ -125,7 +125,7 @@ def export_state(parameters: Mapping[str, NDArray], family: Family) -> dict[str,
     """Returns our parameters as a state dict of the family. Raises InputError if it has no place for one of them."""
     unsupported = [name for name in parameters if family.table.source(name) is None]
     if unsupported:
-        raise InputError(f"{family.name} has no place for {len(unsupported)} parameters: {shortened(unsupported)}")
+        raise InputError(f"{family.name} has no place for {len(unsupported)} parameters: {shorten(unsupported)}")
     state = {}
     for name, value in parameters.items():
         for axis in axes_of(name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mindrcnn.messages import shortened
+from mindrcnn.messages import shorten
 
 
 @dataclass(frozen=True)
@@ -70,4 +70,4 @@ class Report:
 
 def list_missing(missing: Mapping[str, str]) -> str:
     """Lists the first few missing parameters with the names that were looked up."""
-    return shortened([f"{ours} ({source})" for ours, source in missing.items()])
+    return shorten([f"{ours} ({source})" for ours, source in missing.items()])

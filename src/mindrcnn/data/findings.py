@@ -1,4 +1,4 @@
-"""Mistakes in a data set: the count of each kind, and the first examples."""
+"""Mistakes in a data set, counted by kind, with the first examples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLES = 5
 
 
 class Kind(Enum):
-    """A kind of finding: its title, and whether it is an error, at which training fails, or a warning."""
+    """A kind of finding: its title, and whether it is an error, which makes training fail, or a warning."""
 
     MALFORMED = ("malformed rows of the annotation file", True)
     REPEATED = ("ids or images that occur more than once", True)
@@ -59,7 +59,7 @@ class Findings:
         self.add_all(kind, [example], 1)
 
     def add_all(self, kind: Kind, examples: Iterable[str], count: int) -> None:
-        """Adds `count` findings; of `examples` only as many are consumed as are shown."""
+        """Adds `count` findings; consumes only as many `examples` as are shown."""
         if not count:
             return
         finding = self._found.setdefault(kind, Finding())
@@ -69,7 +69,7 @@ class Findings:
                 break
             finding.examples.append(example)
 
-    def of(self, *, errors: bool) -> list[tuple[Kind, Finding]]:
+    def select(self, *, errors: bool) -> list[tuple[Kind, Finding]]:
         """Returns the errors, or the warnings, in the order of Kind."""
         return [(kind, self._found[kind]) for kind in Kind if kind.is_error is errors and kind in self._found]
 
@@ -79,7 +79,7 @@ class Findings:
         return any(kind.is_error for kind in self._found)
 
 
-OVERSHOOT = 1.0  # pixels; less than this is rounding, or a tool that counts the last pixel in
+OVERSHOOT = 1.0  # pixels; less than this is rounding, or a tool that includes the last pixel
 
 
 def examine_boxes(
@@ -89,10 +89,11 @@ def examine_boxes(
     *,
     name_of: Callable[[int], str],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Returns the clipped boxes, and for each whether it has an area; adds findings about the others.
+    """Returns the clipped boxes (m, 4) and whether each has an area (m,); adds findings about the others.
 
     boxes: (m, 4) float64 xyxy.
     sizes: (m, 2) int32 (h, w) of each box's image.
+    findings: receives the findings.
     name_of: name of the object at an index, for the examples.
     """
     clipped, usable = clip_boxes(boxes, sizes)
@@ -101,10 +102,10 @@ def examine_boxes(
     outside = np.flatnonzero(usable & (overshoot > OVERSHOOT))
     degenerate = np.flatnonzero(~usable)
 
-    def described(place: int) -> str:
-        corners = ", ".join(f"{corner:g}" for corner in boxes[place])
-        return f"{name_of(place)}: x1, y1, x2, y2 = {corners} in an image of {width[place]} x {height[place]}"
+    def describe(index: int) -> str:
+        corners = ", ".join(f"{corner:g}" for corner in boxes[index])
+        return f"{name_of(index)}: x1, y1, x2, y2 = {corners} in an image of {width[index]} x {height[index]}"
 
-    findings.add_all(Kind.OUTSIDE, (described(int(place)) for place in outside), len(outside))
-    findings.add_all(Kind.DEGENERATE, (described(int(place)) for place in degenerate), len(degenerate))
+    findings.add_all(Kind.OUTSIDE, (describe(int(index)) for index in outside), len(outside))
+    findings.add_all(Kind.DEGENERATE, (describe(int(index)) for index in degenerate), len(degenerate))
     return clipped, usable

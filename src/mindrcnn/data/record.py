@@ -19,7 +19,7 @@ from mindrcnn.data.image_io import RGBImage, decode_image, read_image
 from mindrcnn.data.masks import Segmentation
 from mindrcnn.data.transforms.affine import Doubles, Floats
 from mindrcnn.errors import InputError
-from mindrcnn.messages import shortened
+from mindrcnn.messages import shorten
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Dataset:
         if self.without_mask:
             raise InputError(
                 f"{self.annotation_file}: wanted a segmentation for every object, because the model has a mask branch; "
-                f"{len(self.without_mask)} objects have none (first: {shortened(self.without_mask, SHOWN_IDS)})"
+                f"{len(self.without_mask)} objects have none (first: {shorten(self.without_mask, SHOWN_IDS)})"
             )
 
 

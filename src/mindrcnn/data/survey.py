@@ -14,7 +14,7 @@ from mindrcnn.data.findings import Findings, Kind
 from mindrcnn.data.record import Dataset
 from mindrcnn.errors import InputError
 
-# COCO has 1.2 % crowds. Above this share, many of the regions that anchors cover teach nothing.
+# COCO has 1.2 % crowds. Above this share, many anchors cover regions that are ignored.
 MANY_CROWDS = 0.1
 
 
@@ -60,10 +60,10 @@ class Survey:
 
 @dataclass(frozen=True, eq=False)
 class Examination:
-    """What a format gives of an examined split: its numbers, and a way to decode its images.
+    """An examined split: its numbers, and a way to decode its images.
 
-    `decoders()` returns one function for each image that is there; it decodes the image, and raises InputError where
-    the image cannot be read or is not of the annotated size.
+    `decoders()` returns one function for each existing image; it decodes the image and raises InputError if the image
+    cannot be read or is not of the annotated size.
     """
 
     survey: Survey
@@ -73,9 +73,13 @@ class Examination:
 def examine_dataset(
     dataset: Dataset, *, source: Path, images: Path, needs_masks: bool, findings: Findings
 ) -> Examination:
-    """Examines a split that was read without an error: every mask is read, and each image can be decoded.
+    """Examines a split that was read without an error; reads every mask.
 
-    `source` names the annotations in the report; images are named relative to the folder `images`.
+    dataset: the split.
+    source: names the annotations in the report.
+    images: folder that image names are relative to.
+    needs_masks: whether an object without a mask is an error.
+    findings: receives the findings.
     """
     records = dataset.records
     if needs_masks:
@@ -106,15 +110,15 @@ def examine_dataset(
 def examine_survey(survey: Survey, findings: Findings, *, max_objects: int) -> None:
     """Adds findings about the data set as a whole."""
     empty = np.flatnonzero(survey.ordinary_per_image == 0)
-    findings.add_all(Kind.EMPTY, (survey.names[place] for place in empty), len(empty))
+    findings.add_all(Kind.EMPTY, (survey.names[index] for index in empty), len(empty))
     if len(empty) == len(survey.names):
         findings.add(Kind.NO_OBJECTS, str(survey.source))
     slots = survey.slots_per_image
     crowded = np.flatnonzero(slots > max_objects)
     findings.add_all(
-        Kind.CROWDED, (f"{survey.names[place]}: {slots[place]} objects" for place in crowded), len(crowded)
+        Kind.CROWDED, (f"{survey.names[index]}: {slots[index]} objects" for index in crowded), len(crowded)
     )
     unused = np.flatnonzero(survey.per_class == 0)
-    findings.add_all(Kind.UNUSED_CLASS, (survey.classes[place] for place in unused), len(unused))
+    findings.add_all(Kind.UNUSED_CLASS, (survey.classes[index] for index in unused), len(unused))
     if survey.crowd_share > MANY_CROWDS:
         findings.add(Kind.CROWD_SHARE, f"{survey.source}: {survey.crowd_share:.1%} of the objects are crowds")

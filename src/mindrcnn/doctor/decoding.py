@@ -11,11 +11,11 @@ from mindrcnn.errors import InputError
 
 
 def examine_images(decoders: Sequence[Callable[[], object]], findings: Findings, *, workers: int) -> int:
-    """Calls each decoder, adds the InputErrors that they raise to `findings`, and returns how many were called."""
+    """Calls each decoder, adds the InputErrors that they raise to `findings`, and returns the number of decoders."""
 
-    def problem(place: int) -> str | None:
+    def problem(index: int) -> str | None:
         try:
-            decoders[place]()
+            decoders[index]()
         except InputError as error:
             return str(error)
         return None

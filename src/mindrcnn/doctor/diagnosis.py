@@ -1,4 +1,4 @@
-"""The examination of one split as a configuration describes it, and its report."""
+"""The report on one split of a data set."""
 
 from __future__ import annotations
 

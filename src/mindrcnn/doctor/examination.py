@@ -12,10 +12,14 @@ from mindrcnn.doctor.decoding import examine_images
 def examine_split(
     config: Config, split_name: str, *, workers: int | None, findings: Findings
 ) -> tuple[Survey, int | None]:
-    """Examines `train` or `val` as the configuration describes it.
+    """Examines a split; returns its numbers and the number of decoded images, None if none were to be decoded.
 
-    Returns the numbers of the split, and how many of its images `workers` threads decoded; None for `workers` decodes
-    none, and the count is None then. Raises InputError where the annotations as a whole cannot be read.
+    Raises InputError if the annotations as a whole cannot be read.
+
+    config: describes the data set.
+    split_name: "train" or "val".
+    workers: threads that decode the images; None decodes none.
+    findings: receives the findings.
     """
     data = config.data
     split = data.train if split_name == "train" else data.val

@@ -30,8 +30,8 @@ def report_text(survey: Survey, findings: Findings, *, decoded: int | None) -> s
             for entry in content["classes"]
         ),
         "",
-        *_section("ERRORS, at which training would fail", findings.of(errors=True)),
-        *_section("WARNINGS", findings.of(errors=False)),
+        *_section("ERRORS, at which training would fail", findings.select(errors=True)),
+        *_section("WARNINGS", findings.select(errors=False)),
         "Training would fail." if findings.has_errors else "Training would not fail.",
     ]
     return "\n".join(lines)
@@ -61,8 +61,8 @@ def report_json(survey: Survey, findings: Findings, *, decoded: int | None) -> d
                 zip(survey.classes, survey.category_ids, survey.per_class, strict=True), start=1
             )
         ],
-        "errors": _entries(findings.of(errors=True)),
-        "warnings": _entries(findings.of(errors=False)),
+        "errors": _entries(findings.select(errors=True)),
+        "warnings": _entries(findings.select(errors=False)),
     }
 
 

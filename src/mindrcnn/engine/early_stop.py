@@ -14,7 +14,7 @@ class EarlyStop:
         self.patience = patience
         self.stale = stale
 
-    def evaluated(self, *, better: bool) -> None:
+    def record_evaluation(self, *, better: bool) -> None:
         """Counts one evaluation."""
         self.stale = 0 if better else self.stale + 1
 

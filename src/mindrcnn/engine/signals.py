@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, honoured between two training steps, and Ctrl-C kept as Python has it while MindSpore runs."""
+"""Ctrl-C and SIGTERM handled between training steps, and Python's Ctrl-C handler preserved while MindSpore runs."""
 
 import ctypes
 import signal
@@ -14,8 +14,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 class StopSignals:
     """While entered, the first SIGINT or SIGTERM is only remembered in `received`; a second ends the work at once.
 
-    SIGINT ends it with KeyboardInterrupt, SIGTERM with SystemExit. Python handles signals in the main thread alone, so
-    in another thread nothing is changed.
+    SIGINT ends it with KeyboardInterrupt, SIGTERM with SystemExit. Python handles signals only in the main thread, so
+    nothing changes in another thread.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class StopSignals:
         if threading.current_thread() is threading.main_thread():
             for number in STOPPING:
                 self._entered.callback(signal.signal, number, signal.signal(number, self._handle))
-            self._entered.enter_context(_keeper.kept(newly_set=True))
+            self._entered.enter_context(_keeper.hold(newly_set=True))
         return self
 
     def __exit__(
@@ -37,7 +37,7 @@ class StopSignals:
 
     @contextmanager
     def immediate(self) -> Iterator[None]:
-        """Inside the block a signal ends the work at once: for long work that is no loss to break off."""
+        """Lets a signal end the work inside the block at once, for long work that loses nothing when interrupted."""
         self.end_if_received()
         self._immediate = True
         try:
@@ -46,7 +46,7 @@ class StopSignals:
             self._immediate = False
 
     def end_if_received(self) -> None:
-        """Raises KeyboardInterrupt when SIGINT has come, and SystemExit with status 143 when SIGTERM has."""
+        """Raises KeyboardInterrupt if SIGINT was received, and SystemExit with status 143 if SIGTERM was."""
         if self.received is signal.SIGINT:
             raise KeyboardInterrupt
         if self.received is not None:
@@ -60,12 +60,12 @@ class StopSignals:
 
 
 class _InterruptKeeper:
-    """Puts the process's SIGINT handler back every few milliseconds while anyone needs it.
+    """Restores the process's SIGINT handler every few milliseconds while anyone needs it.
 
-    MindSpore 2.8 sets a handler of its own at each graph run and leaves it there; it turns SIGINT into SIGTERM, so that
-    Ctrl-C would look like an outside request to end. `signal.signal` works in the main thread only, which is inside the
-    graph for most of the time; the C library's sigaction works in any. A Ctrl-C within the first few milliseconds of a
-    graph run still arrives as SIGTERM.
+    MindSpore 2.8 installs its own handler at each graph run and leaves it there; it turns SIGINT into SIGTERM, so that
+    Ctrl-C would look like an outside request to end. `signal.signal` works only in the main thread, which spends most
+    of its time inside the graph; the C library's sigaction works in any. A Ctrl-C within the first few milliseconds of
+    a graph run still arrives as SIGTERM.
     """
 
     INTERVAL = 0.02  # seconds
@@ -74,16 +74,16 @@ class _InterruptKeeper:
     def __init__(self) -> None:
         self._library = ctypes.CDLL(None)
         self._lock = threading.Lock()
-        self._actions: list[ctypes.Array[ctypes.c_char]] = []  # of those who need it; the last one's is in force
+        self._actions: list[ctypes.Array[ctypes.c_char]] = []  # one per caller; the last is in force
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def kept(self, *, newly_set: bool = False) -> Iterator[None]:
-        """Keeps the handler that is in force; newly_set: the one that Python has just set, whatever was kept before."""
+    def hold(self, *, newly_set: bool = False) -> Iterator[None]:
+        """Keeps the handler in force, or with `newly_set` the one that Python has just set, inside the block."""
         with self._lock:
             action = ctypes.create_string_buffer(self.SIGACTION_BYTES)
-            if self._actions and not newly_set:  # what is installed may be MindSpore's at this moment
+            if self._actions and not newly_set:  # the installed one may be MindSpore's
                 ctypes.memmove(action, self._actions[-1], self.SIGACTION_BYTES)
             else:
                 self._library.sigaction(int(signal.SIGINT), None, action)
@@ -95,27 +95,29 @@ class _InterruptKeeper:
         finally:
             with self._lock:
                 self._actions = [other for other in self._actions if other is not action]
-                self._put_back(self._actions[-1] if self._actions else action)
+                self._restore(self._actions[-1] if self._actions else action)
                 thread = None if self._actions else self._stop()
             if thread is not None:
                 thread.join()
 
     def _start(self) -> None:
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._keep, args=(self._stopped,), name="interrupt-keeper", daemon=True)
+        self._thread = threading.Thread(
+            target=self._restore_repeatedly, args=(self._stopped,), name="interrupt-keeper", daemon=True
+        )
         self._thread.start()
 
     def _stop(self) -> threading.Thread | None:
         self._stopped.set()
         return self._thread
 
-    def _keep(self, stopped: threading.Event) -> None:
+    def _restore_repeatedly(self, stopped: threading.Event) -> None:
         while not stopped.wait(self.INTERVAL):
             with self._lock:
                 if not stopped.is_set():
-                    self._put_back(self._actions[-1])
+                    self._restore(self._actions[-1])
 
-    def _put_back(self, action: "ctypes.Array[ctypes.c_char]") -> None:
+    def _restore(self, action: "ctypes.Array[ctypes.c_char]") -> None:
         self._library.sigaction(int(signal.SIGINT), action, None)
 
 
@@ -123,7 +125,7 @@ _keeper = _InterruptKeeper()
 
 
 @contextmanager
-def interrupts_kept() -> Iterator[None]:
-    """Inside the block and after it, Ctrl-C is what it was before, although MindSpore runs; in any thread."""
-    with _keeper.kept():
+def preserve_interrupts() -> Iterator[None]:
+    """Keeps the Ctrl-C handler as it was, inside the block and after it, while MindSpore runs; in any thread."""
+    with _keeper.hold():
         yield

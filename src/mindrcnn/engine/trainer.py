@@ -21,9 +21,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train, and what to do when. An evaluation and a save of `last` also come at the end.
+    """Length of training and the intervals of evaluations and saves; both also happen at the end.
 
-    eval_every, save_every: in epochs; eval_every 0 evaluates at the end only. The last epoch may be partial.
+    total_steps: number of steps; the last epoch may be partial.
+    steps_per_epoch: steps of a full epoch.
+    eval_every: epochs between evaluations; 0 evaluates at the end only.
+    save_every: epochs between saves of `last`.
     """
 
     total_steps: int
@@ -34,7 +37,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is: completed epochs and steps, and the last evaluation's metrics (empty before the first)."""
+    """Completed epochs and steps, and the metrics of the last evaluation (empty before the first)."""
 
     epoch: int = 0
     step: int = 0
@@ -47,9 +50,11 @@ class Loader(Protocol):
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Any]: ...
 
 
-class Record(Protocol):
-    """Where a training is told: recorder.py on the first of several processes, rank_recorder.py on the others. A `with`
-    block around the training closes it."""
+class TrainingRecorder(Protocol):
+    """Records steps and evaluations: Recorder on the first of several processes, RankRecorder on the others.
+
+    It is used as a `with` block around training.
+    """
 
     def __enter__(self) -> Any: ...
     def __exit__(self, *error: Any) -> None: ...
@@ -65,16 +70,21 @@ Evaluate = Callable[[int], Mapping[str, float]]  # completed epochs -> metrics
 
 
 class Checkpoints(Protocol):
-    """Saves the state of training, and is told of each evaluation, to keep more than one best checkpoint."""
+    """Saves the state of training; told of each evaluation, it can keep more than one best checkpoint."""
 
     def save(self, which: Literal["last", "best"], progress: Progress) -> None: ...
-    def evaluated(self, progress: Progress) -> None: ...
+    def record_evaluation(self, progress: Progress) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """The work of a step: the step itself, a TrainStep, or an AccumulatingStep with a feed of groups; where its batches
-    come from; how they become its arguments; the names of its losses."""
+    """The parts of a training step.
+
+    step: a TrainStep, or an AccumulatingStep with a feed of groups.
+    loader: gives the batches.
+    feed: converts a batch to the arguments of `step`.
+    loss_names: names of the losses that `step` returns.
+    """
 
     step: StepFunction
     loader: Loader
@@ -84,9 +94,11 @@ class Steps:
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """The evaluations during training, and what they decide.
+    """Evaluation during training.
 
-    metric: larger is better; decides when `best` is saved. best: the best one of a resumed run's evaluations so far.
+    evaluate: returns the metrics.
+    metric: name of the metric that decides when `best` is saved; larger is better.
+    best: its largest value so far in a resumed run.
     early_stop: may end training after an evaluation.
     """
 
@@ -97,16 +109,16 @@ class Validation:
 
 
 class Trainer:
-    """Runs a plan: steps, reports, evaluations, checkpoints.
+    """Runs a plan: steps, evaluations, records and checkpoints.
 
-    steps: what is done again and again.
-    plan: how often, and when to save and to evaluate.
-    recorder: is told of steps and evaluations.
-    checkpoints: saves.
-    validation: None where there is nothing to evaluate on.
-    progress: how far the run that is resumed came.
-    ranks: the processes that train together: they record the means of their losses, stop after the same step, decide
-        alike.
+    steps: the training step and its data.
+    plan: the number of steps and the intervals of saves and evaluations.
+    recorder: records steps and evaluations.
+    checkpoints: saves the state.
+    validation: None without a validation split.
+    progress: that of a resumed run.
+    ranks: the processes that train together: they record the means of their losses, stop after the same step and make
+        the same decisions.
     """
 
     def __init__(
@@ -114,7 +126,7 @@ class Trainer:
         *,
         steps: Steps,
         plan: Plan,
-        recorder: Record,
+        recorder: TrainingRecorder,
         checkpoints: Checkpoints,
         validation: Validation | None = None,
         progress: Progress | None = None,
@@ -132,29 +144,29 @@ class Trainer:
     def run(self) -> Progress:
         """Trains to the end of the plan.
 
-        SIGINT or SIGTERM: finishes the step, saves `last` and raises KeyboardInterrupt, or SystemExit with status 143;
-        during an evaluation, which follows a save, at once. Raises InputError at a loss that is not finite, and saves
-        nothing.
+        After SIGINT or SIGTERM it finishes the step, saves `last` and raises KeyboardInterrupt, or SystemExit with
+        status 143; during an evaluation, which follows a save, it raises at once. Raises InputError for a loss that is
+        not finite, without saving.
         """
         with StopSignals() as signals:
-            self._missed_evaluation(signals)
-            while not self._ended() and not self._stops_early():
-                self._epoch(signals)
-                self._end_of_epoch(signals)
-        if self.validation is not None and not self._ended():
+            self._run_missed_evaluation(signals)
+            while not self._is_finished() and not self._stops_early():
+                self._run_epoch(signals)
+                self._finish_epoch(signals)
+        if self.validation is not None and not self._is_finished():
             stale = self.validation.early_stop.stale
             logger.info("ended early: %d evaluations without a better %s", stale, self.validation.metric)
         return self.progress
 
-    def _missed_evaluation(self, signals: StopSignals) -> None:
-        """The one that a resumed training was stopped before: a save comes first."""
+    def _run_missed_evaluation(self, signals: StopSignals) -> None:
+        """Runs the evaluation that a resumed run was stopped before: saving comes first."""
         progress = self.progress
         at_end_of_epoch = progress.step > 0 and self._epoch_is_over()
         if at_end_of_epoch and self._evaluation_is_due() and not self.recorder.has_evaluation(progress.step):
             with signals.immediate():
                 self._evaluate()
 
-    def _epoch(self, signals: StopSignals) -> None:
+    def _run_epoch(self, signals: StopSignals) -> None:
         epoch, first = divmod(self.progress.step, self.plan.steps_per_epoch)
         wanted = min(self.plan.steps_per_epoch - first, self.plan.total_steps - self.progress.step)
         batches = self.steps.loader.epoch(epoch, first)
@@ -163,16 +175,16 @@ class Trainer:
             batch = next(batches, None)
             if batch is None:
                 raise RuntimeError(f"the loader ended epoch {epoch} before its {self.plan.steps_per_epoch} steps")
-            self._step(batch, started)
-            stop = self._agreed(signals.received)
+            self._run_step(batch, started)
+            stop = self._agree_on_signal(signals.received)
             if stop is not None:
                 signals.received = stop
                 self.checkpoints.save("last", self.progress)
                 logger.warning("stopped by %s after step %d; saved last", stop.name, self.progress.step)
                 signals.end_if_received()
 
-    def _step(self, batch: Any, started: float) -> None:
-        """One step; `started` is when the wait for its batch began."""
+    def _run_step(self, batch: Any, started: float) -> None:
+        """Runs one step; `started` is the time at which the wait for its batch began."""
         step = self.progress.step
         arrived = time.perf_counter()
         losses, norm = self.steps.step(*self.steps.feed(batch, step))
@@ -192,12 +204,12 @@ class Trainer:
             )
         )
 
-    def _agreed(self, received: signal.Signals | None) -> signal.Signals | None:
-        """The signal that this rank or else another has received: all stop after the same step."""
+    def _agree_on_signal(self, received: signal.Signals | None) -> signal.Signals | None:
+        """Returns a signal that any rank has received, the same on all, so that they stop after the same step."""
         return next((number for number in self.ranks.all_gather(received) if number is not None), None)
 
     def _check_finite(self, batch: Any, losses: tuple[float, ...], grad_norm: float) -> None:
-        """The gradient norm counts too: with it not finite the weights no longer are, whatever this step's losses."""
+        """Raises InputError unless losses and gradient norm are finite; an infinite norm would spoil the weights."""
         named = dict(zip(self.steps.loss_names, losses, strict=True)) | {"gradient norm": grad_norm}
         bad = {name: value for name, value in named.items() if not math.isfinite(value)}
         if bad:
@@ -208,27 +220,27 @@ class Trainer:
                 "kept. A lower base_lr, a longer warm-up or clip_norm may help"
             )
 
-    def _end_of_epoch(self, signals: StopSignals) -> None:
+    def _finish_epoch(self, signals: StopSignals) -> None:
         evaluates = self._evaluation_is_due()
-        if self._ended() or evaluates or self.progress.epoch % self.plan.save_every == 0:
+        if self._is_finished() or evaluates or self.progress.epoch % self.plan.save_every == 0:
             self.checkpoints.save("last", self.progress)
         with signals.immediate():
             self.recorder.curves()
             if evaluates:
                 self._evaluate()
 
-    def _ended(self) -> bool:
+    def _is_finished(self) -> bool:
         return self.progress.step >= self.plan.total_steps
 
     def _stops_early(self) -> bool:
         return self.validation is not None and self.validation.early_stop.due
 
     def _epoch_is_over(self) -> bool:
-        return self._ended() or self.progress.step % self.plan.steps_per_epoch == 0
+        return self._is_finished() or self.progress.step % self.plan.steps_per_epoch == 0
 
     def _evaluation_is_due(self) -> bool:
         every = self.plan.eval_every
-        return self.validation is not None and (self._ended() or (every > 0 and self.progress.epoch % every == 0))
+        return self.validation is not None and (self._is_finished() or (every > 0 and self.progress.epoch % every == 0))
 
     def _evaluate(self) -> None:
         assert self.validation is not None
@@ -240,7 +252,7 @@ class Trainer:
             self.best = metrics[metric]
             logger.info("epoch %d: %s %.4f is the best so far", epoch, metric, self.best)
             self.checkpoints.save("best", self.progress)
-        self.checkpoints.evaluated(self.progress)
-        self.validation.early_stop.evaluated(better=better)
-        # Last: a resumed run takes the row as a sign that all of this was done.
+        self.checkpoints.record_evaluation(self.progress)
+        self.validation.early_stop.record_evaluation(better=better)
+        # Last, because a resumed run takes this row as a sign that the rest was done.
         self.recorder.evaluation(epoch=epoch, step=step, metrics=metrics)

@@ -86,7 +86,7 @@ def msrun_commands(job: Job) -> list[Command]:
 
 def mpirun_commands(job: Job) -> list[Command]:
     """Returns one mpirun (Open MPI); rank 0 starts the scheduler that connects the processes."""
-    cores = f"--map-by slot:PE={cores_each(job)} --bind-to core" if job.bind_cores else "--bind-to none"
+    cores = f"--map-by slot:PE={cores_per_process(job)} --bind-to core" if job.bind_cores else "--bind-to none"
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     worker = ["bash", "-c", REDIRECTED, str(job.log_dir.resolve()), sys.executable, *job.program]
     cluster = {"MS_SCHED_HOST": job.master_addr, "MS_SCHED_PORT": str(job.master_port or free_port())}
@@ -104,32 +104,32 @@ def rank_table_commands(job: Job) -> list[Command]:
                          f"{job.node_rank}")  # fmt: skip
     size = sum(len(server) for server in servers)
     commands = []
-    for place, (rank, device) in enumerate(sorted(servers[job.node_rank].items())):
+    for local_rank, (rank, device) in enumerate(sorted(servers[job.node_rank].items())):
         environment = {
             "RANK_TABLE_FILE": str(job.rank_table.resolve()),
             "RANK_ID": str(rank),
             "RANK_SIZE": str(size),
             "DEVICE_ID": str(device),
         }
-        words = (*taskset(job, place), sys.executable, *job.program)
+        words = (*taskset(job, local_rank), sys.executable, *job.program)
         commands.append(Command(words, job.worker_log(rank), common_environment() | environment, rank))
     return commands
 
 
-def taskset(job: Job, place: int) -> tuple[str, ...]:
-    """Returns the words that bind the process at this place on the machine to its equal share of the cores."""
+def taskset(job: Job, local_rank: int) -> tuple[str, ...]:
+    """Returns the words that bind a process, counted on this machine, to its equal share of the cores."""
     if not job.bind_cores:
         return ()
     cores = sorted(os.sched_getaffinity(0))
-    count = cores_each(job)
-    return "taskset", "-c", ",".join(map(str, cores[place * count : (place + 1) * count]))
+    count = cores_per_process(job)
+    return "taskset", "-c", ",".join(map(str, cores[local_rank * count : (local_rank + 1) * count]))
 
 
-def cores_each(job: Job) -> int:
-    """Returns the number of cores of one process. InputError with more processes than cores."""
+def cores_per_process(job: Job) -> int:
+    """Returns the number of cores of one process. Raises InputError if there are more processes than cores."""
     cores = len(os.sched_getaffinity(0))
     if cores < job.local_devices:
-        raise InputError(f"--bind-cores: wanted at least {job.local_devices} cores, one a process, got {cores}")
+        raise InputError(f"--bind-cores: wanted at least {job.local_devices} cores, one per process, got {cores}")
     return cores // job.local_devices
 
 
@@ -139,7 +139,7 @@ def common_environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Returns a port that nothing uses now, so that two jobs on one machine do not collide."""
+    """Returns an unused port, so that two jobs on one machine do not collide."""
     with socket.socket() as probe:
         probe.bind((LOCAL_HOST, 0))
         return int(probe.getsockname()[1])

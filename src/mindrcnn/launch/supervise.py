@@ -1,4 +1,4 @@
-"""Supervision of a job: its processes run to their end, and all are ended when one fails or a signal arrives.
+"""Supervision of a job: all of its processes are ended when one fails or a signal arrives.
 
 msrun and mpirun supervise their workers too, but msrun waits for its scheduler after a worker's death, the processes
 of a rank table have no supervisor, and none of them reports which rank failed first and why.
@@ -17,7 +17,7 @@ from types import FrameType
 from mindrcnn.engine.signals import EXIT_BASE, STOPPING
 from mindrcnn.exit_status import EXIT_FAILED, EXIT_OK
 from mindrcnn.launch.commands import Command, Job
-from mindrcnn.launch.workers import Gone, Workers
+from mindrcnn.launch.workers import EndedRank, Workers
 
 POLL = 0.2  # seconds; msrun collects its workers' status every second, after which nobody else can read it
 # Seconds in which the rest of a job may end by itself: after a rank has failed; after all ranks have ended; after one
@@ -79,10 +79,10 @@ class Supervisor:
             statuses = [process.poll() for process in self.processes]
             now = time.monotonic()
             if all(status is not None for status in statuses):
-                return self._ended(statuses)
+                return self._finish(statuses)
             deadline = min(deadline, self._deadline(statuses, now))
             if self.repeated or now > deadline:
-                return self._ended(statuses)
+                return self._finish(statuses)
             time.sleep(POLL)
 
     def _deadline(self, statuses: Sequence[int | None], now: float) -> float:
@@ -92,33 +92,33 @@ class Supervisor:
         failure = self.workers.first_failure()
         if any(statuses) or (failure is not None and failure.code is not None):
             return now + FAILURE_GRACE
-        if not self.workers.gone:
+        if not self.workers.ended:
             return math.inf
         # A rank whose status could not be read in time succeeded too, or msrun or mpirun would have ended the others.
         return now + (LEAVE_GRACE if self.workers.running() else END_GRACE)
 
-    def _ended(self, statuses: Sequence[int | None]) -> int:
+    def _finish(self, statuses: Sequence[int | None]) -> int:
         """Reports how the job ended and returns its status."""
         if self.stopped_by is not None:
-            say(f"stopped by {self.stopped_by.name}")
+            report(f"stopped by {self.stopped_by.name}")
             return EXIT_BASE + self.stopped_by
         if all(status == 0 for status in statuses):
             return EXIT_OK
         for command, status in zip(self.commands, statuses, strict=True):
             if command.rank is not None and status is not None:
-                self.workers.gone[command.rank] = Gone(command.rank, -status if status < 0 else status << 8)
-        failure = self.workers.first_failure() or self.workers.first_to_leave()
-        if failure is None and self.workers.gone:
+                self.workers.ended[command.rank] = EndedRank(command.rank, -status if status < 0 else status << 8)
+        failure = self.workers.first_failure() or self.workers.first_ended()
+        if failure is None and self.workers.ended:
             return EXIT_OK  # only the launcher itself has not ended
         if failure is None:
-            say(f"error: {self.commands[0].words[0]} ended with status {statuses[0]}, before any rank had failed"
-                f"{ending_of(self.commands[0].output)}")  # fmt: skip
+            report(f"error: {self.commands[0].words[0]} ended with status {statuses[0]}, before any rank had failed"
+                f"{log_tail(self.commands[0].output)}")  # fmt: skip
             return EXIT_FAILED
         running = self.workers.running()
         others = f"; {len(running)} others were still running and were ended" if running else ""
-        # Where the launcher took the worker's status before it could be read here, the launcher's log has it.
-        launcher = ending_of(self.commands[0].output) if failure.code is None and self.commands[0].rank is None else ""
-        say(f"error: {failure}{others}{ending_of(self.job.worker_log(failure.rank))}{launcher}")
+        # If the launcher took the worker's status before it could be read here, the launcher's log has it.
+        launcher = log_tail(self.commands[0].output) if failure.code is None and self.commands[0].rank is None else ""
+        report(f"error: {failure}{others}{log_tail(self.job.worker_log(failure.rank))}{launcher}")
         return failure.code >> 8 if failure.code and failure.code >> 8 else EXIT_FAILED
 
     def _show_log(self) -> None:
@@ -140,13 +140,13 @@ class Supervisor:
         self.workers.send(number)
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     """Writes a message of the launcher itself to stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
-def ending_of(log: Path) -> str:
+def log_tail(log: Path) -> str:
     """Returns the last lines of a log, for a message."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL:]

@@ -1,4 +1,4 @@
-"""The processes of a running job: ranks that run, ranks that have ended, and how they ended."""
+"""The workers of a running job: the ranks that run, and the exit status of those that ended."""
 
 import contextlib
 import signal
@@ -12,14 +12,14 @@ EXIT_CODE_FIELD = 51  # of /proc/PID/stat, counted from 0
 
 
 @dataclass(frozen=True)
-class Gone:
-    """A process that has ended. `code` is the system's wait status, or None where it could not be read in time."""
+class EndedRank:
+    """A rank whose process has ended; `code` is its wait status, or None if it could not be read in time."""
 
     rank: int
     code: int | None
 
     @property
-    def ended_well(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether it is known to have ended with status 0."""
         return self.code == 0
 
@@ -42,36 +42,36 @@ class Workers:
     def __init__(self) -> None:
         self.known: dict[int, psutil.Process] = {}
         self.family: dict[int, psutil.Process] = {}  # every descendant seen, to be ended with the job
-        self.gone: dict[int, Gone] = {}
+        self.ended: dict[int, EndedRank] = {}
 
     def update(self, launchers: list[int]) -> None:
-        """Records new and ended processes; it has to be called more often than launchers reap their processes."""
+        """Records new and ended processes; must be called more often than launchers reap their processes."""
         for pid in launchers:
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(pid)
                 for member in [process, *process.children(recursive=True)]:
-                    self._meet(member)
+                    self._register(member)
         ended = [
-            Gone(rank, _exit_code(process.pid))
+            EndedRank(rank, _exit_code(process.pid))
             for rank, process in self.known.items()
-            if rank not in self.gone and _has_ended(process)
+            if rank not in self.ended and _has_ended(process)
         ]
         # Of several at once, one whose status the launcher has already taken comes first: the launcher knew of its end
         # before it ended the others. One that was killed brought the others down rather than the other way round.
-        ended.sort(key=lambda gone: (gone.code is not None, not gone.killed))
-        self.gone.update({gone.rank: gone for gone in ended})
+        ended.sort(key=lambda one: (one.code is not None, not one.killed))
+        self.ended.update({one.rank: one for one in ended})
 
-    def first_failure(self) -> Gone | None:
-        """Returns the rank that ended first without success."""
-        return next((gone for gone in self.gone.values() if not gone.ended_well), None)
+    def first_failure(self) -> EndedRank | None:
+        """Returns the first rank that ended without success."""
+        return next((one for one in self.ended.values() if not one.succeeded), None)
 
-    def first_to_leave(self) -> Gone | None:
-        """Returns the rank that ended first, in whatever way, where others still run."""
-        return next(iter(self.gone.values())) if self.gone and self.running() else None
+    def first_ended(self) -> EndedRank | None:
+        """Returns the first rank that ended, in whatever way, if others still run."""
+        return next(iter(self.ended.values())) if self.ended and self.running() else None
 
     def running(self) -> list[int]:
         """Returns the ranks that have not ended."""
-        return [rank for rank in self.known if rank not in self.gone]
+        return [rank for rank in self.known if rank not in self.ended]
 
     def send(self, number: int) -> None:
         """Sends a signal to every running worker."""
@@ -85,7 +85,7 @@ class Workers:
             with contextlib.suppress(psutil.Error):
                 process.kill()
 
-    def _meet(self, process: psutil.Process) -> None:
+    def _register(self, process: psutil.Process) -> None:
         self.family[process.pid] = process
         if process in self.known.values():
             return

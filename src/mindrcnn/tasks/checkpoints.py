@@ -1,4 +1,4 @@
-"""Which checkpoints a training run writes into its folder, and what they say about themselves."""
+"""The checkpoints that a training run writes into its folder, and their metadata."""
 
 from pathlib import Path
 from typing import Literal
@@ -18,8 +18,8 @@ from mindrcnn.engine.trainer import Plan, Progress
 class RunCheckpoints:
     """last.ckpt and best.ckpt, previous.ckpt (the last.ckpt before), and those that the configuration asks to keep.
 
-    Of several processes the first writes, and the others wait. They also agree on the statistics of batch norms then,
-    so that each evaluates what is saved.
+    Of several processes the first writes while the others wait. Before that they average the statistics of their batch
+    norms, so that each evaluates what is saved.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class RunCheckpoints:
         average_statistics(self.state.network, self.state.average, self.ranks)
         self.ranks.from_first(lambda: self._save(which, progress))
 
-    def evaluated(self, progress: Progress) -> None:
+    def record_evaluation(self, progress: Progress) -> None:
         """Keeps the state as a checkpoint of its own if it is among the best so far."""
         self.ranks.from_first(lambda: self.kept.keep_best(progress))
 
@@ -55,7 +55,14 @@ class RunCheckpoints:
 
 
 def checkpoint_writer(config: Config, dataset: Dataset, plan: Plan, state: TrainingState, world_size: int) -> Write:
-    """Saves the state with the configuration and classes of the run."""
+    """Returns a function that saves the state with the configuration and classes of the run.
+
+    config: the configuration, stored as YAML.
+    dataset: the classes and category ids.
+    plan: steps of an epoch.
+    state: the state to save.
+    world_size: number of processes.
+    """
     config_yaml = dump_config(config)
 
     def write(path: Path, progress: Progress) -> None:
@@ -76,8 +83,8 @@ def checkpoint_writer(config: Config, dataset: Dataset, plan: Plan, state: Train
 
 
 def best_metric(config: Config) -> str:
-    """Name of the metric that decides which checkpoint is best."""
-    chosen = config.eval.best_metric
-    if chosen == "auto":
-        chosen = "bbox" if config.model.mask is None else "segm"
-    return f"{chosen}_AP"
+    """Returns the name of the metric that decides which checkpoint is best."""
+    kind = config.eval.best_metric
+    if kind == "auto":
+        kind = "bbox" if config.model.mask is None else "segm"
+    return f"{kind}_AP"

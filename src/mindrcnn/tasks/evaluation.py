@@ -21,7 +21,12 @@ from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 @dataclass(frozen=True)
 class Evaluation:
-    """COCO numbers, one Metrics for boxes, masks and boundaries each; the folder of the files; the processes."""
+    """A finished evaluation.
+
+    metrics: one for boxes, and one each for masks and boundaries if they are evaluated.
+    folder: the folder of the files.
+    ranks: the processes that evaluated.
+    """
 
     metrics: Sequence[Metrics]
     folder: Path
@@ -30,15 +35,20 @@ class Evaluation:
 
 def evaluate_checkpoint(checkpoint_file: Path, overrides: Sequence[str], out: Path | None) -> int:
     """Predicts the validation split of the checkpoint's configuration and prints the COCO tables."""
-    done = evaluated_checkpoint(checkpoint_file, overrides, out)
-    if done.ranks.first:
-        report(done.metrics, done.folder)
-    done.ranks.wait()
+    evaluation = run_evaluation(checkpoint_file, overrides, out)
+    if evaluation.ranks.first:
+        print_report(evaluation.metrics, evaluation.folder)
+    evaluation.ranks.wait()
     return EXIT_OK
 
 
-def evaluated_checkpoint(checkpoint_file: Path, overrides: Overrides, out: Path | None) -> Evaluation:
-    """Predicts the validation split of the checkpoint's configuration; writes into `out` (None: eval/ beside it)."""
+def run_evaluation(checkpoint_file: Path, overrides: Overrides, out: Path | None) -> Evaluation:
+    """Predicts and scores the validation split of the checkpoint's configuration.
+
+    checkpoint_file: the checkpoint.
+    overrides: configuration keys to change.
+    out: folder for the files; None is eval/ beside the checkpoint.
+    """
     setup_logging()
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
     ranks = join_job(config.device, config.train.seed)
@@ -46,7 +56,7 @@ def evaluated_checkpoint(checkpoint_file: Path, overrides: Overrides, out: Path 
     dataset = build_dataset(config.data, config.data.val, "data.val")
     evaluator = SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
     folder = out or checkpoint_file.parent / "eval"
-    metrics = evaluator.run(Detector.of_checkpoint(checkpoint, config), folder)
+    metrics = evaluator.run(Detector.from_checkpoint(checkpoint, config), folder)
     return Evaluation(metrics, folder, ranks)
 
 
@@ -58,12 +68,12 @@ def evaluate_results(results: Path, config_file: Path, overrides: Sequence[str],
     evaluator = SplitEvaluator(config=config, dataset=dataset)
     entries = read_results(results, image_sizes=evaluator.truth.image_sizes, category_ids=dataset.category_ids)
     folder = out or results.parent
-    report(evaluator.score(entries, folder), folder)
+    print_report(evaluator.score(entries, folder), folder)
     return EXIT_OK
 
 
-def report(evaluations: Sequence[Metrics], folder: Path) -> None:
-    """The tables, on standard output."""
+def print_report(evaluations: Sequence[Metrics], folder: Path) -> None:
+    """Prints the COCO tables."""
     print(summary_text(evaluations))
     print()
     print(per_class_text(evaluations))

@@ -36,7 +36,15 @@ def export(
     size: tuple[int, int] | None,
     batch: int,
 ) -> int:
-    """Writes the detector's predict for `batch` images of `size` (height, width); None is the first bucket."""
+    """Writes the detector's predict as one file with fixed input shapes; returns the exit status.
+
+    checkpoint_file: the checkpoint.
+    overrides: configuration keys to change.
+    file_format: MINDIR, or AIR on Ascend.
+    out: file to write; None is the checkpoint's name with the suffix of the format.
+    size: (height, width) of the input; None is the first bucket.
+    batch: number of images per call.
+    """
     setup_logging()
     suffix = f".{file_format.lower()}"
     target = out or checkpoint_file.with_suffix(suffix)
@@ -55,7 +63,7 @@ def export(
 
 
 def require_exportable(config: Config, file_format: Format) -> None:
-    """InputError for AIR on another device than the one that can make it, and for what has no fixed shapes."""
+    """Raises InputError for AIR on a device other than Ascend, and for a model without fixed shapes."""
     if file_format == "AIR" and config.device.target != "Ascend":
         raise InputError(f"--format AIR: wanted device.target=Ascend, got {config.device.target}")
     if config.model.mask is not None and config.model.mask.dynamic:
@@ -63,7 +71,7 @@ def require_exportable(config: Config, file_format: Format) -> None:
 
 
 def input_size(config: Config, size: tuple[int, int] | None) -> tuple[int, int]:
-    """The size asked for, or the first bucket. InputError unless the backbone's stride divides both sides."""
+    """Returns `size` or the first bucket. Raises InputError unless the backbone's stride divides both sides."""
     height, width = size or config.data.buckets[0]
     if height < INPUT_STRIDE or width < INPUT_STRIDE or height % INPUT_STRIDE or width % INPUT_STRIDE:
         raise InputError(f"--height, --width: wanted multiples of {INPUT_STRIDE}, got {height} and {width}")
@@ -71,7 +79,7 @@ def input_size(config: Config, size: tuple[int, int] | None) -> tuple[int, int]:
 
 
 def write_model(predictor: Predictor, target: Path, file_format: Format, shape: tuple[int, int, int, int]) -> None:
-    """Compiles and writes the file whole or not at all. InputError when it cannot be written."""
+    """Compiles the model and writes the file whole or not at all. Raises InputError if it cannot be written."""
     images = Tensor.from_numpy(np.zeros(shape, np.uint8))
     image_sizes = Tensor.from_numpy(np.full((shape[0], 2), shape[2:], np.int32))
     predictor.set_train(False)
@@ -81,4 +89,6 @@ def write_model(predictor: Predictor, target: Path, file_format: Format, shape: 
         raise InputError(f"cannot create the folder {target.parent}: {error.strerror or error}") from error
     with replacing(target) as temporary, portable_only():
         ms.export(predictor, images, image_sizes, file_name=str(temporary), file_format=file_format)
-        os.chmod(temporary, stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)  # it leaves the file read-only
+        os.chmod(
+            temporary, stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH
+        )  # MindSpore leaves the file read-only

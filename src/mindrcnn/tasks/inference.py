@@ -1,4 +1,4 @@
-"""Inference on image files: one JSON, and the images with what was found drawn on them."""
+"""Inference on image files: one JSON file, and the images with their detections drawn."""
 
 import difflib
 import logging
@@ -20,11 +20,11 @@ from mindrcnn.evaluation.input_images import find_images
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.exit_status import EXIT_OK, EXIT_SKIPPED
 from mindrcnn.predictor import Detector
-from mindrcnn.tasks.progress import with_progress
+from mindrcnn.tasks.progress import log_progress
 
 logger = logging.getLogger(__name__)
 
-LISTED = 10  # classes that a message lists where none has a similar name
+LISTED = 10  # classes that a message lists if none has a similar name
 
 
 def infer(
@@ -36,23 +36,31 @@ def infer(
     score_thresh: float,
     class_names: Sequence[str],
 ) -> int:
-    """Predicts the images that `sources` name; writes predictions.json and drawn pictures into `out`."""
+    """Predicts images; writes predictions.json and drawn pictures into `out`, and returns the exit status.
+
+    checkpoint_file: the checkpoint.
+    sources: files, folders and globs of images.
+    overrides: configuration keys to change.
+    out: folder to write.
+    score_thresh: least score of a detection.
+    class_names: classes to keep; empty keeps all.
+    """
     setup_logging()
     paths = [path for source in sources for path in find_images(source)]
     names = picture_names(paths)
-    require_other_files(paths, [out / name for name in names.values()])
+    protect_images(paths, [out / name for name in names.values()])
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
-    labels = labels_of(class_names or checkpoint.info.classes, checkpoint.info.classes)
-    detector = Detector.of_checkpoint(checkpoint, with_lower_score_thresh(config, score_thresh))
+    labels = find_labels(class_names or checkpoint.info.classes, checkpoint.info.classes)
+    detector = Detector.from_checkpoint(checkpoint, lower_score_thresh(config, score_thresh))
     stream = detector.predict_many(paths)
 
     def finish(found: Detections) -> dict[str, Any]:
         assert found.path is not None
-        chosen = found[(found.scores >= score_thresh) & np.isin(found.labels, labels)]
-        chosen.draw(out / names[found.path])
-        return chosen.to_dict()
+        selected = found[(found.scores >= score_thresh) & np.isin(found.labels, labels)]
+        selected.draw(out / names[found.path])
+        return selected.to_dict()
 
-    documents = list(run_behind(finish, with_progress(stream, total=len(paths))))
+    documents = list(run_behind(finish, log_progress(stream, total=len(paths))))
     write_json(out / "predictions.json", {"images": documents})
     logger.info("%d images with predictions.json in %s", len(documents), out)
     if stream.skipped:
@@ -61,16 +69,16 @@ def infer(
     return EXIT_OK
 
 
-def require_other_files(paths: Sequence[Path], pictures: Sequence[Path]) -> None:
-    """InputError where a drawn picture would take the place of an image that is to be predicted."""
+def protect_images(paths: Sequence[Path], pictures: Sequence[Path]) -> None:
+    """Raises InputError if a drawn picture would overwrite an image that is to be predicted."""
     sources = {path.resolve() for path in paths}
     for picture in pictures:
         if picture.resolve() in sources:
             raise InputError(f"--out: wanted a folder other than the images', got one where {picture} would be lost")
 
 
-def labels_of(names: Sequence[str], classes: Sequence[str]) -> list[int]:
-    """Labels of class names; InputError with the nearest names for one that does not exist."""
+def find_labels(names: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """Returns the labels of class names. Raises InputError with the nearest names for an unknown one."""
     labels = []
     for name in names:
         if name not in classes:
@@ -80,8 +88,8 @@ def labels_of(names: Sequence[str], classes: Sequence[str]) -> list[int]:
     return labels
 
 
-def with_lower_score_thresh(config: Config, score_thresh: float) -> Config:
-    """Lets the detector keep what is asked for where model.box.score_thresh would drop it before."""
+def lower_score_thresh(config: Config, score_thresh: float) -> Config:
+    """Lowers model.box.score_thresh to `score_thresh`, so that the detector does not drop what is asked for."""
     box = config.model.box
     box = replace(box, score_thresh=min(box.score_thresh, score_thresh))
     return replace(config, model=replace(config.model, box=box))

@@ -1,7 +1,7 @@
-"""The masks that several models give to the same objects, enlarged and side by side.
+"""A picture of the masks that several models predict for the same objects, enlarged and side by side.
 
-A row is an annotated object that every model found, of those some that are spread over all sizes, largest first; the
-columns are the annotation and the models.
+A row is an annotated object that every model found; the rows are spread over all sizes, largest first. The columns are
+the annotation and the models.
 """
 
 import logging
@@ -23,13 +23,13 @@ from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.ground_truth import GroundTruth, load_ground_truth
 from mindrcnn.evaluation.coco.results import read_results
 from mindrcnn.exit_status import EXIT_OK
-from mindrcnn.tasks.split_evaluator import evenly_spaced
+from mindrcnn.tasks.split_evaluator import pick_evenly
 
 logger = logging.getLogger(__name__)
 
 CELL = 320  # pixels, side of one object's picture
 GAP = 6  # pixels
-SURROUNDINGS = 0.15  # shown on each side of an object, in shares of its longer side
+SURROUNDINGS = 0.15  # margin on each side of an object, as a share of its longer side
 FOUND_IOU = 0.5  # with the annotated mask: COCO's least for a detection
 LINE = 2  # pixels
 
@@ -38,9 +38,9 @@ Results = dict[str, list[dict[str, Any]]]  # entries by model
 
 
 def compare(truth: GroundTruth, images: Path, results: Results, *, count: int) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) RGB. InputError where no object was found by all."""
-    found = [(one, masks) for one in largest_first(truth) if (masks := found_masks(one, results)) is not None]
-    objects = evenly_spaced(found, count)
+    """Returns the picture, RGB (H, W, 3) uint8. Raises InputError if no object was found by all models."""
+    found = [(one, masks) for one in sort_by_area(truth) if (masks := match_masks(one, results)) is not None]
+    objects = pick_evenly(found, count)
     if not objects:
         raise InputError(f"wanted an object that {' and '.join(results)} found (mask IoU {FOUND_IOU:g}), got none")
     files = {image["id"]: image["file_name"] for image in truth.images}
@@ -48,20 +48,20 @@ def compare(truth: GroundTruth, images: Path, results: Results, *, count: int) -
     for one, masks in objects:
         image = read_image(images / files[one["image_id"]])
         columns = {"annotation": one["segmentation"], **masks}
-        cells = [cell(image, rle, one) for rle in columns.values()]
+        cells = [draw_cell(image, rle, one) for rle in columns.values()]
         if not rows:
             cells = [with_heading(picture, name) for name, picture in zip(columns, cells, strict=True)]
-        rows.append(joined(cells, axis=1))
-    return joined(rows, axis=0)
+        rows.append(join_pictures(cells, axis=1))
+    return join_pictures(rows, axis=0)
 
 
-def largest_first(truth: GroundTruth) -> list[Annotation]:
-    """Annotated objects that are no crowds, by area."""
+def sort_by_area(truth: GroundTruth) -> list[Annotation]:
+    """Returns the annotated objects except crowds, largest first."""
     return sorted((one for one in truth.annotations if not one["iscrowd"]), key=lambda one: -one["area"])
 
 
-def found_masks(one: Annotation, results: Results) -> dict[str, Any] | None:
-    """Each model's mask of the object's class that comes closest to it; None where a model's is not close enough."""
+def match_masks(one: Annotation, results: Results) -> dict[str, Any] | None:
+    """Returns each model's closest mask of the object's class; None if any model has none that is close enough."""
     masks = {}
     for name, entries in results.items():
         rles = [
@@ -76,8 +76,8 @@ def found_masks(one: Annotation, results: Results) -> dict[str, Any] | None:
     return masks
 
 
-def cell(image: NDArray[np.uint8], rle: Any, one: Annotation) -> NDArray[np.uint8]:
-    """The object and its surroundings, enlarged to CELL x CELL, with the mask's pixels as they are."""
+def draw_cell(image: NDArray[np.uint8], rle: Any, one: Annotation) -> NDArray[np.uint8]:
+    """Draws the object and its surroundings, enlarged to CELL x CELL, with the mask's pixels not smoothed."""
     left, top, width, height = one["bbox"]
     half = max(width, height) * (0.5 + SURROUNDINGS)
     scale = CELL / (2 * half)
@@ -90,16 +90,16 @@ def cell(image: NDArray[np.uint8], rle: Any, one: Annotation) -> NDArray[np.uint
     return picture
 
 
-def joined(pictures: Sequence[NDArray[np.uint8]], *, axis: int) -> NDArray[np.uint8]:
-    """Side by side (axis 1) or one below the other (axis 0), with white between; all end at the last line."""
+def join_pictures(pictures: Sequence[NDArray[np.uint8]], *, axis: int) -> NDArray[np.uint8]:
+    """Joins pictures side by side (axis 1) or one below the other (axis 0), with a white gap between them."""
     shape = list(pictures[0].shape)
     shape[axis] = GAP
     gap = np.full(shape, 255, np.uint8)
     return np.concatenate([part for picture in pictures for part in (gap, picture)][1:], axis=axis)
 
 
-def named_files(texts: Sequence[str]) -> Mapping[str, Path]:
-    """NAME=FILE texts as a mapping. InputError for anything else."""
+def parse_named_files(texts: Sequence[str]) -> Mapping[str, Path]:
+    """Parses NAME=FILE texts. Raises InputError for anything else and for a repeated name."""
     files = {}
     for text in texts:
         name, equals, file = text.partition("=")
@@ -126,7 +126,7 @@ def compare_masks(annotations: Path, images: Path, results: Sequence[str], *, co
     truth = load_ground_truth(annotations)
     entries_by_name = {
         name: read_results(file, image_sizes=truth.image_sizes, category_ids=truth.category_ids)
-        for name, file in named_files(results).items()
+        for name, file in parse_named_files(results).items()
     }
     for name, entries in entries_by_name.items():
         if any("segmentation" not in entry for entry in entries):

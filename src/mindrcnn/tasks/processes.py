@@ -1,4 +1,4 @@
-"""What training and evaluation do differently in a job of several processes."""
+"""The parts of training and evaluation that depend on the number of processes."""
 
 import logging
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from mindrcnn.ops.losses import SampleCount, at_least_one
 
 
 def join_job(device: DeviceConfig, seed: int) -> Ranks:
-    """Selects the device, seeds and connects the processes; all but the first show only warnings from here on."""
+    """Selects the device, seeds and connects the processes; from then on all but the first log only warnings."""
     set_device(device, seed)
     ranks = connect()
     setup_logging(console_level=console_level(ranks))
@@ -29,30 +29,30 @@ def join_job(device: DeviceConfig, seed: int) -> Ranks:
 
 
 def open_log(folder: Path, ranks: Ranks) -> None:
-    """train.log of the run folder, or this process's own train_rank_N.log."""
+    """Logs to train.log in the run folder, or to this process's own train_rank_N.log."""
     name = "train.log" if ranks.first else f"train_rank_{ranks.rank}.log"
     setup_logging(folder / name, console_level=console_level(ranks))
 
 
 def console_level(ranks: Ranks) -> int:
-    """Least level that a process shows on its standard error."""
+    """Returns the lowest level that a process logs to standard error."""
     return logging.INFO if ranks.first else logging.WARNING
 
 
-def sample_count(ranks: Ranks) -> SampleCount:
-    """What losses divide by: see ops/sample_count.py."""
+def build_sample_count(ranks: Ranks) -> SampleCount:
+    """Returns the divisor of losses: see SampleCount in ops/losses.py."""
     return at_least_one if ranks.size == 1 else GlobalSampleCount(size=ranks.size)
 
 
-def gradient_reduction(ranks: Ranks) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
-    """What becomes of a process's gradients before the update."""
+def build_gradient_reduction(ranks: Ranks) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    """Returns the function that averages gradients over the processes; the identity for one."""
     return identity if ranks.size == 1 else AverageGradients(size=ranks.size)
 
 
-def together(step: TrainStep | AccumulatingStep, ranks: Ranks) -> StepFunction:
-    """The step, which all processes begin at once, after each has compiled it for the shapes of the batch.
+def synchronize_start(step: TrainStep | AccumulatingStep, ranks: Ranks) -> StepFunction:
+    """Returns the step with a start that waits until every process has compiled it for the shapes of the batch.
 
-    On a CPU, MindSpore's collectives inside it would fail where one process compiled half a minute longer than another.
+    On a CPU, MindSpore's collectives inside it fail if one process compiles half a minute longer than another.
     """
     if ranks.size == 1:
         return step

@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 PROGRESS_SECONDS = 10.0  # least time between two progress lines
 
 
-def with_progress(
+def log_progress(
     results: Iterable[Result], *, total: int, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Result]:
     """Passes the results of images on and logs how many of `total` are done, images/s and the time left."""

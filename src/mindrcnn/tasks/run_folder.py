@@ -23,11 +23,11 @@ RUNS = Path("runs")  # where run folders are made
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run lives.
+    """The folder of a run before it is opened.
 
-    path: the folder; of a new run, the one that `open` creates or, where it is taken by then, a numbered one beside it.
+    path: the folder; for a new run, the one that `open` creates, with a number added if the name is taken by then.
     resumed: whether the folder holds a run, which is continued.
-    checkpoint: the newest of a resumed run; None where it has none yet.
+    checkpoint: the newest of a resumed run; None if it has none yet.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class RunFolder:
     checkpoint: Checkpoint | None = None
 
     def open(self, config: Config, progress: Progress, ranks: Ranks) -> Path:
-        """Creates the folder of a new run, or brings the files of a resumed one to where it continues."""
+        """Creates the folder of a new run, or rewinds the files of a resumed one to its checkpoint."""
         if self.resumed:
             ranks.from_first(lambda: self._continue(config, progress.step))
             return self.path
@@ -48,18 +48,20 @@ class RunFolder:
 
 
 def find_run_folder(run_dir: Path | None, name: str, ranks: Ranks, *, resume: bool) -> RunFolder:
-    """`run_dir`, or the folder for that name in runs/.
+    """Returns `run_dir`, or the folder for `name` in runs/. Raises InputError for a folder that holds something else.
 
-    resume: the run in `run_dir`, or the latest of that name, and a new one where there is none. Raises InputError for a
-    folder that holds something else.
+    run_dir: the folder asked for, if any.
+    name: name of the run.
+    ranks: the processes that train together; the first looks at the disk.
+    resume: continues the run in `run_dir`, or the latest of that name; starts a new run if there is none.
     """
-    begun = ranks.from_first(lambda: _begun(run_dir, name)) if resume else None
-    if begun is not None:
-        return RunFolder(begun, resumed=True, checkpoint=newest_checkpoint(begun))
-    return RunFolder(ranks.from_first(lambda: _unused(run_dir, name)))
+    existing = ranks.from_first(lambda: _find_existing(run_dir, name)) if resume else None
+    if existing is not None:
+        return RunFolder(existing, resumed=True, checkpoint=newest_checkpoint(existing))
+    return RunFolder(ranks.from_first(lambda: _choose_new(run_dir, name)))
 
 
-def _begun(run_dir: Path | None, name: str) -> Path | None:
+def _find_existing(run_dir: Path | None, name: str) -> Path | None:
     folder = latest_run_folder(RUNS, name) if run_dir is None else run_dir.resolve()
     if folder is None or not (folder.is_dir() and any(folder.iterdir())):
         return None
@@ -68,19 +70,19 @@ def _begun(run_dir: Path | None, name: str) -> Path | None:
     return folder
 
 
-def _unused(run_dir: Path | None, name: str) -> Path:
+def _choose_new(run_dir: Path | None, name: str) -> Path:
     if run_dir is None:
         return RUNS / name
-    folder = run_dir.resolve()  # its last part is a name then, also for "." and "a/.."
+    folder = run_dir.resolve()  # gives "." and "a/.." a last part that is a name
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"--run-dir: wanted a new or empty folder, got {run_dir}, which is not empty")
     return folder
 
 
-def resumed_progress(checkpoint: Checkpoint, config: Config, plan: Plan, world_size: int) -> Progress:
-    """How far the run came. InputError where the data would come in another order from here on.
+def restore_progress(checkpoint: Checkpoint, config: Config, plan: Plan, world_size: int) -> Progress:
+    """Returns the progress of the run. Raises InputError if the data would continue in another order.
 
-    Another number of processes is fine as long as together they take as many images a step.
+    The number of processes may differ if together they take the same number of images per step.
     """
     info = checkpoint.info
     before = parse_config(info.config_yaml, str(checkpoint.path))
@@ -96,8 +98,8 @@ def resumed_progress(checkpoint: Checkpoint, config: Config, plan: Plan, world_s
     ):
         if was != now:
             raise InputError(f"--resume: {checkpoint.path}: {key}: wanted {was}, as the run began, got {now}")
-    said = info.config_yaml.splitlines()
-    changed = [line.strip() for line in dump_config(config).splitlines() if line not in said]
+    saved_lines = info.config_yaml.splitlines()
+    changed = [line.strip() for line in dump_config(config).splitlines() if line not in saved_lines]
     if changed:
         logger.warning("resuming with other settings than before: %s", "; ".join(changed))
     # The checkpoint may have been saved before the evaluation after its step; the log then knows more.

@@ -33,18 +33,18 @@ from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.tracking.metrics_log import MetricsLog
 from mindrcnn.engine.tracking.recorder import METRICS
 from mindrcnn.engine.tracking.sinks import require_sinks
-from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Record, Steps, Trainer, Validation
+from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Steps, Trainer, TrainingRecorder, Validation
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.predictor import Detector
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
-from mindrcnn.tasks.processes import gradient_reduction, join_job, open_log, sample_count, together
-from mindrcnn.tasks.run_folder import find_run_folder, resumed_progress
+from mindrcnn.tasks.processes import build_gradient_reduction, build_sample_count, join_job, open_log, synchronize_start
+from mindrcnn.tasks.run_folder import find_run_folder, restore_progress
 from mindrcnn.tasks.split_evaluator import SplitEvaluator, headline
 
 logger = logging.getLogger(__name__)
 
-EVALUATION = "eval"  # in a run folder: what the latest evaluation wrote
+EVALUATION = "eval"  # subfolder of a run folder for the files of the latest evaluation
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class TrainedRun:
     """A finished training run.
 
     folder: the run folder.
-    metrics: the last evaluation's, such as bbox_AP; empty without a validation split.
-    best: the checkpoint of the best evaluation; None without one.
+    metrics: those of the last evaluation, such as bbox_AP; empty without a validation split.
+    best: the checkpoint of the best evaluation; None without a validation split.
     last: the checkpoint of the last step.
     """
 
@@ -65,7 +65,7 @@ class TrainedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """What is trained and evaluated on."""
+    """The data sets of a run."""
 
     train: Dataset
     loader: Loader
@@ -74,7 +74,7 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """All that a run is made of, at the step that it begins with or continues from."""
+    """The parts of a run, at the step that it starts or continues from."""
 
     config: Config
     ranks: Ranks
@@ -87,45 +87,48 @@ class Training:
 
 
 def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None, *, resume: bool = False) -> int:
-    """Trains as the configuration says; returns the exit status."""
-    trained_run(config_file, overrides, run_dir, resume=resume)
+    """Trains from a configuration file, like `run_training`; returns the exit status."""
+    run_training(config_file, overrides, run_dir, resume=resume)
     return EXIT_OK
 
 
-def trained_run(
+def run_training(
     config_file: Path, overrides: Overrides, run_dir: Path | None = None, *, resume: bool = False
 ) -> TrainedRun:
-    """Trains as the configuration says, into the new or empty folder `run_dir`; None: the next free one in runs/.
+    """Trains from a configuration file.
 
-    resume: continues the run in `run_dir`, or in the latest folder of that name; starts it where there is none.
+    config_file: the YAML file.
+    overrides: configuration keys to change.
+    run_dir: a new or empty folder for the run; None is the next free one in runs/.
+    resume: continues the run in `run_dir`, or in the latest folder of that name; starts a new run if there is none.
     """
     setup_logging()
     config = load_config(config_file, overrides)
     require_sinks(config.train.log_to)
     ranks = join_job(config.device, config.train.seed)
-    home = find_run_folder(run_dir, config.name, ranks, resume=resume)
+    run_folder = find_run_folder(run_dir, config.name, ranks, resume=resume)
     dataset = build_dataset(config.data, config.data.train, "data.train")
     config = replace(config, data=replace(config.data, classes=dataset.classes))
     evaluator = build_evaluator(config, ranks)
     loader = build_train_loader(config, dataset, rank=ranks.rank, world_size=ranks.size)
-    detector = build_initialised_detector(config, dataset.classes, home.checkpoint, sample_count(ranks))
+    detector = build_initialised_detector(config, dataset.classes, run_folder.checkpoint, build_sample_count(ranks))
 
     plan = build_plan(config.train, loader.steps_per_epoch())
     learning_rates = build_learning_rates(config.train, plan, world_size=ranks.size)
     state = build_state(config.train, detector, learning_rates)
     progress = Progress()
-    if home.checkpoint is not None:
-        progress = resumed_progress(home.checkpoint, config, plan, ranks.size)
-        state.restore(home.checkpoint)
-    folder = home.open(config, progress, ranks)
+    if run_folder.checkpoint is not None:
+        progress = restore_progress(run_folder.checkpoint, config, plan, ranks.size)
+        state.restore(run_folder.checkpoint)
+    folder = run_folder.open(config, progress, ranks)
     open_log(folder, ranks)
     announce(config, dataset, plan, folder, ranks.size)
-    if home.resumed:
+    if run_folder.resumed:
         logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
     recorder = build_recorder(
         config, plan, learning_rates, detector.loss_names, folder=folder,
         pictures=() if evaluator is None else evaluator.pictures(folder / EVALUATION),
-        resumed_after=progress.step if home.resumed else None,
+        resumed_after=progress.step if run_folder.resumed else None,
         ranks=ranks,
     )  # fmt: skip
     training = Training(
@@ -140,16 +143,21 @@ def trained_run(
     return TrainedRun(folder, dict(final.metrics), best if best.is_file() else None, last if last.is_file() else None)
 
 
-def build_trainer(training: Training, recorder: Record) -> Trainer:
-    """The loop over the run's steps, evaluations and checkpoints."""
+def build_trainer(training: Training, recorder: TrainingRecorder) -> Trainer:
+    """Builds the loop over the run's steps, evaluations and checkpoints."""
     config, detector, ranks = training.config, training.detector, training.ranks
     step = build_step(
-        config.train, TrainingLosses(detector=detector), training.state, reduce_gradients=gradient_reduction(ranks)
+        config.train,
+        TrainingLosses(detector=detector),
+        training.state,
+        reduce_gradients=build_gradient_reduction(ranks),
     )
     feed = BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed, rank=ranks.rank, world_size=ranks.size)
     step_loader, step_feed = build_flow(config.train, training.data.loader, feed)
     return Trainer(
-        steps=Steps(step=together(step, ranks), loader=step_loader, feed=step_feed, loss_names=detector.loss_names),
+        steps=Steps(
+            step=synchronize_start(step, ranks), loader=step_loader, feed=step_feed, loss_names=detector.loss_names
+        ),
         plan=training.plan,
         recorder=recorder,
         checkpoints=RunCheckpoints(
@@ -167,13 +175,13 @@ def build_trainer(training: Training, recorder: Record) -> Trainer:
 
 
 def build_validation(training: Training, step: TrainStep | AccumulatingStep) -> Validation | None:
-    """The evaluations of the run, and what they decided so far where it is resumed."""
+    """Builds the evaluations of the run, with the outcome of earlier ones if it is resumed; None without a split."""
     if training.data.evaluator is None:
         return None
     metric = best_metric(training.config)
     values = MetricsLog(training.folder / METRICS).evaluations(metric)
     return Validation(
-        evaluate=evaluation(training.data.evaluator, training, step),
+        evaluate=build_evaluation(training.data.evaluator, training, step),
         metric=metric,
         best=best_so_far(training.folder, metric, values),
         early_stop=EarlyStop(patience=training.config.train.patience, stale=evaluations_since_best(values)),
@@ -181,7 +189,7 @@ def build_validation(training: Training, step: TrainStep | AccumulatingStep) -> 
 
 
 def build_evaluator(config: Config, ranks: Ranks) -> SplitEvaluator | None:
-    """Reads the validation split before training starts, so that its faults cost nothing; None where there is none."""
+    """Reads the validation split before training starts, so that mistakes in it show early; None without a split."""
     split = config.data.val
     if not (split.name or split.annotations):
         return None
@@ -189,7 +197,14 @@ def build_evaluator(config: Config, ranks: Ranks) -> SplitEvaluator | None:
 
 
 def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path, world_size: int) -> None:
-    """One line each about data, length and learning rate."""
+    """Logs a line each about folder, data, length and learning rate.
+
+    config: the schedule.
+    dataset: the training split.
+    plan: the length of training.
+    folder: the run folder.
+    world_size: number of processes.
+    """
     schedule, images = config.train.schedule, global_batch(config.train, world_size=world_size)
     logger.info("run folder %s", folder)
     logger.info("%d images, %d classes", len(dataset.records), len(dataset.classes))
@@ -204,9 +219,11 @@ def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path, world_s
     )
 
 
-def evaluation(evaluator: SplitEvaluator, training: Training, step: TrainStep | AccumulatingStep) -> Evaluate:
-    """Evaluates the detector as it is now, with the average of its parameters where there is one, into the run folder,
-    and goes back to training."""
+def build_evaluation(evaluator: SplitEvaluator, training: Training, step: TrainStep | AccumulatingStep) -> Evaluate:
+    """Returns a function that evaluates the detector into the run folder and then switches back to training.
+
+    It evaluates the average of the parameters if there is one.
+    """
     dataset = training.data.train
     detector = Detector(
         network=training.detector,

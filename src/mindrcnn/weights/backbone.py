@@ -7,7 +7,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from mindrcnn.errors import InputError
-from mindrcnn.messages import shortened
+from mindrcnn.messages import shorten
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
 from mindrcnn.models.layers import ConvNorm
@@ -46,7 +46,7 @@ class LoadReport:
     dropped: tuple[str, ...]
 
     def __str__(self) -> str:
-        left_out = f"; left out: {shortened(self.dropped, NAMES_SHOWN)}" if self.dropped else ""
+        left_out = f"; left out: {shorten(self.dropped, NAMES_SHOWN)}" if self.dropped else ""
         return f"{self.path} ({self.layout}): {len(self.loaded)} backbone parameters loaded{left_out}"
 
 
@@ -89,7 +89,7 @@ def _detect_layout(backbone: nn.Cell, file: WeightsFile) -> Layout:
         titles = ", ".join(layout.title for layout in layouts)
         raise InputError(
             f"{file.path}: for a {type(backbone).__name__} wanted weights named as in one of: {titles}; got "
-            f"{shortened(sorted(file.arrays), NAMES_SHOWN)}"
+            f"{shorten(sorted(file.arrays), NAMES_SHOWN)}"
         )
     return best
 
@@ -125,7 +125,7 @@ def _check(
         "entries of another shape": reshaped,
         "entries with values that are not finite": infinite,
     }
-    lines = [f"  {what}: {shortened(names, NAMES_SHOWN)}" for what, names in faults.items() if names]
+    lines = [f"  {what}: {shorten(names, NAMES_SHOWN)}" for what, names in faults.items() if names]
     if lines:
         text = "\n".join([f"{file.path}: not the weights of this backbone ({layout.title})", *lines])
         raise InputError(text)

@@ -59,7 +59,7 @@ class Layout:
         return names
 
     def constants(self, block: str, channels: int) -> dict[str, np.ndarray]:
-        """Returns the values of the parts that the file leaves out, `(channels,)` float32 each."""
+        """Returns the values of the parts that the file leaves out, (channels,) float32 each."""
         parts = vars(self.norm)
         return {
             f"{block}.norm.{part}": np.full(channels, value, np.float32)

@@ -1,1 +1,1 @@
-"""Data formats, one file or folder each, behind the protocol in `format.py`."""
+"""Data formats, one file or folder each; `format.py` has their protocol."""

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from mindrcnn.errors import InputError
-from mindrcnn.messages import shortened
+from mindrcnn.messages import shorten
 
 SHOWN_NAMES = 20  # categories in a message
 
@@ -31,12 +31,17 @@ def match_classes(
     used: frozenset[int],
     ignore_others: bool,
 ) -> ClassList:
-    """Returns the labels for the categories (`names`, `ids`) of the file at `path`.
+    """Returns the labels for the categories of a file.
 
-    `wanted` gives the order of the labels, and each name must be in the file; where it is empty, all categories are
-    taken by ascending id. `used` holds the category ids that annotations have; those outside `wanted` are an error
-    unless `ignore_others`. A category that no annotation uses is never an error: some tools write a root category that
-    stands for the data set.
+    A category that no annotation uses is never an error: some tools write a root category that stands for the data set.
+
+    path: the file, for messages.
+    names: names of its categories.
+    ids: their ids.
+    wanted: class names in the order of the labels, each of which must be in the file; empty takes all categories by
+        ascending id.
+    used: category ids of the annotations.
+    ignore_others: whether annotations of categories outside `wanted` are ignored instead of an error.
     """
     if not names:
         raise InputError(f"{path}: categories: wanted at least one, got none")
@@ -67,5 +72,5 @@ def _require_known(path: Path, wanted: Sequence[str], names: Sequence[str]) -> N
         lines.append(f"{name!r}" + (f" (nearest: {', '.join(near)})" if near else ""))
     raise InputError(
         f"{path}: the class list names categories that the file does not have: {'; '.join(lines)}. The file has "
-        f"{len(names)}: {shortened(names, SHOWN_NAMES)}"
+        f"{len(names)}: {shorten(names, SHOWN_NAMES)}"
     )

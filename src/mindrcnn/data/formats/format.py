@@ -1,4 +1,4 @@
-"""The contract of a data format: where its annotations lie, how they are read and how they are examined."""
+"""The protocol of a data format: location, reading and examination of its annotations."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mindrcnn.data.survey import Examination
 
 
 class DataFormat(Protocol):
-    """A form of annotations, behind one name.
+    """A format of annotations.
 
     Attributes:
         name: its name in `data.train.format` and `data.val.format`.
         has_masks: whether its annotations can hold masks.
-        is_coco_json: whether the annotation file is COCO JSON, which the evaluation then reads itself.
-        needs_annotations: what `annotations` must name; empty where the name of a split is enough to find them.
+        is_coco_json: whether the annotation file is COCO JSON, which evaluation then reads itself.
+        needs_annotations: what `annotations` must name; empty if the name of a split is enough to find them.
     """
 
     name: str
@@ -33,7 +33,7 @@ class DataFormat(Protocol):
         Raises InputError that says what is missing.
 
         root: folder of the data set.
-        name: name of the split, empty where the configuration gives none.
+        name: name of the split, empty if the configuration gives none.
         annotations: path of the annotations relative to `root`, or empty.
         images: path of the image folder relative to `root`, or empty.
         """
@@ -55,8 +55,14 @@ class DataFormat(Protocol):
         needs_masks: bool,
         findings: Findings,
     ) -> Examination:
-        """Returns the numbers of what is sound, and adds everything that is wrong to `findings`.
+        """Returns the numbers of the usable images and objects, and adds every mistake to `findings`.
 
-        Raises InputError only where the annotations as a whole cannot be read.
+        Raises InputError only if the annotations as a whole cannot be read.
+
+        files: the split.
+        classes: see `read`.
+        ignore_other_categories: whether annotations of other categories are ignored.
+        needs_masks: whether an object without a mask is an error.
+        findings: receives the findings.
         """
         ...

@@ -10,24 +10,23 @@ from pathlib import Path
 from mindrcnn.data.image_io import read_image
 from mindrcnn.data.survey import Examination, Survey
 from mindrcnn.errors import InputError
-from mindrcnn.messages import shortened
+from mindrcnn.messages import shorten
 
 SHOWN = 3  # names in a message; enough to recognise a wrong folder
 
 
 def require_images(names: Sequence[str], *, folder: Path, listed_in: Path) -> None:
-    """Raises InputError with the count and the first names unless every name, relative to `folder`, is a file's."""
+    """Raises InputError with the count and the first names unless every name, relative to `folder`, has a file."""
     missing = missing_images(names, folder=folder)
     if missing:
-        first = shortened([folder / name for name in missing], SHOWN)
+        first = shorten([folder / name for name in missing], SHOWN)
         raise InputError(f"{listed_in}: {len(missing)} of {len(names)} listed images are absent: {first}")
 
 
 def missing_images(names: Iterable[str], *, folder: Path) -> list[str]:
-    """Returns the names, relative to `folder`, of which there is no file.
+    """Returns the names, relative to `folder`, that have no file.
 
-    Asking for each path by itself takes minutes for 100,000 images on a network disk; listing their folders takes one
-    call for each.
+    Checking each path takes minutes for 100,000 images on a network disk; listing the folders takes one call each.
     """
     present: dict[str, frozenset[str]] = {}
     missing = []

@@ -24,7 +24,7 @@ def find_split(*, root: Path, name: str, annotations: str = "", images: str = ""
     With `annotations` empty, NAME is looked for as annotations/instances_NAME.json with the images in NAME/ (COCO), and
     as NAME/labels.json with NAME/data/ (FiftyOne), the latter also without a year at the end of NAME. `annotations` and
     `images` name them directly, relative to `root` unless absolute; `images` alone overrides the folder of a found
-    layout. Raises InputError that says what is missing and lists the places tried.
+    layout. Raises InputError that says what is missing and lists the paths tried.
     """
     require_folder(root, meaning="the data set")
     files = _named(root, name, annotations) if annotations else _found(root, name)

@@ -1,4 +1,4 @@
-"""The model zoo's TXT lists: one image a row, `path x1,y1,x2,y2,class x1,y1,x2,y2,class ...`, boxes only."""
+"""The model zoo's TXT lists: one image per row, `path x1,y1,x2,y2,class x1,y1,x2,y2,class ...`, boxes only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Row = tuple[str, list[_Box], list[int]]  # path, boxes, labels
 
 
 class TxtFormat:
-    """A text file with one image a row, beside a folder of images."""
+    """A text file with one image per row, beside a folder of images."""
 
     name = "txt"
     has_masks = False
@@ -36,11 +36,11 @@ class TxtFormat:
     needs_annotations = "the TXT list's path"
 
     def locate(self, *, root: Path, name: str, annotations: str, images: str) -> SplitFiles:
-        """Returns the list and its image folder, which is `name` where `images` is empty."""
+        """Returns the list and its image folder, which is `name` if `images` is empty."""
         return find_split(root=root, name=name, annotations=annotations, images=images)
 
     def read(self, files: SplitFiles, *, classes: Sequence[str], ignore_other_categories: bool) -> Dataset:
-        """Returns what `read_txt` does: a list has no categories of its own that could be left out."""
+        """Reads the list; it has no other categories that could be ignored."""
         return read_txt(annotations=files.annotations, images=files.images, classes=classes)
 
     def examine(
@@ -68,7 +68,8 @@ def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Data
 
     An image's id is its line number. A row with a path alone is an image without objects; empty lines are skipped.
     Paths and class names have no spaces. Image sizes come from the files' headers (after EXIF rotation). Raises
-    InputError that names file and line: too few numbers, no number, unknown class, an image listed twice or absent.
+    InputError that names file and line for a wrong count of numbers, text in place of a number, an unknown class, and
+    an image that is listed twice or absent.
     """
     if not classes:
         raise InputError(f"{annotations}: a TXT list has no class names: wanted them in data.classes, got none")
@@ -103,7 +104,7 @@ def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Data
 
 
 def _no_mask(_: int) -> None:
-    """The mask of every object of a list."""
+    """Returns None: the objects of a list have no masks."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _read_rows(path: Path, class_labels: dict[str, int]) -> _Rows:
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Returns number and text of every line that is not empty. Raises InputError: no file, or not UTF-8."""
+    """Returns number and text of every non-empty line. Raises InputError if there is no file or it is not UTF-8."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -185,7 +186,14 @@ def _label(text: str, labels: dict[str, int]) -> int:
 def examine_txt(
     *, annotations: Path, images: Path, classes: Sequence[str], needs_masks: bool, findings: Findings
 ) -> Survey:
-    """Adds to `findings`; returns the numbers of what is sound. Raises InputError where the file cannot be read."""
+    """Returns the numbers of the usable images and objects. Raises InputError if the file cannot be read.
+
+    annotations: the list.
+    images: folder that image names are relative to.
+    classes: class names in the order of the labels.
+    needs_masks: whether objects are errors because a list has no masks.
+    findings: receives every mistake.
+    """
     if not classes:
         findings.add(Kind.CLASSES, "a TXT list has no class names: wanted them in data.classes, got none")
     class_labels = {name: label for label, name in enumerate(classes, start=1)}
@@ -234,7 +242,7 @@ def examine_txt(
 
 
 def _sizes(names: Sequence[str], images: Path, findings: Findings) -> np.ndarray:
-    """Returns (n, 2) int32 (h, w) from the files' headers; 0 where there is no readable file."""
+    """Returns (n, 2) int32 (h, w) from the files' headers; 0 if there is no readable file."""
     missing = set(missing_images(names, folder=images))
     findings.add_all(Kind.MISSING, (str(images / name) for name in names if name in missing), len(missing))
     sizes = np.zeros((len(names), 2), dtype=np.int32)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from mindrcnn.errors import InputError
-from mindrcnn.messages import shortened
+from mindrcnn.messages import shorten
 
 Launcher = Literal["none", "msrun", "mpirun", "rank-table"]
 
@@ -106,7 +106,7 @@ def read_rank_table(path: Path) -> list[dict[int, int]]:
         ) from error
     ranks = sorted(rank for server in servers for rank in server)
     if not ranks or ranks != list(range(len(ranks))):
-        found = shortened([str(rank) for rank in ranks], _RANKS_SHOWN) or "none"
+        found = shorten([str(rank) for rank in ranks], _RANKS_SHOWN) or "none"
         raise InputError(f"{path}: wanted the rank_ids 0, 1, 2, ... once each, got {found}")
     return servers
 

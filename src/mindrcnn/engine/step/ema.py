@@ -36,7 +36,7 @@ class ParameterAverage(nn.Cell):
         self.warmup = warmup
 
     def construct(self, steps: Tensor) -> tuple[Tensor, ...]:
-        """Updates the averages. steps: number of finished steps, including this one, `(1,)` or scalar int32."""
+        """Updates the averages. steps: number of finished steps, including this one, (1,) or scalar int32."""
         count = steps.astype(ms.float32).reshape(())
         decay = ops.minimum(self.decay, (1 + count) / (self.warmup + count))
         return _map(ops.partial(_blend, 1 - decay), self.averages, self.values)

@@ -31,7 +31,7 @@ def build_sgd(
     than on ops.ApplyMomentum, which disagrees with PyTorch under Nesterov momentum.
 
     parameters: those to train.
-    learning_rates: `(total_steps,)` float32, one per step.
+    learning_rates: (total_steps,) float32, one per step.
     momentum: weight of the previous update.
     nesterov: Nesterov momentum instead of the classical one.
     weight_decay: L2 penalty, added to the gradient.
@@ -93,7 +93,7 @@ def build_adamw(
     """Builds AdamW.
 
     parameters: those to train.
-    learning_rates: `(total_steps,)` float32, one per step.
+    learning_rates: (total_steps,) float32, one per step.
     betas: decays of the moving averages of gradient and squared gradient.
     eps: added to the root, above 0.
     weight_decay: decoupled decay per unit of learning rate.

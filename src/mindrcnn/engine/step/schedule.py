@@ -1,4 +1,4 @@
-"""Learning-rate schedules as plain arrays, `(total_steps,)` float32: entry i is the rate of step i.
+"""Learning-rate schedules as plain arrays, (total_steps,) float32: entry i is the rate of step i.
 
 A schedule is a decay curve, `multistep` or `cosine`, multiplied by `linear_warmup`, all counted in steps; `to_steps`
 converts epochs.

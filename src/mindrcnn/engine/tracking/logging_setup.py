@@ -41,8 +41,8 @@ def end_logging() -> None:
 
 
 @contextmanager
-def logging_kept() -> Iterator[None]:
-    """Inside the block the package may set up its logging; afterwards that has ended and the level is as before."""
+def preserve_logging() -> Iterator[None]:
+    """Ends the package's logging after the block and restores its level."""
     package = logging.getLogger(PACKAGE)
     level = package.level
     try:

@@ -61,7 +61,7 @@ class Recorder:
 
     folder: receives metrics.jsonl and curves.png.
     loss_names: one per loss of a step.
-    learning_rates: `(total_steps,)` float32, one per step.
+    learning_rates: (total_steps,) float32, one per step.
     steps_per_epoch: optimizer steps in an epoch.
     log_every: steps from one report to the next.
     sinks: receive every row as well; closed at the end of the `with` block.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mindrcnn.data.masks import run_lengths
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.json_files import read_json
-from mindrcnn.messages import kind_of, shown
+from mindrcnn.messages import kind_of, quote_value
 
 BOX_DECIMALS = 3  # a thousandth of a pixel: keeps files small, and boxes given with COCO's two decimals exact
 
@@ -71,14 +71,18 @@ def _entry_fault(entry: Any, image_sizes: Mapping[int, tuple[int, int]], categor
         return "", "bbox or segmentation", f"only {sorted(entry)}"
     image_id, category_id = entry["image_id"], entry["category_id"]
     if not _is_id(image_id) or image_id not in image_sizes:
-        return ", image_id", "an image of the ground truth", shown(image_id)
+        return ", image_id", "an image of the ground truth", quote_value(image_id)
     if not _is_id(category_id) or category_id not in categories:
-        return ", category_id", f"a category id of the ground truth, {_describe_ids(categories)}", shown(category_id)
+        return (
+            ", category_id",
+            f"a category id of the ground truth, {_describe_ids(categories)}",
+            quote_value(category_id),
+        )
     for name in ("score", "iou_score"):
         if name in entry and not _is_number(entry[name]):
-            return f", {name}", "a finite number", shown(entry[name])
+            return f", {name}", "a finite number", quote_value(entry[name])
     if "bbox" in entry and not _is_box(entry["bbox"]):
-        return ", bbox", "[x, y, width, height], finite, width and height not negative", shown(entry["bbox"])
+        return ", bbox", "[x, y, width, height], finite, width and height not negative", quote_value(entry["bbox"])
     if "segmentation" in entry:
         return _rle_fault(entry["segmentation"], image_sizes[image_id])
     return None
@@ -106,14 +110,14 @@ def _is_box(value: object) -> bool:
 def _rle_fault(segmentation: object, size: tuple[int, int]) -> Fault | None:
     field = ", segmentation"
     if not isinstance(segmentation, dict) or set(segmentation) < {"size", "counts"}:
-        return field, "COCO RLE {size, counts}", shown(segmentation)
+        return field, "COCO RLE {size, counts}", quote_value(segmentation)
     if segmentation["size"] != list(size):
-        return f"{field}.size", f"the image's [height, width] {list(size)}", shown(segmentation["size"])
+        return f"{field}.size", f"the image's [height, width] {list(size)}", quote_value(segmentation["size"])
     counts = segmentation["counts"]
     if not isinstance(counts, str):
-        return f"{field}.counts", "a compressed string", shown(counts)
+        return f"{field}.counts", "a compressed string", quote_value(counts)
     try:
         run_lengths(*size, counts)
     except ValueError as error:
-        return f"{field}.counts", f"runs of a {size[0]} x {size[1]} mask", f"{shown(counts)} ({error})"
+        return f"{field}.counts", f"runs of a {size[0]} x {size[1]} mask", f"{quote_value(counts)} ({error})"
     return None

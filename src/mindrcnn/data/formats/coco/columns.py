@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mindrcnn.data.formats.coco.json_stream import JsonStream, Member
 from mindrcnn.errors import InputError
-from mindrcnn.messages import kind_of, shown
+from mindrcnn.messages import kind_of, quote_value
 
 Row = dict[str, Any]
 Ints = npt.NDArray[np.int64]
@@ -144,7 +144,7 @@ class Columns:
         return column
 
     def error(self, index: int, problem: str) -> InputError:
-        """Returns an InputError about one row, named by its id, or by its number where it has none."""
+        """Returns an InputError about one row, named by its id, or by its number if it has none."""
         row = self.rows[index]
         name = f"id {row['id']}" if "id" in row else f"number {self._first + index + 1}"
         return InputError(f"{self._path}: {self._singular} {name}: {problem}")
@@ -160,7 +160,7 @@ class Columns:
 
     def _blame(self, key: str, wanted: str, good: Sequence[bool]) -> NoReturn:
         index = good.index(False)
-        raise self.error(index, f"{key}: wanted {wanted}, got {shown(self.rows[index].get(key))}")
+        raise self.error(index, f"{key}: wanted {wanted}, got {quote_value(self.rows[index].get(key))}")
 
 
 def require_unique(path: Path, table: str, ids: Ints) -> None:

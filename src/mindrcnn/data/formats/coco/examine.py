@@ -1,4 +1,4 @@
-"""Examination of a COCO file, which reports every mistake, where reading stops at the first."""
+"""Examination of a COCO file, which reports every mistake; reading stops at the first."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def examine_coco(
     needs_masks: bool,
     findings: Findings,
 ) -> Survey:
-    """Adds to `findings`; returns the numbers of what is sound. Raises InputError where the file cannot be read."""
+    """Returns the numbers of the usable images and objects. Raises InputError if the file cannot be read.
+
+    See DataFormat.examine for the parameters.
+    """
     try:
         with annotations.open("rb") as file:
             tables = read_tables(
@@ -76,7 +79,7 @@ def _class_list(
     ignore_others: bool,
     findings: Findings,
 ) -> ClassList:
-    """Returns the class list of training, or all categories where that cannot be made."""
+    """Returns the class list of training, or all categories if that is impossible."""
     try:
         return match_classes(
             path=path,
@@ -132,7 +135,7 @@ def _unknown(objects: Objects, values: Ints, unknown: np.ndarray, kind: Kind, fi
 
 
 def _places(ids: Ints, known: Ints) -> Ints:
-    """Returns what places_of does, the first index of a repeated id."""
+    """Returns `places_of` with the first index of a repeated id."""
     values, first = np.unique(known, return_index=True)
     places = places_of(ids, values)
     return np.where(places >= 0, first[places], -1) if len(values) else places

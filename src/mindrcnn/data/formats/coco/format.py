@@ -23,11 +23,11 @@ class CocoFormat:
     needs_annotations = ""
 
     def locate(self, *, root: Path, name: str, annotations: str, images: str) -> SplitFiles:
-        """Returns the split's files, found by its name where `annotations` is empty."""
+        """Returns the split's files, found by its name if `annotations` is empty."""
         return find_split(root=root, name=name, annotations=annotations, images=images)
 
     def read(self, files: SplitFiles, *, classes: Sequence[str], ignore_other_categories: bool) -> Dataset:
-        """Returns what `read_coco` does."""
+        """Reads the file with `read_coco`."""
         return read_coco(
             annotations=files.annotations,
             images=files.images,

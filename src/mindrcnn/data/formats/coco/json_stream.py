@@ -36,7 +36,7 @@ class Member:
 
 
 class JsonStream:
-    """The rows of one file, in order. Its methods raise ValueError with the position where the text is not JSON."""
+    """The rows of one file, in order. Its methods raise ValueError with the position at which the text is not JSON."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

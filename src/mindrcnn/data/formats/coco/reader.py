@@ -79,7 +79,7 @@ def read_coco(
 def _labels(
     path: Path, objects: Objects, categories: Categories, classes: Sequence[str], ignore_others: bool
 ) -> tuple[Ints, ClassList]:
-    """Returns a label for every annotation, 0 where its category is ignored, and the class list."""
+    """Returns a label for every annotation, 0 if its category is ignored, and the class list."""
     require_unique(path, "categories", categories.ids)
     place = places_of(objects.category_ids, categories.ids)
     _require_known(path, objects, "category_id", objects.category_ids, place, "categories")

@@ -19,7 +19,7 @@ from mindrcnn.errors import InputError
 
 
 def parse_segmentation(stored: Any) -> Segmentation | None:
-    """Returns the mask of an annotation, None if it has none. Raises ValueError that says what is wrong with it.
+    """Returns the mask of an annotation, None if it has none. Raises ValueError that names the mistake.
 
     Polygons of fewer than three corners have no area and are dropped; that can leave none.
     """
@@ -69,7 +69,7 @@ class StoredMasks:
         self._lengths = lengths
 
     def __call__(self, place: int) -> Segmentation | None:
-        """Returns the mask of one object. Raises InputError where the file has been overwritten."""
+        """Returns the mask of one object. Raises InputError if the file has been overwritten."""
         start = int(self._starts[place])
         try:
             text = os.pread(self._file, int(self._lengths[place]), start)

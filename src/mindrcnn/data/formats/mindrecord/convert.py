@@ -1,4 +1,4 @@
-"""Converts a data set into a folder of MindRecord files, shard by shard in several processes.
+"""Conversion of a data set into a folder of MindRecord files, shard by shard in several processes.
 
 A shard is written into a folder of its own, moved to its place when it is whole, and marked as finished by its columns.
 A conversion that was stopped continues with the shards that are missing or damaged.
@@ -65,7 +65,7 @@ class Source:
         )
 
     def key(self) -> str:
-        """Returns what tells one source from another: the annotations' checksum, and what the labels depend on."""
+        """Returns the identity of the source: the annotations' checksum, and the settings that labels depend on."""
         return f"{file_sha256(self.annotations).hex()} {list(self.classes)} {self.ignore_other_categories}"
 
 
@@ -80,7 +80,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished conversion, and how many of its shards were there before."""
+    """A finished conversion, and the number of its shards that existed before."""
 
     manifest: Manifest
     kept: int
@@ -127,7 +127,7 @@ def _even_parts(count: int, parts: int) -> list[tuple[int, int]]:
 
 
 def _finished(job: Job, key: str) -> ShardEntry | None:
-    """Returns the entry of a shard that is there, whole by its checksums and from the same source; else None."""
+    """Returns the entry of a finished shard with matching checksums and source; else None."""
     try:
         about, _ = read_columns(job.path)
         same = about.pop("version") == VERSION and about.pop("source") == key

@@ -13,7 +13,7 @@ from mindrcnn.data.survey import Examination, examine_dataset
 
 
 class MindRecordFormat:
-    """What a conversion wrote into one folder; images and annotations lie in its shards."""
+    """The folder that a conversion wrote; its shards hold images and annotations."""
 
     name = "mindrecord"
     has_masks = True
@@ -26,7 +26,7 @@ class MindRecordFormat:
         return SplitFiles(annotations=folder, images=folder)
 
     def read(self, files: SplitFiles, *, classes: Sequence[str], ignore_other_categories: bool) -> Dataset:
-        """Returns what `read_mindrecord` does: categories were chosen by the conversion."""
+        """Reads the folder; the conversion has chosen the categories."""
         return read_mindrecord(folder=files.annotations, classes=classes)
 
     def examine(
@@ -38,7 +38,7 @@ class MindRecordFormat:
         needs_masks: bool,
         findings: Findings,
     ) -> Examination:
-        """Examines the files: what was wrong with the annotations stopped the conversion, or was left out by it."""
+        """Examines the images; mistakes in the annotations stopped the conversion or were left out by it."""
         dataset = self.read(files, classes=classes, ignore_other_categories=ignore_other_categories)
         return examine_dataset(
             dataset, source=files.annotations, images=files.images, needs_masks=needs_masks, findings=findings

@@ -67,7 +67,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Reads index.json. Raises InputError: no such file (an unfinished conversion), another version, or damaged."""
+    """Reads index.json. Raises InputError if it is missing (conversion not finished), damaged or of another version."""
     path = folder / INDEX
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def write_columns(shard: Path, entry: ShardEntry, source: str, columns: dict[str
 
 
 def read_columns(shard: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Returns the description of a shard, and its columns. Raises InputError where they are missing or damaged."""
+    """Returns the description of a shard, and its columns. Raises InputError if they are missing or damaged."""
     path = columns_file(shard)
     try:
         with np.load(path) as content:

@@ -21,7 +21,7 @@ from mindrcnn.data.masks import Segmentation
 from mindrcnn.data.record import Dataset
 from mindrcnn.data.record_table import RecordTable
 from mindrcnn.errors import InputError
-from mindrcnn.messages import shortened
+from mindrcnn.messages import shorten
 
 SHOWN_CLASSES = 10  # in a message
 
@@ -34,7 +34,7 @@ def read_mindrecord(*, folder: Path, classes: Sequence[str] = ()) -> Dataset:
     """
     manifest = read_manifest(folder)
     if classes and tuple(classes) != manifest.classes:
-        wanted, got = shortened(classes, SHOWN_CLASSES), shortened(manifest.classes, SHOWN_CLASSES)
+        wanted, got = shorten(classes, SHOWN_CLASSES), shorten(manifest.classes, SHOWN_CLASSES)
         raise InputError(
             f"{folder / INDEX}: wanted the classes of data.classes, in their order: {wanted}; got {got}: leave "
             f"data.classes empty, or convert with these classes"
@@ -77,7 +77,7 @@ class Shards:
             self._files.append(_opened(path, shard.bytes))
 
     def image(self, place: int) -> bytes:
-        """Returns the image file of the image at an index. Raises InputError where it is damaged."""
+        """Returns the image file of the image at an index. Raises InputError if it is damaged."""
         shard = self._shard_of(place, self._first_images)
         length = int(self._columns["image_lengths"][place])
         content = self._read(shard, int(self._columns["image_starts"][place]), length)
@@ -87,7 +87,7 @@ class Shards:
         return content
 
     def mask(self, place: int) -> Segmentation | None:
-        """Returns the mask of the object at an index. Raises InputError where it is damaged."""
+        """Returns the mask of the object at an index. Raises InputError if it is damaged."""
         shard = self._shard_of(place, self._first_objects)
         start, length = int(self._columns["mask_starts"][place]), int(self._columns["mask_lengths"][place])
         try:
