@@ -81,7 +81,7 @@ def test_train_evaluate_and_infer(environment: dict[str, str], tmp_path: Path, o
     programs = [
         [REPOSITORY / "train.py", config, "--run-dir", "run", "train.schedule.length=1"],
         [REPOSITORY / "eval.py", "run/last.ckpt"],
-        [REPOSITORY / "infer.py", "run/last.ckpt", image, "--out", "found", "--score-thresh", "0"],
+        [REPOSITORY / "infer.py", "run/last.ckpt", image, "--out", "found", "--score", "0"],
     ]
     command = [sys.executable, "-c", PROGRAMS, json.dumps(programs, default=str)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
