@@ -26,6 +26,8 @@ from mindrcnn.errors import InputError
 
 LOSSES = ("box", "mask")
 
+pytestmark = pytest.mark.usefixtures("quick_curves")
+
 
 class CountingLoader:
     """Batches of two images with ids 100 * epoch + position."""
@@ -258,7 +260,7 @@ def test_process_with_compiled_step(tmp_path: Path, number: signal.Signals, stat
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert ended.returncode == status, ended.stderr
     assert f"stopped by {number.name} after step 8; saved last" in ended.stderr
