@@ -37,3 +37,17 @@ def mode(request: pytest.FixtureRequest) -> Iterator[str]:
     ms.set_context(mode=ms.GRAPH_MODE if request.param == "graph" else ms.PYNATIVE_MODE)
     yield request.param
     ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+@pytest.fixture(params=["portable", "native"])
+def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs the test with MindSpore's operators and, if available, with the C++ kernels."""
+    from mindrcnn.native.switch import in_use, portable_only
+
+    if request.param == "portable":
+        with portable_only():
+            yield request.param
+    elif in_use():
+        yield request.param
+    else:
+        pytest.skip("no native kernels here")

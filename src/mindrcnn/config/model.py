@@ -120,6 +120,11 @@ class RoiSamplingConfig:
     bg_iou_thresh: float = key(0.5, "Proposals below this IoU with every object are negative.", low=0, high=1)
     low_quality: Literal["keep", "overwrite", "off"] = key("off", "As model.rpn.low_quality.")
     low_quality_min_iou: float = key(0.5, "As model.rpn.low_quality_min_iou.", low=0, high=1)
+    gt_after_assignment: bool = key(
+        False,
+        "Ground truth boxes join the proposals after these are assigned to objects (mmdetection, model zoo), not "
+        "before (detectron2, torchvision), where each is its object's best, so that low_quality moves no proposal.",
+    )
     batch_size_per_image: int = key(512, "Samples per image.", low=1)
     positive_fraction: float = key(0.25, "Largest share of positives among them.", low=0, high=1)
 
