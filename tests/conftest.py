@@ -62,3 +62,17 @@ def quick_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     from mindrcnn.engine.tracking import recorder
 
     monkeypatch.setattr(recorder, "draw_curves", lambda metrics, picture: picture.touch())
+
+
+@pytest.fixture(params=["portable", "native"])
+def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs the test with MindSpore's operators and, if available, with the C++ kernels."""
+    from mindrcnn.native.switch import in_use, portable_only
+
+    if request.param == "portable":
+        with portable_only():
+            yield request.param
+    elif in_use():
+        yield request.param
+    else:
+        pytest.skip("no native kernels here")

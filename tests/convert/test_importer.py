@@ -150,6 +150,7 @@ def test_libraries_with_legacy_conventions(library, family, mask, made_up_state)
     assert_complete(result, state)
     assert f": {family}, " in result.report.title
     assert (result.config.model.mask is not None) == mask
+    assert result.config.model.roi_sampling.gt_after_assignment == (family == "mindspore-zoo")
     assert any("not represented" in note for note in result.report.notes)
     ours = parameters(result)
     bias = next(value for name, value in state.items() if re.search(r"(cls_score|cls_scores)\.bias$", name))
@@ -193,6 +194,7 @@ def test_switches(case, imported_reference):
         "rounded": model.anchors.rounded,
         "beta": model.box.smooth_l1_beta,
     }
+    assert model.roi_sampling.gt_after_assignment == case.startswith("mm_")
 
 
 def test_style_of_mmdetection(reference_state, imported_reference):
