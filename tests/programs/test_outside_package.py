@@ -88,7 +88,7 @@ def test_train_evaluate_and_infer(environment: dict[str, str], tmp_path: Path, o
     assert done.returncode == 0, done.stderr
 
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert [("loss_mask" in row) for row in rows if row["kind"] == "train"] == [True] * 3
+    assert ["loss_mask" in row["losses"] for row in rows if row["kind"] == "train"] == [True] * 3
     assert "segm" in done.stdout
     (found,) = json.loads((tmp_path / "found/predictions.json").read_text())["images"]
     assert found["file"] == str(image)
