@@ -23,8 +23,8 @@ from mindrcnn.ops.assignment import CROWD_OVERLAP
 
 pytestmark = pytest.mark.usefixtures("implementation")
 
-SCENES, SIDE, SLOTS, PROPOSALS = 20, 64, 9, 40
-ANCHOR_SAMPLES, PROPOSAL_SAMPLES = 24, 16
+SCENES, SIDE, SLOTS, PROPOSALS = 20, 64, 9, 24
+ANCHOR_SAMPLES, PROPOSAL_SAMPLES = 24, 24
 KINDS = ("crowded", "nested", "tiny", "touching", "with crowd regions")
 Arrays = dict[str, np.ndarray]
 Triple = tuple[int, int, int]  # index of a candidate, 1 positive or 0 negative, its object if positive, else -1
@@ -218,6 +218,14 @@ def second_stage(library: str, scenes: Arrays, scene: int, settings: Any) -> tup
     return [(int(slots[n]), role, int(object_slots[g]) if role else -1) for n, role, g in samples], alone
 
 
+def moves(alone: Assigned, scenes: Arrays, scene: int) -> int:
+    """Number of proposals that go to an object in another place than the one they overlap most."""
+    objects = scenes["gt_boxes"][scene, scenes["gt_valid"][scene]]
+    iou = iou_matrix(objects, scenes["proposals"][scene, scenes["proposal_valid"][scene]])
+    positive = np.flatnonzero(alone.role == 1)
+    return sum((objects[alone.matched[n]] != objects[iou[:, n].argmax()]).any() for n in positive)
+
+
 def settings_of(library: str) -> ModelConfig:
     """The convention's switches as the importer sets them, with fewer samples."""
     overrides = (
@@ -288,7 +296,5 @@ def test_proposals(library: str, scenes: Arrays) -> None:
         assert [(roles[s], objects[s]) for s in used] == [(role, g) for _, role, g in wanted], f"scene {scene}"
         np.testing.assert_array_equal(boxes[used], candidates[[n for n, _, _ in wanted]], err_msg=f"scene {scene}")
         assert [got_labels[s] for s in used if roles[s]] == [g + 1 for _, _, g in wanted if g >= 0]
-        proposals = scenes["proposals"][scene, scenes["proposal_valid"][scene]]
-        iou = iou_matrix(scenes["gt_boxes"][scene, scenes["gt_valid"][scene]], proposals)
-        moved += sum(alone.matched[n] != iou[:, n].argmax() for n in np.flatnonzero(alone.role == 1))
-    assert (moved > 5) == (library in ("mmdet", "mindspore-zoo"))
+        moved += moves(alone, scenes, scene)
+    assert (moved > 3) == (library in ("mmdet", "mindspore-zoo"))
