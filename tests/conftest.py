@@ -54,3 +54,25 @@ def mode(request: pytest.FixtureRequest) -> Iterator[str]:
     ms.set_context(mode=ms.GRAPH_MODE if request.param == "graph" else ms.PYNATIVE_MODE)
     yield request.param
     ms.set_context(mode=ms.PYNATIVE_MODE)
+
+
+@pytest.fixture
+def quick_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves curves.png empty: drawing takes longer than all else that a run with stand-ins does."""
+    from mindrcnn.engine.tracking import recorder
+
+    monkeypatch.setattr(recorder, "draw_curves", lambda metrics, picture: picture.touch())
+
+
+@pytest.fixture(params=["portable", "native"])
+def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs the test with MindSpore's operators and, if available, with the C++ kernels."""
+    from mindrcnn.native.switch import in_use, portable_only
+
+    if request.param == "portable":
+        with portable_only():
+            yield request.param
+    elif in_use():
+        yield request.param
+    else:
+        pytest.skip("no native kernels here")

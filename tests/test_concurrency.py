@@ -123,6 +123,6 @@ def test_an_interrupt_ends_the_program() -> None:
     ) as process:
         assert process.stdout.readline() == "0\n"
         process.send_signal(signal.SIGINT)
-        _, messages = process.communicate(timeout=60)
+        _, messages = process.communicate(timeout=600)
     assert process.returncode in (130, -signal.SIGINT)
     assert messages.rstrip().endswith("KeyboardInterrupt")

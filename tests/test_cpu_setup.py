@@ -39,7 +39,7 @@ def run(packages: Path, code: str, **environment: str) -> subprocess.CompletedPr
         env={**inherited, "PYTHONPATH": path, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
 
 

@@ -37,7 +37,7 @@ class Sandbox:
             env=inherited | environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
 
     def call(self, script: str, *words: str, **environment: str) -> list[str]:

@@ -54,7 +54,7 @@ class Sandbox:
             env={**inherited, "PATH": path, "FAKE_LOG": str(self.log), **environment},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
 
     def calls(self, start: str) -> list[str]:

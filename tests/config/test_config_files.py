@@ -71,6 +71,7 @@ def test_one_x_recipe(name: str) -> None:
     assert (model.rpn.smooth_l1_beta, model.box.smooth_l1_beta) == (0.0, 0.0)
     assert (model.rpn.post_nms_topk.train, model.rpn.post_nms_topk.test) == (1000, 1000)
     assert (model.roi_align.aligned, model.anchors.rounded, model.rpn.low_quality) == (True, False, "keep")
+    assert not model.roi_sampling.gt_after_assignment
     assert model.box.detections_per_image == 100
 
 
@@ -102,6 +103,7 @@ def test_zoo_recipe(name: str) -> None:
     rpn, sampling = model.rpn, model.roi_sampling
     assert (rpn.low_quality, rpn.low_quality_min_iou, rpn.normalizer) == ("overwrite", 0.3, "batch_size")
     assert (sampling.low_quality, sampling.low_quality_min_iou) == ("overwrite", 0.5)
+    assert sampling.gt_after_assignment
     assert (rpn.post_nms_topk.train, rpn.post_nms_topk.test) == (2000, 1000)
     assert (rpn.smooth_l1_beta, model.box.smooth_l1_beta) == (1 / 9, 1.0)
     assert (model.roi_align.aligned, model.roi_align.sampling_ratio, model.anchors.rounded) == (False, 2, True)
@@ -127,6 +129,7 @@ def test_zoo_mask_rcnn_r101_is_caffe_style() -> None:
     assert (config.model.backbone.stride_in, config.model.pixel.channel_order) == ("1x1", "bgr")
     assert config.model.pixel.std == (1.0, 1.0, 1.0)
     assert config.model.rpn.normalizer == "sampled"
+    assert not config.model.roi_sampling.gt_after_assignment
     schedule = config.train.schedule
     assert (schedule.unit, schedule.length, schedule.milestones) == ("iteration", 90000, (60000, 80000))
     assert config.data.augment.short_sides == ()
@@ -144,6 +147,7 @@ def test_zoo_ms_rcnn_recipe() -> None:
         "overwrite",
         "sampled",
     )
+    assert model.roi_sampling.gt_after_assignment
     assert (model.mask.iou_weight, model.mask.iou_area_eps) == (1.0, 1e-7)  # type: ignore[union-attr]
 
 

@@ -1,6 +1,8 @@
 """Whole state dicts of the libraries: every parameter placed, values where they belong, the configuration they need."""
 
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,12 @@ def imported(state, family: str = "", **options) -> Imported:
     return import_detector(WeightsFile(Path("weights.pth"), "torch", state), FAMILIES.get(family), Options(**options))
 
 
+@pytest.fixture(scope="module")
+def imported_reference(reference_state) -> Callable[[str], Imported]:
+    """Case name -> the import without options, done once and only to be read."""
+    return cache(lambda case: imported(reference_state(case)))
+
+
 def parameters(result: Imported) -> dict[str, np.ndarray]:
     return {name: parameter.asnumpy() for name, parameter in result.detector.parameters_dict().items()}
 
@@ -40,9 +48,9 @@ def assert_complete(result: Imported, state) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_parameter_has_its_place(case, reference_state):
+def test_every_parameter_has_its_place(case, reference_state, imported_reference):
     state = reference_state(case)
-    result = imported(state)
+    result = imported_reference(case)
     assert_complete(result, state)
     assert result.report.title.split(": ")[1].startswith(CASES[case])
     assert result.config.model.backbone.name == ("resnet101" if "r101" in case else "resnet50")
@@ -51,9 +59,9 @@ def test_every_parameter_has_its_place(case, reference_state):
     assert result.classes.category_ids == COCO_IDS
 
 
-def test_values_of_torchvision(reference_state):
+def test_values_of_torchvision(reference_state, imported_reference):
     state = reference_state("tv_mask_rcnn_r50")
-    ours = parameters(imported(state))
+    ours = parameters(imported_reference("tv_mask_rcnn_r50"))
     theirs = {
         "backbone.stem.conv1.norm.gamma": "backbone.body.bn1.weight",
         "backbone.stage3.0.shortcut.norm.moving_variance": "backbone.body.layer2.0.downsample.1.running_var",
@@ -94,9 +102,9 @@ def test_values_of_torchvision(reference_state):
         ),
     ],
 )
-def test_values_with_the_background_last(case, logits, deltas, masks, reference_state):
+def test_values_with_the_background_last(case, logits, deltas, masks, reference_state, imported_reference):
     state = reference_state(case)
-    ours = parameters(imported(state))
+    ours = parameters(imported_reference(case))
     for leaf in ("weight", "bias"):
         source = state[f"{logits}.{leaf}"]
         np.testing.assert_array_equal(ours[f"box.head.class_logits.{leaf}"][0], source[80])
@@ -142,6 +150,7 @@ def test_libraries_with_legacy_conventions(library, family, mask, made_up_state)
     assert_complete(result, state)
     assert f": {family}, " in result.report.title
     assert (result.config.model.mask is not None) == mask
+    assert result.config.model.roi_sampling.gt_after_assignment == (family == "mindspore-zoo")
     assert any("not represented" in note for note in result.report.notes)
     ours = parameters(result)
     bias = next(value for name, value in state.items() if re.search(r"(cls_score|cls_scores)\.bias$", name))
@@ -175,8 +184,8 @@ SWITCHES = {
 
 
 @pytest.mark.parametrize("case", SWITCHES)
-def test_switches(case, reference_state):
-    model = imported(reference_state(case)).config.model
+def test_switches(case, imported_reference):
+    model = imported_reference(case).config.model
     assert SWITCHES[case] == {
         "order": model.pixel.channel_order,
         "stride": model.backbone.stride_in,
@@ -185,11 +194,12 @@ def test_switches(case, reference_state):
         "rounded": model.anchors.rounded,
         "beta": model.box.smooth_l1_beta,
     }
+    assert model.roi_sampling.gt_after_assignment == case.startswith("mm_")
 
 
-def test_style_of_mmdetection(reference_state):
+def test_style_of_mmdetection(reference_state, imported_reference):
     state = reference_state("mm_mask_rcnn_r50")
-    guessed = imported(state)
+    guessed = imported_reference("mm_mask_rcnn_r50")
     assert any("--style" in note for note in guessed.report.notes)
     given = imported(state, style="caffe").config.model
     assert (given.pixel.channel_order, given.pixel.std, given.backbone.stride_in) == ("bgr", (1.0, 1.0, 1.0), "1x1")

@@ -1,9 +1,13 @@
+import os
+import socket
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
-from mindrcnn.data.image_io import read_image, read_size
+from mindrcnn.data.image_io import decode_image, read_image, read_size
 from mindrcnn.errors import InputError
 
 ORIENTATION = 0x0112
@@ -130,7 +134,7 @@ def test_no_image(content, tmp_path):
             read(path)
     with pytest.raises(InputError, match="no such image file"):
         read_image(tmp_path / "none.jpg")
-    with pytest.raises(InputError, match="wanted a readable image"):
+    with pytest.raises(InputError, match="wanted an image file, got a folder"):
         read_image(tmp_path)
 
 
@@ -138,3 +142,40 @@ def test_floating_point_pixels_are_refused(tmp_path):
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "x.tiff")
     with pytest.raises(InputError, match="floating-point"):
         read_image(tmp_path / "x.tiff")
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 10\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_an_image_never_starts_another_program(as_bytes, tmp_path, monkeypatch):
+    """Pillow hands an EPS file, whatever its name, to Ghostscript."""
+    calls, programs = tmp_path / "calls", tmp_path / "bin"
+    programs.mkdir()
+    (programs / "gs").write_text(f"#!/bin/sh\necho called >> '{calls}'\n")
+    (programs / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(EPS)
+    with pytest.raises(InputError, match=r"photo\.jpg: wanted an image \(JPEG, "):
+        decode_image(EPS, name=path) if as_bytes else read_image(path)
+    assert not calls.exists()
+
+
+def test_a_pipe_or_socket_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket.jpg"))
+        for name, kind in (("pipe.jpg", "a pipe"), ("socket.jpg", "a socket")):
+            for read in (read_image, read_size):
+                with pytest.raises(InputError, match=rf"{name}: wanted an image file, got {kind}"):
+                    read(tmp_path / name)
+    with pytest.raises(InputError, match="wanted an image file, got a device"):
+        read_image(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "bmp", "tiff", "webp", "gif", "ppm"])
+def test_formats(kind, picture, tmp_path):
+    Image.fromarray(picture).save(tmp_path / f"x.{kind}")
+    assert read_image(tmp_path / f"x.{kind}").shape == (30, 50, 3)

@@ -29,6 +29,8 @@ from mindrcnn.errors import InputError
 LOSSES = ("box", "mask")
 ENDINGS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]  # of a run; a program's statuses follow
 
+pytestmark = pytest.mark.usefixtures("quick_curves")
+
 
 class CountingLoader:
     """Batches of two images with ids 100 * epoch + position."""
@@ -324,7 +326,7 @@ def test_process_with_compiled_step(tmp_path: Path, number: signal.Signals, stat
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert ended.returncode == status, ended.stderr
     assert f"stopped by {number.name} after step 8; saved last" in ended.stderr

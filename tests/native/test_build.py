@@ -90,7 +90,7 @@ def test_processes_that_start_at_once_compile_once(compiler: Compiler) -> None:
     command = [sys.executable, "-m", "mindrcnn", "build-kernels"]
     environment = {**os.environ, "FAKE_SECONDS": "0.5"}
     processes = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    paths = [process.communicate(timeout=60)[0].strip() for process in processes]
+    paths = [process.communicate(timeout=600)[0].strip() for process in processes]
     assert {process.returncode for process in processes} == {0}
     assert len(set(paths)) == 1
     assert Path(paths[0]).read_text() == "halfwhole"

@@ -1,24 +1,10 @@
 """Calls of tensor functions with numpy arrays, compiled or eager depending on `mode`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-
-
-@pytest.fixture(params=["portable", "native"])
-def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Runs the test with MindSpore's operators and, if available, with the C++ kernels."""
-    from mindrcnn.native.switch import in_use, portable_only
-
-    if request.param == "portable":
-        with portable_only():
-            yield request.param
-    elif in_use():
-        yield request.param
-    else:
-        pytest.skip("no native kernels here")
 
 
 @pytest.fixture

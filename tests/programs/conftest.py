@@ -160,7 +160,7 @@ class StandInStep:
 
 
 @pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandInStep]:
+def stand_in(monkeypatch: pytest.MonkeyPatch, quick_curves: None) -> type[StandInStep]:
     monkeypatch.setattr(training, "build_step", StandInStep)
     monkeypatch.setattr(StandInStep, "actions", {})
     return StandInStep
@@ -195,7 +195,13 @@ def start(folder: Path, program: str | Path, *arguments: object) -> subprocess.P
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     command = [sys.executable, str(REPOSITORY / program), *map(str, arguments)]
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -205,7 +211,7 @@ def program(tmp_path: Path) -> Callable[..., Outcome]:
 
     def run_program(name: str, *arguments: object, folder: Path = tmp_path) -> Outcome:
         process = start(folder, name, *arguments)
-        stdout, stderr = process.communicate(timeout=300)
+        stdout, stderr = process.communicate(timeout=600)
         return Outcome(process.returncode, stdout, stderr)
 
     return run_program

@@ -81,14 +81,14 @@ def test_train_evaluate_and_infer(environment: dict[str, str], tmp_path: Path, o
     programs = [
         [REPOSITORY / "train.py", config, "--run-dir", "run", "train.schedule.length=1"],
         [REPOSITORY / "eval.py", "run/last.ckpt"],
-        [REPOSITORY / "infer.py", "run/last.ckpt", image, "--out", "found", "--score-thresh", "0"],
+        [REPOSITORY / "infer.py", "run/last.ckpt", image, "--out", "found", "--score", "0"],
     ]
     command = [sys.executable, "-c", PROGRAMS, json.dumps(programs, default=str)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert [("loss_mask" in row) for row in rows if row["kind"] == "train"] == [True] * 3
+    assert ["loss_mask" in row["losses"] for row in rows if row["kind"] == "train"] == [True] * 3
     assert "segm" in done.stdout
     (found,) = json.loads((tmp_path / "found/predictions.json").read_text())["images"]
     assert found["file"] == str(image)

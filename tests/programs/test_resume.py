@@ -1,11 +1,14 @@
 """train.py --resume."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -39,7 +42,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
         if f"step {STEPS_PER_EPOCH + 1}/{TOTAL}" in line:
             process.send_signal(signal.SIGTERM)
             break
-    process.communicate(timeout=120)
+    process.communicate(timeout=600)
     assert process.returncode == 143
     stopped = load_checkpoint(Path("stopped/last.ckpt")).info.step
     assert STEPS_PER_EPOCH < stopped < TOTAL
@@ -59,6 +62,34 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
 
 KILLS = 20
 LONG = 100  # epochs, more than pass between the kills
+MOST_STEPS, MOST_SECONDS = 8, 0.1  # from a run's first step to its end
+
+
+class Killed:
+    """Training runs, each in a process of its own that only a SIGKILL or its end ends."""
+
+    def __init__(self, process: subprocess.Popen[str], config: Path) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.process = process
+        self.requests, self.answers, self.log = process.stdin, process.stdout, process.stderr
+        self.words = (str(config), *COMMON, "data.val.name=", f"train.schedule.length={LONG}", "data.workers=0")
+
+    def start(self, name: str) -> int:
+        """Begins or resumes the run of a name; its process id."""
+        config, *overrides = self.words
+        print(json.dumps([config, name, *overrides]), file=self.requests, flush=True)
+        return int(self.answers.readline())
+
+    def status(self) -> int:
+        """Waits for the end of the run; minus a signal's number where that ended it."""
+        return int(self.answers.readline())
+
+    def wait_for(self, text: str, count: int = 1) -> None:
+        """Reads the log until a text has come so often."""
+        found = (line for line in self.log if text in line)
+        assert all(next(found, "") for _ in range(count))
 
 
 @pytest.mark.slow
@@ -66,26 +97,27 @@ def test_kills_at_random_moments_cost_no_more_than_the_steps_since_the_last_save
     background: Callable[..., subprocess.Popen[str]], tmp_path: Path, tiny: Path
 ) -> None:
     """SIGKILL, often in the middle of a save, as saving takes longer than the steps between two saves."""
-    program = Path(__file__).with_name("killed_training.py")
-    overrides = (*COMMON, "data.val.name=", f"train.schedule.length={LONG}", "data.workers=0")
+    runs = Killed(background(Path(__file__).with_name("killed_training.py")), tiny)
     rng = np.random.default_rng(0)
     steps = []
     for _ in range(KILLS):
-        process = background(program, tiny, "killed", *overrides)
-        assert process.stderr is not None
-        assert any("the first step took" in line for line in process.stderr)
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(rng.uniform(0, 0.6))
-        process.kill()
-        process.communicate()
+        process = runs.start("killed")
+        runs.wait_for("the first step took")
+        runs.wait_for(" step ", rng.integers(1, MOST_STEPS))
+        time.sleep(rng.uniform(0, MOST_SECONDS))
+        os.kill(process, signal.SIGKILL)
+        assert runs.status() == -signal.SIGKILL
         newest = newest_checkpoint(tmp_path / "killed")
         steps.append(0 if newest is None else newest.info.step)
     assert steps == sorted(steps)
     assert len(set(steps)) > KILLS // 4  # most runs got somewhere before they were killed
+    reader = Thread(target=runs.log.read)  # a full pipe would stop the runs
+    reader.start()
     for name in ("killed", "whole"):
-        process = background(program, tiny, name, *overrides)
-        _, stderr = process.communicate(timeout=120)
-        assert process.returncode == 0, stderr
+        runs.start(name)
+        assert runs.status() == 0
+    runs.process.kill()
+    reader.join()
     assert rows_of(tmp_path / "killed") == rows_of(tmp_path / "whole")
     ours, theirs = (load_checkpoint(tmp_path / name / "last.ckpt") for name in ("killed", "whole"))
     assert ours.info == theirs.info

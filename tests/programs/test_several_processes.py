@@ -109,8 +109,15 @@ def test_two_processes_train_as_one_of_twice_the_batch(runs: Runs) -> None:
     assert files == {path.name for path in (runs.folder / "one").iterdir()} | {"train_rank_1.log"}
 
 
+@pytest.fixture(scope="module")
+def evaluated_alone(runs: Runs) -> Path:
+    """What one process finds with the checkpoint of "one"."""
+    finish(runs.start(REPOSITORY / "eval.py", runs.folder / "one" / "last.ckpt", "--out", "eval_one"))
+    return runs.folder / "eval_one"
+
+
 @pytest.mark.parametrize("launcher", ["msrun", "mpirun"])
-def test_two_processes_evaluate_as_one(runs: Runs, tmp_path: Path, launcher: str) -> None:
+def test_two_processes_evaluate_as_one(runs: Runs, evaluated_alone: Path, tmp_path: Path, launcher: str) -> None:
     if launcher == "mpirun":
         mpirun = tmp_path / "mpirun"
         mpirun.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("fake_mpirun.py")} "$@"\n')
@@ -118,8 +125,7 @@ def test_two_processes_evaluate_as_one(runs: Runs, tmp_path: Path, launcher: str
         runs.environment["PATH"] = os.pathsep.join([str(tmp_path), runs.environment["PATH"]])
     checkpoint = runs.folder / "one" / "last.ckpt"
     finish(runs.start_two(REPOSITORY / "eval.py", checkpoint, "--out", f"eval_{launcher}", launcher=launcher))
-    finish(runs.start(REPOSITORY / "eval.py", checkpoint, "--out", "eval_one"))
-    two, one = runs.folder / f"eval_{launcher}", runs.folder / "eval_one"
+    two, one = runs.folder / f"eval_{launcher}", evaluated_alone
     assert json.loads((two / "metrics.json").read_text()) == json.loads((one / "metrics.json").read_text())
     found, alone = (json.loads((folder / "results.json").read_text()) for folder in (two, one))
     order = {"key": lambda entry: (entry["image_id"], -entry["score"], entry["category_id"])}

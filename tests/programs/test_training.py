@@ -125,9 +125,9 @@ def test_ctrl_c_saves_and_says_so(
 ) -> None:
     overrides = ["train.schedule.length=100000", "train.eval_every=0", "train.save_every=100000"]
     process = background("train.py", tiny, "--run-dir", "run", *overrides, "data.keep_empty_images=true")
-    wait_for(process, " step 2/", seconds=240)
+    wait_for(process, " step 2/", seconds=600)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=600)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert "stopped by SIGINT after step" in stderr

@@ -28,7 +28,7 @@ def build_detector(
 ) -> TwoStageDetector:
     """Returns the detector with fresh parameters; backbone weights are loaded separately."""
     backbone = build_backbone(config.backbone)
-    roi_sampler = RoiSampler(candidates=build_candidate_sampler(config.roi_sampling))
+    roi_sampler = build_roi_sampler(config.roi_sampling)
     return TwoStageDetector(
         pixels=PixelNormalizer(mean=config.pixel.mean, std=config.pixel.std),
         backbone=backbone,
@@ -76,6 +76,11 @@ def build_candidate_sampler(config: RPNConfig | RoiSamplingConfig) -> CandidateS
         batch_size_per_image=config.batch_size_per_image,
         positive_fraction=config.positive_fraction,
     )
+
+
+def build_roi_sampler(config: RoiSamplingConfig) -> RoiSampler:
+    """Assignment and sampling of the second stage."""
+    return RoiSampler(candidates=build_candidate_sampler(config), gt_after_assignment=config.gt_after_assignment)
 
 
 def build_rpn(config: ModelConfig, sample_count: SampleCount) -> RegionProposalNetwork:

@@ -130,6 +130,12 @@ class RoiSamplingConfig:
     bg_iou_thresh: float = key(0.5, "Proposals below this IoU with every object are negative.", low=0, high=1)
     low_quality: Literal["keep", "overwrite", "off"] = key("off", "Same as model.rpn.low_quality.")
     low_quality_min_iou: float = key(0.5, "Same as model.rpn.low_quality_min_iou.", low=0, high=1)
+    gt_after_assignment: bool = key(
+        False,
+        "Whether the ground-truth boxes join the proposals after these are assigned to objects (mmdetection, model "
+        "zoo) or before (detectron2, torchvision). Before, each is its object's best candidate, so low_quality moves "
+        "no proposal.",
+    )
     batch_size_per_image: int = key(512, "Proposals sampled per image.", low=1)
     positive_fraction: float = key(0.25, "Largest share of positives among the samples.", low=0, high=1)
 

@@ -41,6 +41,7 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = {
     "mmdet": {
         "backbone": {"frozen_stages": 2},
         "rpn": {"normalizer": "sampled", "low_quality": "overwrite", "low_quality_min_iou": 0.3},
+        "roi_sampling": {"gt_after_assignment": True},
         "roi_align": {"aligned": True, "sampling_ratio": 0},
     },
     "maskrcnn-benchmark": {
@@ -65,7 +66,7 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = {
             "low_quality_min_iou": 0.3,
             "smooth_l1_beta": ONE_NINTH,
         },
-        "roi_sampling": {"low_quality": "overwrite", "low_quality_min_iou": 0.5},
+        "roi_sampling": {"low_quality": "overwrite", "low_quality_min_iou": 0.5, "gt_after_assignment": True},
         "roi_align": {"aligned": False, "sampling_ratio": 2},
         "box": {"smooth_l1_beta": 1.0, "detections_per_image": 128},
     },

@@ -1,4 +1,4 @@
-"""Image files of any format as RGB uint8 arrays.
+"""Image files as RGB uint8 arrays.
 
 Pillow does the decoding because it reports a truncated JPEG as an error; OpenCV fills the rest with grey and only
 writes to stderr. On COCO's JPEGs both take the same time and give the same pixels.
@@ -6,7 +6,9 @@ writes to stderr. On COCO's JPEGs both take the same time and give the same pixe
 
 from __future__ import annotations
 
+import functools
 import io
+import stat
 import struct
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +39,19 @@ class ImageSource(Protocol):
 EXIF_ORIENTATION = 0x0112
 UPRIGHT = 1
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
+
+# The formats that Pillow and the libraries in it decode themselves. Its other plugins are not asked: some, EPS for one,
+# hand the file to another program, whatever the file is called.
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF")
+LISTED_FORMATS = ", ".join(FORMATS[:6])
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
@@ -70,15 +85,33 @@ def read_size(path: Path) -> tuple[int, int]:
         return (width, height) if _orientation(image) in SIDEWAYS else (height, width)
 
 
+@functools.cache
+def _formats() -> list[str]:
+    """Returns those of FORMATS that this build of Pillow reads."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
 def _open(file: Path | io.BytesIO, path: Path) -> Image.Image:
     try:
-        return Image.open(file)
+        if isinstance(file, Path):
+            _require_file(file)
+        return Image.open(file, formats=_formats())
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image file") from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path}: wanted an image, got an empty file or one of another kind") from error
+        raise InputError(
+            f"{path}: wanted an image ({LISTED_FORMATS}), got an empty file or one of another kind"
+        ) from error
     except UNREADABLE as error:
         raise InputError(f"{path}: wanted a readable image: {error}") from error
+
+
+def _require_file(path: Path) -> None:
+    """Raises InputError for what reading would wait on, a pipe say, or never come to the end of."""
+    kind = stat.S_IFMT(path.stat().st_mode)
+    if kind != stat.S_IFREG:
+        raise InputError(f"{path}: wanted an image file, got {_KINDS.get(kind, 'something else')}")
 
 
 def _decode(image: Image.Image, path: Path, annotated_size: tuple[int, int] | None) -> RGBImage:

@@ -215,7 +215,7 @@ KILLED = """
 
 def test_killed_while_saving(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
-    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), str(path)], check=False, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), str(path)], check=False, timeout=600)
     assert ended.returncode == -signal.SIGKILL
     assert len(list(tmp_path.iterdir())) == 2  # the new one had been written under its temporary name
     assert load_checkpoint(path).parameters["weight"].shape == (3, 3)

@@ -1,5 +1,4 @@
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 from mindspore import Tensor, nn
@@ -19,16 +18,16 @@ class TinyNet(nn.Cell):
 
     def __init__(self, config: TinyNetConfig) -> None:
         super().__init__()
-        self.out_channels = tuple(config.width * factor for factor in (1, 2, 4, 8))
-        widths = (3, config.width, *self.out_channels)
-        layers = [
-            ConvNorm(in_channels=a, out_channels=b, kernel_size=3, stride=2, norm="batch", activation="relu")
-            for a, b in pairwise(widths)
-        ]
-        self.layers = nn.CellList(layers)
+        self.out_channels = c2, c3, c4, c5 = tuple(config.width * factor for factor in (1, 2, 4, 8))
+        self.stem = nn.SequentialCell(halving(3, c2), halving(c2, c2))
+        self.stage3, self.stage4, self.stage5 = halving(c2, c3), halving(c3, c4), halving(c4, c5)
 
     def construct(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        c2 = self.layers[1](self.layers[0](images))
-        c3 = self.layers[2](c2)
-        c4 = self.layers[3](c3)
-        return c2, c3, c4, self.layers[4](c4)
+        c2 = self.stem(images)
+        c3 = self.stage3(c2)
+        c4 = self.stage4(c3)
+        return c2, c3, c4, self.stage5(c4)
+
+
+def halving(channels: int, width: int) -> ConvNorm:
+    return ConvNorm(in_channels=channels, out_channels=width, kernel_size=3, stride=2, norm="batch", activation="relu")

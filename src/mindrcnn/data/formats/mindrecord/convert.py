@@ -56,8 +56,8 @@ class Source:
 
     def read(self) -> Dataset:
         """Returns the data set as training reads it. Raises InputError for data that is converted already."""
-        if not self.annotations.is_file():
-            raise InputError(f"{self.annotations}: wanted an annotation file to convert, got none")
+        if self.annotations.is_dir():
+            raise InputError(f"{self.annotations}: wanted an annotation file to convert, got a folder")
         return self.format.read(
             SplitFiles(self.annotations, self.images),
             classes=self.classes,
