@@ -3,24 +3,18 @@ from array import array
 
 import numpy as np
 
-from mindrcnn.data.formats.layout import find_split
+from mindrcnn.data.formats.format import DataFormat
 from mindrcnn.data.image_io import read_size
 from mindrcnn.data.masks import Polygons
 from mindrcnn.data.record import Dataset, Record
-from mindrcnn.data.survey import examine_dataset
 from mindrcnn.errors import InputError
 
 
-class CsvFormat:
+class CsvFormat(DataFormat):
     """Rows `image,class,polygon`, with a polygon x y x y ... in pixels."""
 
     name = "csv"
     has_masks = True
-    is_coco_json = False
-    needs_annotations = "the CSV file"
-
-    def locate(self, *, root, name, annotations, images):
-        return find_split(root=root, name=name, annotations=annotations, images=images)
 
     def read(self, files, *, classes, ignore_other_categories):
         objects = {}
@@ -33,12 +27,6 @@ class CsvFormat:
         records = [_record(index, files.images / name, objects[name]) for index, name in enumerate(objects)]
         ids = tuple(range(1, len(classes) + 1))
         return Dataset(records, tuple(classes), ids, annotation_file=files.annotations, without_mask=())
-
-    def examine(self, files, *, classes, ignore_other_categories, needs_masks, findings):
-        dataset = self.read(files, classes=classes, ignore_other_categories=ignore_other_categories)
-        return examine_dataset(
-            dataset, source=files.annotations, images=files.images, needs_masks=needs_masks, findings=findings
-        )
 
 
 def _record(image_id, path, objects):

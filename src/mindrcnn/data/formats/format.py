@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Protocol
 
 from mindrcnn.data.findings import Findings
-from mindrcnn.data.formats.layout import SplitFiles
+from mindrcnn.data.formats.layout import SplitFiles, find_split
 from mindrcnn.data.record import Dataset
-from mindrcnn.data.survey import Examination
+from mindrcnn.data.survey import Examination, examine_dataset
 
 
 class DataFormat(Protocol):
     """A format of annotations.
+
+    A class that derives from it states `name` and `has_masks` and implements `read`; the rest suits a format with one
+    annotation file per split.
 
     Attributes:
         name: its name in `data.train.format` and `data.val.format`.
@@ -24,8 +27,8 @@ class DataFormat(Protocol):
 
     name: str
     has_masks: bool
-    is_coco_json: bool
-    needs_annotations: str
+    is_coco_json: bool = False
+    needs_annotations: str = "the annotation file"
 
     def locate(self, *, root: Path, name: str, annotations: str, images: str) -> SplitFiles:
         """Returns the annotations and the image folder of a split.
@@ -37,7 +40,7 @@ class DataFormat(Protocol):
         annotations: path of the annotations relative to `root`, or empty.
         images: path of the image folder relative to `root`, or empty.
         """
-        ...
+        return find_split(root=root, name=name, annotations=annotations, images=images)
 
     def read(self, files: SplitFiles, *, classes: Sequence[str], ignore_other_categories: bool) -> Dataset:
         """Returns the split as training reads it. Raises InputError at the first mistake.
@@ -65,4 +68,7 @@ class DataFormat(Protocol):
         needs_masks: whether an object without a mask is an error.
         findings: receives the findings.
         """
-        ...
+        dataset = self.read(files, classes=classes, ignore_other_categories=ignore_other_categories)
+        return examine_dataset(
+            dataset, source=files.annotations, images=files.images, needs_masks=needs_masks, findings=findings
+        )
