@@ -93,7 +93,7 @@ def test_an_unknown_name_lists_registered_ones_too() -> None:
 @pytest.mark.usefixtures("tiny_parts")
 def test_a_registered_format_answers_for_itself() -> None:
     assert error_of("data: {train: {name: a, format: csv}}").endswith(
-        "data.train.annotations: wanted the CSV file with format csv, got ''"
+        "data.train.annotations: wanted the annotation file with format csv, got ''"
     )
     text = "data: {train: {format: csv, annotations: a.csv}}\nmodel: {mask: {type: mask_rcnn}}"
     assert parse_config(text, "x.yaml").data.train.format == "csv"

@@ -101,13 +101,13 @@ def test_the_doctor_and_the_conversion_take_a_registered_format(
     classes = write_csv(own_demo, "train")
     config = tmp_path / "outside.yaml"
     config.write_text(CHANGES.format(tiny=tiny, root=own_demo, classes=list(classes)))
-    convert = ["mindrcnn.data.formats.mindrecord", own_demo / "train.csv", "--images", own_demo / "train"]
+    convert = ["mindrecord", own_demo / "train.csv", "--images", own_demo / "train"]
     convert += ["--out", tmp_path / "converted", "--format", "csv", "--workers", "1", "--classes", *classes]
     for command, message in (
-        (["mindrcnn.doctor", config, "--workers", "2"], "12 images decoded"),
+        (["doctor", config, "--workers", "2"], "12 images decoded"),
         (convert, "12 images"),
     ):
-        line = [sys.executable, "-m", *map(str, command)]
+        line = [sys.executable, "-m", "mindrcnn", *map(str, command)]
         done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
         assert message in done.stdout, done.stderr
 
