@@ -278,6 +278,7 @@ def test_nothing_is_handled_in_another_thread() -> None:
     assert inside == before
 
 
+@pytest.mark.usefixtures("python_interrupts")
 class TestInterruptsKept:
     """MindSpore's handler, which replaces the process's in each graph run, stood in for by SIG_IGN set in C."""
 

@@ -212,6 +212,7 @@ def test_overrides_keep_their_types(untrained: Path) -> None:
     assert (config.eval.mask_thresh, config.eval.boundary, config.name) == (0.25, False, "123")
 
 
+@pytest.mark.usefixtures("python_interrupts")
 def test_ctrl_c_during_a_prediction_is_a_keyboard_interrupt(detector: mindrcnn.Detector, pictures: list[Path]) -> None:
     """MindSpore has put its own handler in place by then, which would end the process."""
 
