@@ -60,7 +60,7 @@ def train(
 
     config: the YAML file.
     overrides: configuration keys to change, {"train.batch_size": 4} or ["train.batch_size=4"].
-    run_dir: a new or empty folder for the run; None: the next free one of runs/NAME, runs/NAME_2, ...
+    run_dir: a new or empty folder for the run; the default is the next free one of runs/NAME, runs/NAME_2, ...
     resume: continues the run in `run_dir`, or in the latest folder of that name; starts a new run if there is none.
     device: as in `load`.
 

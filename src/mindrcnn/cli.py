@@ -69,7 +69,7 @@ that come with the package, so the examples work in any folder.
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs the sub-command that the words name (None: those of the command line); returns its exit status."""
+    """Runs the sub-command named by `words`, by default those of the command line; returns its exit status."""
     first, *rest = list(sys.argv[1:] if words is None else words) or [""]
     if first in ("-h", "--help"):
         sys.stdout.write(help_text())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from mindrcnn.build.data import locate_split
+from mindrcnn.concurrency import map_ordered
 from mindrcnn.config.run import Config
-from mindrcnn.data.findings import Findings
+from mindrcnn.data.findings import Findings, Kind
+from mindrcnn.data.progress import ProgressLine
 from mindrcnn.data.survey import Survey, examine_survey
-from mindrcnn.doctor.decoding import examine_images
+from mindrcnn.errors import InputError
 
 
 def examine_split(
@@ -35,3 +39,23 @@ def examine_split(
     decoded = None if workers is None else examine_images(examination.decoders(), findings, workers=workers)
     examine_survey(survey, findings, max_objects=data.max_objects)
     return survey, decoded
+
+
+def examine_images(decoders: Sequence[Callable[[], object]], findings: Findings, *, workers: int) -> int:
+    """Calls each decoder, adds the InputErrors that they raise to `findings`, and returns the number of decoders."""
+
+    def problem(index: int) -> str | None:
+        try:
+            decoders[index]()
+        except InputError as error:
+            return str(error)
+        return None
+
+    count = len(decoders)
+    progress = ProgressLine(count, what="images decoded")
+    for done, message in enumerate(map_ordered(problem, range(count), workers=workers, prefetch=2 * workers), start=1):
+        if message is not None:
+            findings.add(Kind.UNREADABLE, message)
+        progress.update(done)
+    progress.close()
+    return count

@@ -104,7 +104,7 @@ def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Data
 
 
 def _no_mask(_: int) -> None:
-    """Returns None: the objects of a list have no masks."""
+    """Returns None, because the objects of a list have no masks."""
 
 
 @dataclass(frozen=True)
