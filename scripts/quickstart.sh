@@ -39,6 +39,7 @@ run="runs/quickstart-$(date +%Y%m%d-%H%M%S)"
 
 step "1/5 Environment"
 python="$(bash "$root/scripts/setup_env.sh")"
+source "$root/scripts/allocator.sh"
 
 step "2/5 Demo data"
 if [ -f "$data/annotations/instances_val.json" ]; then  # what making it writes last

@@ -53,5 +53,6 @@ run="${run:-runs/$(basename "$config" .yaml)-$(date +%Y%m%d-%H%M%S)}"
 finish_launch_options "$run.logs"
 
 python="$(bash "$root/scripts/setup_env.sh")"
+source "$root/scripts/allocator.sh"
 exec "$python" -m mindrcnn launch "${launch[@]}" -- \
     "$root/train.py" "$config" --run-dir "$run" "${resume[@]}" "${device[@]}" "${overrides[@]}"

@@ -48,6 +48,7 @@ single=no
 [ "$single" = yes ] || finish_launch_options "$out.logs"
 
 python="$(bash "$root/scripts/setup_env.sh")"
+source "$root/scripts/allocator.sh"
 if [ "$single" = yes ]; then
     exec "$python" "${program[@]}"
 fi

@@ -44,4 +44,5 @@ require_file CHECKPOINT "$checkpoint"
 read_device
 
 python="$(bash "$root/scripts/setup_env.sh")"
+source "$root/scripts/allocator.sh"
 exec "$python" "$root/infer.py" "$checkpoint" "${words[@]}" --out "$out" "${options[@]}" "${device[@]}"

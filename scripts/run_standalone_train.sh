@@ -43,4 +43,5 @@ read_device
 run="${run:-runs/$(basename "$config" .yaml)-$(date +%Y%m%d-%H%M%S)}"
 
 python="$(bash "$root/scripts/setup_env.sh")"
+source "$root/scripts/allocator.sh"
 exec "$python" "$root/train.py" "$config" --run-dir "$run" "${resume[@]}" "${device[@]}" "${id[@]}" "${overrides[@]}"

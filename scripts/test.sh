@@ -33,6 +33,7 @@ done
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
 python="$(bash "$root/scripts/setup_env.sh" --dev)"
+source "$root/scripts/allocator.sh"
 status=0
 summary=()
 

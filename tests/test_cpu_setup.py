@@ -10,10 +10,12 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
+VARIABLES = ("ONEDNN_MAX_CPU_ISA", "GLOG_v", "GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+
 # Stands in for MindSpore: reports what the environment holds at the moment it is imported.
-RECORDER = """
+RECORDER = f"""
 import json, os
-print(json.dumps({name: os.environ.get(name) for name in ("ONEDNN_MAX_CPU_ISA", "GLOG_v")}))
+print(json.dumps({{name: os.environ.get(name) for name in {VARIABLES}}}))
 """
 
 
@@ -32,7 +34,7 @@ def pretend_installed(packages: Path, name: str, version: str) -> None:
 
 
 def run(packages: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {key: value for key, value in os.environ.items() if key not in ("ONEDNN_MAX_CPU_ISA", "GLOG_v")}
+    inherited = {key: value for key, value in os.environ.items() if key not in VARIABLES}
     path = os.pathsep.join([str(packages), str(SOURCE)])
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -69,14 +71,29 @@ def test_slow_versions_get_the_setting_before_they_load(packages: Path, version:
 
 def test_without_the_package_nothing_is_set(packages: Path) -> None:
     pretend_installed(packages, "mindspore", "2.10.0")
-    assert seen_by_mindspore(packages, "import mindspore") == {"ONEDNN_MAX_CPU_ISA": None, "GLOG_v": None}
+    assert seen_by_mindspore(packages, "import mindspore") == dict.fromkeys(VARIABLES)
 
 
 @pytest.mark.parametrize("value", ["AVX512_CORE", ""])
 def test_a_users_own_values_stay(packages: Path, value: str) -> None:
     pretend_installed(packages, "mindspore", "2.10.0")
     seen = seen_by_mindspore(packages, "import mindrcnn, mindspore", ONEDNN_MAX_CPU_ISA=value, GLOG_v="1")
-    assert seen == {"ONEDNN_MAX_CPU_ISA": value, "GLOG_v": "1"}
+    assert (seen["ONEDNN_MAX_CPU_ISA"], seen["GLOG_v"]) == (value, "1")
+
+
+@pytest.mark.parametrize(
+    ("own", "seen"),
+    [
+        ({}, ("2000", None)),
+        ({"GOMP_SPINCOUNT": "7"}, ("7", None)),
+        ({"OMP_WAIT_POLICY": "active"}, (None, "active")),  # GOMP_SPINCOUNT would take precedence over it
+    ],
+)
+def test_idle_threads_soon_give_up_their_core(
+    packages: Path, own: dict[str, str], seen: tuple[str | None, str | None]
+) -> None:
+    found = seen_by_mindspore(packages, "import mindrcnn, mindspore", **own)
+    assert (found["GOMP_SPINCOUNT"], found["OMP_WAIT_POLICY"]) == seen
 
 
 def test_mindspore_logs_errors_only(packages: Path) -> None:

@@ -20,7 +20,7 @@ class Sandbox:
         scripts = self.root / "scripts"
         scripts.mkdir(parents=True)
         self.work.mkdir()
-        for name in (*RUN_SCRIPTS, "common.sh"):
+        for name in (*RUN_SCRIPTS, "common.sh", "allocator.sh"):
             shutil.copy(REPOSITORY / "scripts" / name, scripts / name)
         python = folder / "python"
         python.write_text(f"#!{BASH}\nprintf '<%s>' \"$@\"\n")

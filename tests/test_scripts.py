@@ -37,7 +37,7 @@ class Sandbox:
         self.root = folder / "a clone"
         self.log = folder / "calls.log"
         self.bin = folder / "bin"
-        for name in (*SCRIPTS, "requirements.txt", "requirements-dev.txt"):
+        for name in (*SCRIPTS, "scripts/allocator.sh", "requirements.txt", "requirements-dev.txt"):
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPOSITORY / name, self.root / name)
         self.bin.mkdir()
@@ -309,3 +309,19 @@ def test_ci_fails_and_says_why_where_the_newest_mindspore_cannot_be_installed(sa
     assert process.returncode == 1
     assert "pip could not install the requirements" in process.stderr
     assert sandbox.calls("-m pytest") == [PARALLEL]
+
+
+@pytest.mark.parametrize(
+    ("folder", "own", "wanted"),
+    [("clone", "", "{0}"), ("clone", "mine.so", "{0}:mine.so"), ("a clone", "", ""), ("none", "", "")],
+)
+def test_the_allocator_of_mindspores_wheel_is_preloaded(tmp_path: Path, folder: str, own: str, wanted: str) -> None:
+    environment = tmp_path / folder / ".venv"
+    library = environment / "lib/python3.11/site-packages/mindspore/lib/libjemalloc.so.2"
+    if folder != "none":
+        library.parent.mkdir(parents=True)
+        library.touch()
+        (environment / "bin").mkdir()
+    code = f'LD_PRELOAD={own}; python="{environment}/bin/python"; source scripts/allocator.sh; echo "$LD_PRELOAD"'
+    done = subprocess.run([BASH, "-euc", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == wanted.format(f"{environment}/bin/../{library.relative_to(environment)}")
