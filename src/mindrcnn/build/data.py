@@ -1,6 +1,7 @@
 """Data sets and loaders, built from the keys under `data`."""
 
 from collections.abc import Sequence
+from os.path import expanduser
 from pathlib import Path
 
 from mindrcnn.config.data import DataConfig, SplitConfig
@@ -22,9 +23,8 @@ def locate_split(data: DataConfig, split: SplitConfig, key: str) -> tuple[DataFo
     if not (split.name or split.annotations):
         raise InputError(f"{key}: wanted a split name or an annotation file, got neither")
     data_format = find_format(split.format)
-    files = data_format.locate(
-        root=Path(data.root), name=split.name, annotations=split.annotations, images=split.images
-    )
+    root, annotations, images = map(expanduser, (data.root, split.annotations, split.images))
+    files = data_format.locate(root=Path(root), name=split.name, annotations=annotations, images=images)
     return data_format, files
 
 
@@ -53,7 +53,7 @@ def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world
     """
     data, augment = config.data, config.data.augment
     if config.model.mask is not None:
-        dataset.require_masks()
+        dataset = dataset.require_masks()
     mean = config.model.pixel.mean
     red, green, blue = mean if config.model.pixel.channel_order == "rgb" else mean[::-1]
     return TrainLoader(

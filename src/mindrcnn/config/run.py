@@ -29,6 +29,9 @@ class EvalConfig:
         "faster_coco_eval", "COCO evaluator; both give the same numbers."
     )
     boundary: bool = key(False, "Also evaluate masks by boundary IoU; needs faster_coco_eval.")
+    max_detections: int = key(
+        100, "Most detections of a class in an image that COCO's numbers count; others than 100 are not COCO's.", low=11
+    )
     best_metric: Literal["auto", "bbox", "segm"] = key(
         "auto", "AP that decides which checkpoint is `best`; auto: segm for a model with masks, else bbox."
     )

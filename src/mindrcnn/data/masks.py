@@ -106,6 +106,11 @@ class RunLengths:
 Segmentation = Union[Polygons, RunLengths]  # noqa: UP007 (evaluated at run time; every Python accepts this form)
 
 
+def shape_of(mask: Segmentation | None) -> Segmentation | None:
+    """Returns the mask; None for polygons of which too few corners left none, so that only the box is known."""
+    return None if isinstance(mask, Polygons) and not mask.parts else mask
+
+
 def run_lengths(height: int, width: int, counts: str | bytes | Sequence[int]) -> RunLengths:
     """Builds RunLengths from COCO's counts, compressed (text) or plain (numbers). Raises ValueError if invalid."""
     runs = _decompress(counts) if isinstance(counts, (str, bytes)) else np.asarray(counts)

@@ -9,18 +9,21 @@ A saved file is checked entry by entry before anything is evaluated.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mindrcnn.atomic import write_text
 from mindrcnn.data.masks import run_lengths
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.json_files import read_json
 from mindrcnn.messages import kind_of, quote_value
+from mindrcnn.outputs import read_head
 
 BOX_DECIMALS = 3  # a thousandth of a pixel: keeps files small, and boxes given with COCO's two decimals exact
 
@@ -40,13 +43,30 @@ def shortest(values: NDArray[np.floating]) -> list[float]:
     return [float(str(value)) for value in values.astype(np.float32)]
 
 
+def write_results(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the result entries as a JSON list, one a line. Raises InputError if they cannot be written."""
+    write_text(path, "[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n")
+
+
+def is_results(path: Path) -> bool:
+    """Says whether a file looks as `write_results` writes it; a list has no room for a mark."""
+    return read_head(path).startswith((b'[\n{"image_id": ', b"[\n\n]"))
+
+
 def read_results(
-    path: Path, *, image_sizes: Mapping[int, tuple[int, int]], category_ids: Collection[int]
+    path: Path,
+    *,
+    image_sizes: Mapping[int, tuple[int, int]],
+    category_ids: Collection[int],
+    needs_masks: bool = False,
 ) -> list[dict[str, Any]]:
     """Reads the result entries of a file.
 
-    image_sizes: (height, width) by image id of the ground truth. Raises InputError with file, entry and field unless
-    the file is a list of valid entries.
+    path: the file.
+    image_sizes: (height, width) by image id of the ground truth.
+    category_ids: those of the ground truth.
+    needs_masks: whether an entry without a mask is an error.
+    Raises InputError with file, entry and field unless the file is a list of valid entries.
     """
     entries = read_json(path)
     if not isinstance(entries, list):
@@ -57,6 +77,10 @@ def read_results(
         if fault is not None:
             field, wanted, got = fault
             raise InputError(f"{path}: entry {index}{field}: wanted {wanted}, got {got}")
+        if needs_masks and "segmentation" not in entry:
+            raise InputError(
+                f"{path}: entry {index}: wanted a segmentation, because masks are evaluated, got only {sorted(entry)}"
+            )
     return entries
 
 

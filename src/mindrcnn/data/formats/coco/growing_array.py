@@ -9,18 +9,27 @@ import numpy.typing as npt
 class GrowingArray:
     """Arrays of one type, appended in one block of memory that grows in place.
 
-    Concatenating thousands of arrays at the end would need the memory twice and leave it fragmented.
+    Concatenating thousands of arrays at the end would need the memory twice and leave it fragmented. A column of whole
+    numbers turns into one of Python's numbers with the first block that int64 cannot hold.
     """
 
     def __init__(self, first: npt.NDArray[np.generic]) -> None:
         self._dtype = first.dtype
         self._shape = first.shape[1:]
         self._memory = bytearray(first.tobytes())
+        self._large: list[object] | None = None
 
     def append(self, block: npt.NDArray[np.generic]) -> None:
-        """Appends a block (n, ...) of the first one's type and row shape."""
-        self._memory += block.astype(self._dtype, copy=False).tobytes()
+        """Appends a block (n, ...) of the first one's type and row shape, or whole numbers (n,) of type object."""
+        if block.dtype == object and self._large is None:
+            self._large = np.frombuffer(bytes(self._memory), dtype=self._dtype).tolist()
+        if self._large is not None:
+            self._large += block.tolist()
+        else:
+            self._memory += block.astype(self._dtype, copy=False).tobytes()
 
     def array(self) -> np.ndarray:
         """Returns all blocks as (n, ...). Nothing can be appended while the result is in use."""
+        if self._large is not None:
+            return np.array(self._large, dtype=object)
         return np.frombuffer(self._memory, dtype=self._dtype).reshape(-1, *self._shape)

@@ -5,7 +5,8 @@
     the masks, one after the other
 
 A mask of length 0 means that the object has none. Otherwise it is uint32 words: POLYGONS, the number of parts, the
-count of numbers in each, then those as float32; or RUN_LENGTHS, height, width, then the runs.
+count of numbers in each, then those as float32; or RUN_LENGTHS, height, width, then the runs. Polygons of 0 parts stand
+for some that all had too few corners.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mindrcnn.data.masks import Polygons, RunLengths, Segmentation
 from mindrcnn.data.record import Record
 
 POLYGONS, RUN_LENGTHS = 1, 2
+SHAPELESS_BYTES = 8  # length of polygons of 0 parts, and of no other mask
 
 _WORD = np.dtype("<u4")
 _OBJECT_BYTES = 4 * 4 + 4 + 1 + 4  # box, label, crowd flag, length of the mask
@@ -65,6 +67,8 @@ def decode_mask(content: bytes) -> Segmentation | None:
     if kind == POLYGONS and len(words) >= 2:
         first = 2 + int(words[1])
         ends = first + np.cumsum(words[2:first].astype(np.int64))
+        if len(content) == SHAPELESS_BYTES and not words[1]:
+            return Polygons(())
         if len(words) >= first and len(ends) and ends[-1] == len(words):
             numbers = words.view("<f4").astype(np.float32)
             return Polygons(tuple(array("f", part.tobytes()) for part in np.split(numbers, [first, *ends[:-1]])[1:]))

@@ -16,6 +16,7 @@ import numpy as np
 
 from mindrcnn.atomic import replacing, write_text
 from mindrcnn.errors import InputError
+from mindrcnn.outputs import read_head
 
 INDEX = "index.json"
 FORMAT, VERSION = "mindrcnn-mindrecord", 1
@@ -52,6 +53,11 @@ class Manifest:
     def objects(self) -> int:
         """Number of objects of all shards."""
         return sum(shard.objects for shard in self.shards)
+
+
+def is_index(path: Path) -> bool:
+    """Says whether a file looks like an index.json that a conversion wrote."""
+    return f'"format": {json.dumps(FORMAT)}'.encode() in read_head(path)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

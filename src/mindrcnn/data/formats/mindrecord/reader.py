@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrcnn.data.formats.mindrecord.annotation import decode_mask
+from mindrcnn.data.formats.mindrecord.annotation import SHAPELESS_BYTES, decode_mask
 from mindrcnn.data.formats.mindrecord.manifest import INDEX, Manifest, ShardEntry, read_columns, read_manifest
 from mindrcnn.data.masks import Segmentation
-from mindrcnn.data.record import Dataset
+from mindrcnn.data.record import Dataset, Shapeless
 from mindrcnn.data.record_table import RecordTable
 from mindrcnn.errors import InputError
 from mindrcnn.messages import shorten
@@ -43,23 +43,28 @@ def read_mindrecord(*, folder: Path, classes: Sequence[str] = ()) -> Dataset:
     shards = Shards(folder, manifest, columns)
     mask_lengths, crowd = columns["mask_lengths"], columns["crowd"]
     without_mask = 1 + np.flatnonzero((mask_lengths == 0) & ~crowd)
+    shapeless = (mask_lengths == SHAPELESS_BYTES) & ~crowd
+    records = RecordTable(
+        folder=folder,
+        names=columns["names"],
+        image_ids=columns["image_ids"],
+        sizes=columns["sizes"],
+        ends=np.cumsum(columns["counts"], dtype=np.int64),
+        boxes=columns["boxes"],
+        labels=columns["labels"],
+        crowd=crowd,
+        read_mask=shards.mask,
+        read_bytes=shards.image,
+    )
     return Dataset(
-        records=RecordTable(
-            folder=folder,
-            names=columns["names"],
-            image_ids=columns["image_ids"],
-            sizes=columns["sizes"],
-            ends=np.cumsum(columns["counts"], dtype=np.int64),
-            boxes=columns["boxes"],
-            labels=columns["labels"],
-            crowd=crowd,
-            read_mask=shards.mask,
-            read_bytes=shards.image,
-        ),
+        records=records,
         classes=manifest.classes,
         category_ids=manifest.category_ids,
         annotation_file=folder / INDEX,
         without_mask=array("q", without_mask.astype(np.int64).tobytes()),
+        shapeless=None
+        if not shapeless.any()
+        else Shapeless((1 + np.flatnonzero(shapeless)).tolist(), records.without(shapeless)),
     )
 
 
