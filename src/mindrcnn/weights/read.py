@@ -4,7 +4,7 @@ import json
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +41,8 @@ SAFETENSORS_DTYPES = {
     "BOOL": "?",
 }
 WRAPPERS = ("state_dict", "model", "blobs")  # mmdetection; detectron2, maskrcnn-benchmark, torchvision; Detectron
+COMPILED = "_orig_mod."  # in the names of a module that torch.compile wraps
+PARALLEL = "module."  # before all names of a module that DataParallel wraps
 PICKLE_START = b"\x80"
 
 
@@ -59,8 +61,26 @@ def read_weights(path: Path) -> WeightsFile:
 
     The kind is recognised by the content, except that MindSpore checkpoints, which have no signature, must end in .ckpt
     and safetensors in .safetensors. Weights may lie in a nested dict (`model`, `state_dict`).
-    Raises InputError for a file that is missing, damaged or of another kind. No code in the file is ever run.
+    Prefixes that torch.compile and DataParallel add to names are removed. Raises InputError for a file that is missing,
+    damaged or of another kind. No code in the file is ever run.
     """
+    file = _read_any(path)
+    return replace(file, arrays=_plain_names(path, file.arrays))
+
+
+def _plain_names(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the arrays under the names that they had before a module was compiled or wrapped."""
+    wrapped = bool(arrays) and all(name.startswith(PARALLEL) for name in arrays)
+    plain: dict[str, np.ndarray] = {}
+    for name, value in arrays.items():
+        own = name.replace(COMPILED, "").removeprefix(PARALLEL if wrapped else "")
+        if own in plain:
+            raise InputError(f"{path}: wanted every parameter once, got {own} both with and without {COMPILED!r}")
+        plain[own] = value
+    return plain
+
+
+def _read_any(path: Path) -> WeightsFile:
     try:
         with path.open("rb") as stream:
             start = stream.read(len(LEGACY_START))
