@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as mask_api
 
-from mindrcnn.data.masks import MIN_POLYGON_NUMBERS
+from mindrcnn.data.formats.coco.segmentation import parse_segmentation
+from mindrcnn.data.masks import MIN_POLYGON_NUMBERS, OVERHANG, RunLengths, encode_outlines, mask_size
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.json_files import read_json
+from mindrcnn.messages import quote_value
+from mindrcnn.untrusted.numbers import is_number, is_whole, number_rows
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,9 @@ def load_ground_truth(source: Path | str | Mapping[str, Any]) -> GroundTruth:
     _require_keys(dataset["images"], ("id", "height", "width"), f"{name}: images")
     _require_keys(dataset["categories"], ("id", "name"), f"{name}: categories")
     _require_keys(dataset["annotations"], ("image_id", "category_id", "bbox"), f"{name}: annotations")
-    sizes = {image["id"]: (image["height"], image["width"]) for image in dataset["images"]}
+    _require_ids(dataset["categories"], f"{name}: categories")
+    _require_ids(dataset["images"], f"{name}: images")
+    sizes = {image["id"]: _size(image, f"{name}: image id {image['id']}") for image in dataset["images"]}
     categories = {category["id"] for category in dataset["categories"]}
     annotations = tuple(
         _normalise(annotation, index, sizes, categories, f"{name}: annotations, entry {index}")
@@ -105,34 +110,67 @@ def _require_keys(entries: Sequence[Any], keys: tuple[str, ...], where: str) -> 
     for index, entry in enumerate(entries):
         for key in keys:
             if not isinstance(entry, Mapping) or key not in entry:
-                raise InputError(f"{where}, entry {index}: wanted the key {key}, got {str(entry)[:60]}")
+                raise InputError(f"{where}, entry {index}: wanted the key {key}, got {quote_value(entry)}")
+
+
+def _require_ids(entries: Sequence[Mapping[str, Any]], where: str) -> None:
+    for index, entry in enumerate(entries):
+        if not is_whole(entry["id"]):
+            raise InputError(f"{where}, entry {index}: id: wanted a whole number, got {quote_value(entry['id'])}")
+
+
+def _size(image: Mapping[str, Any], where: str) -> tuple[int, int]:
+    try:
+        return mask_size([image["height"], image["width"]])
+    except ValueError as error:
+        got = quote_value([image["height"], image["width"]])
+        raise InputError(f"{where}: wanted a height and width in whole pixels, got {got}") from error
 
 
 def _normalise(
     annotation: Mapping[str, Any], index: int, sizes: dict[int, tuple[int, int]], categories: set[int], where: str
 ) -> dict[str, Any]:
-    if annotation["image_id"] not in sizes:
-        raise InputError(f"{where}: wanted the image_id of a listed image, got {annotation['image_id']}")
-    if annotation["category_id"] not in categories:
-        raise InputError(f"{where}: wanted the category_id of a listed category, got {annotation['category_id']}")
+    for key, known, what in (("image_id", sizes, "image"), ("category_id", categories, "category")):
+        if not is_whole(annotation[key]) or annotation[key] not in known:
+            got = quote_value(annotation[key])
+            raise InputError(f"{where}: wanted the {key} of a listed {what}, got {got}")
+    if number_rows([annotation["bbox"]], 4) is None:
+        raise InputError(f"{where}: bbox: wanted four finite numbers, got {quote_value(annotation['bbox'])}")
+    crowd = annotation.get("iscrowd", 0)
+    if not isinstance(crowd, bool) and not is_whole(crowd, 0):
+        raise InputError(f"{where}: iscrowd: wanted 0 or 1, got {quote_value(crowd)}")
     _, _, width, height = annotation["bbox"]
     normalised = {
         "id": index + 1,
         "image_id": annotation["image_id"],
         "category_id": annotation["category_id"],
         "bbox": list(annotation["bbox"]),
-        "iscrowd": int(annotation.get("iscrowd", 0)),
+        "iscrowd": int(crowd),
     }
     size = sizes[annotation["image_id"]]
-    rle = to_rle(annotation.get("segmentation"), *size)
+    try:
+        rle = checked_rle(annotation.get("segmentation"), *size)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
     if rle is None and normalised["iscrowd"]:
-        # A crowd only marks a region to ignore, for which its box is enough.
-        (rle,) = mask_api.frPyObjects(np.array([normalised["bbox"]], dtype=np.float64), *size)
+        rle = _box_rle(annotation["bbox"], *size)  # a crowd marks a region to ignore, for which its box is enough
     if rle is not None:
         normalised["segmentation"] = rle
-    area_without_key = width * height if rle is None else float(mask_api.area(rle))
+    area_without_key = float(width) * height if rle is None else float(mask_api.area(rle))
     normalised["area"] = annotation.get("area", area_without_key)
+    if not is_number(normalised["area"]):
+        raise InputError(f"{where}: area: wanted a finite number, got {quote_value(normalised['area'])}")
     return normalised
+
+
+def checked_rle(segmentation: Any, height: int, width: int) -> dict[str, Any] | None:
+    """Converts a segmentation as a file has it. Raises ValueError that names the mistake."""
+    mask = parse_segmentation(segmentation)
+    if isinstance(mask, RunLengths) and (mask.height, mask.width) != (height, width):
+        raise ValueError(
+            f"segmentation: wanted an RLE of the image's height and width {[height, width]}, got {segmentation['size']}"
+        )
+    return to_rle(segmentation, height, width) if mask is not None else None
 
 
 def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any] | None:
@@ -143,4 +181,14 @@ def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any] | None:
         counts = segmentation["counts"]
         return {"size": segmentation["size"], "counts": counts.encode() if isinstance(counts, str) else counts}
     polygons = [polygon for polygon in segmentation or () if len(polygon) >= MIN_POLYGON_NUMBERS]
-    return mask_api.merge(mask_api.frPyObjects(polygons, height, width)) if polygons else None
+    return encode_outlines([np.reshape(np.asarray(one, np.float64), (-1, 2)) for one in polygons], height, width)
+
+
+def _box_rle(box: Sequence[float], height: int, width: int) -> dict[str, Any]:
+    """Returns the RLE of the part of an xywh box that is near the image."""
+    margin = OVERHANG * max(height, width)
+    corners = np.array([*box[:2], box[0] + box[2], box[1] + box[3]], dtype=np.float64)
+    near = corners.clip(-margin, np.array([width, height, width, height]) + margin)
+    xywh = np.array([box]) if (near == corners).all() else np.array([[*near[:2], *(near[2:] - near[:2])]])
+    (rle,) = mask_api.frPyObjects(xywh.astype(np.float64), height, width)
+    return rle

@@ -6,6 +6,7 @@ objects.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from mindrcnn.data.formats.coco.json_stream import JsonStream, Member
 from mindrcnn.errors import InputError
 from mindrcnn.messages import kind_of, quote_value
+from mindrcnn.untrusted.numbers import is_whole, number_rows, whole_column
 
 Row = dict[str, Any]
 Ints = npt.NDArray[np.int64]
@@ -25,6 +27,7 @@ Ints = npt.NDArray[np.int64]
 SINGULAR = {"images": "image", "annotations": "annotation", "categories": "category"}
 TABLES = tuple(SINGULAR)
 BLOCK_ROWS = 4096
+_QUOTES = "'\""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +65,7 @@ def read_blocks(path: Path, file: BinaryIO) -> Iterator[tuple[str, Block]]:
     for table in TABLES:
         if keys.count(table) != 1:
             wanted = f"a key {table!r}" if table not in keys else f"one key {table!r}"
-            raise InputError(f"{path}: wanted {wanted}, got only {sorted(keys)}")
+            raise InputError(f"{path}: wanted {wanted}, got only {quote_value(sorted(keys))}")
 
 
 def empty_block(path: Path, table: str) -> Block:
@@ -114,10 +117,9 @@ class Columns:
     ) -> Ints:
         """Returns a column (n,) int64; `default` replaces a missing key, `low` and `high` are inclusive limits."""
         values = self._values(key, default)
-        column = np.asarray(values) if values else np.zeros(0, dtype=np.int64)
-        if column.ndim != 1 or column.dtype.kind not in "iub":
-            self._blame(key, "a whole number", [_is_whole(value) for value in values])
-        numbers = column.astype(np.int64)
+        numbers = whole_column(values)
+        if numbers is None:
+            self._blame(key, "a whole number", [isinstance(value, bool) or is_whole(value) for value in values])
         if low is not None and (numbers < low).any():
             self._blame(key, f"a whole number of at least {low}", (numbers >= low).tolist())
         if high is not None and (numbers > high).any():
@@ -125,7 +127,22 @@ class Columns:
         return numbers
 
     def texts(self, key: str) -> list[str]:
-        """Returns a column of strings that are not empty."""
+        """Returns a column of strings that are not empty and can be written as UTF-8."""
+        values = self._texts(key)
+        if not "".join(values).isascii():
+            good = [_is_unicode(value) for value in values]
+            if not all(good):
+                self._blame(key, "Unicode text", good)
+        return values
+
+    def file_names(self, key: str) -> list[bytes]:
+        """Returns a column of texts that are not empty, in the file system's encoding."""
+        names = [_file_name(value) for value in self._texts(key)]
+        if not all(names):
+            self._blame(key, "a file name", [bool(name) for name in names])
+        return names
+
+    def _texts(self, key: str) -> list[str]:
         values = self._values(key, None)
         good = [isinstance(value, str) and bool(value) for value in values]
         if not all(good):
@@ -135,18 +152,15 @@ class Columns:
     def boxes(self, key: str) -> npt.NDArray[np.float64]:
         """Returns a column (n, 4) float64 of finite numbers."""
         values = self._values(key, None)
-        try:
-            column = np.asarray(values if values else np.zeros((0, 4)), dtype=np.float64)
-        except (TypeError, ValueError, OverflowError):
-            column = np.zeros(0)
-        if column.shape != (len(values), 4) or not np.isfinite(column).all():
-            self._blame(key, "four finite numbers", [_is_box(value) for value in values])
+        column = number_rows(values, 4)
+        if column is None:
+            self._blame(key, "four finite numbers", [number_rows([value], 4) is not None for value in values])
         return column
 
     def error(self, index: int, problem: str) -> InputError:
         """Returns an InputError about one row, named by its id, or by its number if it has none."""
         row = self.rows[index]
-        name = f"id {row['id']}" if "id" in row else f"number {self._first + index + 1}"
+        name = f"id {quote_value(row['id']).strip(_QUOTES)}" if "id" in row else f"number {self._first + index + 1}"
         return InputError(f"{self._path}: {self._singular} {name}: {problem}")
 
     def _values(self, key: str, default: Any) -> list[Any]:
@@ -156,7 +170,7 @@ class Columns:
             return [row[key] for row in self.rows]
         except KeyError:
             index = next(index for index, row in enumerate(self.rows) if key not in row)
-            raise self.error(index, f"wanted a key {key!r}, got only {sorted(self.rows[index])}") from None
+            raise self.error(index, f"wanted a key {key!r}, got only {quote_value(sorted(self.rows[index]))}") from None
 
     def _blame(self, key: str, wanted: str, good: Sequence[bool]) -> NoReturn:
         index = good.index(False)
@@ -183,11 +197,17 @@ def places_of(ids: Ints, known: Ints) -> Ints:
     return np.where(known[place] == ids, place, -1)
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and -(2**63) <= value < 2**63
-
-
-def _is_box(value: object) -> bool:
-    if not isinstance(value, (list, tuple)) or len(value) != 4:
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold
         return False
-    return all(isinstance(number, (int, float)) and abs(number) < float("inf") for number in value)
+    return True
+
+
+def _file_name(text: str) -> bytes:
+    """Returns a name in the file system's encoding; empty for what cannot be one."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return b""

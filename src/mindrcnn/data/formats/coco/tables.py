@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -14,12 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mindrcnn.data.formats.coco.columns import Block, Ints, empty_block, read_blocks
-from mindrcnn.data.formats.coco.growing_array import GrowingArray
+from mindrcnn.data.formats.coco.growing_array import GrowingArray, Texts
 from mindrcnn.data.formats.coco.segmentation import parse_segmentation
-from mindrcnn.data.masks import Polygons, RunLengths
+from mindrcnn.data.masks import MAX_PIXELS, MAX_SIDE, Polygons, RunLengths
 from mindrcnn.errors import InputError
-
-MAX_SIDE = 2**31 - 1  # what an int32 holds
 
 
 class Mask(IntEnum):
@@ -40,7 +37,7 @@ class Mask(IntEnum):
 class Pictures:
     """The table of n images."""
 
-    names: npt.NDArray[np.bytes_]  # (n,) in the file system's encoding
+    names: Sequence[bytes]  # (n,) in the file system's encoding
     ids: Ints  # (n,)
     sizes: npt.NDArray[np.int32]  # (n, 2) (h, w)
 
@@ -81,7 +78,7 @@ def read_tables(
 
     `malformed` is called with an InputError that names the file and the row's id; if it returns, the row is skipped.
     """
-    file_names: list[npt.NDArray[np.bytes_]] = [np.zeros(0, dtype=np.bytes_)]  # of a width that grows
+    file_names = Texts()
     class_names: list[str] = []
     problems: dict[int, str] = {}
     columns_of = {
@@ -99,7 +96,7 @@ def read_tables(
                 column.append(piece)
     pictures, objects, categories = ([column.array() for column in columns[table]] for table in columns_of)
     return (
-        Pictures(np.concatenate(file_names), *pictures),
+        Pictures(file_names, *pictures),
         Objects(problems, *objects),
         Categories(class_names, *categories),
     )
@@ -123,11 +120,16 @@ def _sound(
             yield pieces
 
 
-def _picture_columns(block: Block, file_names: list[npt.NDArray[np.bytes_]]) -> tuple[np.ndarray, ...]:
+def _picture_columns(block: Block, file_names: Texts) -> tuple[np.ndarray, ...]:
     rows = block.columns
     ids = rows.whole_numbers("id")
     sizes = np.stack([rows.whole_numbers(key, low=1, high=MAX_SIDE) for key in ("height", "width")], axis=1)
-    file_names.append(np.array([os.fsencode(name) for name in rows.texts("file_name")], dtype=np.bytes_))
+    large = np.flatnonzero(sizes.prod(axis=1) > MAX_PIXELS)
+    if len(large):
+        raise rows.error(
+            large[0], f"height x width: wanted at most {MAX_PIXELS} pixels, got {sizes[large[0]].tolist()}"
+        )
+    file_names.extend(rows.file_names("file_name"))
     return ids, sizes.astype(np.int32)
 
 
