@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "extensions": {"data"},
     "ops": {"native"},
     "cli": {"exit_status"},
-    "config": {"data", "extensions"},
+    "config": {"data", "extensions", "messages"},
     "drawing": {"atomic", "data", "evaluation"},
     "launch": {"engine", "exit_status"},
     "models": {"ops", "trimmed_cell"},
