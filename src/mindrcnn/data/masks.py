@@ -119,6 +119,7 @@ def mask_size(stored: object) -> tuple[int, int]:
 
 def run_lengths(height: int, width: int, counts: object) -> RunLengths:
     """Builds RunLengths from COCO's counts, compressed (text) or plain (numbers). Raises ValueError if invalid."""
+    runs: npt.NDArray[Any] | None
     if isinstance(counts, str | bytes):
         runs = _decompress(counts)
     elif isinstance(counts, np.ndarray):
