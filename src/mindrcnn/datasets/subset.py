@@ -12,6 +12,10 @@ import numpy as np
 
 from mindrcnn.atomic import write_text
 from mindrcnn.errors import InputError
+from mindrcnn.untrusted.json_text import parse_json
+from mindrcnn.untrusted.numbers import is_whole
+
+_KEYS: dict[str, tuple[str, ...]] = {"images": ("id",), "annotations": ("image_id",), "categories": ()}
 
 
 def split_file(
@@ -41,10 +45,17 @@ def split_file(
         chosen = choose_images(content, count=count, min_objects=min_objects, seed=seed)
     except InputError as error:
         raise InputError(f"{annotations}: {error}") from error
-    write_text(out, json.dumps(subset(content, chosen)))
+    write_text(out, _as_text(annotations, subset(content, chosen)))
     if rest is not None:
         others = {image["id"] for image in content["images"]} - chosen
-        write_text(rest, json.dumps(subset(content, others)))
+        write_text(rest, _as_text(annotations, subset(content, others)))
+
+
+def _as_text(annotations: Path, content: dict[str, Any]) -> str:
+    try:
+        return json.dumps(content)
+    except RecursionError as error:
+        raise InputError(f"{annotations}: wanted JSON of a few levels, got deeper nesting") from error
 
 
 def choose_images(content: dict[str, Any], *, count: int, min_objects: int, seed: int) -> set[int]:
@@ -72,11 +83,16 @@ def subset(content: dict[str, Any], images: Collection[int]) -> dict[str, Any]:
 def read_coco_content(path: Path) -> dict[str, Any]:
     """Reads the JSON object of a COCO file. Raises InputError if it is missing or something else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if all(isinstance(content[table], list) for table in ("images", "annotations", "categories")):
-            return content
+        content = parse_json(path.read_bytes(), path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise InputError(f"{path}: wanted COCO JSON with lists images, annotations, categories, got something else")
+    for table, keys in _KEYS.items():
+        rows = content.get(table) if isinstance(content, dict) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and _is_row(row, keys) for row in rows):
+            wanted = f"a list of objects with {' and '.join(keys)} as whole numbers" if keys else "a list of objects"
+            raise InputError(f"{path}: {table}: wanted {wanted}, got something else")
+    return content
+
+
+def _is_row(row: dict[str, Any], keys: Collection[str]) -> bool:
+    return all(is_whole(row.get(key)) for key in keys)
