@@ -15,6 +15,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.untrusted.json_text import parse_json
 from mindrcnn.untrusted.numbers import is_whole
 
+_WANTED = "wanted COCO JSON with lists images, annotations, categories"
 _KEYS: dict[str, tuple[str, ...]] = {"images": ("id",), "annotations": ("image_id",), "categories": ()}
 
 
@@ -86,11 +87,13 @@ def read_coco_content(path: Path) -> dict[str, Any]:
         content = parse_json(path.read_bytes(), path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {_WANTED}, got something else ({error})") from error
     for table, keys in _KEYS.items():
         rows = content.get(table) if isinstance(content, dict) else None
         if not isinstance(rows, list) or not all(isinstance(row, dict) and _is_row(row, keys) for row in rows):
-            wanted = f"a list of objects with {' and '.join(keys)} as whole numbers" if keys else "a list of objects"
-            raise InputError(f"{path}: {table}: wanted {wanted}, got something else")
+            detail = f" with {' and '.join(keys)}" if keys else ""
+            raise InputError(f"{path}: {_WANTED}, got {table} that is not a list of objects{detail}")
     return content
 
 

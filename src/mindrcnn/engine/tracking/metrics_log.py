@@ -36,7 +36,7 @@ class MetricsLog:
 
     def forget_after(self, step: int) -> None:
         """Deletes the rows after `step`, which a resumed run will write again."""
-        kept = [row for row in read_rows(self.path) if row["step"] <= step]
+        kept = [row for row in read_rows(self.path) if row.get("step", 0) <= step]
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
 
     def evaluations(self, metric: str) -> list[float]:
@@ -46,13 +46,13 @@ class MetricsLog:
 
     def last_evaluation(self, step: int) -> dict[str, float]:
         """Returns the metrics of the last evaluation up to `step`, with NaN for null; empty if there was none."""
-        rows = [row for row in read_rows(self.path) if row["kind"] == "eval" and row["step"] <= step]
+        rows = [row for row in read_rows(self.path) if row["kind"] == "eval" and row.get("step", 0) <= step]
         metrics = rows[-1]["metrics"] if rows else {}
         return {name: math.nan if value is None else value for name, value in metrics.items()}
 
     def has_evaluation(self, step: int) -> bool:
         """Tells whether the evaluation after `step` steps has a row."""
-        return any(row["kind"] == "eval" and row["step"] == step for row in read_rows(self.path))
+        return any(row["kind"] == "eval" and row.get("step") == step for row in read_rows(self.path))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -77,14 +77,14 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             raise InputError(f"{path}, line {number}: wanted a JSON object, got {got}") from error
         if not _is_row(row):
             raise InputError(
-                f"{path}, line {number}: wanted kind, step and, of an evaluation, metrics; got {line[:80]!r}"
+                f"{path}, line {number}: wanted kind, step and, for an evaluation, metrics; got {line[:80]!r}"
             )
         rows.append(row)
     return rows
 
 
 def _is_row(row: Any) -> bool:
-    if not isinstance(row, dict) or not isinstance(row.get("kind"), str) or not is_whole(row.get("step"), 0):
+    if not isinstance(row, dict) or not isinstance(row.get("kind"), str) or not is_whole(row.get("step", 0), 0):
         return False
     metrics = row.get("metrics", None if row["kind"] == "eval" else {})
     return isinstance(metrics, dict) and all(value is None or is_number(value) for value in metrics.values())

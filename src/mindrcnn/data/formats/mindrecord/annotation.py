@@ -59,7 +59,10 @@ def decode_mask(content: bytes) -> Segmentation | None:
         return None
     kind, *_ = words = np.frombuffer(content, dtype=_WORD)
     if kind == RUN_LENGTHS and len(words) >= 3:
-        return run_lengths(*mask_size(words[1:3].tolist()), words[3:].astype(np.int64))
+        try:
+            return run_lengths(*mask_size(words[1:3].tolist()), words[3:].astype(np.int64))
+        except ValueError as error:
+            raise ValueError(f"wanted a mask, got other run lengths: {error}") from error
     if kind == POLYGONS and len(words) >= 2:
         first = 2 + int(words[1])
         ends = first + np.cumsum(words[2:first].astype(np.int64))
