@@ -11,6 +11,7 @@ from mindrcnn.data.batching.loader import EvalLoader, TrainLoader
 from mindrcnn.data.formats.format import DataFormat
 from mindrcnn.data.formats.layout import SplitFiles
 from mindrcnn.data.formats.registry import find_format
+from mindrcnn.data.image_io import allow_pixels
 from mindrcnn.data.record import Dataset, Record, training_records
 from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.errors import InputError
@@ -30,12 +31,19 @@ def locate_split(data: DataConfig, split: SplitConfig, key: str) -> tuple[DataFo
 
 def build_dataset(data: DataConfig, split: SplitConfig, key: str) -> Dataset:
     """Reads one split; `key` is its dotted name in the configuration, for messages."""
+    allow_large_images(data)
     data_format, files = locate_split(data, split, key)
     return data_format.read(files, classes=data.classes, ignore_other_categories=data.ignore_other_categories)
 
 
+def allow_large_images(data: DataConfig) -> None:
+    """Lets the process read images of up to `data.max_megapixels`."""
+    allow_pixels(round(data.max_megapixels * 1e6))
+
+
 def build_input_format(config: Config) -> InputFormat:
     """Returns input sizes and channel order."""
+    allow_large_images(config.data)
     return InputFormat(
         buckets=config.data.buckets,
         short_side=config.data.short_side,

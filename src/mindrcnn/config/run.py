@@ -23,7 +23,7 @@ from mindrcnn.data.formats.registry import FORMATS, find_format
 class EvalConfig:
     """Evaluation and inference."""
 
-    batch_size: int = key(1, "Images per forward pass.", low=1)
+    batch_size: int = key(1, "Images per forward pass.", low=1, high=1024)
     mask_thresh: float = key(0.5, "Least mask probability at which a pixel belongs to the object.", low=0, high=1)
     backend: Literal["faster_coco_eval", "pycocotools"] = key(
         "faster_coco_eval", "COCO evaluator; both give the same numbers."

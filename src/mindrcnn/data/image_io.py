@@ -64,7 +64,24 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 
+# Decoding takes seven bytes a pixel: 450 MB for this many, 8,000 x 8,000. A file of 20 kB can hold 169 million. Larger
+# images are read where data.max_megapixels allows them.
+MAX_PIXELS = 64_000_000
+
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+
+
+class _Limit:
+    """The number of pixels that images may have, in the whole process as Pillow's own limit is."""
+
+    pixels = MAX_PIXELS
+
+
+def allow_pixels(pixels: int) -> None:
+    """Sets the number of pixels up to which images are read."""
+    _Limit.pixels = pixels
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, pixels)
 
 
 def read_image(path: Path, *, annotated_size: tuple[int, int] | None = None) -> RGBImage:
@@ -112,7 +129,7 @@ def _open(file: Path | io.BytesIO, path: Path) -> Image.Image:
     try:
         if isinstance(file, Path):
             _require_file(file)
-        return Image.open(file, formats=_formats())
+        image = Image.open(file, formats=_formats())
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image file") from error
     except UnidentifiedImageError as error:
@@ -121,6 +138,13 @@ def _open(file: Path | io.BytesIO, path: Path) -> Image.Image:
         ) from error
     except UNREADABLE as error:
         raise InputError(f"{path}: wanted a readable image: {error}") from error
+    if image.width * image.height > _Limit.pixels:
+        image.close()
+        raise InputError(
+            f"{path}: wanted an image of up to {_Limit.pixels / 1e6:g} million pixels, got {image.width} x "
+            f"{image.height}: data.max_megapixels allows more"
+        )
+    return image
 
 
 def _require_file(path: Path) -> None:
@@ -177,7 +201,7 @@ def _turned(image: Image.Image, orientation: int, annotated_size: tuple[int, int
 
 def _to_rgb(image: Image.Image) -> RGBImage:
     if image.mode.startswith("I"):  # 16-bit grey: "I;16" and its byte orders, or "I" if Pillow widened it
-        grey = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
+        grey = np.clip(np.asarray(image) >> 8, 0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode == "F":
         raise ValueError("wanted pixels of 8 or 16 bits, got floating-point numbers")

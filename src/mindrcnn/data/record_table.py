@@ -55,7 +55,7 @@ class RecordTable(Sequence[Record]):
     """
 
     folder: Path
-    names: npt.NDArray[np.bytes_]  # (n,) as the file system encodes them
+    names: Sequence[bytes] | npt.NDArray[np.bytes_]  # (n,) as the file system encodes them
     image_ids: npt.NDArray[np.int64]  # (n,)
     sizes: npt.NDArray[np.int32]  # (n, 2) as (h, w)
     ends: npt.NDArray[np.int64]  # (n,)

@@ -14,7 +14,9 @@ from mindrcnn.atomic import write_text
 from mindrcnn.data.formats.coco.columns import content_blocks
 from mindrcnn.errors import InputError
 from mindrcnn.outputs import COMMENT, Output, protect
+from mindrcnn.untrusted.json_text import parse_json
 
+WANTED = "wanted COCO JSON with lists images, annotations, categories"
 ID_KEYS = {"images": ("id",), "annotations": ("image_id",), "categories": ()}  # all that splitting needs of the rows
 
 
@@ -48,10 +50,17 @@ def split_file(
         chosen = choose_images(content, count=count, min_objects=min_objects, seed=seed)
     except InputError as error:
         raise InputError(f"{annotations}: {error}") from error
-    write_text(out, json.dumps(subset(content, chosen)))
+    write_text(out, _as_text(annotations, subset(content, chosen)))
     if rest is not None:
         others = {image["id"] for image in content["images"]} - chosen
-        write_text(rest, json.dumps(subset(content, others)))
+        write_text(rest, _as_text(annotations, subset(content, others)))
+
+
+def _as_text(annotations: Path, content: dict[str, Any]) -> str:
+    try:
+        return json.dumps(content)
+    except RecursionError as error:
+        raise InputError(f"{annotations}: wanted JSON of a few levels, got deeper nesting") from error
 
 
 def choose_images(content: dict[str, Any], *, count: int, min_objects: int, seed: int) -> set[int]:
@@ -80,11 +89,11 @@ def subset(content: dict[str, Any], images: Collection[int]) -> dict[str, Any]:
 def read_coco_content(path: Path) -> dict[str, Any]:
     """Reads the JSON object of a COCO file. Raises InputError that names file, row and field of what is not one."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
+        content: dict[str, Any] = parse_json(path.read_bytes(), path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: wanted COCO JSON, got something else: {error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {WANTED}, got something else ({error})") from error
     for table, block in content_blocks(path, content):
         for key in ID_KEYS[table]:
             block.columns.ids(key)

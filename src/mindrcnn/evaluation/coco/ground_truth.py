@@ -20,7 +20,7 @@ from mindrcnn.data.formats.coco.annotations import Annotations, check_annotation
 from mindrcnn.data.formats.coco.reader import open_annotations
 from mindrcnn.data.formats.coco.segmentation import state
 from mindrcnn.data.formats.coco.tables import content_tables
-from mindrcnn.data.masks import MIN_POLYGON_NUMBERS, OVERHANG, Polygons, Segmentation, clip_polygon
+from mindrcnn.data.masks import MIN_POLYGON_NUMBERS, Polygons, Segmentation, encode_outlines
 from mindrcnn.data.record import Dataset, Record, Stated
 from mindrcnn.errors import InputError
 
@@ -94,7 +94,7 @@ def ground_truth_of(dataset: Dataset) -> GroundTruth:
         for label, crowd, box, one in zip(record.labels.tolist(), record.crowd.tolist(), boxes, stated, strict=True):
             entry = {"id": len(annotations) + 1, "image_id": record.image_id}
             entry["category_id"] = dataset.category_ids[label - 1]
-            annotations.append(entry | _object(one, crowd, box, record.size))
+            annotations.append(entry | _checked_object(dataset.annotation_file, entry, one, crowd, box, record.size))
     return GroundTruth(
         name=str(dataset.annotation_file),
         images=tuple(images),
@@ -139,7 +139,8 @@ def _from_annotations(checked: Annotations, stated_at: Callable[[int], Stated]) 
     annotations = []
     for place, (image, label, crowd, box) in enumerate(zip(*columns, strict=True)):
         entry = {"id": place + 1, "image_id": image_ids[image], "category_id": classes.category_ids[label - 1]}
-        annotations.append(entry | _object(stated_at(place), crowd, box, tuple(sizes[image])))
+        size = tuple(sizes[image])
+        annotations.append(entry | _checked_object(checked.tables.path, entry, stated_at(place), crowd, box, size))
     return GroundTruth(
         name=str(checked.tables.path),
         images=tuple(
@@ -168,6 +169,21 @@ def _stated_by(record: Record) -> list[Stated]:
     ]
 
 
+def _checked_object(
+    source: Path, entry: Mapping[str, Any], one: Stated, crowd: bool, box: Sequence[float], size: tuple[int, ...]
+) -> dict[str, Any]:
+    """Returns `_object`. Raises InputError that names the object, `entry`, if its outline is beyond all measure.
+
+    source: the annotations.
+    entry: ids of the object and its image.
+    one, crowd, box, size: see `_object`.
+    """
+    try:
+        return _object(one, crowd, box, size)
+    except ValueError as error:
+        raise InputError(f"{source}: object number {entry['id']} (image id {entry['image_id']}): {error}") from error
+
+
 def _object(one: Stated, crowd: bool, box: Sequence[float], size: tuple[int, ...]) -> dict[str, Any]:
     """Returns bbox, iscrowd, area and, if there is a mask, segmentation of an object.
 
@@ -179,7 +195,7 @@ def _object(one: Stated, crowd: bool, box: Sequence[float], size: tuple[int, ...
     height, width = size
     _, _, box_width, box_height = one.box
     entry: dict[str, Any] = {"bbox": list(one.box), "iscrowd": int(crowd)}
-    rle = to_rle(_without_far_corners(one.segmentation, height, width), height, width)
+    rle = to_rle(one.segmentation, height, width)
     area = box_width * box_height if rle is None else float(mask_api.area(rle))
     if rle is None and crowd:
         # A crowd only marks a region to ignore, for which its box is enough.
@@ -189,22 +205,6 @@ def _object(one: Stated, crowd: bool, box: Sequence[float], size: tuple[int, ...
     if rle is not None:
         entry["segmentation"] = rle
     return entry | {"area": area if one.area is None else one.area}
-
-
-def _without_far_corners(segmentation: Any, height: int, width: int) -> Any:
-    """Clips polygons whose corners are far from the image, as training does: the rasteriser walks along every edge."""
-    if not isinstance(segmentation, list | tuple):
-        return segmentation
-    reach = OVERHANG * max(height, width)
-    return [
-        part if not part or (min(part) >= -reach and max(part) <= 2 * reach) else _clipped(part, reach)
-        for part in segmentation
-    ]
-
-
-def _clipped(part: Sequence[float], reach: float) -> list[float]:
-    points = np.array(part, dtype=np.float64).reshape(-1, 2)
-    return clip_polygon(points, np.array([-reach, -reach, 2 * reach, 2 * reach])).reshape(-1).tolist()
 
 
 def coco_segmentation(segmentation: Segmentation) -> list[list[float]] | dict[str, Any]:
@@ -222,4 +222,4 @@ def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any] | None:
         counts = segmentation["counts"]
         return {"size": segmentation["size"], "counts": counts.encode() if isinstance(counts, str) else counts}
     polygons = [polygon for polygon in segmentation or () if len(polygon) >= MIN_POLYGON_NUMBERS]
-    return mask_api.merge(mask_api.frPyObjects(polygons, height, width)) if polygons else None
+    return encode_outlines([np.reshape(np.asarray(one, np.float64), (-1, 2)) for one in polygons], height, width)

@@ -6,9 +6,10 @@ objects.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from mindrcnn.data.formats.coco.json_stream import JsonStream, Member
 from mindrcnn.errors import InputError
 from mindrcnn.messages import kind_of, quote_value
+from mindrcnn.untrusted.numbers import number_rows
 
 Row = Mapping[str, Any]
 Ints = npt.NDArray[np.int64]  # of type object where an id is larger than int64
@@ -26,6 +28,7 @@ Doubles = npt.NDArray[np.float64]
 SINGULAR = {"images": "image", "annotations": "annotation", "categories": "category"}
 TABLES = tuple(SINGULAR)
 BLOCK_ROWS = 4096
+_QUOTES = "'\""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,7 @@ def read_blocks(path: Path, file: BinaryIO) -> Iterator[tuple[str, Block]]:
     for table in TABLES:
         if keys.count(table) != 1:
             wanted = f"a key {table!r}" if table not in keys else f"one key {table!r}"
-            raise InputError(f"{path}: wanted {wanted}, got only {sorted(keys)}")
+            raise InputError(f"{path}: wanted {wanted}, got only {quote_value(sorted(keys))}")
 
 
 def content_blocks(name: Path, content: Any) -> Iterator[tuple[str, Block]]:
@@ -146,7 +149,19 @@ class Columns:
         return np.fromiter(map(bool, values), dtype=bool, count=len(values))
 
     def texts(self, key: str) -> list[str]:
-        """Returns a column of strings that are not empty."""
+        """Returns a column of strings that are not empty and can be written as UTF-8."""
+        values = self._texts(key)
+        self._require(key, "Unicode text", values, "".join(values).isascii(), _is_unicode)
+        return values
+
+    def file_names(self, key: str) -> list[bytes]:
+        """Returns a column of texts that are not empty, in the file system's encoding."""
+        values = self._texts(key)
+        names = [_file_name(value) for value in values]
+        self._require(key, "a file name", values, all(names), lambda value: bool(_file_name(value)))
+        return names
+
+    def _texts(self, key: str) -> list[str]:
         values = self._values(key)
         self._require(key, "a text that is not empty", values, False, _is_text)
         return values
@@ -154,23 +169,21 @@ class Columns:
     def boxes(self, key: str) -> Doubles:
         """Returns a column (n, 4) float64 of finite numbers."""
         values = self._values(key)
-        column = None
-        if set(map(type, values)) <= {list} and set(map(len, values)) <= {4}:
-            column = _finite(list(chain.from_iterable(values)))
+        column = number_rows(values, 4)
         self._require(key, "four finite numbers", values, column is not None, _is_box)
-        return (np.zeros(0) if column is None else column).reshape(-1, 4)
+        return np.zeros((0, 4)) if column is None else column
 
     def require_areas(self, key: str) -> None:
         """Raises InputError unless a column is of finite numbers that are not negative, missing or null."""
-        known = [value for row in self.rows if (value := row.get(key)) is not None]
-        finite = _finite(known)
+        known = [[value] for row in self.rows if (value := row.get(key)) is not None]
+        finite = number_rows(known, 1)
         good = finite is not None and bool((finite >= 0).all())
         self._require(key, "a finite number of at least 0", [row.get(key) for row in self.rows], good, _is_area)
 
     def error(self, index: int, problem: str) -> InputError:
         """Returns an InputError about one row, named by its id, or by its number if it has none."""
         row = self.rows[index]
-        name = f"id {row['id']}" if "id" in row else f"number {self._first + index + 1}"
+        name = f"id {quote_value(row['id']).strip(_QUOTES)}" if "id" in row else f"number {self._first + index + 1}"
         return InputError(f"{self._path}: {self._singular} {name}: {problem}")
 
     def _values(self, key: str) -> list[Any]:
@@ -178,7 +191,7 @@ class Columns:
             return [row[key] for row in self.rows]
         except KeyError:
             index = next(index for index, row in enumerate(self.rows) if key not in row)
-            raise self.error(index, f"wanted a key {key!r}, got only {sorted(self.rows[index])}") from None
+            raise self.error(index, f"wanted a key {key!r}, got only {quote_value(sorted(self.rows[index]))}") from None
 
     def _require(
         self, key: str, wanted: str, values: Sequence[Any], good: bool, is_good: Callable[[Any], bool]
@@ -231,19 +244,24 @@ def _is_text(value: object) -> bool:
 
 
 def _is_box(value: object) -> bool:
-    return type(value) is list and len(value) == 4 and _finite(value) is not None
+    return number_rows([value], 4) is not None
 
 
 def _is_area(value: object) -> bool:
-    return value is None or (_finite([value]) is not None and value >= 0)  # type: ignore[operator]
+    return value is None or (number_rows([[value]], 1) is not None and value >= 0)  # type: ignore[operator]
 
 
-def _finite(values: list[Any]) -> Doubles | None:
-    """Returns the values as (n,) float64; None if any is not a finite number. A truth value is no number."""
-    if not set(map(type, values)) <= {int, float}:
-        return None
+def _is_unicode(text: str) -> bool:
     try:
-        numbers = np.array(values, dtype=np.float64)
-    except OverflowError:
-        return None
-    return numbers if np.isfinite(numbers).all() else None
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold
+        return False
+    return True
+
+
+def _file_name(text: str) -> bytes:
+    """Returns a name in the file system's encoding; empty for what cannot be one."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return b""

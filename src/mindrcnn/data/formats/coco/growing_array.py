@@ -1,6 +1,10 @@
-"""A column of a table that is read block by block."""
+"""The columns of a table that is read block by block."""
 
 from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -33,3 +37,34 @@ class GrowingArray:
         if self._large is not None:
             return np.array(self._large, dtype=object)
         return np.frombuffer(self._memory, dtype=self._dtype).reshape(-1, *self._shape)
+
+
+class Texts(Sequence[bytes]):
+    """A column of texts, one after the other in one block of memory.
+
+    As an array of NumPy, each would take as much as the longest.
+    """
+
+    def __init__(self, texts: Iterable[bytes] = ()) -> None:
+        self._memory = bytearray()
+        self._ends = array("q", [0])
+        self.extend(texts)
+
+    def extend(self, texts: Iterable[bytes]) -> None:
+        """Appends texts."""
+        for text in texts:
+            self._memory += text
+            self._ends.append(len(self._memory))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        place = range(len(self))[index]
+        return bytes(self._memory[self._ends[place] : self._ends[place + 1]])

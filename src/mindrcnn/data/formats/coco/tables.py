@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -14,12 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mindrcnn.data.formats.coco.columns import Block, Ints, content_blocks, empty_block, read_blocks
-from mindrcnn.data.formats.coco.growing_array import GrowingArray
+from mindrcnn.data.formats.coco.growing_array import GrowingArray, Texts
 from mindrcnn.data.formats.coco.segmentation import parse_segmentation
-from mindrcnn.data.masks import Polygons, RunLengths
+from mindrcnn.data.masks import MAX_PIXELS, MAX_SIDE, Polygons, RunLengths
 from mindrcnn.errors import InputError
-
-MAX_SIDE = 2**31 - 1  # what an int32 holds
 
 
 class Mask(IntEnum):
@@ -40,7 +37,7 @@ class Mask(IntEnum):
 class Pictures:
     """The table of n images."""
 
-    names: npt.NDArray[np.bytes_]  # (n,) in the file system's encoding
+    names: Sequence[bytes]  # (n,) in the file system's encoding
     ids: Ints  # (n,)
     sizes: npt.NDArray[np.int32]  # (n, 2) (h, w)
 
@@ -98,7 +95,7 @@ def content_tables(name: Path, content: Any) -> Tables:
 
 
 def _collect(path: Path, blocks: Iterator[tuple[str, Block]], malformed: Callable[[InputError], None]) -> Tables:
-    file_names: list[npt.NDArray[np.bytes_]] = [np.zeros(0, dtype=np.bytes_)]  # of a width that grows
+    file_names = Texts()
     class_names: list[str] = []
     problems: dict[int, str] = {}
     columns_of = {
@@ -117,7 +114,7 @@ def _collect(path: Path, blocks: Iterator[tuple[str, Block]], malformed: Callabl
     pictures, objects, categories = ([column.array() for column in columns[table]] for table in columns_of)
     return Tables(
         path,
-        Pictures(np.concatenate(file_names), *pictures),
+        Pictures(file_names, *pictures),
         Objects(problems, *objects),
         Categories(class_names, *categories),
     )
@@ -141,11 +138,16 @@ def _sound(
             yield pieces
 
 
-def _picture_columns(block: Block, file_names: list[npt.NDArray[np.bytes_]]) -> tuple[np.ndarray, ...]:
+def _picture_columns(block: Block, file_names: Texts) -> tuple[np.ndarray, ...]:
     rows = block.columns
     ids = rows.ids("id")
     sizes = np.stack([rows.lengths(key, high=MAX_SIDE) for key in ("height", "width")], axis=1)
-    file_names.append(np.array([os.fsencode(name) for name in rows.texts("file_name")], dtype=np.bytes_))
+    large = np.flatnonzero(sizes.prod(axis=1) > MAX_PIXELS)
+    if len(large):
+        raise rows.error(
+            large[0], f"height x width: wanted at most {MAX_PIXELS} pixels, got {sizes[large[0]].tolist()}"
+        )
+    file_names.extend(rows.file_names("file_name"))
     return ids, sizes.astype(np.int32)
 
 

@@ -16,7 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from mindrcnn.data.formats.mindrecord.annotation import SHAPELESS_BYTES, decode_mask
-from mindrcnn.data.formats.mindrecord.manifest import INDEX, Manifest, ShardEntry, read_columns, read_manifest
+from mindrcnn.data.formats.mindrecord.checks import PER_OBJECT, columns_fault
+from mindrcnn.data.formats.mindrecord.manifest import (
+    INDEX,
+    Manifest,
+    ShardEntry,
+    columns_file,
+    read_columns,
+    read_manifest,
+)
 from mindrcnn.data.masks import Segmentation
 from mindrcnn.data.record import Dataset, Shapeless
 from mindrcnn.data.record_table import RecordTable
@@ -135,6 +143,9 @@ def _all_columns(folder: Path, manifest: Manifest) -> dict[str, np.ndarray]:
         path = folder / shard.file
         about, columns = read_columns(path)
         _require_same(path, about, shard, manifest)
+        fault = columns_fault(columns, shard, len(manifest.classes))
+        if fault is not None:
+            raise InputError(f"{columns_file(path)}: wanted the columns of a shard, got {fault}: convert again")
         for name, column in columns.items():
             of_objects = name in PER_OBJECT
             total, first = (manifest.objects, objects) if of_objects else (manifest.images, images)
@@ -142,9 +153,6 @@ def _all_columns(folder: Path, manifest: Manifest) -> dict[str, np.ndarray]:
             joined[name][first : first + len(column)] = column
         images, objects = images + shard.images, objects + shard.objects
     return joined
-
-
-PER_OBJECT = frozenset({"boxes", "labels", "crowd", "mask_starts", "mask_lengths"})
 
 
 def _with_room(whole: np.ndarray | None, column: np.ndarray, total: int) -> np.ndarray:
