@@ -86,9 +86,7 @@ def reader_targets(seeds: Seeds) -> list[Target]:
     json_of = partial(partial, mutate_json)
     targets = [
         Target("coco", root / "f.json", json_of(seeds.coco), lambda: _train(root / "f.json", seeds), 3),
-        Target(
-            "ground_truth", root / "g.json", json_of(seeds.coco), lambda: _evaluate(root / "g.json", seeds.results), 2
-        ),
+        Target("ground_truth", root / "g.json", json_of(seeds.coco), lambda: _evaluate(root / "g.json", seeds), 2),
         Target("results", root / "r.json", json_of(seeds.results), lambda: _score(root / "r.json", seeds)),
         Target("subset", root / "s.json", json_of(seeds.coco), lambda: read_coco_content(root / "s.json"), 0.5),
         Target("rank_table", root / "t.json", json_of(RANK_TABLE), lambda: read_rank_table(root / "t.json"), 0.5),

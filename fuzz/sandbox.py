@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from mindrcnn.errors import InputError
 
 SECONDS = 10  # of processor time for one case
+WAITING = 600  # seconds, for a case that waits for something; a busy machine may give a case little of its time
 MEGABYTES = 500  # above what the process had before
 ADDRESS_SPACE = 4 << 30  # bytes above it; a library may reserve what it does not use
 
@@ -44,7 +45,7 @@ def _run_child(cases: Sequence[Callable[[], object]]) -> tuple[list[str], str]:
         lines = stream.read().splitlines()
     _, status = os.waitpid(child, 0)
     name = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit {os.WEXITSTATUS(status)}"
-    return lines, f"more than {SECONDS} s" if name == "SIGPROF" else name
+    return lines, {"SIGPROF": f"more than {SECONDS} s", "SIGALRM": f"waited for {WAITING} s"}.get(name, name)
 
 
 def _run_all(cases: Sequence[Callable[[], object]], report: int) -> None:
@@ -55,9 +56,11 @@ def _run_all(cases: Sequence[Callable[[], object]], report: int) -> None:
     limit = _address_space() + ADDRESS_SPACE
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     peak = _peak()
     for case in cases:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.alarm(WAITING)
         outcome = _outcome(case)
         before, peak = peak, _peak()
         if peak - before > MEGABYTES:

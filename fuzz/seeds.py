@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zlib
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -87,28 +89,41 @@ class Seeds:
         return dump_config(load_config(self.config))
 
     @cached_property
-    def checkpoint(self) -> Path:
-        """A checkpoint of the configuration's model, without training."""
-        config = load_config(self.config)
-        classes = [category["name"] for category in self.coco["categories"]]
-        path = self.root / "model.ckpt"
+    def info(self) -> dict[str, Any]:
+        """The description in the checkpoint, as JSON gives it."""
         info = CheckpointInfo(
             config_yaml=self.config_yaml,
-            classes=tuple(classes),
+            classes=tuple(category["name"] for category in self.coco["categories"]),
             category_ids=tuple(category["id"] for category in self.coco["categories"]),
             epoch=1,
             step=2,
             steps_per_epoch=2,
             metrics={"segm_AP": 0.5},
         )
-        ms.set_seed(1)
-        save_checkpoint(path, network=build_detector(config.model, len(classes)), info=info)
-        return path
+        return dict(json.loads(json.dumps(asdict(info))))
 
     @cached_property
-    def info(self) -> dict[str, Any]:
-        """The description in the checkpoint."""
-        return dict(json.loads(ms.load_checkpoint(str(self.checkpoint))["mindrcnn.info"].asnumpy().tobytes()))
+    def checkpoint(self) -> Path:
+        """A checkpoint of the configuration's model, without training.
+
+        It is made in a child process: after its first operation, MindSpore no longer works in processes forked later.
+        """
+        path = self.root / "model.ckpt"
+        child = os.fork()
+        if not child:
+            try:
+                self._write_checkpoint(path)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        return path
+
+    def _write_checkpoint(self, path: Path) -> None:
+        config = load_config(self.config)
+        ms.set_seed(1)
+        tuples = {name: tuple(self.info[name]) for name in ("classes", "category_ids")}
+        network = build_detector(config.model, len(self.info["classes"]))
+        save_checkpoint(path, network=network, info=CheckpointInfo(**{**self.info, **tuples}))
 
     @cached_property
     def weights(self) -> dict[str, bytes]:
