@@ -78,6 +78,7 @@ def evaluate(
     overrides: Overrides = None,
     out: str | Path | None = None,
     device: str | None = None,
+    force: bool = False,
 ) -> dict[str, float]:
     """Evaluates a checkpoint on the validation split of its configuration; returns COCO's numbers by name.
 
@@ -85,6 +86,7 @@ def evaluate(
     overrides: configuration keys to change, {"data.root": "other_data"} or ["data.root=other_data"].
     out: the folder for results.json, metrics.json and pictures; None: eval/ beside the checkpoint.
     device: as in `load`.
+    force: whether files in `out` that MindRCNN did not write may be replaced.
 
     Names are bbox_AP, bbox_AP50, bbox_AP75, bbox_APs, ... and, for a detector with masks, segm_AP, ...; values are
     0..1, or -1 if there is nothing to count. Raises InputError for a bad checkpoint, override or data set.
@@ -92,7 +94,7 @@ def evaluate(
     folder = None if out is None else _path(out, "out")
     with _preserve_process_state():
         changes = _changes(overrides, _inference_keys(device))
-        return all_metrics(run_evaluation(_path(checkpoint, "checkpoint"), changes, folder).metrics)
+        return all_metrics(run_evaluation(_path(checkpoint, "checkpoint"), changes, folder, force=force).metrics)
 
 
 @contextmanager

@@ -262,3 +262,18 @@ def test_repr_tells_what_it_finds(make_detector):
     assert "boxes and masks" in text
     assert "2 classes (hazelnut, fig)" in text
     assert make_detector().class_names == ("hazelnut", "fig")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.full((4, 5, 3), 0.5), r"wanted an RGB array .* of type uint8, got shape \(4, 5, 3\) of type float64"),
+        (np.zeros((4, 5), np.uint8), r"wanted an RGB array \(height, width, 3\) .*, got shape \(4, 5\) of type uint8"),
+        (np.zeros((4, 5, 1), np.uint8), r"got shape \(4, 5, 1\) of type uint8"),
+        (Image.fromarray(np.full((4, 5), 0.5, np.float32)), "wanted pixels of 8 or 16 bits, got floating-point"),
+        (Image.fromarray(np.full((4, 5), 200, np.int32)), "wanted pixels of 8 or 16 bits, got some of 32"),
+    ],
+)
+def test_an_array_that_is_no_rgb_image_is_refused(image, message):
+    with pytest.raises(InputError, match=message):
+        as_source(image)

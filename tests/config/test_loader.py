@@ -307,3 +307,9 @@ def test_dump_is_complete_ordered_and_reads_back_equal() -> None:
     assert "    weight_decay: 1.0e-05" in lines
     assert "  classes: ['off', é, '1e5']" in lines
     assert "  buckets: [[800, 1344], [1344, 800]]" in lines
+
+
+@pytest.mark.parametrize("key", ["train.seed", "train.schedule.base_lr", "model.box.fc_channels"])
+def test_numbers_beyond_all_measure(key: str) -> None:
+    with pytest.raises(InputError, match=rf"{key}: wanted .*, got 9999.*\.\.\."):
+        parse_config("{}", "x.yaml", [f"{key}={'9' * 400}"])

@@ -41,8 +41,10 @@ def test_page_has_one_row_for_each_key() -> None:
 
 def test_rows_show_type_default_limits_and_meaning() -> None:
     page = reference.render()
-    assert "| `model.rpn.pre_nms_topk.train` | whole number | `2000` | at least 1 | Value while training. |" in page
-    assert "| `model.rpn.post_nms_topk.train` | whole number | `1000` | at least 1 |" in page
+    assert (
+        "| `model.rpn.pre_nms_topk.train` | whole number | `2000` | from 1 to 100000 | Value while training. |" in page
+    )
+    assert "| `model.rpn.post_nms_topk.train` | whole number | `1000` | from 1 to 100000 |" in page
     assert "| `device.target` | one of CPU, GPU, Ascend | `CPU` |  | MindSpore device target. |" in page
     assert "| `model.mask` | null or mapping with type: mask_rcnn or ms_rcnn or point_rend | `null` |" in page
     assert "## `model.mask` with `type: mask_rcnn`" in page

@@ -187,3 +187,28 @@ def test_malformed_override(text: str) -> None:
 def test_override_that_is_not_yaml() -> None:
     with pytest.raises(InputError, match=r"^command line: not valid YAML: .* \(in a\.b=\[1\)$"):
         override_tree(["a.b=[1"])
+
+
+BILLION = "\n".join(["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BILLION, "wanted up to 20000 values, counting those that aliases repeat"),
+        (BILLION.replace("[*", "{*").replace("]", ": 1}").replace(", *", ": 1, *"), "not valid YAML|wanted a name"),
+        ("a: [" + "x," * 30_000 + "]", "wanted up to 20000 values"),
+        ("a: " + "x" * 2_000_000, "wanted up to 1000000 characters, got 2000003"),
+        ("[" * 100_000, "limited depth"),
+        ("a: &a [*a]", "limited depth"),
+        ("a: " + "9" * 5000, "wanted a value of tag"),
+    ],
+    ids=["lists", "mappings", "values", "characters", "nesting", "cycle", "digits"],
+)
+def test_texts_without_end(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_yaml(text, "stranger.yaml")
+
+
+def test_an_alias_is_the_value_that_it_repeats() -> None:
+    assert parse_yaml("a: &side [3, 4]\nb: *side", "c.yaml").value["b"].value[1].value == 4

@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import EpsImagePlugin, Image
+from PIL import EpsImagePlugin, Image, ImageOps
 
-from mindrcnn.data.image_io import decode_image, read_image, read_size
+from mindrcnn.data.image_io import convert_image, decode_image, read_image, read_size
 from mindrcnn.errors import InputError
 
 ORIENTATION = 0x0112
@@ -179,3 +179,42 @@ def test_a_pipe_or_socket_is_refused_at_once(tmp_path):
 def test_formats(kind, picture, tmp_path):
     Image.fromarray(picture).save(tmp_path / f"x.{kind}")
     assert read_image(tmp_path / f"x.{kind}").shape == (30, 50, 3)
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff", "jpg", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_format_is_turned_once(orientation, kind, picture, tmp_path):
+    path = tmp_path / f"x.{kind}"
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    options = {"tiffinfo": {ORIENTATION: orientation}} if kind == "tiff" else {"exif": exif, "quality": 100}
+    Image.fromarray(picture).save(path, **options)
+    upright = np.asarray(ImageOps.exif_transpose(_with_orientation(picture, orientation, tmp_path)))
+    height, width = upright.shape[:2]
+    assert read_size(path) == (height, width)
+    for size in (None, (height, width)):
+        image = read_image(path, annotated_size=size)
+        assert image.shape == upright.shape
+        assert abs(image.astype(int) - upright).mean() < 8
+    if orientation > 4:  # annotated on the image as stored
+        assert abs(read_image(path, annotated_size=(30, 50)).astype(int) - picture).mean() < 8
+    with pytest.raises(InputError, match="the annotation says height 31 and width 50"):
+        read_image(path, annotated_size=(31, 50))
+
+
+def _with_orientation(picture, orientation, folder):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.fromarray(picture).save(folder / "reference.png", exif=exif)
+    return Image.open(folder / "reference.png")
+
+
+def test_pixels_of_32_bits_are_refused(tmp_path):
+    values = np.arange(256, dtype=np.int32).reshape(16, 16)
+    Image.fromarray(values).save(tmp_path / "x.tiff")
+    with pytest.raises(
+        InputError, match=r"x\.tiff: wanted a readable image: wanted pixels of 8 or 16 bits, got some of"
+    ):
+        read_image(tmp_path / "x.tiff")
+    with pytest.raises(InputError, match="8 or 16 bits"):
+        convert_image(Image.fromarray(values), name="image")

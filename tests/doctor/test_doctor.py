@@ -64,18 +64,22 @@ SQUARE = [[5, 10, 25, 10, 25, 40, 5, 40]]
 ERRORS = {
     "malformed box": (edit("annotations", 0, bbox=[1, 2]), {"malformed": 1}, "annotation id 11: bbox: wanted four"),
     "malformed id": (edit("annotations", 1, id="x"), {"malformed": 1}, "annotation id x: id: wanted a whole number"),
-    "annotation id": (repeat("annotations", 0), {"repeated": 1}, "annotation id 11: 2 times"),
-    "image id": (repeat("images", 0), {"repeated": 1}, "image id 70: 2 times"),
-    "unknown image": (repeat("annotations", 0, id=1, image_id=9), {"unknown_image": 1}, "annotation id 1: id 9"),
-    "unknown category": (edit("annotations", 0, category_id=9), {"unknown_category": 1}, "annotation id 11: id 9"),
+    "annotation id": (repeat("annotations", 0), {"repeated": 1}, "got annotation id 11 2 times"),
+    "image id": (repeat("images", 0), {"repeated": 1}, "got image id 70 2 times"),
+    "unknown image": (repeat("annotations", 0, id=1, image_id=9), {"unknown_image": 1}, "annotation id 1: image_id 9"),
+    "unknown category": (
+        edit("annotations", 0, category_id=9),
+        {"unknown_category": 1},
+        "annotation id 11: category_id 9",
+    ),
     "category name": (edit("categories", 0, name="fig"), {"classes": 1}, "wanted every name once, got fig"),
     "mask": (edit("annotations", 0, segmentation=[[1, 2, 3]]), {"mask": 1}, "annotation id 11 .*pairs, got \\[3\\]"),
     "mask size": (
         edit("annotations", 1, segmentation={"size": [60, 40], "counts": [0, 8, 2392]}),
         {"mask": 1},
-        r"annotation id 5 .*\[60, 40\], the image has \[40, 60\]",
+        r"annotation id 5 .*\[40, 60\], got \[60, 40\]",
     ),
-    "no mask": (edit("annotations", 0, segmentation=[]), {"no_mask": 1}, "annotation id 11 .*no segmentation"),
+    "no mask": (edit("annotations", 0, segmentation=[]), {"no_mask": 1}, "annotation id 11: no segmentation"),
 }
 
 
@@ -211,3 +215,46 @@ def test_histograms_of_nothing(tmp_path):
     )
     draw_histograms(nothing, tmp_path / "sizes.png")
     assert (tmp_path / "sizes.png").stat().st_size > 0
+
+
+def test_outputs_never_replace_the_data_set(content, write_coco, doctor, tmp_path, capsys):
+    annotations, images = write_coco(content)
+    before = annotations.read_bytes()
+    config = str(tmp_path / "config.yaml")
+    data = [f"data.root={tmp_path}", "data.train.annotations=annotations.json", "data.train.images=images"]
+    for option, file in (
+        ("--json", annotations),
+        ("--picture", images / "a.png"),
+        ("--json", tmp_path / "config.yaml"),
+    ):
+        assert main([config, *data, "--no-decode", option, str(file)]) == 2
+        assert file.name in capsys.readouterr().err
+    assert annotations.read_bytes() == before
+    for _ in range(2):
+        assert doctor("--no-decode", "--picture", str(tmp_path / "sizes.png"))[0] == 0
+
+
+def test_the_validation_split_has_the_classes_of_training(content, write_coco, doctor, tmp_path):
+    write_coco(content)
+    more = copy.deepcopy(content)
+    more["categories"].append({"id": 5, "name": "kiwi"})
+    more["annotations"][0]["category_id"] = 5
+    (tmp_path / "val.json").write_text(json.dumps(more))
+    val = ("data.val.annotations=val.json", "data.val.images=images", "--split", "val", "--no-decode")
+    status, report, _ = doctor(*val)
+    assert status == 1
+    assert "categories outside the class list: kiwi" in report["errors"]["classes"]["examples"][0]
+    status, report, _ = doctor(*val, "data.ignore_other_categories=true")
+    assert (status, [one["name"] for one in report["classes"]]) == (0, ["fig", "plum", "pear"])
+    status, report, _ = doctor(*val, annotations="none.json")
+    assert status == 1
+    assert "none.json: no such annotation file" in report["errors"]["train_split"]["examples"][0]
+
+
+def test_a_validation_split_may_have_nothing_to_find(content, write_coco, doctor, tmp_path):
+    write_coco(content)
+    content["annotations"] = []
+    (tmp_path / "val.json").write_text(json.dumps(content))
+    options = ("data.val.annotations=val.json", "data.val.images=images", "--split", "val", "--no-decode")
+    status, report, _ = doctor(*options)
+    assert (status, counts(report, "warnings")["nothing_to_find"]) == (0, 1)

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from mindrcnn.build import initial_weights
+from mindrcnn.config.loader import load_config
+from mindrcnn.engine.distributed.ranks import Ranks
+from mindrcnn.errors import InputError
 from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
 from mindrcnn.tasks.inference import infer
-from mindrcnn.tasks.training import train
+from mindrcnn.tasks.training import build_evaluator, train
 
 Call = Callable[[Callable[[], int]], Any]
 Program = Callable[..., Any]
@@ -122,11 +125,17 @@ def test_objects_without_masks_for_a_mask_model(refused: Callable[..., str], own
     assert f"instances_{split}.json: wanted a segmentation for every object" in message
 
 
-def test_a_mask_without_area_in_the_validation_split(refused: Callable[..., str], own_demo: Path) -> None:
-    """Evaluation cannot use it, and must say so before the training and not after its first epoch."""
+def test_a_mask_without_area_in_the_validation_split(
+    tiny: Path, own_demo: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Evaluation drops the object as training would, and says so before training and not after its first epoch."""
     file = "annotations/instances_val.json"
     edit(own_demo, lambda content: content["annotations"][0].update(segmentation=[[1, 1, 9, 9]], iscrowd=0), file)
-    assert f"{file}: annotations, entry 0: wanted a segmentation" in refused(f"data.root={own_demo}")
+    evaluator = build_evaluator(load_config(tiny, [f"data.root={own_demo}"]), Ranks())
+    assert f"{file}: 1 objects have only polygons of fewer than 3 corners and are dropped (first: 1)" in caplog.text
+    assert evaluator is not None
+    objects = json.loads((own_demo / file).read_text())["annotations"]
+    assert len(evaluator.truth.annotations) == len(objects) - 1
 
 
 def test_a_run_folder_that_is_in_use(call: Call, tiny: Path, tmp_path: Path) -> None:
@@ -140,6 +149,17 @@ def test_a_run_folder_that_is_in_use(call: Call, tiny: Path, tmp_path: Path) -> 
 def test_a_device_that_is_not_there(call: Call, tiny: Path) -> None:
     outcome = call(lambda: train(tiny, ["device.target=Ascend"]))
     assert "device: wanted an available MindSpore device, got Ascend 0" in outcome.error
+    assert not Path("runs").exists()
+
+
+def test_a_server_that_refuses_leaves_no_run_folder(call: Call, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise InputError("train.log_to: mlflow: no server")
+
+    monkeypatch.setattr("mindrcnn.engine.tracking.sinks.require_mlflow", refuse)
+    monkeypatch.setattr("mindrcnn.tasks.training.require_sinks", lambda names: None)
+    outcome = call(lambda: train(tiny, ["train.log_to=[mlflow]"]))
+    assert "train.log_to: mlflow: no server" in outcome.error
     assert not Path("runs").exists()
 
 
@@ -163,6 +183,18 @@ def test_results_that_are_not_the_splits(call: Call, tiny: Path, tmp_path: Path)
     assert not (tmp_path / "metrics.json").exists()
 
 
+def test_results_without_masks_name_their_file(call: Call, tiny: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    results.write_text('[{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1}]')
+    outcome = call(lambda: evaluate_results(results, tiny, [], None))
+    assert "results.json: entry 0: wanted a segmentation, because masks are evaluated, got only" in outcome.error
+    results.write_text("[]")
+    (tmp_path / "metrics.json").write_text("my notes")
+    outcome = call(lambda: evaluate_results(results, tiny, [], None))
+    assert "metrics.json: would be replaced" in outcome.error
+    assert (tmp_path / "metrics.json").read_text() == "my notes"
+
+
 def test_inference_on_nothing(call: Call, untrained: Path, tmp_path: Path) -> None:
     source = str(tmp_path / "*.jpg")
     outcome = call(lambda: infer(untrained, [source], [], out=tmp_path / "out", score_thresh=0.5, class_names=[]))
@@ -183,7 +215,7 @@ def test_inference_never_draws_over_its_input(call: Call, untrained: Path, own_d
     folder = own_demo / "val"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     outcome = call(lambda: infer(untrained, [str(folder)], [], out=folder, score_thresh=0.5, class_names=[]))
-    assert "--out: wanted a folder other than the images'" in outcome.error
+    assert "000001.jpg: wanted an output that is not an input too" in outcome.error
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

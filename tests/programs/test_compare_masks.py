@@ -89,7 +89,7 @@ def test_only_what_all_found_is_shown(annotations: Path) -> None:
         (["a"], "NAME=FILE"),
         (["a=one.json", "a=one.json"], "different names"),
         (["a=missing.json"], "missing.json"),
-        (["a=boxes.json"], "wanted results with masks, got a without"),
+        (["a=boxes.json"], "boxes.json: entry 0: wanted a segmentation, because masks are evaluated"),
         (["a=none.json"], "wanted an object that a found"),
     ],
 )

@@ -17,7 +17,11 @@ PLAN = Plan(total_steps=6, steps_per_epoch=3, eval_every=1, save_every=1)
 
 def config_of(tiny: Path, batch_size: int) -> Config:
     config = load_config(tiny)
-    return replace(config, train=replace(config.train, batch_size=batch_size))
+    return with_classes(replace(config, train=replace(config.train, batch_size=batch_size)), "a")
+
+
+def with_classes(config: Config, *classes: str) -> Config:
+    return replace(config, data=replace(config.data, classes=classes))
 
 
 def checkpoint_of(config: Config, world_size: int) -> Checkpoint:
@@ -45,3 +49,11 @@ def test_another_number_of_images_a_step(tiny: Path) -> None:
         restore_progress(checkpoint, config_of(tiny, 2), PLAN, 4)
     with pytest.raises(InputError, match=r"train\.batch_size: wanted 2, as the run began, got 4"):
         restore_progress(checkpoint_of(config_of(tiny, 2), 1), config_of(tiny, 4), PLAN, 1)
+
+
+def test_classes_in_another_order(tiny: Path) -> None:
+    checkpoint = checkpoint_of(config_of(tiny, 2), 1)
+    checkpoint = replace(checkpoint, info=replace(checkpoint.info, classes=("a", "b")))
+    assert restore_progress(checkpoint, with_classes(config_of(tiny, 2), "a", "b"), PLAN, 1).step == 4
+    with pytest.raises(InputError, match=r"last\.ckpt: data\.classes: wanted a, b, as the run began, got b, a"):
+        restore_progress(checkpoint, with_classes(config_of(tiny, 2), "b", "a"), PLAN, 1)

@@ -245,3 +245,17 @@ def test_safetensors(tmp_path):
         path.write_bytes(content)
         with pytest.raises(InputError, match=re.escape(str(path))):
             read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "inner"), [("_orig_mod.", ""), ("module.", ""), ("module._orig_mod.", ""), ("", "_orig_mod.")]
+)
+def test_names_of_wrapped_modules(prefix, inner, writers, tmp_path):
+    wrapped = {prefix + name.replace("a.", f"a.{inner}"): value for name, value in SMALL.items()}
+    assert set(read_weights(writers["npz"](tmp_path / "a.npz", wrapped)).arrays) == set(SMALL)
+
+
+def test_a_name_with_and_without_a_wrapper(writers, tmp_path):
+    twice = {"_orig_mod.a": SMALL["a.half"], "a": SMALL["a.half"]}
+    with pytest.raises(InputError, match="wanted every parameter once, got a both"):
+        read_weights(writers["npz"](tmp_path / "a.npz", twice))

@@ -1,6 +1,7 @@
 """Data sets and loaders, built from the keys under `data`."""
 
 from collections.abc import Sequence
+from os.path import expanduser
 from pathlib import Path
 
 from mindrcnn.config.data import DataConfig, SplitConfig
@@ -10,6 +11,7 @@ from mindrcnn.data.batching.loader import EvalLoader, TrainLoader
 from mindrcnn.data.formats.format import DataFormat
 from mindrcnn.data.formats.layout import SplitFiles
 from mindrcnn.data.formats.registry import find_format
+from mindrcnn.data.image_io import allow_pixels
 from mindrcnn.data.record import Dataset, Record, training_records
 from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.errors import InputError
@@ -22,20 +24,26 @@ def locate_split(data: DataConfig, split: SplitConfig, key: str) -> tuple[DataFo
     if not (split.name or split.annotations):
         raise InputError(f"{key}: wanted a split name or an annotation file, got neither")
     data_format = find_format(split.format)
-    files = data_format.locate(
-        root=Path(data.root), name=split.name, annotations=split.annotations, images=split.images
-    )
+    root, annotations, images = map(expanduser, (data.root, split.annotations, split.images))
+    files = data_format.locate(root=Path(root), name=split.name, annotations=annotations, images=images)
     return data_format, files
 
 
 def build_dataset(data: DataConfig, split: SplitConfig, key: str) -> Dataset:
     """Reads one split; `key` is its dotted name in the configuration, for messages."""
+    allow_large_images(data)
     data_format, files = locate_split(data, split, key)
     return data_format.read(files, classes=data.classes, ignore_other_categories=data.ignore_other_categories)
 
 
+def allow_large_images(data: DataConfig) -> None:
+    """Lets the process read images of up to `data.max_megapixels`."""
+    allow_pixels(round(data.max_megapixels * 1e6))
+
+
 def build_input_format(config: Config) -> InputFormat:
     """Returns input sizes and channel order."""
+    allow_large_images(config.data)
     return InputFormat(
         buckets=config.data.buckets,
         short_side=config.data.short_side,
@@ -53,7 +61,7 @@ def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world
     """
     data, augment = config.data, config.data.augment
     if config.model.mask is not None:
-        dataset.require_masks()
+        dataset = dataset.require_masks()
     mean = config.model.pixel.mean
     red, green, blue = mean if config.model.pixel.channel_order == "rgb" else mean[::-1]
     return TrainLoader(

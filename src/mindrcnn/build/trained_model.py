@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+from mindspore.nn.utils import no_init_parameters
+
 from mindrcnn.build.detector import build_detector
 from mindrcnn.build.device import select_device
 from mindrcnn.config.loader import parse_config
 from mindrcnn.config.run import Config
 from mindrcnn.config.yaml_tree import Overrides
-from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into
+from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into, require_finite, require_fit
+from mindrcnn.errors import InputError
 from mindrcnn.models.detector import TwoStageDetector
 
 
@@ -21,8 +24,23 @@ def open_checkpoint(file: Path, overrides: Overrides) -> tuple[Checkpoint, Confi
 
 
 def restore_detector(checkpoint: Checkpoint, config: Config) -> TwoStageDetector:
-    """Selects the device and builds the detector. Raises InputError if its parameters do not fit after overrides."""
+    """Selects the device and builds the detector.
+
+    Raises InputError if the parameters are not finite or do not fit after overrides.
+    """
+    require_finite(checkpoint)
     select_device(config.device)
+    _require_fit(checkpoint, config)
     detector = build_detector(config.model, len(checkpoint.info.classes))
     load_into(detector, checkpoint)
     return detector
+
+
+def _require_fit(checkpoint: Checkpoint, config: Config) -> None:
+    """Compares names and shapes without making the values, as a configuration can ask for more than memory holds."""
+    try:
+        with no_init_parameters():
+            outline = build_detector(config.model, len(checkpoint.info.classes))
+    except (MemoryError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{checkpoint.path}: its configuration is of no model that can be built: {error}") from error
+    require_fit(outline, checkpoint)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mindrcnn.config.schema import key, require
 from mindrcnn.data.formats.registry import FORMATS, find_format
+from mindrcnn.data.image_io import MAX_PIXELS
 
 INPUT_STRIDE = 32  # coarsest backbone stride: FPN's top-down 2x upsampling is exact only on multiples of it
 
@@ -39,7 +40,7 @@ class AugmentConfig:
 
     flip_prob: float = key(0.5, "Probability of a horizontal flip.", low=0, high=1)
     short_sides: tuple[int, ...] = key(
-        (), "Multi-scale training: short sides in pixels to draw from; empty: data.short_side.", low=1
+        (), "Multi-scale training: short sides in pixels to draw from; empty: data.short_side.", low=1, high=16384
     )
     photometric_prob: float = key(0.0, "Probability of brightness, contrast, saturation and hue jitter.", low=0, high=1)
     expand_prob: float = key(0.0, "Probability of placing the image on a larger mean-coloured canvas.", low=0, high=1)
@@ -66,13 +67,22 @@ class DataConfig:
         ((800, 1344), (1344, 800)),
         "Input sizes (height, width); each image uses the one that fits its aspect ratio best.",
         low=32,
+        high=16384,
     )
-    short_side: int = key(800, "Target length of the short side in pixels; the bucket limits the long side.", low=32)
-    max_objects: int = key(128, "Ground-truth slots per image (G).", low=1)
+    short_side: int = key(
+        800, "Target length of the short side in pixels; the bucket limits the long side.", low=32, high=16384
+    )
+    max_objects: int = key(128, "Ground-truth slots per image (G).", low=1, high=10000)
     mask_side: int = key(112, "Side of the stored masks, each in the frame of its box (R).", low=14, high=512)
     augment: AugmentConfig = key(AugmentConfig, "Training-time augmentation.")
+    max_megapixels: float = key(
+        MAX_PIXELS / 1e6,
+        "Largest image that is read, in millions of pixels; decoding takes 7 bytes for each, in every loader thread.",
+        low=1,
+        high=4000,
+    )
     workers: int = key(2, "Number of loader threads; 0 loads in the training thread.", low=0, high=64)
-    prefetch: int = key(4, "Number of batches prepared in advance.", low=1)
+    prefetch: int = key(4, "Number of batches prepared in advance.", low=1, high=1024)
 
     def __post_init__(self) -> None:
         require(bool(self.buckets), "data.buckets", "at least one (height, width)", self.buckets)

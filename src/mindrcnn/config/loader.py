@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, is_dataclass
 from pathlib import Path
@@ -40,6 +41,9 @@ from mindrcnn.extensions import HINT, load_extensions
 
 # Least similarity (difflib's ratio) at which a key elsewhere in the tree is suggested.
 _ALIKE_ELSEWHERE = 0.75
+
+# MindSpore and NumPy count with int64.
+_LARGEST = {int: 2**63 - 1, float: sys.float_info.max}
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ def _scalar(hint: Any, node: Node, place: _Place) -> Any:
         raise _wrong(node, place, hint)
     if isinstance(value, int | float) and not isinstance(value, bool):
         inside = (place.low is None or value >= place.low) and (place.high is None or value <= place.high)
-        if not inside or not math.isfinite(value):
+        if not inside or not -_LARGEST[hint] <= value <= _LARGEST[hint]:
             raise _wrong(node, place, hint)
     return value
 

@@ -68,7 +68,7 @@ class BackboneConfig:
 class FPNConfig:
     """Feature pyramid P2..P5 plus P6 by stride-2 subsampling of P5."""
 
-    out_channels: int = key(256, "Channels of every pyramid level.", low=1)
+    out_channels: int = key(256, "Channels of every pyramid level.", low=1, high=65536)
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ class AnchorConfig:
 class TrainTestPair:
     """One number for training and one for inference."""
 
-    train: int = key(1000, "Value while training.", low=1)
-    test: int = key(1000, "Value at inference.", low=1)
+    train: int = key(1000, "Value while training.", low=1, high=100000)
+    test: int = key(1000, "Value at inference.", low=1, high=100000)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class RPNConfig:
         "torchvision), overwrite gives them to the object whose best they are (mmdetection), off leaves them.",
     )
     low_quality_min_iou: float = key(0.0, "Least IoU of a low-quality match (mmdetection: 0.3).", low=0, high=1)
-    batch_size_per_image: int = key(256, "Anchors sampled per image for the loss.", low=1)
+    batch_size_per_image: int = key(256, "Anchors sampled per image for the loss.", low=1, high=100000)
     positive_fraction: float = key(0.5, "Largest share of positives among the sampled anchors.", low=0, high=1)
     normalizer: Literal["batch_size", "sampled"] = key(
         "batch_size",
@@ -136,7 +136,7 @@ class RoiSamplingConfig:
         "zoo) or before (detectron2, torchvision). Before, each is its object's best candidate, so low_quality moves "
         "no proposal.",
     )
-    batch_size_per_image: int = key(512, "Proposals sampled per image.", low=1)
+    batch_size_per_image: int = key(512, "Proposals sampled per image.", low=1, high=100000)
     positive_fraction: float = key(0.25, "Largest share of positives among the samples.", low=0, high=1)
 
 
@@ -160,8 +160,8 @@ class RoiAlignConfig:
 class BoxConfig:
     """Second-stage classification and box regression, and the selection of detections."""
 
-    resolution: int = key(7, "Side of the pooled feature.", low=1)
-    fc_channels: int = key(1024, "Width of the two fully connected layers.", low=1)
+    resolution: int = key(7, "Side of the pooled feature.", low=1, high=128)
+    fc_channels: int = key(1024, "Width of the two fully connected layers.", low=1, high=65536)
     coder_weights: tuple[float, float, float, float] = key(
         (10.0, 10.0, 5.0, 5.0), "Weights of dx, dy, dw, dh in the box encoding.", low=1e-6
     )
@@ -170,8 +170,10 @@ class BoxConfig:
     box_weight: float = key(1.0, "Weight of the box loss.", low=0)
     score_thresh: float = key(0.05, "Detections at or below this score are dropped.", low=0, high=1)
     nms_thresh: float = key(0.5, "IoU above which the weaker of two detections of one class is dropped.", low=0, high=1)
-    detections_per_image: int = key(100, "Detections kept per image over all classes.", low=1)
-    pre_nms_topk: int = key(1000, "Number of best-scoring class-box pairs of an image that enter NMS.", low=1)
+    detections_per_image: int = key(100, "Detections kept per image over all classes.", low=1, high=10000)
+    pre_nms_topk: int = key(
+        1000, "Number of best-scoring class-box pairs of an image that enter NMS.", low=1, high=100000
+    )
     train_on_pred_boxes: bool = key(
         False, "Train the mask branch on the boxes predicted for the samples instead of the sampled boxes."
     )
@@ -189,9 +191,9 @@ class MaskRCNNConfig(MaskConfig):
     """Mask R-CNN's fully convolutional mask branch."""
 
     type: Literal["mask_rcnn"] = key("mask_rcnn", "Type of the mask branch.")
-    resolution: int = key(14, "Side of the pooled feature; predicted masks have twice that side.", low=1)
-    num_convs: int = key(4, "Number of 3x3 convolutions before the upsampling.", low=0)
-    channels: int = key(256, "Width of those convolutions.", low=1)
+    resolution: int = key(14, "Side of the pooled feature; predicted masks have twice that side.", low=1, high=128)
+    num_convs: int = key(4, "Number of 3x3 convolutions before the upsampling.", low=0, high=64)
+    channels: int = key(256, "Width of those convolutions.", low=1, high=65536)
     weight: float = key(1.0, "Weight of the mask loss.", low=0)
 
 
@@ -202,13 +204,13 @@ class MaskScoringConfig(MaskConfig):
     predicts_iou = True
 
     type: Literal["ms_rcnn"] = key("ms_rcnn", "Type of the mask branch.")
-    resolution: int = key(14, "Same as in mask_rcnn.", low=1)
-    num_convs: int = key(4, "Same as in mask_rcnn.", low=0)
-    channels: int = key(256, "Same as in mask_rcnn.", low=1)
+    resolution: int = key(14, "Same as in mask_rcnn.", low=1, high=128)
+    num_convs: int = key(4, "Same as in mask_rcnn.", low=0, high=64)
+    channels: int = key(256, "Same as in mask_rcnn.", low=1, high=65536)
     weight: float = key(1.0, "Same as in mask_rcnn.", low=0)
-    iou_num_convs: int = key(4, "Number of 3x3 convolutions of the IoU head; the last has stride 2.", low=1)
-    iou_channels: int = key(256, "Width of those convolutions.", low=1)
-    iou_fc_channels: int = key(1024, "Width of the IoU head's two fully connected layers.", low=1)
+    iou_num_convs: int = key(4, "Number of 3x3 convolutions of the IoU head; the last has stride 2.", low=1, high=64)
+    iou_channels: int = key(256, "Width of those convolutions.", low=1, high=65536)
+    iou_fc_channels: int = key(1024, "Width of the IoU head's two fully connected layers.", low=1, high=65536)
     iou_weight: float = key(1.0, "Weight of the IoU loss, 0.5 (predicted - true)^2.", low=0)
     iou_mask_logit_thresh: float = key(
         0.0,
@@ -228,12 +230,12 @@ class PointRendConfig(MaskConfig):
 
     type: Literal["point_rend"] = key("point_rend", "Type of the mask branch.")
     resolution: int = key(
-        14, "Side of the regular point grid that the coarse head takes; its masks have half that side.", low=2
+        14, "Side of the regular point grid that the coarse head takes; its masks have half that side.", low=2, high=128
     )
-    fc_channels: int = key(1024, "Width of the coarse head's two fully connected layers.", low=1)
-    point_layers: int = key(3, "Number of layers of the point head before the last.", low=1)
-    point_channels: int = key(256, "Width of those layers.", low=1)
-    train_points: int = key(196, "Number of points per sample that train the point head.", low=1)
+    fc_channels: int = key(1024, "Width of the coarse head's two fully connected layers.", low=1, high=65536)
+    point_layers: int = key(3, "Number of layers of the point head before the last.", low=1, high=64)
+    point_channels: int = key(256, "Width of those layers.", low=1, high=65536)
+    train_points: int = key(196, "Number of points per sample that train the point head.", low=1, high=100000)
     oversampling: float = key(3.0, "Random candidates for uncertain points, as a multiple of train_points.", low=1)
     importance: float = key(
         0.75, "Share of train_points selected by uncertainty; the others are random.", low=0, high=1

@@ -23,12 +23,15 @@ from mindrcnn.data.formats.registry import FORMATS, find_format
 class EvalConfig:
     """Evaluation and inference."""
 
-    batch_size: int = key(1, "Images per forward pass.", low=1)
+    batch_size: int = key(1, "Images per forward pass.", low=1, high=1024)
     mask_thresh: float = key(0.5, "Least mask probability at which a pixel belongs to the object.", low=0, high=1)
     backend: Literal["faster_coco_eval", "pycocotools"] = key(
         "faster_coco_eval", "COCO evaluator; both give the same numbers."
     )
     boundary: bool = key(False, "Also evaluate masks by boundary IoU; needs faster_coco_eval.")
+    max_detections: int = key(
+        100, "Most detections of a class in an image that COCO's numbers count; others than 100 are not COCO's.", low=11
+    )
     best_metric: Literal["auto", "bbox", "segm"] = key(
         "auto", "AP that decides which checkpoint is `best`; auto: segm for a model with masks, else bbox."
     )

@@ -17,23 +17,15 @@ from typing import Any
 import yaml
 
 from mindrcnn.config.packaged import find_packaged, near_names
+from mindrcnn.config.yaml_composer import FLOAT, TAG, compose
 from mindrcnn.errors import InputError
 from mindrcnn.extensions import BACKBONES
+from mindrcnn.messages import quote_value, shorten
 
 COMMAND_LINE = "command line"
 OVERRIDES = "overrides"
 BASE_KEY = "base"
-
-_TAG = "tag:yaml.org,2002:"
-_FLOAT = re.compile(
-    r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
-)
-_CORE_SCHEMA = (
-    ("null", re.compile(r"(?:~|null|Null|NULL|)\Z")),
-    ("bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")),
-    ("int", re.compile(r"[-+]?[0-9]+\Z")),
-    ("float", _FLOAT),
-)
+_NAMES_SHOWN = 20  # in a message
 
 
 @dataclass(frozen=True)
@@ -58,21 +50,12 @@ class Node:
     origin: Origin
 
 
-class _Loader(yaml.SafeLoader):
-    """A loader that reads scalars by the YAML 1.2 core schema alone."""
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _name, _pattern in _CORE_SCHEMA:
-    _Loader.add_implicit_resolver(_TAG + _name, _pattern, None)
-
-
 class _Dumper(yaml.SafeDumper):
     """A dumper that quotes strings that YAML 1.1 or 1.2 would read as something else, and puts lists on one line."""
 
 
-_Dumper.add_implicit_resolver(_TAG + "float", _FLOAT, None)
-_Dumper.add_representer(list, lambda dumper, data: dumper.represent_sequence(_TAG + "seq", data, flow_style=True))
+_Dumper.add_implicit_resolver(TAG + "float", FLOAT, None)
+_Dumper.add_representer(list, lambda dumper, data: dumper.represent_sequence(TAG + "seq", data, flow_style=True))
 
 
 def dump_yaml(data: dict[str, Any]) -> str:
@@ -83,10 +66,11 @@ def dump_yaml(data: dict[str, Any]) -> str:
 def parse_yaml(text: str, source: str) -> Node:
     """Returns the tree of a YAML text; `source` names the text in origins and errors.
 
-    Raises InputError for text that is not YAML, an empty text, a duplicate key or a tag outside the core schema.
+    Raises InputError for text that is not YAML or beyond the limits of `compose`, an empty text, a duplicate key, and a
+    tag outside the core schema.
     """
     try:
-        document = yaml.compose(text, Loader=_Loader)
+        document = compose(text)
         if document is None:
             raise InputError(f"{source}: wanted keys and values, got nothing")
         return _node(document, _origin(source, document), "")
@@ -197,13 +181,13 @@ def describe_value(node: Node) -> str:
     if value is None:
         return "null"
     if isinstance(value, dict):
-        return f"a mapping with {', '.join(value)}" if value else "an empty mapping"
+        return f"a mapping with {shorten(value, _NAMES_SHOWN)}" if value else "an empty mapping"
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, bool):
         return f"{str(value).lower()} (boolean)"
     kind = {int: "whole number", float: "number", str: "string"}[type(value)]
-    return f"{value!r} ({kind})"
+    return f"{quote_value(value)} ({kind})"
 
 
 def _other_type(base: dict[str, Node], child: dict[str, Node], key: str) -> bool:
@@ -257,9 +241,9 @@ def _origin(source: str, node: yaml.Node) -> Origin:
 
 
 def _node(node: yaml.Node, origin: Origin, key: str) -> Node:
-    if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+    if isinstance(node, yaml.MappingNode) and node.tag == TAG + "map":
         return Node(_entries(node, origin, key), origin)
-    if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+    if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
         items = [_node(item, _origin(origin.source, item), f"{key}[{i}]") for i, item in enumerate(node.value)]
         return Node(items, origin)
     return Node(_scalar(node, origin, key), origin)
@@ -282,16 +266,16 @@ def _entries(node: yaml.MappingNode, origin: Origin, key: str) -> dict[str, Node
 def _scalar(node: yaml.Node, origin: Origin, key: str) -> bool | int | float | str | None:
     text = node.value
     try:
-        if node.tag == _TAG + "null":
+        if node.tag == TAG + "null":
             return None
-        if node.tag == _TAG + "bool":
+        if node.tag == TAG + "bool":
             return bool(text.lower() == "true")
-        if node.tag == _TAG + "int":
+        if node.tag == TAG + "int":
             return int(text)
-        if node.tag == _TAG + "float":
+        if node.tag == TAG + "float":
             return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
     except ValueError as error:  # an explicit tag that the text does not fit, or more digits than Python converts
         raise InputError(f"{origin}: {key}: wanted a value of tag {node.tag}, got {text[:40]!r}") from error
-    if node.tag == _TAG + "str":
+    if node.tag == TAG + "str":
         return str(text)
     raise InputError(f"{origin}: {key}: unsupported YAML tag {node.tag}")

@@ -13,9 +13,11 @@ from mindrcnn.convert.families import FAMILIES, detect_family
 from mindrcnn.convert.importer import Options, import_detector
 from mindrcnn.convert.mapping import export_state
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from mindrcnn.engine.checkpoints.checksum import DIGEST_NAME
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK
+from mindrcnn.outputs import MARK, Output
 from mindrcnn.weights.download import fetch_weights
 from mindrcnn.weights.read import WeightsFile, read_weights
 from mindrcnn.weights.write import write_state
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 BACKBONES_ONLY = "mindcv"  # it has no detectors
 SOURCES = ("auto", *FAMILIES, BACKBONES_ONLY)
 TARGETS = ("torchvision", "detectron2")
+TAIL = 1 << 18  # bytes at the end of a checkpoint among which is its description
+NEVER_TRAINED = b'"steps_per_epoch": 0'  # in the description
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,22 @@ class Outputs:
     def report(self) -> Path:
         return self.checkpoint.with_suffix(".report.txt")
 
+    @property
+    def files(self) -> list[Output]:
+        """The three files."""
+        return [Output(self.checkpoint, is_converted), Output(self.config), Output(self.report)]
+
+
+def is_converted(path: Path) -> bool:
+    """Says whether a file ends as a checkpoint does that a conversion wrote, so that no training is in it."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - TAIL, 0))
+            tail = file.read()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return DIGEST_NAME.encode() in tail and NEVER_TRAINED in tail
+
 
 def convert_in(source: str, out: Path, *, library: str, options: Options) -> int:
     """Imports another library's file, a path or URL, as a checkpoint. Raises InputError if the file does not fit."""
@@ -63,8 +83,8 @@ def convert_in(source: str, out: Path, *, library: str, options: Options) -> int
         step=0,
     )
     save_checkpoint(outputs.checkpoint, network=imported.detector, info=info)
-    write_text(outputs.config, info.config_yaml)
-    write_text(outputs.report, str(imported.report))
+    write_text(outputs.config, f"# {MARK}\n{info.config_yaml}")
+    write_text(outputs.report, f"{MARK}\n\n{imported.report}")
     logger.info("%s", imported.report.title)
     logger.info("%s", imported.report.summary)
     for note in imported.report.notes:
@@ -78,9 +98,9 @@ def _write_backbone(file: WeightsFile, outputs: Outputs) -> int:
     config = dump_config(imported.config(outputs.checkpoint))
     info = CheckpointInfo(config_yaml=config, classes=(), category_ids=(), epoch=0, step=0)
     save_checkpoint(outputs.checkpoint, network=imported.backbone, info=info)
-    write_text(outputs.config, config)
+    write_text(outputs.config, f"# {MARK}\n{config}")
     report = imported.report
-    lines = [str(report), "", *(f"  filled    {name}" for name in report.loaded)]
+    lines = [MARK, "", str(report), "", *(f"  filled    {name}" for name in report.loaded)]
     lines += [f"  unused    {name} (not part of a backbone)" for name in report.dropped]
     write_text(outputs.report, "\n".join(lines) + "\n")
     logger.info("%s", report)

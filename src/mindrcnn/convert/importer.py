@@ -29,6 +29,8 @@ from mindrcnn.messages import shorten
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.weights.read import WeightsFile
 
+_STYLE = re.compile(r"style\W{1,6}(caffe|pytorch)\b")  # in a configuration of mmdetection
+
 
 @dataclass(frozen=True)
 class Options:
@@ -185,13 +187,28 @@ def choose_style(
         return given, ()
     if family.name != "mmdet":
         return "", ()
-    meta = file.meta.get("meta")
-    text = str(meta) if isinstance(meta, dict) else ""
-    found = re.search(r"style\W{1,6}(caffe|pytorch)\b", text)
+    found = next(filter(None, map(_STYLE.search, _texts(file.meta.get("meta")))), None)
     if found:
         return found[1], ()
     style = conventions.MMDET_STYLE.get(architecture.mask_type, "pytorch")
     return style, (f"the file does not tell the style of its backbone, assumed to be {style}; --style sets another",)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yields the texts in dicts and lists, each with its key; what stands in several places is looked at once."""
+    waiting, seen = [value], set()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            yield from (f"{key}: {item}" for key, item in value.items() if isinstance(item, str))
+            waiting += value.values()
 
 
 def convention_notes(family: Family, architecture: Architecture) -> tuple[str, ...]:
@@ -212,4 +229,6 @@ def read_class_names(meta: dict[str, Any]) -> Sequence[str]:
     names = inner.get("CLASSES") or (
         dataset.get("classes") or dataset.get("CLASSES") if isinstance(dataset, dict) else None
     )
-    return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str | int) for name in names):
+        return ()
+    return tuple(map(str, names))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from mindrcnn.data.record import clip_boxes
+from mindrcnn.errors import InputError
 
 EXAMPLES = 5
 
@@ -26,12 +28,15 @@ class Kind(Enum):
     NO_MASK = ("objects without a mask, which the model needs", True)
     MISSING = ("missing image files", True)
     UNREADABLE = ("image files that cannot be read, or are not of the annotated size", True)
+    TRAIN_SPLIT = ("training splits that cannot be read, whose classes this split must have", True)
     NO_OBJECTS = ("data sets without any object to train on", True)
-    FEW_CORNERS = ("polygons of fewer than 3 points, which are ignored", False)
+    FEW_CORNERS = ("annotations with polygons of fewer than 3 points, which are ignored", False)
+    LEFT_OUT = ("categories of a repeated name, which are left out", False)
     DEGENERATE = ("boxes without area inside their image, which are ignored", False)
     OUTSIDE = ("boxes that extend beyond their image, which are clipped", False)
     EMPTY = ("images without objects, which training skips unless data.keep_empty_images is set", False)
     CROWDED = ("images with more objects than data.max_objects, of which each epoch uses a random choice", False)
+    NOTHING_TO_FIND = ("data sets without any object to find, of which every AP is -1", False)
     UNUSED_CLASS = ("classes without objects", False)
     CROWD_SHARE = ("data sets with many crowd regions, in which nothing is learned", False)
 
@@ -77,6 +82,21 @@ class Findings:
     def has_errors(self) -> bool:
         """Whether training would fail."""
         return any(kind.is_error for kind in self._found)
+
+
+class FirstError(Findings):
+    """Findings of a reader, which stops at the first error: it is raised as an InputError that names `source`."""
+
+    def __init__(self, source: Path) -> None:
+        super().__init__()
+        self._source = source
+
+    def add_all(self, kind: Kind, examples: Iterable[str], count: int) -> None:
+        """Raises InputError for an error; counts a warning."""
+        if kind.is_error and count:
+            first = next(iter(examples))
+            raise InputError(f"{self._source}: {first}" + (f" ({count} like this)" if count > 1 else ""))
+        super().add_all(kind, examples, count)
 
 
 OVERSHOOT = 1.0  # pixels; less than this is rounding, or a tool that includes the last pixel

@@ -39,6 +39,17 @@ class ImageSource(Protocol):
 EXIF_ORIENTATION = 0x0112
 UPRIGHT = 1
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
+TURN_BACK = {  # from upright to stored
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+STORED_IN_HEADER = ("JPEG", "MPO")  # formats that Pillow surely does not turn upright itself, as it does TIFF
+WIDENED = ("PNG", "PPM")  # formats whose 16 bits some versions of Pillow give as 32
 
 # The formats that Pillow and the libraries in it decode themselves. Its other plugins are not asked: some, EPS for one,
 # hand the file to another program, whatever the file is called.
@@ -53,7 +64,24 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 
+# Decoding takes seven bytes a pixel: 450 MB for this many, 8,000 x 8,000. A file of 20 kB can hold 169 million. Larger
+# images are read where data.max_megapixels allows them.
+MAX_PIXELS = 64_000_000
+
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+
+
+class _Limit:
+    """The number of pixels that images may have, in the whole process as Pillow's own limit is."""
+
+    pixels = MAX_PIXELS
+
+
+def allow_pixels(pixels: int) -> None:
+    """Sets the number of pixels up to which images are read."""
+    _Limit.pixels = pixels
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, pixels)
 
 
 def read_image(path: Path, *, annotated_size: tuple[int, int] | None = None) -> RGBImage:
@@ -79,8 +107,13 @@ def convert_image(image: Image.Image, *, name: str) -> RGBImage:
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Reads (h, w) after EXIF rotation, from the file's header alone. Raises InputError for a file that is no image."""
+    """Reads (h, w) after EXIF rotation, from the file's header alone unless its format leaves them open.
+
+    Raises InputError for a file that is no image.
+    """
     with _open(path, path) as image:
+        if _orientation(image) in SIDEWAYS and image.format not in STORED_IN_HEADER:
+            _load(image, path)
         height, width = image.height, image.width
         return (width, height) if _orientation(image) in SIDEWAYS else (height, width)
 
@@ -96,7 +129,7 @@ def _open(file: Path | io.BytesIO, path: Path) -> Image.Image:
     try:
         if isinstance(file, Path):
             _require_file(file)
-        return Image.open(file, formats=_formats())
+        image = Image.open(file, formats=_formats())
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image file") from error
     except UnidentifiedImageError as error:
@@ -105,6 +138,13 @@ def _open(file: Path | io.BytesIO, path: Path) -> Image.Image:
         ) from error
     except UNREADABLE as error:
         raise InputError(f"{path}: wanted a readable image: {error}") from error
+    if image.width * image.height > _Limit.pixels:
+        image.close()
+        raise InputError(
+            f"{path}: wanted an image of up to {_Limit.pixels / 1e6:g} million pixels, got {image.width} x "
+            f"{image.height}: data.max_megapixels allows more"
+        )
+    return image
 
 
 def _require_file(path: Path) -> None:
@@ -115,10 +155,19 @@ def _require_file(path: Path) -> None:
 
 
 def _decode(image: Image.Image, path: Path, annotated_size: tuple[int, int] | None) -> RGBImage:
-    rotate = _needs_rotation(image, annotated_size, path)
+    orientation = _orientation(image)
+    _load(image, path)
+    try:
+        if image.mode == "I" and image.format not in WIDENED:
+            raise ValueError("wanted pixels of 8 or 16 bits, got some of 32, of which the largest value is not known")
+        return _to_rgb(_turned(image, orientation, annotated_size, path))
+    except UNREADABLE as error:
+        raise InputError(f"{path}: wanted a readable image: {error}") from error
+
+
+def _load(image: Image.Image, path: Path) -> None:
     try:
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image) if rotate else image)
     except UNREADABLE as error:
         raise InputError(f"{path}: wanted a readable image: {error}") from error
 
@@ -130,23 +179,29 @@ def _orientation(image: Image.Image) -> int:
         return UPRIGHT
 
 
-def _needs_rotation(image: Image.Image, annotated_size: tuple[int, int] | None, path: Path) -> bool:
-    """Says whether to rotate the image upright, which would be wrong if it was annotated as stored."""
-    orientation = _orientation(image)
-    stored = (image.height, image.width)
-    upright = stored[::-1] if orientation in SIDEWAYS else stored
+def _turned(image: Image.Image, orientation: int, annotated_size: tuple[int, int] | None, path: Path) -> Image.Image:
+    """Returns the decoded image upright or, if that alone has the annotated size, as stored.
+
+    orientation: the EXIF orientation before decoding; a decoder that turns the image removes it.
+    """
+    is_upright = _orientation(image) != orientation
+    decoded = (image.height, image.width)
+    turned = decoded[::-1] if orientation in SIDEWAYS else decoded
+    upright, stored = (decoded, turned) if is_upright else (turned, decoded)
     if annotated_size is not None and annotated_size not in (upright, stored):
         (wanted_height, wanted_width), (height, width) = annotated_size, upright
         raise InputError(
             f"{path}: the annotation says height {wanted_height} and width {wanted_width}, the file has "
             f"height {height} and width {width}"
         )
-    return orientation != UPRIGHT and annotated_size in (None, upright)
+    if annotated_size in (None, upright):
+        return image if is_upright or orientation == UPRIGHT else ImageOps.exif_transpose(image)
+    return image.transpose(TURN_BACK[orientation]) if is_upright else image
 
 
 def _to_rgb(image: Image.Image) -> RGBImage:
     if image.mode.startswith("I"):  # 16-bit grey: "I;16" and its byte orders, or "I" if Pillow widened it
-        grey = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
+        grey = np.clip(np.asarray(image) >> 8, 0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode == "F":
         raise ValueError("wanted pixels of 8 or 16 bits, got floating-point numbers")

@@ -9,13 +9,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import Any, Union
 
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from mindrcnn.data.transforms.affine import AxisAffine, Doubles
+from mindrcnn.messages import quote_value
+from mindrcnn.untrusted.numbers import is_whole, whole_column
 
 Bitmap = npt.NDArray[np.uint8]
 
@@ -24,6 +26,14 @@ MIN_POLYGON_NUMBERS = 6  # three corners; fewer enclose no area, and pycocotools
 # A polygon that extends more than this many box sides beyond its box is clipped before rasterising, because the
 # rasteriser walks along every edge: its time and memory grow with the invisible part.
 OVERHANG = 4.0
+
+# The rasteriser takes 80 bytes for a pixel of an outline's length: this length takes 400 MB, and is that of a polygon
+# of COCO's largest size a thousand times.
+MAX_OUTLINE = 5_000_000
+
+MAX_SIDE = 1_000_000  # of an image; no format that is read here holds more pixels in a row that fit into memory
+MAX_PIXELS = 2**32 - 1  # of an image; pycocotools counts pixels with uint32
+MAX_COUNTS = 5_000_000  # characters of compressed run lengths; decoding takes seventy bytes for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +54,9 @@ class Polygons:
         scale = np.array([affine.scale_x * side / (x2 - x1), affine.scale_y * side / (y2 - y1)])
         shift = np.array([(affine.shift_x - x1) * side / (x2 - x1), (affine.shift_y - y1) * side / (y2 - y1)])
         low, high = -OVERHANG * side, (1 + OVERHANG) * side
-        outlines = []
-        for part in self.parts:
-            points = _points(part) * scale + shift
-            if points.min() < low or points.max() > high:
-                points = clip_polygon(points, np.array([low, low, high, high]))
-            if len(points) >= MIN_POLYGON_NUMBERS // 2:
-                outlines.append(points.reshape(-1))
-        if not outlines:
-            return np.zeros((side, side), dtype=np.uint8)
-        pieces = coco_mask.frPyObjects(outlines, side, side)
-        return np.asarray(coco_mask.decode(coco_mask.merge(pieces)), dtype=np.uint8)
+        window = np.array([low, low, high, high])
+        outlines = [clip_outline(_points(part) * scale + shift, window) for part in self.parts]
+        return draw_outlines(outlines, side)
 
     def extent(self, window: Doubles) -> Doubles | None:
         """Returns the tight xyxy box of the part inside `window` (both in the file's pixels), or None if it is empty.
@@ -106,14 +108,88 @@ class RunLengths:
 Segmentation = Union[Polygons, RunLengths]  # noqa: UP007 (evaluated at run time; every Python accepts this form)
 
 
-def run_lengths(height: int, width: int, counts: str | bytes | Sequence[int]) -> RunLengths:
+def shape_of(mask: Segmentation | None) -> Segmentation | None:
+    """Returns the mask; None for polygons of which too few corners left none, so that only the box is known."""
+    return None if isinstance(mask, Polygons) and not mask.parts else mask
+
+
+def mask_size(stored: object) -> tuple[int, int]:
+    """Returns the height and width of stored run lengths. Raises ValueError for what cannot be an image's."""
+    if isinstance(stored, list | tuple) and len(stored) == 2 and all(is_whole(side, 1, MAX_SIDE) for side in stored):
+        height, width = stored
+        if height * width <= MAX_PIXELS:
+            return height, width
+    raise ValueError(f"wanted an RLE size of height and width in whole pixels, got {quote_value(stored)}")
+
+
+def run_lengths(height: int, width: int, counts: object) -> RunLengths:
     """Builds RunLengths from COCO's counts, compressed (text) or plain (numbers). Raises ValueError if invalid."""
-    runs = _decompress(counts) if isinstance(counts, (str, bytes)) else np.asarray(counts)
-    if runs.ndim != 1 or runs.size == 0 or runs.dtype.kind not in "iu" or runs.min() < 0:
+    runs: npt.NDArray[Any] | None
+    if isinstance(counts, str | bytes):
+        runs = _decompress(counts)
+    elif isinstance(counts, np.ndarray):
+        runs = counts if counts.ndim == 1 and counts.dtype.kind in "iu" else None
+    else:
+        runs = whole_column(counts) if isinstance(counts, list | tuple) else None
+    if runs is None or runs.size == 0 or runs.min() < 0:
         raise ValueError("wanted counts that are whole numbers of at least 0")
-    if runs.sum() != height * width:
-        raise ValueError(f"wanted counts that sum to {height} x {width} = {height * width}, got {runs.sum()}")
+    pixels = height * width
+    if runs.max() > pixels or runs.sum() != pixels:
+        got = runs.sum() if runs.max() <= pixels else f"one of {runs.max()}"
+        raise ValueError(f"wanted counts that sum to {height} x {width} = {pixels}, got {got}")
     return RunLengths(height, width, runs.astype(np.uint32))
+
+
+def draw_outlines(outlines: Sequence[Doubles], side: int) -> Bitmap:
+    """Returns (side, side) uint8 0/1: the union of polygons, corners (n, 2) each, of few corners or of many."""
+    drawn = [outline.reshape(-1) for outline in outlines if len(outline) >= MIN_POLYGON_NUMBERS // 2]
+    if not drawn:
+        return np.zeros((side, side), dtype=np.uint8)
+    if not any(is_overlong(outline, (1 + 2 * OVERHANG) * side) for outline in outlines):
+        return np.asarray(coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(drawn, side, side))), dtype=np.uint8)
+    return np.maximum.reduce([_draw_fan(outline, side) for outline in outlines])
+
+
+def _draw_fan(outline: Doubles, side: int) -> Bitmap:
+    """Draws one polygon in parts that share its first corner: where two parts overlap they cancel, as edges do."""
+    bitmap = np.zeros((side, side), dtype=np.uint8)
+    corners = max(int(MAX_OUTLINE / ((1 + 2 * OVERHANG) * side)) - 2, 1)
+    for first in range(1, len(outline) - 1, corners):
+        part = np.concatenate([outline[:1], outline[first : first + corners + 1]])
+        (piece,) = coco_mask.frPyObjects([part.reshape(-1)], side, side)
+        bitmap ^= np.asarray(coco_mask.decode(piece), dtype=np.uint8)
+    return bitmap
+
+
+def encode_outlines(outlines: Sequence[Doubles], height: int, width: int) -> dict[str, Any] | None:
+    """Returns the COCO RLE of a union of polygons, corners (n, 2) each in pixels; None if none has three corners.
+
+    Far corners are clipped as in training. Raises ValueError for an outline beyond all measure.
+    """
+    margin = OVERHANG * max(height, width)
+    window = np.array([-margin, -margin, width + margin, height + margin])
+    drawn = [clip_outline(outline, window) for outline in outlines if len(outline) >= MIN_POLYGON_NUMBERS // 2]
+    if any(is_overlong(points, 2 * margin + max(height, width)) for points in drawn):
+        raise ValueError(f"segmentation: wanted outlines of up to {MAX_OUTLINE} pixels, got a longer one")
+    if not drawn:
+        return None
+    visible = [points.reshape(-1) for points in drawn if len(points)] or [np.full(MIN_POLYGON_NUMBERS, -margin)]
+    return coco_mask.merge(coco_mask.frPyObjects(visible, height, width))
+
+
+def is_overlong(points: Doubles, longest_edge: float) -> bool:
+    """Says whether drawing a polygon, corners (n, 2), would take too much memory; no edge is longer than that."""
+    if len(points) * longest_edge <= MAX_OUTLINE:
+        return False
+    return bool(np.abs(np.diff(points, axis=0)).max(axis=1).sum() > MAX_OUTLINE)
+
+
+def clip_outline(points: Doubles, window: Doubles) -> Doubles:
+    """Clips a polygon, corners (n, 2), to an xyxy window if any corner may be outside."""
+    left, top, right, bottom = window
+    if points.min() >= max(left, top) and points.max() <= min(right, bottom):
+        return points
+    return clip_polygon(points, window)
 
 
 def clip_polygon(points: Doubles, window: Doubles) -> Doubles:
@@ -150,6 +226,8 @@ def _decompress(counts: str | bytes) -> npt.NDArray[np.int64]:
     the number two before it.
     """
     text = counts.encode("ascii", errors="replace") if isinstance(counts, str) else counts
+    if len(text) > MAX_COUNTS:
+        raise ValueError(f"wanted compressed counts of up to {MAX_COUNTS} characters, got {len(text)}")
     codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
     if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 0x20:
         raise ValueError("wanted COCO's compressed counts, got other text")

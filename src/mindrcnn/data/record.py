@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -30,6 +30,20 @@ MIN_BOX_SIDE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
+class Stated:
+    """An object as its annotation file states it, checked but neither clipped nor rounded.
+
+    box: x, y, width, height.
+    area: None if the file has none.
+    segmentation: polygons or run lengths in COCO's form, None if the file has none.
+    """
+
+    box: tuple[float, float, float, float]
+    area: float | None
+    segmentation: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Record:
     """One image and its objects.
 
@@ -38,6 +52,7 @@ class Record:
     crowd: (N,) bool, true for an ignore region that stands for many objects.
     segmentations: N masks in the file's pixels, None for an object with only a box; each access may read a file.
     encoded: returns the bytes of the image file, for a record whose `path` is only the file's name.
+    stated: the N objects as the annotation file states them, for evaluation; None if it says no more than the record.
     """
 
     image_id: int
@@ -49,6 +64,7 @@ class Record:
     crowd: npt.NDArray[np.bool_]
     segmentations: Sequence[Segmentation | None]
     encoded: Callable[[], bytes] | None = None
+    stated: Sequence[Stated] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -88,11 +104,24 @@ class RecordSelection(Sequence[Record]):
 
 
 @dataclass(frozen=True, eq=False)
+class Shapeless:
+    """The objects, crowds excepted, of which every polygon has fewer than three corners, so that only a box is left.
+
+    ids: their annotation ids.
+    others: the records of the split without them.
+    """
+
+    ids: Sequence[int]
+    others: Sequence[Record]
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """A split.
 
     category_ids: category_ids[label - 1] is the file's id of a label.
     without_mask: annotation ids (row numbers in a TXT list) of the objects, crowds excepted, that have only a box.
+    shapeless: objects that a model with masks cannot use; None if there are none.
     """
 
     records: Sequence[Record]
@@ -100,19 +129,30 @@ class Dataset:
     category_ids: tuple[int, ...]
     annotation_file: Path
     without_mask: Sequence[int]
+    shapeless: Shapeless | None = None
 
     @property
     def has_masks(self) -> bool:
         """Says whether every object that is not a crowd has a mask."""
         return not self.without_mask
 
-    def require_masks(self) -> None:
-        """Raises InputError unless every object that is not a crowd has a mask."""
+    def require_masks(self) -> Dataset:
+        """Returns the split for a model with masks: without shapeless objects, which the log counts.
+
+        Raises InputError unless every other object that is not a crowd has a mask.
+        """
         if self.without_mask:
             raise InputError(
                 f"{self.annotation_file}: wanted a segmentation for every object, because the model has a mask branch; "
                 f"{len(self.without_mask)} objects have none (first: {shorten(self.without_mask, SHOWN_IDS)})"
             )
+        if self.shapeless is None:
+            return self
+        logger.warning(
+            "%s: %d objects have only polygons of fewer than 3 corners and are dropped (first: %s)",
+            self.annotation_file, len(self.shapeless.ids), shorten(self.shapeless.ids, SHOWN_IDS),
+        )  # fmt: skip
+        return replace(self, records=self.shapeless.others, shapeless=None)
 
 
 def training_records(dataset: Dataset, *, keep_empty_images: bool) -> Sequence[Record]:
@@ -123,11 +163,19 @@ def training_records(dataset: Dataset, *, keep_empty_images: bool) -> Sequence[R
         has_objects = np.fromiter((record.has_objects for record in dataset.records), dtype=bool)
         kept = RecordSelection(dataset.records, np.flatnonzero(has_objects))
         empty = len(dataset.records) - len(kept)
-        if empty:
+        if empty and kept:
             logger.info("%s: training leaves out %d images without objects", dataset.annotation_file, empty)
     if not kept:
-        raise InputError(f"{dataset.annotation_file}: wanted images with objects to train on, got none")
+        crowds = sum(len(record.crowd) for record in dataset.records)
+        raise InputError(f"{dataset.annotation_file}: {nothing_to_train_on(crowds)}")
     return kept
+
+
+def nothing_to_train_on(crowds: int) -> str:
+    """Returns the message about a split without objects, of which `crowds` regions are all that is annotated."""
+    if crowds:
+        return f"wanted objects to train on, got only {crowds} crowds (iscrowd 1), which are regions to ignore"
+    return "wanted images with objects to train on, got none"
 
 
 def clip_boxes(boxes: Doubles, sizes: npt.NDArray[np.integer[Any]]) -> tuple[Floats, npt.NDArray[np.bool_]]:

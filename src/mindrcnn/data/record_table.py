@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import overload
+from typing import TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from mindrcnn.data.masks import Segmentation
-from mindrcnn.data.record import Record, RecordSelection
+from mindrcnn.data.record import Record, RecordSelection, Stated
 from mindrcnn.data.transforms.affine import Floats
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class LazyMasks(Sequence["Segmentation | None"]):
-    """The masks of objects `start` to `end` of the table, each read on access."""
+class LazyObjects(Sequence[T]):
+    """What `read` returns for objects `start` to `end` of the table, on access."""
 
-    read: Callable[[int], Segmentation | None]
+    read: Callable[[int], T]
     start: int
     end: int
 
@@ -33,10 +35,10 @@ class LazyMasks(Sequence["Segmentation | None"]):
         return self.end - self.start
 
     @overload
-    def __getitem__(self, index: int) -> Segmentation | None: ...
+    def __getitem__(self, index: int) -> T: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Segmentation | None]: ...
-    def __getitem__(self, index: int | slice) -> Segmentation | Sequence[Segmentation | None] | None:
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         objects = range(self.start, self.end)[index]
         return self.read(objects) if isinstance(objects, int) else [self.read(position) for position in objects]
 
@@ -46,12 +48,14 @@ class RecordTable(Sequence[Record]):
     """n images and their m objects, ordered by image; each Record is created on access.
 
     ends: one past the last object of each image.
+    image_ids: of type object where one is larger than int64.
     read_mask: returns the mask of the object with this index.
+    read_stated: returns the object with this index as the annotation file states it; None if it says no more.
     read_bytes: returns the file of the image with this index; None if images are read from `folder`.
     """
 
     folder: Path
-    names: npt.NDArray[np.bytes_]  # (n,) as the file system encodes them
+    names: Sequence[bytes] | npt.NDArray[np.bytes_]  # (n,) as the file system encodes them
     image_ids: npt.NDArray[np.int64]  # (n,)
     sizes: npt.NDArray[np.int32]  # (n, 2) as (h, w)
     ends: npt.NDArray[np.int64]  # (n,)
@@ -59,6 +63,7 @@ class RecordTable(Sequence[Record]):
     labels: npt.NDArray[np.int32]  # (m,)
     crowd: npt.NDArray[np.bool_]  # (m,)
     read_mask: Callable[[int], Segmentation | None]
+    read_stated: Callable[[int], Stated] | None = None
     read_bytes: Callable[[int], bytes] | None = None
 
     def __len__(self) -> int:
@@ -84,6 +89,21 @@ class RecordTable(Sequence[Record]):
             boxes=self.boxes[start:end],
             labels=self.labels[start:end],
             crowd=self.crowd[start:end],
-            segmentations=LazyMasks(self.read_mask, start, end),
+            segmentations=LazyObjects(self.read_mask, start, end),
+            stated=None if self.read_stated is None else LazyObjects(self.read_stated, start, end),
             encoded=None if self.read_bytes is None else partial(self.read_bytes, index),
+        )
+
+    def without(self, dropped: npt.NDArray[np.bool_]) -> RecordTable:
+        """Returns the same images without the objects for which `dropped` (m,) is true."""
+        places = np.flatnonzero(~dropped)
+        read_mask, read_stated = self.read_mask, self.read_stated
+        return replace(
+            self,
+            ends=np.searchsorted(places, self.ends),
+            boxes=self.boxes[places],
+            labels=self.labels[places],
+            crowd=self.crowd[places],
+            read_mask=lambda place: read_mask(int(places[place])),
+            read_stated=None if read_stated is None else lambda place: read_stated(int(places[place])),
         )

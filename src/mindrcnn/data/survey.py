@@ -5,17 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from mindrcnn.data.findings import Findings, Kind
-from mindrcnn.data.record import Dataset
+from mindrcnn.data.record import Dataset, nothing_to_train_on
 from mindrcnn.errors import InputError
 
 # COCO has 1.2 % crowds. Above this share, many anchors cover regions that are ignored.
 MANY_CROWDS = 0.1
+
+
+class Use(Enum):
+    """The use of a split: training on its objects, on all of its images, or evaluation."""
+
+    TRAINING = 1
+    TRAINING_WITH_EMPTY_IMAGES = 2
+    EVALUATION = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +94,12 @@ def examine_dataset(
     if needs_masks:
         missing = dataset.without_mask
         findings.add_all(Kind.NO_MASK, (f"object number {number}" for number in missing), len(missing))
+    if dataset.shapeless is not None:
+        ids, outcome = dataset.shapeless.ids, "and so the object" if needs_masks else "but its box is used"
+        findings.add_all(
+            Kind.FEW_CORNERS, (f"object number {number}: all of its polygons, {outcome}" for number in ids), len(ids)
+        )
+        records = dataset.shapeless.others if needs_masks else records
     for record in records:
         try:
             for _ in record.segmentations:
@@ -107,17 +122,22 @@ def examine_dataset(
     return Examination(survey, lambda: [record.image for record in records])
 
 
-def examine_survey(survey: Survey, findings: Findings, *, max_objects: int) -> None:
-    """Adds findings about the data set as a whole."""
+def examine_survey(survey: Survey, findings: Findings, *, max_objects: int, use: Use) -> None:
+    """Adds findings about the data set as a whole, as far as they concern its use."""
     empty = np.flatnonzero(survey.ordinary_per_image == 0)
-    findings.add_all(Kind.EMPTY, (survey.names[index] for index in empty), len(empty))
-    if len(empty) == len(survey.names):
-        findings.add(Kind.NO_OBJECTS, str(survey.source))
-    slots = survey.slots_per_image
-    crowded = np.flatnonzero(slots > max_objects)
-    findings.add_all(
-        Kind.CROWDED, (f"{survey.names[index]}: {slots[index]} objects" for index in crowded), len(crowded)
-    )
+    without_objects = len(empty) == len(survey.names)
+    if use is Use.TRAINING:
+        findings.add_all(Kind.EMPTY, (survey.names[index] for index in empty), len(empty))
+        if without_objects:
+            findings.add(Kind.NO_OBJECTS, f"{survey.source}: {nothing_to_train_on(len(survey.crowd))}")
+    elif without_objects:
+        findings.add(Kind.NOTHING_TO_FIND, str(survey.source))
+    if use is not Use.EVALUATION:
+        slots = survey.slots_per_image
+        crowded = np.flatnonzero(slots > max_objects)
+        findings.add_all(
+            Kind.CROWDED, (f"{survey.names[index]}: {slots[index]} objects" for index in crowded), len(crowded)
+        )
     unused = np.flatnonzero(survey.per_class == 0)
     findings.add_all(Kind.UNUSED_CLASS, (survey.classes[index] for index in unused), len(unused))
     if survey.crowd_share > MANY_CROWDS:

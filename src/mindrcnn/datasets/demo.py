@@ -19,6 +19,7 @@ from mindrcnn.datasets.demo_scene import draw_scene
 from mindrcnn.datasets.demo_shapes import SHAPES
 from mindrcnn.drawing.pictures import encode_picture
 from mindrcnn.errors import InputError
+from mindrcnn.outputs import HEAD, Output, protect
 
 CONTOUR_SCALE = 4  # contours run through pixel centres, which costs half a pixel, or an eighth on this enlarged bitmap
 CONTOUR_TOLERANCE = 1.4  # largest error of a simplified contour, in enlarged pixels
@@ -27,7 +28,15 @@ MIN_PART_AREA = 6.0  # pixels; an annotation leaves out smaller visible specks o
 CATEGORY_IDS = {name: index for index, name in enumerate(SHAPES, start=1)}
 
 
-def make_demo(root: Path, *, train_images: int = 1000, val_images: int = 100, size: int = 192, seed: int = 0) -> None:
+def make_demo(
+    root: Path,
+    *,
+    train_images: int = 1000,
+    val_images: int = 100,
+    size: int = 192,
+    seed: int = 0,
+    force: bool = False,
+) -> None:
     """Writes root/{train,val}/*.jpg and root/annotations/instances_{train,val}.json.
 
     The annotation file is written last, so a split that has one is complete. Raises InputError if a file cannot be
@@ -37,12 +46,47 @@ def make_demo(root: Path, *, train_images: int = 1000, val_images: int = 100, si
     train_images, val_images: number of images in each split.
     size: mean image side in pixels; sides vary by a sixth.
     seed: the source of everything random.
+    force: whether files of others may be replaced.
     """
-    for split, (name, count) in enumerate((("train", train_images), ("val", val_images))):
+    splits = ("train", train_images), ("val", val_images)
+    if not force:
+        for name, count in splits:
+            protect(_outputs(root, name, count))
+    for split, (name, count) in enumerate(splits):
         try:
             _write_split(root, name, count=count, size=size, rng=np.random.default_rng((seed, split)))
         except OSError as error:
             raise InputError(f"{root}: cannot write the demo data: {error.strerror or error}") from error
+
+
+def _outputs(root: Path, name: str, count: int) -> list[Output]:
+    """Returns the files of a split. Without its annotations, no image is known to be of such a data set."""
+    annotations = _annotation_file(root, name)
+    ours = annotations.is_file() and is_demo(annotations)
+    images = [Output(_image_file(root, name, number), lambda _: ours) for number in range(1, count + 1)]
+    return [Output(annotations, is_demo), *images]
+
+
+def is_demo(path: Path) -> bool:
+    """Says whether a file looks like the annotations of a demonstration data set."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - HEAD, 0))
+            return file.read().endswith(json.dumps(_categories())[1:].encode() + b"}")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _annotation_file(root: Path, name: str) -> Path:
+    return root / "annotations" / f"instances_{name}.json"
+
+
+def _image_file(root: Path, name: str, image_id: int) -> Path:
+    return root / name / f"{image_id:06d}.jpg"
+
+
+def _categories() -> list[dict[str, Any]]:
+    return [{"id": number, "name": label, "supercategory": "shape"} for label, number in CATEGORY_IDS.items()]
 
 
 def _write_split(root: Path, name: str, *, count: int, size: int, rng: np.random.Generator) -> None:
@@ -53,7 +97,7 @@ def _write_split(root: Path, name: str, *, count: int, size: int, rng: np.random
     annotations: list[dict[str, Any]] = []
     for image_id in range(1, count + 1):
         scene = draw_scene(rng, size=size)
-        path = folder / f"{image_id:06d}.jpg"
+        path = _image_file(root, name, image_id)
         path.write_bytes(encode_picture(path, scene.image))
         height, width = scene.image.shape[:2]
         images.append({"id": image_id, "file_name": path.name, "height": height, "width": width})
@@ -61,9 +105,8 @@ def _write_split(root: Path, name: str, *, count: int, size: int, rng: np.random
             entry = _annotation(item.visible, item.crowd)
             entry |= {"id": len(annotations) + 1, "image_id": image_id, "category_id": CATEGORY_IDS[item.name]}
             annotations.append(entry)
-    categories = [{"id": number, "name": label, "supercategory": "shape"} for label, number in CATEGORY_IDS.items()]
-    content = {"images": images, "annotations": annotations, "categories": categories}
-    (root / "annotations" / f"instances_{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    content = {"images": images, "annotations": annotations, "categories": _categories()}
+    _annotation_file(root, name).write_text(json.dumps(content), encoding="utf-8")
 
 
 def _annotation(visible: npt.NDArray[np.bool_], crowd: bool) -> dict[str, Any]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
-from mindrcnn.build.data import locate_split
+from mindrcnn.build.data import build_dataset, locate_split
 from mindrcnn.concurrency import map_ordered
+from mindrcnn.config.data import DataConfig
 from mindrcnn.config.run import Config
 from mindrcnn.data.findings import Findings, Kind
 from mindrcnn.data.progress import ProgressLine
-from mindrcnn.data.survey import Survey, examine_survey
+from mindrcnn.data.survey import Survey, Use, examine_survey
 from mindrcnn.errors import InputError
 
 
@@ -30,15 +33,45 @@ def examine_split(
     data_format, files = locate_split(data, split, f"data.{split_name}")
     examination = data_format.examine(
         files,
-        classes=data.classes,
+        classes=data.classes if split_name == "train" else training_classes(data, findings),
         ignore_other_categories=data.ignore_other_categories,
         needs_masks=config.model.mask is not None,
         findings=findings,
     )
     survey = examination.survey
     decoded = None if workers is None else examine_images(examination.decoders(), findings, workers=workers)
-    examine_survey(survey, findings, max_objects=data.max_objects)
+    examine_survey(survey, findings, max_objects=data.max_objects, use=use_of(split_name, data))
     return survey, decoded
+
+
+def annotation_files(config: Config) -> list[Path]:
+    """Returns the annotations of each split that the configuration describes and that exists."""
+    files = []
+    for split, key in ((config.data.train, "data.train"), (config.data.val, "data.val")):
+        with suppress(InputError):
+            files.append(locate_split(config.data, split, key)[1].annotations)
+    return files
+
+
+def use_of(split_name: str, data: DataConfig) -> Use:
+    """Returns the use of a split."""
+    if split_name == "val":
+        return Use.EVALUATION
+    return Use.TRAINING_WITH_EMPTY_IMAGES if data.keep_empty_images else Use.TRAINING
+
+
+def training_classes(data: DataConfig, findings: Findings) -> Sequence[str]:
+    """Returns the classes that training expects of the validation split: those of its own split.
+
+    They are not known, and empty, without a training split or if it cannot be read, which is a finding.
+    """
+    if data.classes or not (data.train.name or data.train.annotations):
+        return data.classes
+    try:
+        return build_dataset(data, data.train, "data.train").classes
+    except InputError as error:
+        findings.add(Kind.TRAIN_SPLIT, str(error))
+        return ()
 
 
 def examine_images(decoders: Sequence[Callable[[], object]], findings: Findings, *, workers: int) -> int:

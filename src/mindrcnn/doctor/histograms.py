@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from mindrcnn.atomic import replacing
 from mindrcnn.data.survey import Survey
+from mindrcnn.outputs import MARK
 
 FIGURE_INCHES = (12.0, 8.0)
 FIGURE_DPI = 100
@@ -32,7 +33,7 @@ def draw_histograms(survey: Survey, picture: Path) -> None:
     classes.set_title("Objects of each class, most frequent first")
     classes.bar(np.arange(len(survey.classes)), np.sort(survey.per_class)[::-1], width=1.0)
     with replacing(picture) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary))
+        FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": MARK})
 
 
 def _sides(axes: Axes, sizes: np.ndarray) -> None:

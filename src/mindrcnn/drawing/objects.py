@@ -17,8 +17,7 @@ from mindrcnn.data.record import Record
 from mindrcnn.drawing.captions import Caption, draw_captions
 from mindrcnn.drawing.fonts import legible_name
 from mindrcnn.drawing.palette import CROWD, WHITE, Colour, class_colour, text_colour
-from mindrcnn.evaluation.coco.annotations import coco_segmentation
-from mindrcnn.evaluation.coco.ground_truth import to_rle
+from mindrcnn.evaluation.coco.ground_truth import coco_segmentation, to_rle
 from mindrcnn.evaluation.paste import Rle, decode, encode_bitmap
 
 MASK_OPACITY = 0.45

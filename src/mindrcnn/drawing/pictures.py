@@ -1,5 +1,6 @@
 """Picture files: names, encoding and writing."""
 
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,7 +9,11 @@ import cv2
 from mindrcnn.atomic import replacing
 from mindrcnn.data.image_io import RGBImage
 from mindrcnn.errors import InputError
+from mindrcnn.outputs import MARK
 
+JPEG_START = b"\xff\xd8"
+PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_HEADER = 33  # bytes of the start and the first chunk
 JPEG_QUALITY = 92  # also of the demonstration data set, whose bytes change with it
 
 
@@ -32,9 +37,22 @@ def write_picture(path: Path, picture: RGBImage) -> None:
 
     Raises InputError if it cannot be written.
     """
-    content = encode_picture(path, picture)
+    content = mark_picture(encode_picture(path, picture))
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def mark_picture(content: bytes) -> bytes:
+    """Adds MARK to an encoded JPEG, as a comment, or PNG, as the name of its software; other formats stay."""
+    text = MARK.encode()
+    if content.startswith(JPEG_START):
+        comment = b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text
+        return content[: len(JPEG_START)] + comment + content[len(JPEG_START) :]
+    if content.startswith(PNG_START):
+        body = b"tEXtSoftware\0" + text
+        chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+        return content[:PNG_HEADER] + chunk + content[PNG_HEADER:]
+    return content
 
 
 def picture_names(paths: Iterable[Path]) -> dict[Path, str]:

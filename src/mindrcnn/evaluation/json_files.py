@@ -8,6 +8,7 @@ from typing import Any
 
 from mindrcnn.atomic import write_text
 from mindrcnn.errors import InputError
+from mindrcnn.untrusted.json_text import parse_json
 
 
 def write_json(path: Path, value: object) -> None:
@@ -18,12 +19,7 @@ def write_json(path: Path, value: object) -> None:
 def read_json(path: Path) -> Any:
     """Reads a JSON file. Raises InputError if it is missing, unreadable or not JSON."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: wanted JSON text in UTF-8, got other bytes at offset {error.start}") from error
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: wanted JSON, got an error at line {error.lineno}: {error.msg}") from error
+    return parse_json(content, path)

@@ -37,3 +37,7 @@ def build_library() -> int:
 
     sys.stdout.write(f"{build()}\n")
     return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -25,6 +25,15 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", metavar="a.b=c", help=OVERRIDES_HELP)
 
 
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Adds --force, for programs that write files under names that the user gives."""
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace files even if they are inputs, or not written by MindRCNN (default: stop before any work)",
+    )
+
+
 def positive(text: str) -> int:
     """Returns a whole number above 0."""
     if not text.isdecimal() or int(text) < 1:

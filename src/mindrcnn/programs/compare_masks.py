@@ -1,11 +1,12 @@
 """The command line of `mindrcnn compare-masks`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import new_parser, positive
+from mindrcnn.programs.command_line import add_force, new_parser, positive
 
 PROG = "mindrcnn compare-masks"
 DESCRIPTION = """
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--objects", type=positive, metavar="N", default=6, help="number of rows (default: %(default)s)"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", required=True, help="picture to write, .jpg or .png")
+    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
@@ -49,6 +51,15 @@ def main(words: Sequence[str] | None = None) -> int:
 
     return run(
         lambda: compare_masks(
-            arguments.annotations, arguments.images, arguments.results, count=arguments.objects, out=arguments.out
+            arguments.annotations,
+            arguments.images,
+            arguments.results,
+            count=arguments.objects,
+            out=arguments.out,
+            force=arguments.force,
         )
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -57,3 +57,7 @@ def check_page(page: Path) -> int:
         return EXIT_OK
     sys.stderr.write(f"{page} is out of date; run: {PROG} > {page}\n")
     return EXIT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

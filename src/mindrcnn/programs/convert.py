@@ -1,11 +1,12 @@
 """The command line of `mindrcnn convert`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import add_overrides, new_parser
+from mindrcnn.programs.command_line import add_force, add_overrides, new_parser
 
 PROG = "mindrcnn convert"
 DESCRIPTION = """
@@ -75,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ignore weights that have no place in the model (default: an error)",
     )
+    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
@@ -94,11 +96,16 @@ def convert(arguments: argparse.Namespace) -> int:
     """Converts in the direction asked for."""
     from mindrcnn.config.loader import load_config
     from mindrcnn.convert.classes import read_class_file
-    from mindrcnn.convert.conversion import convert_in, convert_out
+    from mindrcnn.convert.conversion import Outputs, convert_in, convert_out
     from mindrcnn.convert.importer import Options
+    from mindrcnn.outputs import Output, never, protect
 
+    given = (arguments.src, arguments.config, arguments.classes, arguments.source_classes)
+    inputs = [Path(name) for name in given if name]
     if arguments.target is not None:
+        protect([Output(arguments.out, never)], inputs=inputs, force=arguments.force)
         return convert_out(Path(arguments.src), arguments.out, library=arguments.target)
+    protect(Outputs(arguments.out).files, inputs=inputs, force=arguments.force)
     options = Options(
         base=load_config(arguments.config) if arguments.config else None,
         overrides=tuple(arguments.overrides),
@@ -109,3 +116,7 @@ def convert(arguments: argparse.Namespace) -> int:
         allow_leftover=arguments.allow_leftover,
     )
     return convert_in(arguments.src, arguments.out, library=arguments.source, options=options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.exit_status import EXIT_OK, run
-from mindrcnn.programs.command_line import new_parser, not_negative, positive
+from mindrcnn.programs.command_line import add_force, new_parser, not_negative, positive
 
 PROG = "mindrcnn demo"
 DESCRIPTION = """
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=not_negative, metavar="N", default=0, help="seed of the scenes (default: %(default)s)"
     )
+    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
@@ -67,8 +68,13 @@ def make(arguments: argparse.Namespace) -> int:
         val_images=arguments.val_images,
         size=arguments.size,
         seed=arguments.seed,
+        force=arguments.force,
     )
     sys.stdout.write(
         f"{arguments.folder}: {arguments.train_images} training and {arguments.val_images} validation images\n"
     )
     return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

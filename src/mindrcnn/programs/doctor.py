@@ -2,11 +2,12 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import CONFIG_HELP, add_overrides, new_parser, positive
+from mindrcnn.programs.command_line import CONFIG_HELP, add_force, add_overrides, new_parser, positive
 
 PROG = "mindrcnn doctor"
 DESCRIPTION = """
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also write histograms of image sizes and object shapes as a PNG (default: do not)",
     )
+    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
@@ -69,5 +71,10 @@ def main(words: Sequence[str] | None = None) -> int:
             workers=None if arguments.no_decode else arguments.workers,
             json_file=arguments.json,
             picture=arguments.picture,
+            force=arguments.force,
         )
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

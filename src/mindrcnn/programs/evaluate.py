@@ -1,11 +1,12 @@
 """The command line of `mindrcnn eval`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import CONFIG_HELP, add_overrides, new_parser
+from mindrcnn.programs.command_line import CONFIG_HELP, add_force, add_overrides, new_parser
 
 PROG = "mindrcnn eval"
 DESCRIPTION = """
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for results, metrics and pictures (default: "
         "eval beside the checkpoint; with --results, the folder of that file)",
     )
+    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
@@ -53,6 +55,11 @@ def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     arguments = parse_arguments(words, prog=prog)
     from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
 
+    out, force = arguments.out, arguments.force
     if arguments.results is not None:
-        return run(lambda: evaluate_results(arguments.results, arguments.config, arguments.overrides, arguments.out))
-    return run(lambda: evaluate_checkpoint(Path(arguments.checkpoint), arguments.overrides, arguments.out))
+        return run(lambda: evaluate_results(arguments.results, arguments.config, arguments.overrides, out, force=force))
+    return run(lambda: evaluate_checkpoint(Path(arguments.checkpoint), arguments.overrides, out, force=force))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

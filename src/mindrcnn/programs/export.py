@@ -1,11 +1,12 @@
 """The command line of `mindrcnn export`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import add_overrides, new_parser
+from mindrcnn.programs.command_line import add_force, add_overrides, new_parser
 
 PROG = "mindrcnn export"
 DESCRIPTION = """
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--height", type=int, metavar="PIXELS", help="input height (default: that of the first bucket)")
     parser.add_argument("--width", type=int, metavar="PIXELS", help="input width (default: that of the first bucket)")
     parser.add_argument("--batch", type=int, metavar="N", default=1, help="images per call (default: %(default)s)")
+    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
@@ -63,5 +65,10 @@ def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
             out=arguments.out,
             size=size,
             batch=arguments.batch,
+            force=arguments.force,
         )
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,11 +2,12 @@
 
 import argparse
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import new_parser, probability
+from mindrcnn.programs.command_line import add_force, new_parser, probability
 
 PROG = "mindrcnn infer"
 DESCRIPTION = """
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="names of the classes to keep, separated by commas (default: all)",
     )
+    add_force(parser)
 
 
 def split_overrides(words: list[str]) -> tuple[list[str], list[str]]:
@@ -84,5 +86,10 @@ def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
             out=arguments.out,
             score_thresh=arguments.score,
             class_names=arguments.classes,
+            force=arguments.force,
         )
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

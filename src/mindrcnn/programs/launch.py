@@ -141,3 +141,7 @@ def python_words(words: Sequence[str]) -> tuple[str, ...]:
     if words[0] in SUB_COMMANDS and not Path(words[0]).is_file():
         return ("-m", "mindrcnn", *words)
     return tuple(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.exit_status import EXIT_INTERRUPTED, EXIT_OK, report_bad_input
-from mindrcnn.programs.command_line import new_parser, not_negative, positive
+from mindrcnn.programs.command_line import add_force, new_parser, not_negative, positive
 
 PROG = "mindrcnn mindrecord"
 DESCRIPTION = """
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=os.cpu_count() or 1,
         help="processes; 0 converts in this one (default: one per core)",
     )
+    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
@@ -75,8 +76,10 @@ def main(words: Sequence[str] | None = None) -> int:
 def convert_data(arguments: argparse.Namespace) -> int:
     """Converts the data set and prints what was written."""
     from mindrcnn.data.formats.mindrecord.convert import Source, convert
+    from mindrcnn.data.formats.mindrecord.manifest import INDEX, is_index
     from mindrcnn.data.formats.registry import find_format
     from mindrcnn.extensions import load_extensions
+    from mindrcnn.outputs import Output, protect
 
     load_extensions()
     source = Source(
@@ -86,6 +89,7 @@ def convert_data(arguments: argparse.Namespace) -> int:
         classes=tuple(arguments.classes),
         ignore_other_categories=arguments.ignore_other_categories,
     )
+    protect([Output(arguments.out / INDEX, is_index)], inputs=[arguments.annotations], force=arguments.force)
     outcome = convert(source, arguments.out, shards=arguments.shards, workers=arguments.workers)
     manifest = outcome.manifest
     size = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
@@ -94,3 +98,7 @@ def convert_data(arguments: argparse.Namespace) -> int:
         f"({outcome.kept} of them were there), {size / 1e6:.1f} MB\n"
     )
     return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,11 +1,12 @@
 """The command line of `mindrcnn subset`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.exit_status import EXIT_OK, run
-from mindrcnn.programs.command_line import new_parser, not_negative
+from mindrcnn.programs.command_line import add_force, new_parser, not_negative
 
 PROG = "mindrcnn subset"
 DESCRIPTION = """
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rest", type=Path, metavar="FILE", help="COCO JSON of all other images (default: not written)"
     )
+    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
@@ -61,5 +63,10 @@ def cut(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         out=arguments.out,
         rest=arguments.rest,
+        force=arguments.force,
     )
     return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,7 @@
 """The command line of `mindrcnn train`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,3 +51,7 @@ def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     from mindrcnn.tasks.training import train
 
     return run(lambda: train(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

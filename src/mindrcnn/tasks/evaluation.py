@@ -14,6 +14,7 @@ from mindrcnn.evaluation.coco.metrics import Metrics
 from mindrcnn.evaluation.coco.report import per_class_text, summary_text
 from mindrcnn.evaluation.coco.results import read_results
 from mindrcnn.exit_status import EXIT_OK
+from mindrcnn.outputs import protect
 from mindrcnn.predictor import Detector
 from mindrcnn.tasks.processes import join_job
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
@@ -33,21 +34,24 @@ class Evaluation:
     ranks: Ranks
 
 
-def evaluate_checkpoint(checkpoint_file: Path, overrides: Sequence[str], out: Path | None) -> int:
+def evaluate_checkpoint(
+    checkpoint_file: Path, overrides: Sequence[str], out: Path | None, *, force: bool = False
+) -> int:
     """Predicts the validation split of the checkpoint's configuration and prints the COCO tables."""
-    evaluation = run_evaluation(checkpoint_file, overrides, out)
+    evaluation = run_evaluation(checkpoint_file, overrides, out, force=force)
     if evaluation.ranks.first:
         print_report(evaluation.metrics, evaluation.folder)
     evaluation.ranks.wait()
     return EXIT_OK
 
 
-def run_evaluation(checkpoint_file: Path, overrides: Overrides, out: Path | None) -> Evaluation:
+def run_evaluation(checkpoint_file: Path, overrides: Overrides, out: Path | None, *, force: bool = False) -> Evaluation:
     """Predicts and scores the validation split of the checkpoint's configuration.
 
     checkpoint_file: the checkpoint.
     overrides: configuration keys to change.
     out: folder for the files; None is eval/ beside the checkpoint.
+    force: whether inputs and files of others may be replaced.
     """
     setup_logging()
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
@@ -56,18 +60,29 @@ def run_evaluation(checkpoint_file: Path, overrides: Overrides, out: Path | None
     dataset = build_dataset(config.data, config.data.val, "data.val")
     evaluator = SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
     folder = out or checkpoint_file.parent / "eval"
+    inputs = [checkpoint_file, dataset.annotation_file, *evaluator.drawn]
+    ranks.from_first(lambda: protect(evaluator.all_outputs(folder), inputs=inputs, force=force))
     metrics = evaluator.run(Detector.from_checkpoint(checkpoint, config), folder)
     return Evaluation(metrics, folder, ranks)
 
 
-def evaluate_results(results: Path, config_file: Path, overrides: Sequence[str], out: Path | None) -> int:
+def evaluate_results(
+    results: Path, config_file: Path, overrides: Sequence[str], out: Path | None, *, force: bool = False
+) -> int:
     """Scores a saved results JSON against the validation split of a configuration and prints the COCO tables."""
     setup_logging()
     config = load_config(config_file, overrides)
     dataset = build_dataset(config.data, config.data.val, "data.val")
     evaluator = SplitEvaluator(config=config, dataset=dataset)
-    entries = read_results(results, image_sizes=evaluator.truth.image_sizes, category_ids=dataset.category_ids)
+    entries = read_results(
+        results,
+        image_sizes=evaluator.truth.image_sizes,
+        category_ids=dataset.category_ids,
+        needs_masks=config.model.mask is not None,
+    )
     folder = out or results.parent
+    inputs = [results, config_file, dataset.annotation_file]
+    protect(evaluator.outputs(folder), inputs=inputs, force=force)
     print_report(evaluator.score(entries, folder), folder)
     return EXIT_OK
 

@@ -21,6 +21,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import Predictor
 from mindrcnn.native.switch import portable_only
+from mindrcnn.outputs import Output, never, protect
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ def export(
     out: Path | None,
     size: tuple[int, int] | None,
     batch: int,
+    force: bool = False,
 ) -> int:
     """Writes the detector's predict as one file with fixed input shapes; returns the exit status.
 
@@ -44,12 +46,14 @@ def export(
     out: file to write; None is the checkpoint's name with the suffix of the format.
     size: (height, width) of the input; None is the first bucket.
     batch: number of images per call.
+    force: whether an existing file may be replaced.
     """
     setup_logging()
     suffix = f".{file_format.lower()}"
     target = out or checkpoint_file.with_suffix(suffix)
     if target.suffix != suffix:
         raise InputError(f"--out: wanted a file name ending in {suffix}, got {target}")
+    protect([Output(target, never)], inputs=[checkpoint_file], force=force)
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
     require_exportable(config, file_format)
     height, width = input_size(config, size)

@@ -19,11 +19,13 @@ from mindrcnn.errors import InputError
 from mindrcnn.evaluation.input_images import find_images
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.exit_status import EXIT_OK, EXIT_SKIPPED
+from mindrcnn.outputs import COMMENT, Output, protect
 from mindrcnn.predictor import Detector
 from mindrcnn.tasks.progress import log_progress
 
 logger = logging.getLogger(__name__)
 
+PREDICTIONS = "predictions.json"
 LISTED = 10  # classes that a message lists if none has a similar name
 
 
@@ -35,6 +37,7 @@ def infer(
     out: Path,
     score_thresh: float,
     class_names: Sequence[str],
+    force: bool = False,
 ) -> int:
     """Predicts images; writes predictions.json and drawn pictures into `out`, and returns the exit status.
 
@@ -44,11 +47,13 @@ def infer(
     out: folder to write.
     score_thresh: least score of a detection.
     class_names: classes to keep; empty keeps all.
+    force: whether images and files of others may be replaced.
     """
     setup_logging()
     paths = [path for source in sources for path in find_images(source)]
     names = picture_names(paths)
-    protect_images(paths, [out / name for name in names.values()])
+    outputs = [Output(out / name) for name in (PREDICTIONS, *names.values())]
+    protect(outputs, inputs=[checkpoint_file, *paths], force=force)
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
     labels = find_labels(class_names or checkpoint.info.classes, checkpoint.info.classes)
     detector = Detector.from_checkpoint(checkpoint, lower_score_thresh(config, score_thresh))
@@ -61,20 +66,12 @@ def infer(
         return selected.to_dict()
 
     documents = list(run_behind(finish, log_progress(stream, total=len(paths))))
-    write_json(out / "predictions.json", {"images": documents})
+    write_json(out / PREDICTIONS, COMMENT | {"images": documents})
     logger.info("%d images with predictions.json in %s", len(documents), out)
     if stream.skipped:
         logger.error("%d of %d images could not be read and were skipped", len(stream.skipped), len(paths))
         return EXIT_SKIPPED
     return EXIT_OK
-
-
-def protect_images(paths: Sequence[Path], pictures: Sequence[Path]) -> None:
-    """Raises InputError if a drawn picture would overwrite an image that is to be predicted."""
-    sources = {path.resolve() for path in paths}
-    for picture in pictures:
-        if picture.resolve() in sources:
-            raise InputError(f"--out: wanted a folder other than the images', got one where {picture} would be lost")
 
 
 def find_labels(names: Sequence[str], classes: Sequence[str]) -> list[int]:

@@ -23,6 +23,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.ground_truth import GroundTruth, load_ground_truth
 from mindrcnn.evaluation.coco.results import read_results
 from mindrcnn.exit_status import EXIT_OK
+from mindrcnn.outputs import Output, protect
 from mindrcnn.tasks.split_evaluator import pick_evenly
 
 logger = logging.getLogger(__name__)
@@ -109,7 +110,9 @@ def parse_named_files(texts: Sequence[str]) -> Mapping[str, Path]:
     return files
 
 
-def compare_masks(annotations: Path, images: Path, results: Sequence[str], *, count: int, out: Path) -> int:
+def compare_masks(
+    annotations: Path, images: Path, results: Sequence[str], *, count: int, out: Path, force: bool = False
+) -> int:
     """Writes the picture that compares results files on the same annotations.
 
     Args:
@@ -118,19 +121,21 @@ def compare_masks(annotations: Path, images: Path, results: Sequence[str], *, co
         results: NAME=FILE for each model.
         count: Number of objects to show.
         out: Picture to write.
+        force: Whether inputs and files of others may be replaced.
 
     Raises:
         InputError: a file does not fit, or no object was found by all models.
     """
     setup_logging()
+    files = parse_named_files(results)
+    protect([Output(out)], inputs=[annotations, *files.values()], force=force)
     truth = load_ground_truth(annotations)
+    if not truth.has_masks:
+        raise InputError(f"{annotations}: wanted a segmentation for every object, got some without")
     entries_by_name = {
-        name: read_results(file, image_sizes=truth.image_sizes, category_ids=truth.category_ids)
-        for name, file in parse_named_files(results).items()
+        name: read_results(file, image_sizes=truth.image_sizes, category_ids=truth.category_ids, needs_masks=True)
+        for name, file in files.items()
     }
-    for name, entries in entries_by_name.items():
-        if any("segmentation" not in entry for entry in entries):
-            raise InputError(f"--results: wanted results with masks, got {name} without")
     write_picture(out, compare(truth, images, entries_by_name, count=count))
     logger.info("%s", out)
     return EXIT_OK

@@ -92,6 +92,7 @@ def restore_progress(checkpoint: Checkpoint, config: Config, plan: Plan, world_s
             before.train.batch_size * info.world_size,
             config.train.batch_size * world_size,
         ),
+        ("data.classes", ", ".join(info.classes), ", ".join(config.data.classes)),
         ("train.accumulate", before.train.accumulate, config.train.accumulate),
         ("train.seed", before.train.seed, config.train.seed),
         ("steps of an epoch", info.steps_per_epoch, plan.steps_per_epoch),

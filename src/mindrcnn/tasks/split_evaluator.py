@@ -8,25 +8,30 @@ from typing import Any
 from mindrcnn.build.data import build_eval_loader
 from mindrcnn.concurrency import run_behind
 from mindrcnn.config.run import Config
-from mindrcnn.data.formats.registry import find_format
 from mindrcnn.data.record import Dataset, Record
 from mindrcnn.detections import Detections
 from mindrcnn.drawing.objects import draw_pair, true_objects
 from mindrcnn.drawing.pictures import picture_names, write_picture
 from mindrcnn.engine.distributed.ranks import Ranks
-from mindrcnn.errors import InputError
-from mindrcnn.evaluation.coco.annotations import coco_annotations
-from mindrcnn.evaluation.coco.evaluator import evaluate
-from mindrcnn.evaluation.coco.ground_truth import GroundTruth, load_ground_truth
-from mindrcnn.evaluation.coco.mask_calibration import calibrate, summary_line, without_iou_scores, write_calibration
+from mindrcnn.evaluation.coco.evaluator import evaluate, log_uncounted
+from mindrcnn.evaluation.coco.ground_truth import ground_truth_of
+from mindrcnn.evaluation.coco.mask_calibration import (
+    CALIBRATION_FILES,
+    calibrate,
+    summary_line,
+    without_iou_scores,
+    write_calibration,
+)
 from mindrcnn.evaluation.coco.metrics import IouType, Metrics
-from mindrcnn.evaluation.coco.report import write_metrics
-from mindrcnn.evaluation.json_files import write_json
+from mindrcnn.evaluation.coco.report import is_metrics, write_metrics
+from mindrcnn.evaluation.coco.results import is_results, write_results
+from mindrcnn.outputs import Output
 from mindrcnn.predictor import Detector
 from mindrcnn.tasks.progress import log_progress
 
 logger = logging.getLogger(__name__)
 
+RESULTS, METRICS = "results.json", "metrics.json"
 PICTURES = "pictures"  # subfolder of an evaluation's folder
 
 
@@ -42,22 +47,33 @@ class SplitEvaluator:
     def __init__(self, *, config: Config, dataset: Dataset, ranks: Ranks | None = None) -> None:
         self.ranks = ranks or Ranks()
         self.config = config
-        self.dataset = dataset
         has_masks = config.model.mask is not None
-        if has_masks:
-            dataset.require_masks()
+        self.dataset = dataset.require_masks() if has_masks else dataset
         self.iou_types: tuple[IouType, ...] = ("bbox", "segm") if has_masks else ("bbox",)
         if config.eval.boundary:
             self.iou_types += ("boundary",)
-        self.truth = ground_truth(config, dataset)
-        drawn = pick_evenly(self.ranks.share(dataset.records), config.eval.pictures if self.ranks.first else 0)
+        self.truth = ground_truth_of(self.dataset)
+        drawn = pick_evenly(self.ranks.share(self.dataset.records), config.eval.pictures if self.ranks.first else 0)
         self.drawn = picture_names(record.path for record in drawn)
-        if has_masks:
-            require_true_masks(self.truth, dataset)
 
     def pictures(self, folder: Path) -> list[Path]:
         """Returns the files that `run` draws into `folder`."""
         return [folder / PICTURES / name for name in self.drawn.values()]
+
+    def outputs(self, folder: Path) -> list[Output]:
+        """Returns the files that `score` writes into `folder`."""
+        calibration = CALIBRATION_FILES if self.predicts_iou else ()
+        return [Output(folder / METRICS, is_metrics), *(Output(folder / name) for name in calibration)]
+
+    def all_outputs(self, folder: Path) -> list[Output]:
+        """Returns the files that `run` writes into `folder`."""
+        pictures = [Output(picture) for picture in self.pictures(folder)]
+        return [Output(folder / RESULTS, is_results), *self.outputs(folder), *pictures]
+
+    @property
+    def predicts_iou(self) -> bool:
+        """Whether the model predicts the IoU of its masks."""
+        return self.config.model.mask is not None and self.config.model.mask.predicts_iou
 
     def run(self, detector: Detector, folder: Path) -> list[Metrics]:
         """Predicts every image; writes results.json, metrics.json and pictures/ into `folder`.
@@ -71,7 +87,7 @@ class SplitEvaluator:
         images = log_progress((entries for batch in finished for entries in batch), total=len(records))
         entries = self.ranks.merge([entry for entries in images for entry in entries])
         if self.ranks.first:
-            write_json(folder / "results.json", entries)
+            write_results(folder / RESULTS, entries)
         return self.score(entries, folder)
 
     def score(self, entries: Sequence[dict[str, Any]], folder: Path) -> list[Metrics]:
@@ -79,11 +95,13 @@ class SplitEvaluator:
 
         A model that predicts the IoU of its masks also gets mask_calibration.json and .png.
         """
+        if self.ranks.first:
+            log_uncounted(entries, max_detections=self.config.eval.max_detections)
         evaluations = [self.compute_metrics(entries, iou_type) for iou_type in self.iou_types]
         if not self.ranks.first:
             return evaluations
-        write_metrics(folder / "metrics.json", evaluations)
-        if self.config.model.mask is not None and self.config.model.mask.predicts_iou:
+        write_metrics(folder / METRICS, evaluations)
+        if self.predicts_iou:
             plain = self.compute_metrics(without_iou_scores(entries), "segm")
             (rescored,) = (metrics for metrics in evaluations if metrics.iou_type == "segm")
             report = calibrate(self.truth, entries, rescored=rescored, plain=plain)
@@ -99,6 +117,7 @@ class SplitEvaluator:
             iou_type=iou_type,
             backend=self.config.eval.backend,
             category_ids=self.dataset.category_ids,
+            max_detections=self.config.eval.max_detections,
         )
 
     def finish(self, found: Detections, folder: Path) -> list[dict[str, Any]]:
@@ -114,22 +133,6 @@ class SplitEvaluator:
         predictions = found[found.scores >= self.config.eval.picture_score].drawn_objects()
         picture = draw_pair(record.image(), true_objects(record), predictions, self.dataset.classes)
         write_picture(path, picture)
-
-
-def ground_truth(config: Config, dataset: Dataset) -> GroundTruth:
-    """Returns the ground truth of the split's own COCO file or, for another format, of its records."""
-    if find_format(config.data.val.format).is_coco_json:
-        return load_ground_truth(dataset.annotation_file)
-    return load_ground_truth(coco_annotations(dataset))
-
-
-def require_true_masks(truth: GroundTruth, dataset: Dataset) -> None:
-    """Raises InputError unless every object can be evaluated as a mask; called before training rather than after it."""
-    for index, annotation in enumerate(truth.annotations):
-        if "segmentation" not in annotation and annotation["category_id"] in dataset.category_ids:
-            raise InputError(
-                f"{truth.name}: annotations, entry {index}: wanted a segmentation of at least three corners, got none"
-            )
 
 
 def pick_evenly(records: Sequence[Any], count: int) -> list[Any]:

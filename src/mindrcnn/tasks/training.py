@@ -32,7 +32,7 @@ from mindrcnn.engine.step.training_state import TrainingState
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.tracking.metrics_log import MetricsLog
 from mindrcnn.engine.tracking.recorder import METRICS
-from mindrcnn.engine.tracking.sinks import require_sinks
+from mindrcnn.engine.tracking.sinks import require_reachable, require_sinks
 from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Steps, Trainer, TrainingRecorder, Validation
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
@@ -120,6 +120,7 @@ def run_training(
     if run_folder.checkpoint is not None:
         progress = restore_progress(run_folder.checkpoint, config, plan, ranks.size)
         state.restore(run_folder.checkpoint)
+    ranks.from_first(lambda: require_reachable(config.train.log_to))
     folder = run_folder.open(config, progress, ranks)
     open_log(folder, ranks)
     announce(config, dataset, plan, folder, ranks.size)

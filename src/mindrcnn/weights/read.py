@@ -3,8 +3,8 @@
 import json
 import struct
 import zipfile
-import zlib
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,20 +12,12 @@ import mindspore as ms
 import numpy as np
 
 from mindrcnn.errors import InputError
+from mindrcnn.messages import quote_value, shorten
+from mindrcnn.untrusted.archive import INFLATION, read_npz
+from mindrcnn.untrusted.failures import READ_ERRORS
 from mindrcnn.weights.torch_file import LEGACY_START, read_pickle, read_torch_legacy, read_torch_zip
 
 ZIP_START = b"PK\x03\x04"
-# Exceptions of zipfile and numpy for an archive that is truncated, damaged or of an unknown kind.
-ARCHIVE_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    ValueError,
-)
 
 Kind = Literal["torch", "pickle", "mindspore", "npz", "safetensors"]
 
@@ -41,6 +33,8 @@ SAFETENSORS_DTYPES = {
     "BOOL": "?",
 }
 WRAPPERS = ("state_dict", "model", "blobs")  # mmdetection; detectron2, maskrcnn-benchmark, torchvision; Detectron
+COMPILED = "_orig_mod."  # in the names of a module that torch.compile wraps
+PARALLEL = "module."  # before all names of a module that DataParallel wraps
 PICKLE_START = b"\x80"
 
 
@@ -59,8 +53,26 @@ def read_weights(path: Path) -> WeightsFile:
 
     The kind is recognised by the content, except that MindSpore checkpoints, which have no signature, must end in .ckpt
     and safetensors in .safetensors. Weights may lie in a nested dict (`model`, `state_dict`).
-    Raises InputError for a file that is missing, damaged or of another kind. No code in the file is ever run.
+    Prefixes that torch.compile and DataParallel add to names are removed. Raises InputError for a file that is missing,
+    damaged or of another kind. No code in the file is ever run.
     """
+    file = _read_any(path)
+    return replace(file, arrays=_plain_names(path, file.arrays))
+
+
+def _plain_names(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the arrays under the names that they had before a module was compiled or wrapped."""
+    wrapped = bool(arrays) and all(name.startswith(PARALLEL) for name in arrays)
+    plain: dict[str, np.ndarray] = {}
+    for name, value in arrays.items():
+        own = name.replace(COMPILED, "").removeprefix(PARALLEL if wrapped else "")
+        if own in plain:
+            raise InputError(f"{path}: wanted every parameter once, got {own} both with and without {COMPILED!r}")
+        plain[own] = value
+    return plain
+
+
+def _read_any(path: Path) -> WeightsFile:
     try:
         with path.open("rb") as stream:
             start = stream.read(len(LEGACY_START))
@@ -94,8 +106,17 @@ def _unwrap(path: Path, kind: Kind, tree: Any) -> WeightsFile:
     arrays = {name: value for name, value in tree.items() if name != "__author__"}
     for name, value in arrays.items():
         if not (isinstance(name, str) and isinstance(value, np.ndarray)):
-            raise InputError(f"{path}: wanted a state dict of tensors, got {type(value).__name__} as {name!r}")
+            got = f"{type(value).__name__} as {quote_value(name)}"
+            raise InputError(f"{path}: wanted a state dict of tensors, got {got}")
+    _require_size(path, arrays.values())
     return WeightsFile(path, kind, {name: value.copy() for name, value in arrays.items()}, meta)
+
+
+def _require_size(path: Path, arrays: Iterable[np.ndarray]) -> None:
+    """Raises InputError if the arrays, of which each will be a copy, are many views of few values."""
+    size, content = path.stat().st_size, sum(array.nbytes for array in arrays)
+    if content > size + INFLATION:
+        raise InputError(f"{path}: wanted weights of about the file's {size} bytes, got tensors of {content} bytes")
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -105,6 +126,8 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         (length,) = struct.unpack("<Q", content[:8])
         header = json.loads(content[8 : 8 + length])
         body = memoryview(content)[8 + length :]
+        if sum(len(range(*entry.get("data_offsets", (0, 0)))) for entry in header.values()) > len(body):
+            raise ValueError("tensors that overlap")
         arrays = {}
         for name, entry in header.items():
             if name == "__metadata__":
@@ -115,7 +138,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
                 raise EOFError(f"{name} ends at byte {end} of {len(body)}")
             arrays[name] = np.frombuffer(body[begin:end], dtype).reshape(entry["shape"]).copy()
         return arrays
-    except (struct.error, AttributeError, TypeError, RecursionError, *ARCHIVE_ERRORS) as error:
+    except READ_ERRORS as error:
         raise InputError(f"{path}: wanted a .safetensors file, got a damaged or other file ({error})") from error
 
 
@@ -123,20 +146,19 @@ def _read_zip(path: Path) -> WeightsFile:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except ARCHIVE_ERRORS as error:
+    except READ_ERRORS as error:
         raise InputError(f"{path}: the weights file is damaged or incomplete ({error})") from error
     if any(name.endswith("/data.pkl") for name in names):
         return _unwrap(path, "torch", read_torch_zip(path))
     if names and all(name.endswith(".npy") for name in names):
         return WeightsFile(path, "npz", _read_npz(path))
-    raise InputError(f"{path}: wanted weights, got a zip archive of other files ({', '.join(names[:3])})")
+    raise InputError(f"{path}: wanted weights, got a zip archive of other files ({shorten(names, 3)})")
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except ARCHIVE_ERRORS as error:
+        return read_npz(path)
+    except READ_ERRORS as error:
         raise InputError(
             f"{path}: wanted an .npz file of plain arrays, got a damaged or other file ({error})"
         ) from error
@@ -145,7 +167,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:
     try:
         parameters = ms.load_checkpoint(str(path))
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
+    except Exception as error:  # of any kind: MindSpore does not check what it parses
         raise InputError(f"{path}: wanted a MindSpore checkpoint, got a damaged or other file ({error})") from error
     values = {name: value for name, value in parameters.items() if isinstance(value, ms.Tensor)}
     return {name: value.asnumpy() for name, value in values.items()}

@@ -4,12 +4,18 @@ Every name that a pickle may use is replaced by a function of this module, and a
 therefore build nothing but dicts, lists, numbers, strings and arrays.
 """
 
+from __future__ import annotations
+
+import math
 import pickle
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from mindrcnn.messages import quote_value
+from mindrcnn.untrusted.numbers import is_whole
+from mindrcnn.weights.limited_unpickler import LimitedUnpickler, plain_key
 
 STORAGE_DTYPES = {
     "DoubleStorage": np.dtype("<f8"),
@@ -28,43 +34,69 @@ _NUMPY_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # numpy
 Load = Callable[[str, np.dtype, int], np.ndarray]
 
 
-class RestrictedUnpickler(pickle.Unpickler):
+class RestrictedUnpickler(LimitedUnpickler):
     """A reader of one pickle; `extract_arrays` turns the result of `load` into dicts, lists and arrays.
 
+    stream: the open file.
+    size: bytes of the file.
     load: returns the values of a torch storage, given its key, dtype and number of values.
     encoding: of Python 2 strings; latin-1 if they may be raw bytes of arrays.
     """
 
-    def __init__(self, stream: BinaryIO, *, load: Load | None = None, encoding: str = "utf-8") -> None:
-        super().__init__(stream, encoding=encoding)
-        self._load = load
+    def __init__(self, stream: BinaryIO, *, size: int, load: Load | None = None, encoding: str = "utf-8") -> None:
+        copied: dict[tuple[str, str], Callable[..., Any]] = {("_codecs", "encode"): self._encode}
+        copied |= {(module, "scalar"): self._scalar for module in _NUMPY_MULTIARRAY}
+        super().__init__(stream, size=size, encoding=encoding, callables=_ADMITTED | copied)
+        self._load_storage = load
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _ADMITTED:
-            return _ADMITTED[module, name]
         if module == "torch" and name in STORAGE_DTYPES:
             return STORAGE_DTYPES[name]
-        raise pickle.UnpicklingError(f"{module}.{name} is not part of a state dict and was not loaded")
+        return super().find_class(module, name)
+
+    def set_state(self, built: Any, state: Any) -> None:
+        if isinstance(built, _Array):
+            *described, data = state
+            state = (*described, self._raw(data))
+        super().set_state(built, state)
 
     def persistent_load(self, pid: Any) -> np.ndarray:
         kind, dtype, key, _location, count, *view = pid
         usable = kind == "storage" and isinstance(dtype, np.dtype) and all(part is None for part in view)
-        if self._load is None or not usable:
-            raise pickle.UnpicklingError(f"unknown storage {pid!r}")
-        return self._load(str(key), dtype, int(count))
+        if self._load_storage is None or not usable or not isinstance(key, str | int) or not isinstance(count, int):
+            raise pickle.UnpicklingError(f"unknown storage {quote_value(pid)}")
+        return self._load_storage(str(key), dtype, count)
+
+    def _raw(self, data: Any) -> bytes:
+        """Returns the bytes of an array, which Python 2 writes as a string."""
+        if isinstance(data, bytes):
+            return data
+        if not isinstance(data, str):
+            raise pickle.UnpicklingError(f"a {type(data).__name__} as bytes of an array")
+        return self._encode(data, "latin1")
+
+    def _encode(self, text: str, encoding: str) -> bytes:
+        """Decodes what Python 3 writes for bytes in protocol 2."""
+        if encoding != "latin1" or not isinstance(text, str):
+            raise pickle.UnpicklingError(f"unknown encoding of bytes {quote_value(encoding)}")
+        self.charge(len(text))
+        return text.encode("latin-1")
+
+    def _scalar(self, kind: _Dtype, data: Any) -> Any:
+        return np.frombuffer(self._raw(data), kind.dtype, 1)[0]
 
 
 class _Dtype:
     """A stand-in for numpy.dtype while a pickle is read; only plain numbers are admitted."""
 
     def __init__(self, name: str, *_unused: Any) -> None:
-        if str(name) not in PLAIN_DTYPES:
-            raise pickle.UnpicklingError(f"numpy dtype {name!r} is not plain numbers and was not loaded")
-        self.dtype = np.dtype(str(name))
+        if not isinstance(name, str) or name not in PLAIN_DTYPES:
+            raise pickle.UnpicklingError(f"numpy dtype {quote_value(name)} is not plain numbers and was not loaded")
+        self.dtype = np.dtype(name)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _version, byte_order, *_ = state
-        if str(byte_order) == ">":
+        if byte_order == ">":
             self.dtype = self.dtype.newbyteorder(">")
 
 
@@ -76,11 +108,10 @@ class _Array:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _version, shape, kind, fortran, data = state
-        raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)  # strings come from Python 2
-        size = int(np.prod(shape, dtype=np.int64)) * kind.dtype.itemsize
-        if size != len(raw):
-            raise ValueError(f"array of shape {shape} wanted {size} bytes, got {len(raw)}")
-        self.value = np.frombuffer(raw, kind.dtype).reshape(shape, order="F" if fortran else "C")
+        size = math.prod(shape) * kind.dtype.itemsize
+        if size != len(data) or min(shape, default=0) < 0:
+            raise ValueError(f"array of shape {quote_value(shape)} wanted {quote_value(size)} bytes, got {len(data)}")
+        self.value = np.frombuffer(data, kind.dtype).reshape(shape, order="F" if fortran else "C")
 
 
 class _Ignored:
@@ -91,27 +122,20 @@ class _Ignored:
     def __setstate__(self, _state: Any) -> None: ...
 
 
-def _scalar(kind: _Dtype, data: Any) -> Any:
-    raw = data.encode("latin-1") if isinstance(data, str) else bytes(data)
-    return np.frombuffer(raw, kind.dtype, 1)[0]
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Decodes what Python 3 writes for bytes in protocol 2."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"unknown encoding of bytes {encoding!r}")
-    return text.encode("latin-1")
+def _ordered_dict(items: Iterable[Any] = ()) -> dict[Any, Any]:
+    return {plain_key(key): value for key, value in items}
 
 
 def _rebuild_tensor(
     storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_unused: Any
 ) -> np.ndarray:
     """Returns a view of `storage`, checked to lie inside it."""
-    if not isinstance(storage, np.ndarray) or len(size) != len(stride) or min((offset, *size, *stride)) < 0:
-        raise ValueError(f"impossible tensor of size {size}, stride {stride}, offset {offset}")
+    numbers = (offset, *size, *stride)
+    if not isinstance(storage, np.ndarray) or len(size) != len(stride) or not all(is_whole(n, 0) for n in numbers):
+        raise ValueError(f"impossible tensor of offset, size and stride {quote_value(numbers)}")
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
     if 0 not in size and last >= storage.size:
-        raise ValueError(f"tensor of size {size} reaches beyond its {storage.size} stored values")
+        raise ValueError(f"tensor of size {quote_value(size)} reaches beyond its {storage.size} stored values")
     steps = tuple(step * storage.itemsize for step in stride)
     return np.lib.stride_tricks.as_strided(storage[offset:], size, steps, writeable=False)
 
@@ -121,25 +145,34 @@ def _rebuild_parameter(data: np.ndarray, *_unused: Any) -> np.ndarray:
 
 
 _ADMITTED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "OrderedDict"): _ordered_dict,
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
-    ("_codecs", "encode"): _encode,
     ("argparse", "Namespace"): _Ignored,  # in the checkpoints of torchvision's training script
     **{(module, "_reconstruct"): _Array for module in _NUMPY_MULTIARRAY},
-    **{(module, "scalar"): _scalar for module in _NUMPY_MULTIARRAY},
 }
 
 
-def extract_arrays(value: Any) -> Any:
-    """Replaces every stand-in by its array, in dicts, lists and tuples at any depth."""
+def extract_arrays(value: Any, seen: dict[int, Any] | None = None) -> Any:
+    """Replaces every stand-in by its array, in dicts, lists and tuples at any depth.
+
+    What a pickle uses in several places stays one object, because following it to each takes time without end; `seen`
+    has the results by the identities of those objects.
+    """
+    seen = {} if seen is None else seen
     if isinstance(value, _Array):
         return value.value
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if id(value) in seen:
+        return seen[id(value)]
+    result: Any = {} if isinstance(value, dict) else []
+    seen[id(value)] = result
     if isinstance(value, dict):
-        return {key: extract_arrays(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [extract_arrays(item) for item in value]
-    return value
+        result.update({key: extract_arrays(item, seen) for key, item in value.items()})
+    else:
+        result.extend(extract_arrays(item, seen) for item in value)
+    return result

@@ -5,57 +5,44 @@ before ("legacy", still used by some of torchvision's files) the values follow t
 plain pickles of numpy arrays. Unpickling is restricted, see restricted_pickle.py.
 """
 
+import functools
 import io
 import pickle
 import struct
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from mindrcnn.errors import InputError
+from mindrcnn.messages import quote_value
+from mindrcnn.untrusted.archive import check_archive, read_member
+from mindrcnn.untrusted.failures import READ_ERRORS
 from mindrcnn.weights.restricted_pickle import RestrictedUnpickler, extract_arrays
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch/serialization.py, MAGIC_NUMBER
 LEGACY_START = pickle.dumps(LEGACY_MAGIC, protocol=2)
 LEGACY_PROTOCOL = 1001  # torch/serialization.py, PROTOCOL_VERSION
 
-# Exceptions of zipfile, pickle and the rebuild functions for a damaged or hostile file.
-READ_ERRORS = (
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-
 
 def read_torch_zip(path: Path) -> Any:
     """Reads a zip-format .pth file, tensors as arrays. Raises InputError if it is damaged or disallowed."""
     try:
         with zipfile.ZipFile(path) as archive:
+            check_archive(archive, path.stat().st_size)
             pickled, *_ = (name for name in archive.namelist() if name.endswith("/data.pkl"))
             root = pickled.removesuffix("data.pkl")
-            if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
+            if f"{root}byteorder" in archive.namelist() and read_member(archive, f"{root}byteorder") != b"little":
                 raise InputError(f"{path}: wanted weights in little-endian byte order, got big-endian")
-            stream = io.BytesIO(archive.read(pickled))
+            content = read_member(archive, pickled)
 
+            @functools.cache
             def load(key: str, dtype: np.dtype, count: int) -> np.ndarray:
-                return np.frombuffer(archive.read(f"{root}data/{key}"), dtype, count)
+                return np.frombuffer(read(f"{root}data/{key}"), dtype, count)
 
-            return extract_arrays(RestrictedUnpickler(stream, load=load).load())
+            read = functools.cache(functools.partial(read_member, archive))
+            return extract_arrays(RestrictedUnpickler(io.BytesIO(content), size=len(content), load=load).load())
     except READ_ERRORS as error:
         raise _read_error(path, error) from error
 
@@ -66,17 +53,20 @@ def read_torch_legacy(path: Path) -> Any:
     storages: dict[str, np.ndarray] = {}
 
     def load(key: str, dtype: np.dtype, count: int) -> np.ndarray:
-        if count * dtype.itemsize > size:
-            raise EOFError(f"storage {key} is larger than the file")
-        return storages.setdefault(key, np.zeros(count, dtype))  # the values follow the pickle
+        if key not in storages:
+            held = sum(storage.nbytes for storage in storages.values())
+            if not 0 <= count * dtype.itemsize <= size - held:
+                raise EOFError(f"storage {key} is larger than the file")
+            storages[key] = np.zeros(count, dtype)  # the values follow the pickle
+        return storages[key]
 
     try:
         with path.open("rb") as stream:
-            magic, protocol, system = (RestrictedUnpickler(stream, load=load).load() for _ in range(3))
+            magic, protocol, system = (RestrictedUnpickler(stream, size=size, load=load).load() for _ in range(3))
             if (magic, protocol, system["little_endian"]) != (LEGACY_MAGIC, LEGACY_PROTOCOL, True):
-                raise ValueError(f"unknown header {magic}, {protocol}, {system}")
-            state = RestrictedUnpickler(stream, load=load).load()
-            for key in RestrictedUnpickler(stream, load=load).load():
+                raise ValueError(f"unknown header {quote_value((magic, protocol, system))}")
+            state = RestrictedUnpickler(stream, size=size, load=load).load()
+            for key in RestrictedUnpickler(stream, size=size, load=load).load():
                 _fill(stream, storages[key])
         return extract_arrays(state)
     except READ_ERRORS as error:
@@ -87,7 +77,7 @@ def read_pickle(path: Path) -> Any:
     """Reads a pickle of numpy arrays. Raises InputError if it is damaged or disallowed."""
     try:
         with path.open("rb") as stream:
-            return extract_arrays(RestrictedUnpickler(stream, encoding="latin-1").load())
+            return extract_arrays(RestrictedUnpickler(stream, size=path.stat().st_size, encoding="latin-1").load())
     except READ_ERRORS as error:
         raise _read_error(path, error) from error
 
@@ -101,4 +91,5 @@ def _fill(stream: BinaryIO, storage: np.ndarray) -> None:
 
 
 def _read_error(path: Path, error: BaseException) -> InputError:
-    return InputError(f"{path}: wanted weights as plain tensors or arrays, got a damaged or other file ({error})")
+    reason = str(error) or type(error).__name__
+    return InputError(f"{path}: wanted weights as plain tensors or arrays, got a damaged or other file ({reason})")

@@ -72,9 +72,10 @@ def test_boxes_are_clipped_and_degenerate_ones_dropped_and_counted(content, writ
         {**whole, "id": 23, "bbox": [10, 10, 5, -5]},
         {**whole, "id": 24, "segmentation": [[1, 1, 5, 5]]},  # two corners
     ]
-    record = read(write_coco(content)).records[0]
+    record = read(write_coco(content)).require_masks().records[0]
     assert record.boxes.tolist() == [[0, 0, 10, 8], [50, 30, 60, 40], [0, 0, 15, 40]]
-    assert "4 of 8 objects" in caplog.text
+    assert "3 of 8 objects have no area" in caplog.text
+    assert "1 objects have only polygons of fewer than 3 corners and are dropped (first: 24)" in caplog.text
 
 
 def test_empty_images_and_images_of_crowds_alone_are_left_out_of_training(content, write_coco):
@@ -85,7 +86,7 @@ def test_empty_images_and_images_of_crowds_alone_are_left_out_of_training(conten
     assert [r.image_id for r in training_records(dataset, keep_empty_images=False)] == [3]
     assert len(training_records(dataset, keep_empty_images=True)) == 3
     del content["annotations"][0]
-    with pytest.raises(InputError, match="wanted images with objects to train on"):
+    with pytest.raises(InputError, match=r"wanted objects to train on, got only 1 crowds \(iscrowd 1\)"):
         training_records(read(write_coco(content)), keep_empty_images=False)
 
 
@@ -141,13 +142,25 @@ BAD = {
     "file name is a number": (edit("images", 0, file_name=7), "image id 70: file_name: wanted a text"),
     "three numbers": (edit("annotations", 1, bbox=[1, 2, 3]), "annotation id 5: bbox: wanted four finite numbers"),
     "text in bbox": (edit("annotations", 1, bbox=[1, 2, 3, "w"]), "annotation id 5: bbox: wanted four finite"),
-    "infinite bbox": (edit("annotations", 1, bbox=[1, 2, 3, float("inf")]), "Infinity is no JSON number"),
-    "odd polygon": (edit("annotations", 0, segmentation=[[1, 2, 3, 4, 5, 6, 7]]), "annotation id 11: segmentation"),
-    "text in polygon": (edit("annotations", 0, segmentation=[[1, 2, 3, "x"]]), "annotation id 11: segmentation"),
-    "segmentation is a text": (edit("annotations", 0, segmentation="x"), "annotation id 11: segmentation: wanted"),
-    "RLE too short": (edit("annotations", 1, segmentation=RLE_SHORT), "annotation id 5: segmentation: .*2400, got 13"),
-    "RLE of another size": (edit("annotations", 1, segmentation=RLE_SIZE), "annotation id 5: segmentation size"),
-    "RLE text too short": (edit("annotations", 1, segmentation=RLE_TEXT), "annotation id 5: segmentation: .*2400"),
+    "infinite bbox": (
+        edit("annotations", 1, bbox=[1, 2, 3, float("inf")]),
+        "annotation id 5: bbox: wanted four finite",
+    ),
+    "odd polygon": (
+        edit("annotations", 0, segmentation=[[1, 2, 3, 4, 5, 6, 7]]),
+        r"id 11 \(image id 3\): segmentation",
+    ),
+    "text in polygon": (edit("annotations", 0, segmentation=[[1, 2, 3, "x"]]), r"id 11 \(image id 3\): segmentation"),
+    "segmentation is a text": (edit("annotations", 0, segmentation="x"), r"id 11 \(image id 3\): segmentation: wanted"),
+    "RLE too short": (
+        edit("annotations", 1, segmentation=RLE_SHORT),
+        r"id 5 \(image id 70\): segmentation: .*2400, got 13",
+    ),
+    "RLE of another size": (edit("annotations", 1, segmentation=RLE_SIZE), r"id 5 \(image id 70\): segmentation size"),
+    "RLE text too short": (
+        edit("annotations", 1, segmentation=RLE_TEXT),
+        r"id 5 \(image id 70\): segmentation: .*2400",
+    ),
 }
 
 

@@ -1,5 +1,7 @@
 import pytest
 
+from mindrcnn.build.data import locate_split
+from mindrcnn.config.data import DataConfig, SplitConfig
 from mindrcnn.data.formats.layout import SplitFiles, find_split
 from mindrcnn.errors import InputError
 
@@ -54,3 +56,13 @@ def test_missing_and_empty_image_folder(tmp_path):
     (tmp_path / "val").rmdir()
     with pytest.raises(InputError, match=r"val: wanted the folder of the images of .*instances_val\.json, got nothing"):
         find_split(root=tmp_path, name="val")
+
+
+def test_the_home_folder(monkeypatch, tmp_path):
+    (tmp_path / "set" / "images").mkdir(parents=True)
+    (tmp_path / "set" / "images" / "a.png").touch()
+    (tmp_path / "a.json").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    data = DataConfig(root="~/set", train=SplitConfig(annotations="~/a.json", images="images"))
+    _, files = locate_split(data, data.train, "data.train")
+    assert (files.annotations, files.images) == (tmp_path / "a.json", tmp_path / "set" / "images")

@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.coco.evaluator import evaluate
+from mindrcnn.evaluation.coco.evaluator import evaluate, log_uncounted
 from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
 from mindrcnn.evaluation.paste import encode_bitmap
 
@@ -311,6 +311,25 @@ def test_masks_are_asked_of_the_evaluated_categories_alone():
     assert evaluate(truth, results, iou_type="segm", category_ids=[1]).stats["AP"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_more_detections_than_are_counted(backend, caplog):
+    """The right one has the lowest score of 150 detections."""
+    results = [result(1, square(300, 200), 0.9) for _ in range(149)] + [result(1, square(0, 0), 0.1)]
+    truth = made_up([(1, square(0, 0))])
+    assert evaluate(truth, results, iou_type="bbox", backend=backend).stats["AR100"] == 0
+    metrics = evaluate(truth, results, iou_type="bbox", backend=backend, max_detections=150)
+    assert metrics.stats["AR150"] == 1
+    assert "maxDets=150 ]" in metrics.table
+    assert metrics.per_class[0].ap == pytest.approx(1 / 150)
+    log_uncounted(results, max_detections=100)
+    assert (
+        "50 detections are not counted: those beyond the best 100 of a class in an image (image ids 4)" in caplog.text
+    )
+    caplog.clear()
+    log_uncounted(results, max_detections=150)
+    assert not caplog.text
+
+
 class TestBadInput:
     def test_an_unknown_image(self):
         with pytest.raises(InputError, match=r"entry 0: wanted an image_id .*got 5"):
@@ -338,7 +357,7 @@ class TestBadInput:
             evaluate(made_up([]), [], iou_type="bbox", image_ids=[99])
 
     def test_no_categories(self):
-        with pytest.raises(InputError, match="at least one category"):
+        with pytest.raises(InputError, match="categories: wanted at least one, got none"):
             evaluate(made_up([], categories=()), [], iou_type="bbox")
 
 
@@ -382,24 +401,26 @@ class TestGroundTruth:
     def test_a_file_that_is_a_list(self, tmp_path):
         path = tmp_path / "a.json"
         path.write_text("[]")
-        with pytest.raises(InputError, match=r"a\.json: wanted COCO annotations"):
+        with pytest.raises(
+            InputError, match=r"a\.json: wanted a JSON object with images, annotations, categories, got a list"
+        ):
             load_ground_truth(path)
 
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"image_id": 5}, "image_id of a listed image, got 5"),
-            ({"category_id": 9}, "category_id of a listed category, got 9"),
+            ({"image_id": 5}, "image_id 5 is not among the images"),
+            ({"category_id": 9}, "category_id 9 is not among the categories"),
         ],
     )
     def test_an_unlisted_id(self, change, message):
         truth = made_up([(1, square(0, 0))])
         truth["annotations"][0] |= change
-        with pytest.raises(InputError, match=f"entry 0: wanted the {message}"):
+        with pytest.raises(InputError, match=f"annotation id 1: {message}"):
             load_ground_truth(truth)
 
     def test_a_missing_key(self):
         truth = made_up([(1, square(0, 0))])
         del truth["annotations"][0]["bbox"]
-        with pytest.raises(InputError, match="annotations, entry 0: wanted the key bbox"):
+        with pytest.raises(InputError, match="annotation id 1: wanted a key 'bbox'"):
             load_ground_truth(truth)

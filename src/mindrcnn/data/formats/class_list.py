@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,10 +15,14 @@ SHOWN_NAMES = 20  # categories in a message
 
 @dataclass(frozen=True)
 class ClassList:
-    """The classes in label order: label i + 1 is classes[i], whose id in the file is category_ids[i]."""
+    """The classes in label order: label i + 1 is classes[i], whose id in the file is category_ids[i].
+
+    left_out: a description of each category that has the name of another and no annotation.
+    """
 
     classes: tuple[str, ...]
     category_ids: tuple[int, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def match_classes(
@@ -33,7 +36,8 @@ def match_classes(
 ) -> ClassList:
     """Returns the labels for the categories of a file.
 
-    A category that no annotation uses is never an error: some tools write a root category that stands for the data set.
+    A category that no annotation uses is never an error: some tools write a root category that stands for the data set,
+    and may give it the name of a class.
 
     path: the file, for messages.
     names: names of its categories.
@@ -45,13 +49,10 @@ def match_classes(
     """
     if not names:
         raise InputError(f"{path}: categories: wanted at least one, got none")
-    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
-    if repeated:
-        raise InputError(f"{path}: categories: wanted every name once, got {', '.join(repeated)} several times")
-    id_of = dict(zip(names, ids, strict=True))
+    id_of, left_out = _ids_by_name(path, names, ids, used)
     if not wanted:
-        ordered = sorted(names, key=id_of.__getitem__)
-        return ClassList(tuple(ordered), tuple(id_of[name] for name in ordered))
+        ordered = sorted(id_of, key=id_of.__getitem__)
+        return ClassList(tuple(ordered), tuple(id_of[name] for name in ordered), left_out)
     _require_known(path, wanted, names)
     others = sorted(name for name in set(names) - set(wanted) if id_of[name] in used)
     if others and not ignore_others:
@@ -59,7 +60,31 @@ def match_classes(
             f"{path}: has annotations of categories outside the class list: {', '.join(others)}; add them to "
             f"data.classes, or set data.ignore_other_categories to leave them out"
         )
-    return ClassList(tuple(wanted), tuple(id_of[name] for name in wanted))
+    return ClassList(tuple(wanted), tuple(id_of[name] for name in wanted), left_out)
+
+
+def _ids_by_name(
+    path: Path, names: Sequence[str], ids: Sequence[int], used: frozenset[int]
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Returns the id of each name, and the categories that are left out for another of their name.
+
+    Of several categories with one name, the one with annotations is taken; if none has any, the one with the highest
+    id, because a root category is the first. Raises InputError for a name of which several have annotations.
+    """
+    ids_of: dict[str, list[int]] = {}
+    for name, category_id in zip(names, ids, strict=True):
+        ids_of.setdefault(name, []).append(category_id)
+    repeated = sorted(name for name, same in ids_of.items() if len(used.intersection(same)) > 1)
+    if repeated:
+        raise InputError(f"{path}: categories: wanted every name once, got {', '.join(repeated)} several times")
+    id_of = {name: max(same, key=lambda one: (one in used, one)) for name, same in ids_of.items()}
+    left_out = tuple(
+        f"category id {one} ({name}), which no annotation uses and whose name is that of category id {id_of[name]}"
+        for name, same in ids_of.items()
+        for one in same
+        if one != id_of[name]
+    )
+    return id_of, left_out
 
 
 def _require_known(path: Path, wanted: Sequence[str], names: Sequence[str]) -> None:

@@ -21,13 +21,11 @@ class DataFormat(Protocol):
     Attributes:
         name: its name in `data.train.format` and `data.val.format`.
         has_masks: whether its annotations can hold masks.
-        is_coco_json: whether the annotation file is COCO JSON, which evaluation then reads itself.
         needs_annotations: what `annotations` must name; empty if the name of a split is enough to find them.
     """
 
     name: str
     has_masks: bool
-    is_coco_json: bool = False
     needs_annotations: str = "the annotation file"
 
     def locate(self, *, root: Path, name: str, annotations: str, images: str) -> SplitFiles:

@@ -32,7 +32,6 @@ class TxtFormat:
 
     name = "txt"
     has_masks = False
-    is_coco_json = False
     needs_annotations = "the TXT list's path"
 
     def locate(self, *, root: Path, name: str, annotations: str, images: str) -> SplitFiles:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.masks import Bitmap, Segmentation
+from mindrcnn.data.masks import Bitmap, Segmentation, shape_of
 from mindrcnn.data.record import Record
 from mindrcnn.data.transforms.affine import AxisAffine, Doubles, Floats
 
@@ -32,7 +32,7 @@ class Target:
     @classmethod
     def of(cls, record: Record) -> Target:
         """Returns the record's objects, before any transformation."""
-        return cls(record.boxes, record.labels, record.crowd, tuple(record.segmentations), AxisAffine())
+        return cls(record.boxes, record.labels, record.crowd, tuple(map(shape_of, record.segmentations)), AxisAffine())
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -13,9 +13,8 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import mindspore as ms
 import numpy as np
@@ -23,8 +22,10 @@ from mindspore import Parameter, Tensor, nn
 
 from mindrcnn.atomic import replacing
 from mindrcnn.engine.checkpoints.checksum import DIGEST_NAME, append_digest, verify_digest
+from mindrcnn.engine.checkpoints.info import CheckpointInfo, read_info
 from mindrcnn.engine.step.ema import ParameterAverage
 from mindrcnn.errors import InputError
+from mindrcnn.messages import shorten
 
 INFO_NAME = "mindrcnn.info"
 OPTIMIZER_PREFIX = "optimizer."
@@ -33,33 +34,7 @@ TRAINED_PREFIX = "trained."
 # list of learning rates is left out on purpose: it would override a new schedule.
 _OPTIMIZER_STATE = ("accum.", "moment1.", "moment2.", "global_step", "updates")
 _DIFFERENCES_SHOWN = 10  # in a message
-
-
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """The description that a checkpoint carries of itself.
-
-    Attributes:
-        config_yaml: the resolved configuration.
-        classes: names; classes[i] has label i + 1.
-        category_ids: the data set's ids of the classes, in the same order.
-        epoch: completed epochs.
-        step: completed steps.
-        steps_per_epoch: 0 for a checkpoint that no training run wrote.
-        metrics: those of the last evaluation; empty before the first.
-        loss_scale: state of a LossScaler; empty without one.
-        world_size: number of processes that trained, each with the configuration's train.batch_size.
-    """
-
-    config_yaml: str
-    classes: tuple[str, ...]
-    category_ids: tuple[int, ...]
-    epoch: int
-    step: int
-    steps_per_epoch: int = 0
-    metrics: dict[str, float] = field(default_factory=dict)
-    loss_scale: dict[str, float] = field(default_factory=dict)
-    world_size: int = 1
+_NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -125,11 +100,33 @@ def load_checkpoint(path: Path) -> Checkpoint:
         verify_digest(path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    entries = ms.load_checkpoint(str(path))
-    del entries[DIGEST_NAME]
-    info = _parse_info(path, entries.pop(INFO_NAME).asnumpy().tobytes())
+    entries = _read_entries(path)
+    info = read_info(path, entries.pop(INFO_NAME).asnumpy().tobytes())
     optimizer, trained = (_pop_prefixed(entries, prefix) for prefix in (OPTIMIZER_PREFIX, TRAINED_PREFIX))
     return Checkpoint(path=path, parameters=entries, optimizer=optimizer, trained=trained, info=info)
+
+
+def _read_entries(path: Path) -> dict[str, Parameter]:
+    """Returns the entries without the checksum. Raises InputError for a file that is no checkpoint of this package."""
+    try:
+        with _quiet_mindspore():
+            entries = ms.load_checkpoint(str(path))
+    except Exception as error:  # of any kind: MindSpore does not check what it parses
+        raise InputError(f"{path}: wanted a checkpoint, got other content with a checksum ({error})") from error
+    entries.pop(DIGEST_NAME, None)
+    if not isinstance(entries.get(INFO_NAME), Tensor) or not all(isinstance(one, Tensor) for one in entries.values()):
+        raise InputError(f"{path}: wanted a MindRCNN checkpoint, got one without {INFO_NAME}, or with other entries")
+    return entries
+
+
+def require_finite(checkpoint: Checkpoint) -> None:
+    """Raises InputError if the parameters hold numbers that are not finite, with which every prediction is empty."""
+    bad = [name for name, value in checkpoint.parameters.items() if not np.isfinite(value.asnumpy()).all()]
+    if bad:
+        raise InputError(
+            f"{checkpoint.path}: wanted finite weights, got {len(bad)} of {len(checkpoint.parameters)} parameters with "
+            f"NaN or infinity ({shorten(bad, _NAMES_SHOWN)}): did training diverge?"
+        )
 
 
 def _pop_prefixed(entries: dict[str, Parameter], prefix: str) -> dict[str, Parameter]:
@@ -143,6 +140,12 @@ def load_into(network: nn.Cell, checkpoint: Checkpoint, *, except_part: str | No
     except_part: parameters whose names begin with this are ignored on both sides.
     Raises InputError that lists the differences, with the network untouched, when names, shapes or types differ.
     """
+    for name, parameter in require_fit(network, checkpoint, except_part=except_part).items():
+        parameter.set_data(checkpoint.parameters[name])
+
+
+def require_fit(network: nn.Cell, checkpoint: Checkpoint, *, except_part: str | None = None) -> Mapping[str, Parameter]:
+    """Returns the parameters of the network by name. Raises InputError as `load_into` does."""
     wanted = _exclude({parameter.name: parameter for parameter in network.get_parameters()}, except_part)
     differences = list(_differences(wanted, _exclude(checkpoint.parameters, except_part)))
     if differences:
@@ -152,8 +155,7 @@ def load_into(network: nn.Cell, checkpoint: Checkpoint, *, except_part: str | No
             f"{checkpoint.path}: {len(differences)} parameters do not fit this model; was the checkpoint trained with "
             f"another model or class list ({len(checkpoint.info.classes)} classes)?\n{listed}{more}"
         )
-    for name, parameter in wanted.items():
-        parameter.set_data(checkpoint.parameters[name])
+    return wanted
 
 
 def _exclude(parameters: Mapping[str, Parameter], part: str | None) -> Mapping[str, Parameter]:
@@ -182,16 +184,6 @@ def _signature(parameter: Parameter) -> str:
 def optimizer_state(optimizer: nn.Optimizer) -> list[Parameter]:
     """Returns the optimizer's parameters that a checkpoint keeps."""
     return [parameter for parameter in optimizer.get_parameters() if parameter.name.startswith(_OPTIMIZER_STATE)]
-
-
-def _parse_info(path: Path, text: bytes) -> CheckpointInfo:
-    """Reads the JSON text. Raises InputError when its fields are those of another version of this package."""
-    fields: dict[str, Any] = json.loads(text)
-    try:
-        tuples = {name: tuple(fields[name]) for name in ("classes", "category_ids")}
-        return CheckpointInfo(**{**fields, **tuples})
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: written by another version of MindRCNN ({error})") from error
 
 
 @contextmanager

@@ -19,21 +19,21 @@ def _field(number: int, payload: bytes) -> bytes:
     return bytes([number << 3 | 2, len(payload)]) + payload
 
 
-def _trailer(digest: bytes) -> bytes:
+def encode_trailer(digest: bytes) -> bytes:
     """Encodes Checkpoint{value{tag, tensor{dims, tensor_type, tensor_content}}} of mindspore's checkpoint.proto."""
     dims = bytes([1 << 3, DIGEST_BYTES])
     tensor = dims + _field(2, b"UInt8") + _field(3, digest)
     return _field(1, _field(1, DIGEST_NAME.encode()) + _field(2, tensor))
 
 
-TRAILER_BYTES = len(_trailer(bytes(DIGEST_BYTES)))
+TRAILER_BYTES = len(encode_trailer(bytes(DIGEST_BYTES)))
 
 
 def append_digest(path: Path) -> None:
     """Appends the digest of the whole file to it."""
     digest = file_sha256(path)
     with open(path, "ab") as file:
-        file.write(_trailer(digest))
+        file.write(encode_trailer(digest))
 
 
 def verify_digest(path: Path) -> None:
@@ -44,7 +44,7 @@ def verify_digest(path: Path) -> None:
     with open(path, "rb") as file:
         file.seek(body)
         trailer = file.read()
-    if trailer[:-DIGEST_BYTES] != _trailer(bytes(DIGEST_BYTES))[:-DIGEST_BYTES]:
+    if trailer[:-DIGEST_BYTES] != encode_trailer(bytes(DIGEST_BYTES))[:-DIGEST_BYTES]:
         raise InputError(
             f"{path}: the checkpoint is truncated, or was not written by MindRCNN (no checksum at its end)"
         )

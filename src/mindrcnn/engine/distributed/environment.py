@@ -3,14 +3,15 @@
 Nothing here imports MindSpore: the variables that it reads while loading must be set before.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from mindrcnn.errors import InputError
-from mindrcnn.messages import shorten
+from mindrcnn.messages import quote_value, shorten
+from mindrcnn.untrusted.json_text import parse_json
+from mindrcnn.untrusted.numbers import is_whole
 
 Launcher = Literal["none", "msrun", "mpirun", "rank-table"]
 
@@ -18,6 +19,7 @@ Launcher = Literal["none", "msrun", "mpirun", "rank-table"]
 MPI_VARIABLES = ("OMPI_COMMAND", "PMIX_RANK")
 LOCAL_HOST = "127.0.0.1"
 SCHEDULER_PORT = "8118"  # msrun's default
+_DIGITS = 9  # of a rank, a device or a number of processes
 _RANKS_SHOWN = 10  # in a message about a rank table
 
 
@@ -92,12 +94,12 @@ def read_rank_table(path: Path) -> list[dict[int, int]]:
     Raises InputError for any other file.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        table = parse_json(path.read_bytes(), path)
+    except (OSError, ValueError, InputError) as error:
         raise InputError(f"rank table: wanted a readable JSON file, got {path}: {error}") from error
     try:
         servers = [
-            {int(device["rank_id"]): int(device["device_id"]) for device in server["device"]}
+            {_table_number(device["rank_id"]): _table_number(device["device_id"]) for device in server["device"]}
             for server in table["server_list"]
         ]
     except (KeyError, TypeError, ValueError) as error:
@@ -109,6 +111,15 @@ def read_rank_table(path: Path) -> list[dict[int, int]]:
         found = shorten([str(rank) for rank in ranks], _RANKS_SHOWN) or "none"
         raise InputError(f"{path}: wanted the rank_ids 0, 1, 2, ... once each, got {found}")
     return servers
+
+
+def _table_number(value: object) -> int:
+    """Reads a number of a rank table, which may be a text. Raises ValueError for anything else."""
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _DIGITS:
+        return int(value)
+    if is_whole(value, 0, 10**_DIGITS):
+        return int(value)  # type: ignore[call-overload]
+    raise ValueError(f"wanted a whole number, got {quote_value(value)}")
 
 
 def _read_msrun(environment: Mapping[str, str]) -> Launch:
@@ -150,7 +161,7 @@ def _number(environment: Mapping[str, str], name: str, *, low: int = 0, high: in
     text = environment.get(name)
     if text is None:
         return None
-    if not text.isdecimal() or int(text) < low or (high is not None and int(text) >= high):
+    if not text.isdecimal() or len(text) > _DIGITS or int(text) < low or (high is not None and int(text) >= high):
         wanted = f"a number of at least {low}" if high is None else f"a number from {low} to {high - 1}"
-        raise InputError(f"environment: {name}: wanted {wanted}, got {text!r}")
+        raise InputError(f"environment: {name}: wanted {wanted}, got {quote_value(text)}")
     return int(text)

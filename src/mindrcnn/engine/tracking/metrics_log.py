@@ -14,6 +14,9 @@ from typing import Any
 
 from mindrcnn.atomic import write_text
 from mindrcnn.errors import InputError
+from mindrcnn.messages import quote_value
+from mindrcnn.untrusted.json_text import parse_json
+from mindrcnn.untrusted.numbers import is_number, is_whole
 
 
 class MetricsLog:
@@ -33,23 +36,23 @@ class MetricsLog:
 
     def forget_after(self, step: int) -> None:
         """Deletes the rows after `step`, which a resumed run will write again."""
-        kept = [row for row in read_rows(self.path) if row["step"] <= step]
+        kept = [row for row in read_rows(self.path) if row.get("step", 0) <= step]
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
 
     def evaluations(self, metric: str) -> list[float]:
         """Returns the metric of each evaluation, oldest first, with minus infinity for null."""
-        values = [row["metrics"][metric] for row in read_rows(self.path) if row["kind"] == "eval"]
+        values = [row["metrics"].get(metric) for row in read_rows(self.path) if row["kind"] == "eval"]
         return [-math.inf if value is None else value for value in values]
 
     def last_evaluation(self, step: int) -> dict[str, float]:
         """Returns the metrics of the last evaluation up to `step`, with NaN for null; empty if there was none."""
-        rows = [row for row in read_rows(self.path) if row["kind"] == "eval" and row["step"] <= step]
+        rows = [row for row in read_rows(self.path) if row["kind"] == "eval" and row.get("step", 0) <= step]
         metrics = rows[-1]["metrics"] if rows else {}
         return {name: math.nan if value is None else value for name, value in metrics.items()}
 
     def has_evaluation(self, step: int) -> bool:
         """Tells whether the evaluation after `step` steps has a row."""
-        return any(row["kind"] == "eval" and row["step"] == step for row in read_rows(self.path))
+        return any(row["kind"] == "eval" and row.get("step") == step for row in read_rows(self.path))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -59,16 +62,32 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            row = parse_json(line, path)
+        except InputError as error:
             if number == len(lines):
                 break
-            raise InputError(f"{path}, line {number}: wanted a JSON object, got {line[:80]!r}") from error
+            got = quote_value(line.decode(errors="replace"))
+            raise InputError(f"{path}, line {number}: wanted a JSON object, got {got}") from error
+        if not _is_row(row):
+            raise InputError(
+                f"{path}, line {number}: wanted kind, step and, for an evaluation, metrics; got {line[:80]!r}"
+            )
+        rows.append(row)
     return rows
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("kind"), str) or not is_whole(row.get("step", 0), 0):
+        return False
+    metrics = row.get("metrics", None if row["kind"] == "eval" else {})
+    return isinstance(metrics, dict) and all(value is None or is_number(value) for value in metrics.values())
 
 
 def replace_non_finite(value: Any) -> Any:

@@ -17,6 +17,17 @@ RUN_ID_FILE = "mlflow_run_id"  # in the run folder, so that a resumed run contin
 _MILLISECONDS = 1000
 
 
+def require_mlflow() -> None:
+    """Raises InputError unless MLflow answers at MLFLOW_TRACKING_URI."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    try:
+        MlflowClient().search_experiments(max_results=1)
+    except MlflowException as error:
+        raise InputError(f"train.log_to: mlflow: {error}") from error
+
+
 class MlflowSink:
     """One MLflow run per run folder, at MLFLOW_TRACKING_URI in the experiment MLFLOW_EXPERIMENT_NAME.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from mindrcnn.engine.tracking.sink_mlflow import MlflowSink
+from mindrcnn.engine.tracking.sink_mlflow import MlflowSink, require_mlflow
 from mindrcnn.engine.tracking.sink_summary_record import SummaryRecordSink
 from mindrcnn.engine.tracking.sink_tensorboard import TensorBoardSink
 from mindrcnn.errors import InputError
@@ -35,6 +35,12 @@ def require_sinks(names: Iterable[str]) -> None:
         module, package = _EXTRAS.get(name, ("", ""))
         if module and importlib.util.find_spec(module) is None:
             raise InputError(f"train.log_to: {name} needs the package {package}: python -m pip install {package}")
+
+
+def require_reachable(names: Iterable[str]) -> None:
+    """Raises InputError if a sink that is a server does not answer; called before a run folder is created."""
+    if "mlflow" in names:
+        require_mlflow()
 
 
 def open_sinks(

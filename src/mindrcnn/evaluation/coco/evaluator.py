@@ -29,10 +29,14 @@ from mindrcnn.evaluation.coco.metrics import (
     IouType,
     Metrics,
     coco_stats,
+    detection_limits,
     mean_or_nothing,
     table_text,
     threshold_index,
 )
+from mindrcnn.messages import shorten
+
+SHOWN_IDS = 5  # image ids in a message
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ def evaluate(
     backend: Backend = "faster_coco_eval",
     image_ids: Sequence[int] | None = None,
     category_ids: Sequence[int] | None = None,
+    max_detections: int = MAX_DETECTIONS,
 ) -> Metrics:
     """Scores result entries (see results.py) against the ground truth.
 
@@ -61,6 +66,7 @@ def evaluate(
     backend: faster_coco_eval or pycocotools.
     image_ids: images to evaluate; None for all.
     category_ids: categories to evaluate; None for all.
+    max_detections: most detections of a class in an image that are counted, by score.
 
     Raises InputError for an unknown image, for missing masks in a mask evaluation, and for boundary evaluation with
     pycocotools.
@@ -77,8 +83,10 @@ def evaluate(
         where = f"{truth.name}: annotations, entry {unmasked['id'] - 1}"
         raise InputError(f"{where}: wanted a segmentation for {iou_type} evaluation, got none")
     detections = _detections(results, truth, known_images, iou_type)
-    curves = _BACKENDS[backend](truth, detections, iou_type)
-    return _metrics(truth, curves, iou_type)
+    numbers = Numbers(truth)
+    sides = numbers.content(truth.annotations), numbers.content(detections)
+    curves = _BACKENDS[backend](sides, iou_type, list(detection_limits(max_detections)))
+    return _metrics(truth, curves, iou_type, max_detections)
 
 
 def _detections(
@@ -114,36 +122,72 @@ def _detections(
     return detections
 
 
-def _dataset(truth: GroundTruth, annotations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns a COCO dict of copies, because the evaluators write into their annotations."""
-    return {
-        "info": {},
-        "images": [dict(image) for image in truth.images],
-        "categories": [dict(category) for category in truth.categories],
-        "annotations": [dict(annotation) for annotation in annotations],
-    }
+def log_uncounted(results: Sequence[Mapping[str, Any]], *, max_detections: int) -> None:
+    """Logs how many result entries are beyond the best `max_detections` of their class and image."""
+    counts = Counter((entry["image_id"], entry["category_id"]) for entry in results)
+    further = {image_id: count - max_detections for (image_id, _), count in counts.items() if count > max_detections}
+    if further:
+        total = sum(max(count - max_detections, 0) for count in counts.values())
+        logger.warning(
+            "%d detections are not counted: those beyond the best %d of a class in an image (image ids %s); "
+            "eval.max_detections sets the limit",
+            total, max_detections, shorten(further, SHOWN_IDS),
+        )  # fmt: skip
 
 
-def _run_pycocotools(truth: GroundTruth, detections: Sequence[Mapping[str, Any]], iou_type: IouType) -> Curves:
+class Numbers:
+    """Images and categories numbered from 1, in the order of their ids.
+
+    The evaluators keep ids in a double or an int64, where large ones become others.
+    """
+
+    def __init__(self, truth: GroundTruth) -> None:
+        self._sizes = truth.image_sizes
+        self._images = {one: number for number, one in enumerate(sorted(self._sizes), start=1)}
+        self._categories = {one: number for number, one in enumerate(truth.category_ids, start=1)}
+
+    def content(self, annotations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Returns COCO content of copies of the annotations, because the evaluators write into them."""
+        return {
+            "info": {},
+            "images": [
+                {"id": number, "height": self._sizes[one][0], "width": self._sizes[one][1]}
+                for one, number in self._images.items()
+            ],
+            "categories": [{"id": number, "name": str(number)} for number in self._categories.values()],
+            "annotations": [
+                {
+                    **one,
+                    "image_id": self._images[one["image_id"]],
+                    "category_id": self._categories[one["category_id"]],
+                }
+                for one in annotations
+            ],
+        }
+
+
+Sides = tuple[dict[str, Any], dict[str, Any]]  # COCO content of ground truth and detections
+
+
+def _run_pycocotools(contents: Sides, iou_type: IouType, limits: list[int]) -> Curves:
     with contextlib.redirect_stdout(io.StringIO()):
         sides = []
-        for annotations in (truth.annotations, detections):
+        for content in contents:
             side = COCO()
-            side.dataset = _dataset(truth, annotations)
+            side.dataset = content
             side.createIndex()
             sides.append(side)
         evaluator = COCOeval(*sides, iou_type)
+        evaluator.params.maxDets = limits
         evaluator.evaluate()
         evaluator.accumulate()
     return evaluator.eval["precision"], evaluator.eval["recall"]
 
 
-def _run_faster_coco_eval(truth: GroundTruth, detections: Sequence[Mapping[str, Any]], iou_type: IouType) -> Curves:
-    sides = [
-        faster_coco_eval.COCO(_dataset(truth, annotations), print_function=logger.debug)
-        for annotations in (truth.annotations, detections)
-    ]
+def _run_faster_coco_eval(contents: Sides, iou_type: IouType, limits: list[int]) -> Curves:
+    sides = [faster_coco_eval.COCO(content, print_function=logger.debug) for content in contents]
     evaluator = faster_coco_eval.COCOeval_faster(*sides, iou_type, print_function=logger.debug)
+    evaluator.params.maxDets = limits
     evaluator.evaluate()
     evaluator.accumulate()
     return np.asarray(evaluator.eval["precision"]), np.asarray(evaluator.eval["recall"])
@@ -152,12 +196,12 @@ def _run_faster_coco_eval(truth: GroundTruth, detections: Sequence[Mapping[str, 
 _BACKENDS = {"faster_coco_eval": _run_faster_coco_eval, "pycocotools": _run_pycocotools}
 
 
-def _metrics(truth: GroundTruth, curves: Curves, iou_type: IouType) -> Metrics:
+def _metrics(truth: GroundTruth, curves: Curves, iou_type: IouType, max_detections: int) -> Metrics:
     precision, recall = curves
-    stats = coco_stats(precision, recall)
+    stats = coco_stats(precision, recall, max_detections=max_detections)
     objects = Counter(annotation["category_id"] for annotation in truth.annotations if not annotation["iscrowd"])
     names = {category["id"]: str(category["name"]) for category in truth.categories}
-    all_areas = precision[..., AREAS.index("all"), MAX_DETECTIONS.index(100)]
+    all_areas = precision[..., AREAS.index("all"), -1]
     per_class = tuple(
         ClassMetrics(
             name=names[category_id],
@@ -169,5 +213,9 @@ def _metrics(truth: GroundTruth, curves: Curves, iou_type: IouType) -> Metrics:
         for position, category_id in enumerate(truth.category_ids)
     )
     return Metrics(
-        iou_type=iou_type, stats=stats, per_class=per_class, images=len(truth.images), table=table_text(stats)
+        iou_type=iou_type,
+        stats=stats,
+        per_class=per_class,
+        images=len(truth.images),
+        table=table_text(stats, max_detections=max_detections),
     )

@@ -22,9 +22,11 @@ from mindrcnn.atomic import replacing
 from mindrcnn.evaluation.coco.ground_truth import GroundTruth, to_rle
 from mindrcnn.evaluation.coco.metrics import Metrics, percent
 from mindrcnn.evaluation.json_files import write_json
+from mindrcnn.outputs import COMMENT, MARK
 
 FIGURE_INCHES = 6.0
 FIGURE_DPI = 100
+CALIBRATION_FILES = ("mask_calibration.json", "mask_calibration.png")
 MAX_POINTS = 20_000  # more overlap one another and are slow to draw
 
 
@@ -125,7 +127,7 @@ def write_calibration(folder: Path, report: Calibration) -> None:
 
     Raises InputError if a file cannot be written.
     """
-    document = {
+    document = COMMENT | {
         "detections": report.detections,
         "matched": len(report.true),
         "correlation": report.correlation,
@@ -134,8 +136,9 @@ def write_calibration(folder: Path, report: Calibration) -> None:
         "mask_ap": report.mask_ap,
         "mask_ap_without_rescoring": report.mask_ap_without_rescoring,
     }
-    write_json(folder / "mask_calibration.json", document)
-    draw_scatter(report, folder / "mask_calibration.png")
+    numbers, scatter = (folder / name for name in CALIBRATION_FILES)
+    write_json(numbers, document)
+    draw_scatter(report, scatter)
 
 
 def draw_scatter(report: Calibration, picture: Path) -> None:
@@ -155,7 +158,7 @@ def draw_scatter(report: Calibration, picture: Path) -> None:
     )
     axes.grid(alpha=0.3)
     with replacing(picture) as temporary:
-        FigureCanvasAgg(figure).print_png(str(temporary))
+        FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": MARK})
 
 
 def _headline(metrics: Metrics) -> dict[str, float]:

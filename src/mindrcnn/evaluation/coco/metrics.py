@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 IouType = Literal["bbox", "segm", "boundary"]
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = ("all", "small", "medium", "large")  # in the order of the evaluators' area axis
-MAX_DETECTIONS = (1, 10, 100)  # in the order of their detections axis
+MAX_DETECTIONS = 100  # COCO's, of a class in an image
 NOTHING_TO_FIND = -1.0  # pycocotools' value when the ground truth has no object of that kind
 
 
@@ -22,7 +22,7 @@ class _Line:
     name: str
     precision: bool
     area: str = "all"
-    detections: int = 100
+    detections: int | None = None  # None: as many as the evaluation counts
     iou: float | None = None
 
 
@@ -35,7 +35,7 @@ LINES = (
     _Line("APl", True, area="large"),
     _Line("AR1", False, detections=1),
     _Line("AR10", False, detections=10),
-    _Line("AR100", False),
+    _Line("AR", False),
     _Line("ARs", False, area="small"),
     _Line("ARm", False, area="medium"),
     _Line("ARl", False, area="large"),
@@ -75,18 +75,31 @@ def mean_or_nothing(values: NDArray[np.float64]) -> float:
     return float(existing.mean()) if len(existing) else NOTHING_TO_FIND
 
 
-def coco_stats(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> dict[str, float]:
+def detection_limits(max_detections: int) -> tuple[int, ...]:
+    """Returns the numbers of detections that are counted, in the order of the evaluators' detections axis."""
+    return (1, 10, max_detections)
+
+
+def coco_stats(precision: NDArray[np.float64], recall: NDArray[np.float64], *, max_detections: int) -> dict[str, float]:
     """Computes the twelve metrics.
 
     precision: (thresholds, recalls, classes, areas, detections), -1 for a class without objects.
     recall: (thresholds, classes, areas, detections), likewise.
+    max_detections: most detections of a class in an image that are counted; COCO's 100 give its AR100.
     """
     stats = {}
     for line in LINES:
         curve = precision if line.precision else recall
-        values = curve[..., AREAS.index(line.area), MAX_DETECTIONS.index(line.detections)]
-        stats[line.name] = mean_or_nothing(values if line.iou is None else values[threshold_index(line.iou)])
+        limit = -1 if line.detections is None else detection_limits(max_detections).index(line.detections)
+        values = curve[..., AREAS.index(line.area), limit]
+        stats[_name(line, max_detections)] = mean_or_nothing(
+            values if line.iou is None else values[threshold_index(line.iou)]
+        )
     return stats
+
+
+def _name(line: _Line, max_detections: int) -> str:
+    return f"AR{max_detections}" if line.name == "AR" else line.name
 
 
 def threshold_index(iou: float) -> int:
@@ -99,14 +112,15 @@ def percent(value: float) -> str:
     return "-" if value == NOTHING_TO_FIND else f"{100 * value:.1f}"
 
 
-def table_text(stats: dict[str, float]) -> str:
+def table_text(stats: dict[str, float], *, max_detections: int) -> str:
     """Formats the twelve lines as COCOeval.summarize of pycocotools prints them."""
     rows = []
     for line in LINES:
         title, kind = ("Average Precision", "(AP)") if line.precision else ("Average Recall", "(AR)")
         iou = f"{IOU_THRESHOLDS[0]:0.2f}:{IOU_THRESHOLDS[-1]:0.2f}" if line.iou is None else f"{line.iou:0.2f}"
+        limit = max_detections if line.detections is None else line.detections
         rows.append(
-            f" {title:<18} {kind} @[ IoU={iou:<9} | area={line.area:>6s} | maxDets={line.detections:>3d} ]"
-            f" = {stats[line.name]:0.3f}"
+            f" {title:<18} {kind} @[ IoU={iou:<9} | area={line.area:>6s} | maxDets={limit:>3d} ]"
+            f" = {stats[_name(line, max_detections)]:0.3f}"
         )
     return "\n".join(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from mindrcnn.evaluation.coco.metrics import IouType, Metrics, percent
 from mindrcnn.evaluation.json_files import write_json
+from mindrcnn.outputs import read_head
 
 TITLES: dict[IouType, str] = {"bbox": "boxes (bbox)", "segm": "masks (segm)", "boundary": "mask boundaries (boundary)"}
 SHORT_TITLES: dict[IouType, str] = {"bbox": "box", "segm": "mask", "boundary": "boundary"}
@@ -52,6 +54,11 @@ def metrics_document(evaluations: Sequence[Metrics]) -> dict[str, Any]:
 def write_metrics(path: Path, evaluations: Sequence[Metrics], *, extra: Mapping[str, Any] | None = None) -> None:
     """Writes metrics.json atomically, with `extra` (checkpoint, split, ...). Raises InputError if it cannot."""
     write_json(path, {**(extra or {}), **metrics_document(evaluations)})
+
+
+def is_metrics(path: Path) -> bool:
+    """Says whether a file looks as `write_metrics` writes it; its members are kinds of evaluation alone."""
+    return re.match(rb'\{.{0,1000}?"(bbox|segm|boundary)": \{"AP": ', read_head(path)) is not None
 
 
 def _align(rows: Sequence[Sequence[str]]) -> str:

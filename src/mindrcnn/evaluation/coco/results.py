@@ -9,18 +9,21 @@ A saved file is checked entry by entry before anything is evaluated.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mindrcnn.atomic import write_text
 from mindrcnn.data.masks import run_lengths
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.json_files import read_json
 from mindrcnn.messages import kind_of, quote_value
+from mindrcnn.outputs import read_head
+from mindrcnn.untrusted.numbers import is_number, number_rows
 
 BOX_DECIMALS = 3  # a thousandth of a pixel: keeps files small, and boxes given with COCO's two decimals exact
 
@@ -40,13 +43,30 @@ def shortest(values: NDArray[np.floating]) -> list[float]:
     return [float(str(value)) for value in values.astype(np.float32)]
 
 
+def write_results(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the result entries as a JSON list, one a line. Raises InputError if they cannot be written."""
+    write_text(path, "[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n")
+
+
+def is_results(path: Path) -> bool:
+    """Says whether a file looks as `write_results` writes it; a list has no room for a mark."""
+    return read_head(path).startswith((b'[\n{"image_id": ', b"[\n\n]"))
+
+
 def read_results(
-    path: Path, *, image_sizes: Mapping[int, tuple[int, int]], category_ids: Collection[int]
+    path: Path,
+    *,
+    image_sizes: Mapping[int, tuple[int, int]],
+    category_ids: Collection[int],
+    needs_masks: bool = False,
 ) -> list[dict[str, Any]]:
     """Reads the result entries of a file.
 
-    image_sizes: (height, width) by image id of the ground truth. Raises InputError with file, entry and field unless
-    the file is a list of valid entries.
+    path: the file.
+    image_sizes: (height, width) by image id of the ground truth.
+    category_ids: those of the ground truth.
+    needs_masks: whether an entry without a mask is an error.
+    Raises InputError with file, entry and field unless the file is a list of valid entries.
     """
     entries = read_json(path)
     if not isinstance(entries, list):
@@ -57,6 +77,10 @@ def read_results(
         if fault is not None:
             field, wanted, got = fault
             raise InputError(f"{path}: entry {index}{field}: wanted {wanted}, got {got}")
+        if needs_masks and "segmentation" not in entry:
+            raise InputError(
+                f"{path}: entry {index}: wanted a segmentation, because masks are evaluated, got only {sorted(entry)}"
+            )
     return entries
 
 
@@ -66,9 +90,9 @@ def _entry_fault(entry: Any, image_sizes: Mapping[int, tuple[int, int]], categor
         return "", "an object", kind_of(entry)
     for name in ("image_id", "category_id", "score"):
         if name not in entry:
-            return "", f"the key {name}", f"only {sorted(entry)}"
+            return "", f"the key {name}", f"only {quote_value(sorted(entry))}"
     if "bbox" not in entry and "segmentation" not in entry:
-        return "", "bbox or segmentation", f"only {sorted(entry)}"
+        return "", "bbox or segmentation", f"only {quote_value(sorted(entry))}"
     image_id, category_id = entry["image_id"], entry["category_id"]
     if not _is_id(image_id) or image_id not in image_sizes:
         return ", image_id", "an image of the ground truth", quote_value(image_id)
@@ -79,7 +103,7 @@ def _entry_fault(entry: Any, image_sizes: Mapping[int, tuple[int, int]], categor
             quote_value(category_id),
         )
     for name in ("score", "iou_score"):
-        if name in entry and not _is_number(entry[name]):
+        if name in entry and not is_number(entry[name]):
             return f", {name}", "a finite number", quote_value(entry[name])
     if "bbox" in entry and not _is_box(entry["bbox"]):
         return ", bbox", "[x, y, width, height], finite, width and height not negative", quote_value(entry["bbox"])
@@ -94,22 +118,17 @@ def _describe_ids(ids: set[int]) -> str:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) is int
 
 
 def _is_box(value: object) -> bool:
-    if not isinstance(value, list) or len(value) != 4 or not all(_is_number(number) for number in value):
-        return False
-    return value[2] >= 0 and value[3] >= 0
+    numbers = number_rows([value], 4)
+    return numbers is not None and bool((numbers[0, 2:] >= 0).all())
 
 
 def _rle_fault(segmentation: object, size: tuple[int, int]) -> Fault | None:
     field = ", segmentation"
-    if not isinstance(segmentation, dict) or set(segmentation) < {"size", "counts"}:
+    if not isinstance(segmentation, dict) or not {"size", "counts"} <= set(segmentation):
         return field, "COCO RLE {size, counts}", quote_value(segmentation)
     if segmentation["size"] != list(size):
         return f"{field}.size", f"the image's [height, width] {list(size)}", quote_value(segmentation["size"])

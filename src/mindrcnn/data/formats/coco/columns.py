@@ -6,11 +6,12 @@ objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,16 @@ import numpy.typing as npt
 from mindrcnn.data.formats.coco.json_stream import JsonStream, Member
 from mindrcnn.errors import InputError
 from mindrcnn.messages import kind_of, quote_value
+from mindrcnn.untrusted.numbers import number_rows
 
-Row = dict[str, Any]
-Ints = npt.NDArray[np.int64]
+Row = Mapping[str, Any]
+Ints = npt.NDArray[np.int64]  # of type object where an id is larger than int64
+Doubles = npt.NDArray[np.float64]
 
 SINGULAR = {"images": "image", "annotations": "annotation", "categories": "category"}
 TABLES = tuple(SINGULAR)
 BLOCK_ROWS = 4096
+_QUOTES = "'\""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +66,17 @@ def read_blocks(path: Path, file: BinaryIO) -> Iterator[tuple[str, Block]]:
     for table in TABLES:
         if keys.count(table) != 1:
             wanted = f"a key {table!r}" if table not in keys else f"one key {table!r}"
-            raise InputError(f"{path}: wanted {wanted}, got only {sorted(keys)}")
+            raise InputError(f"{path}: wanted {wanted}, got only {quote_value(sorted(keys))}")
+
+
+def content_blocks(name: Path, content: Any) -> Iterator[tuple[str, Block]]:
+    """Yields the tables of a COCO file's content as `read_blocks` does those of a file; `name` is for messages."""
+    for table in TABLES:
+        rows = content.get(table) if isinstance(content, Mapping) else None
+        if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
+            raise InputError(f"{name}: wanted COCO JSON with the list {table!r} of objects, got none")
+        nothing = np.zeros(len(rows), dtype=np.int64)
+        yield table, Block(Columns(path=name, table=table, rows=rows), nothing, nothing)
 
 
 def empty_block(path: Path, table: str) -> Block:
@@ -109,69 +123,103 @@ class Columns:
         for index, row in enumerate(self.rows):
             yield Columns(path=self._path, table=self._table, rows=[row], first=self._first + index)
 
-    def whole_numbers(
-        self, key: str, *, default: int | None = None, low: int | None = None, high: int | None = None
-    ) -> Ints:
-        """Returns a column (n,) int64; `default` replaces a missing key, `low` and `high` are inclusive limits."""
-        values = self._values(key, default)
-        column = np.asarray(values) if values else np.zeros(0, dtype=np.int64)
-        if column.ndim != 1 or column.dtype.kind not in "iub":
-            self._blame(key, "a whole number", [_is_whole(value) for value in values])
-        numbers = column.astype(np.int64)
-        if low is not None and (numbers < low).any():
-            self._blame(key, f"a whole number of at least {low}", (numbers >= low).tolist())
-        if high is not None and (numbers > high).any():
-            self._blame(key, f"a whole number of at most {high}", (numbers <= high).tolist())
-        return numbers
+    def ids(self, key: str) -> Ints:
+        """Returns a column (n,) of whole numbers: int64, or object where one is larger than that."""
+        values = self._values(key)
+        self._require(key, "a whole number", values, set(map(type, values)) <= {int}, _is_whole)
+        return id_array(values)
+
+    def lengths(self, key: str, *, high: int) -> Ints:
+        """Returns a column (n,) int64 of whole numbers from 1 to `high`."""
+        column = self.ids(key)
+        for fits, wanted in (
+            (column >= 1, "a whole number of at least 1"),
+            (column <= high, f"a whole number of at most {high}"),
+        ):
+            if not fits.all():
+                raise self._wrong(int(np.argmin(fits)), key, wanted)
+        return column
+
+    def flags(self, key: str) -> npt.NDArray[np.bool_]:
+        """Returns a column (n,) of whole numbers as whether each is above 0; one that is missing or null is not."""
+        values: list[Any] = [row.get(key) for row in self.rows]
+        kinds = set(map(type, values))
+        good = kinds <= {int, bool} and min(values, default=0) >= 0
+        self._require(key, "a whole number of at least 0", values, good, _is_flag)
+        return np.fromiter(map(bool, values), dtype=bool, count=len(values))
 
     def texts(self, key: str) -> list[str]:
-        """Returns a column of strings that are not empty."""
-        values = self._values(key, None)
-        good = [isinstance(value, str) and bool(value) for value in values]
-        if not all(good):
-            self._blame(key, "a text that is not empty", good)
+        """Returns a column of strings that are not empty and can be written as UTF-8."""
+        values = self._texts(key)
+        self._require(key, "Unicode text", values, "".join(values).isascii(), _is_unicode)
         return values
 
-    def boxes(self, key: str) -> npt.NDArray[np.float64]:
+    def file_names(self, key: str) -> list[bytes]:
+        """Returns a column of texts that are not empty, in the file system's encoding."""
+        values = self._texts(key)
+        names = [_file_name(value) for value in values]
+        self._require(key, "a file name", values, all(names), lambda value: bool(_file_name(value)))
+        return names
+
+    def _texts(self, key: str) -> list[str]:
+        values = self._values(key)
+        self._require(key, "a text that is not empty", values, False, _is_text)
+        return values
+
+    def boxes(self, key: str) -> Doubles:
         """Returns a column (n, 4) float64 of finite numbers."""
-        values = self._values(key, None)
-        try:
-            column = np.asarray(values if values else np.zeros((0, 4)), dtype=np.float64)
-        except (TypeError, ValueError, OverflowError):
-            column = np.zeros(0)
-        if column.shape != (len(values), 4) or not np.isfinite(column).all():
-            self._blame(key, "four finite numbers", [_is_box(value) for value in values])
-        return column
+        values = self._values(key)
+        column = number_rows(values, 4)
+        self._require(key, "four finite numbers", values, column is not None, _is_box)
+        return np.zeros((0, 4)) if column is None else column
+
+    def require_areas(self, key: str) -> None:
+        """Raises InputError unless a column is of finite numbers that are not negative, missing or null."""
+        known = [[value] for row in self.rows if (value := row.get(key)) is not None]
+        finite = number_rows(known, 1)
+        good = finite is not None and bool((finite >= 0).all())
+        self._require(key, "a finite number of at least 0", [row.get(key) for row in self.rows], good, _is_area)
 
     def error(self, index: int, problem: str) -> InputError:
         """Returns an InputError about one row, named by its id, or by its number if it has none."""
         row = self.rows[index]
-        name = f"id {row['id']}" if "id" in row else f"number {self._first + index + 1}"
+        name = f"id {quote_value(row['id']).strip(_QUOTES)}" if "id" in row else f"number {self._first + index + 1}"
         return InputError(f"{self._path}: {self._singular} {name}: {problem}")
 
-    def _values(self, key: str, default: Any) -> list[Any]:
-        if default is not None:
-            return [row.get(key, default) for row in self.rows]
+    def _values(self, key: str) -> list[Any]:
         try:
             return [row[key] for row in self.rows]
         except KeyError:
             index = next(index for index, row in enumerate(self.rows) if key not in row)
-            raise self.error(index, f"wanted a key {key!r}, got only {sorted(self.rows[index])}") from None
+            raise self.error(index, f"wanted a key {key!r}, got only {quote_value(sorted(self.rows[index]))}") from None
 
-    def _blame(self, key: str, wanted: str, good: Sequence[bool]) -> NoReturn:
-        index = good.index(False)
-        raise self.error(index, f"{key}: wanted {wanted}, got {quote_value(self.rows[index].get(key))}")
+    def _require(
+        self, key: str, wanted: str, values: Sequence[Any], good: bool, is_good: Callable[[Any], bool]
+    ) -> None:
+        """Raises InputError for the first value that is not good, unless all are known to be.
+
+        key: the column.
+        wanted: what a good value is, for the message.
+        values: the column's values.
+        good: whether all values are good, as far as a look at the whole column tells.
+        is_good: the rule, for one value.
+        """
+        if good:
+            return
+        for index, value in enumerate(values):
+            if not is_good(value):
+                raise self._wrong(index, key, wanted)
+
+    def _wrong(self, index: int, key: str, wanted: str) -> InputError:
+        return self.error(index, f"{key}: wanted {wanted}, got {quote_value(self.rows[index].get(key))}")
 
 
-def require_unique(path: Path, table: str, ids: Ints) -> None:
-    """Raises InputError that names the first repeated id, if there is one."""
-    values, counts = np.unique(ids, return_counts=True)
-    if len(values) < len(ids):
-        repeated, singular = values[counts > 1], SINGULAR[table]
-        raise InputError(
-            f"{path}: wanted every {singular} id once, got {singular} id {repeated[0]} {counts[counts > 1][0]} times "
-            f"({len(repeated)} ids are repeated)"
-        )
+def id_array(values: Sequence[int]) -> Ints:
+    """Returns whole numbers as an array (n,): int64, or object where one is larger than that."""
+    try:
+        return np.array(values, dtype=np.int64)
+    except OverflowError:
+        return np.array(values, dtype=object)
 
 
 def places_of(ids: Ints, known: Ints) -> Ints:
@@ -184,10 +232,36 @@ def places_of(ids: Ints, known: Ints) -> Ints:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and -(2**63) <= value < 2**63
+    return type(value) is int
+
+
+def _is_flag(value: object) -> bool:
+    return value is None or (isinstance(value, int) and value >= 0)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _is_box(value: object) -> bool:
-    if not isinstance(value, (list, tuple)) or len(value) != 4:
+    return number_rows([value], 4) is not None
+
+
+def _is_area(value: object) -> bool:
+    return value is None or (number_rows([[value]], 1) is not None and value >= 0)  # type: ignore[operator]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold
         return False
-    return all(isinstance(number, (int, float)) and abs(number) < float("inf") for number in value)
+    return True
+
+
+def _file_name(text: str) -> bytes:
+    """Returns a name in the file system's encoding; empty for what cannot be one."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return b""

@@ -19,7 +19,6 @@ class CocoFormat:
 
     name = "coco"
     has_masks = True
-    is_coco_json = True
     needs_annotations = ""
 
     def locate(self, *, root: Path, name: str, annotations: str, images: str) -> SplitFiles:

@@ -40,12 +40,16 @@ class JsonStream:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._decode = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
+        # NaN and Infinity, which Python and NumPy write, are read: a field that needs a finite number refuses them.
+        self._decode = json.JSONDecoder().raw_decode
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        head = file.read(len(codecs.BOM_UTF8))
+        marked = head == codecs.BOM_UTF8
+        self._head = b"" if marked else head
         self._text = ""
         self._place = 0  # next character
         self._counted = 0  # characters of the window that `_bytes` counts
-        self._bytes = 0  # bytes of the file before them
+        self._bytes = len(head) if marked else 0  # bytes of the file before them
         self._ended = False
 
     def is_object(self) -> bool:
@@ -132,7 +136,8 @@ class JsonStream:
         """Drops the text that was read and reads more, twice as much each time that one value does not fit."""
         self._position()
         rest = self._text[self._place :]
-        piece = self._file.read(max(WINDOW, len(rest)))
+        piece = self._head + self._file.read(max(WINDOW, len(rest)))
+        self._head = b""
         self._ended = not piece
         self._text = rest + self._utf8.decode(piece, final=self._ended)
         self._place = self._counted = 0
@@ -146,7 +151,3 @@ class JsonStream:
 
     def _fail(self, problem: str) -> NoReturn:
         raise ValueError(f"{problem} at byte {self._position()}")
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON number")

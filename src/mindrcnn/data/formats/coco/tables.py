@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.formats.coco.columns import Block, Ints, empty_block, read_blocks
-from mindrcnn.data.formats.coco.growing_array import GrowingArray
+from mindrcnn.data.formats.coco.columns import Block, Ints, content_blocks, empty_block, read_blocks
+from mindrcnn.data.formats.coco.growing_array import GrowingArray, Texts
 from mindrcnn.data.formats.coco.segmentation import parse_segmentation
-from mindrcnn.data.masks import Polygons, RunLengths
+from mindrcnn.data.masks import MAX_PIXELS, MAX_SIDE, Polygons, RunLengths
 from mindrcnn.errors import InputError
-
-MAX_SIDE = 2**31 - 1  # what an int32 holds
 
 
 class Mask(IntEnum):
@@ -40,7 +37,7 @@ class Mask(IntEnum):
 class Pictures:
     """The table of n images."""
 
-    names: npt.NDArray[np.bytes_]  # (n,) in the file system's encoding
+    names: Sequence[bytes]  # (n,) in the file system's encoding
     ids: Ints  # (n,)
     sizes: npt.NDArray[np.int32]  # (n, 2) (h, w)
 
@@ -69,19 +66,36 @@ class Categories:
     ids: Ints
 
 
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The tables of one file, or of content in its form."""
+
+    path: Path
+    pictures: Pictures
+    objects: Objects
+    categories: Categories
+
+
 def refuse(error: InputError) -> NoReturn:
     """Raises the error of a malformed row: reading for training stops at the first."""
     raise error
 
 
-def read_tables(
-    path: Path, file: BinaryIO, *, malformed: Callable[[InputError], None] = refuse
-) -> tuple[Pictures, Objects, Categories]:
-    """Returns the three tables of the open file, each row checked by itself.
+def read_tables(path: Path, file: BinaryIO, *, malformed: Callable[[InputError], None] = refuse) -> Tables:
+    """Returns the tables of the open file, each row checked by itself.
 
     `malformed` is called with an InputError that names the file and the row's id; if it returns, the row is skipped.
     """
-    file_names: list[npt.NDArray[np.bytes_]] = [np.zeros(0, dtype=np.bytes_)]  # of a width that grows
+    return _collect(path, read_blocks(path, file), malformed)
+
+
+def content_tables(name: Path, content: Any) -> Tables:
+    """Returns the tables of a COCO file's content, checked as those of a file; `name` is for messages."""
+    return _collect(name, content_blocks(name, content), refuse)
+
+
+def _collect(path: Path, blocks: Iterator[tuple[str, Block]], malformed: Callable[[InputError], None]) -> Tables:
+    file_names = Texts()
     class_names: list[str] = []
     problems: dict[int, str] = {}
     columns_of = {
@@ -93,13 +107,14 @@ def read_tables(
     columns = {
         table: [GrowingArray(column) for column in make(empty_block(path, table))] for table, make in columns_of.items()
     }
-    for table, block in read_blocks(path, file):
+    for table, block in blocks:
         for pieces in _sound(block, columns_of[table], malformed):
             for column, piece in zip(columns[table], pieces, strict=True):
                 column.append(piece)
     pictures, objects, categories = ([column.array() for column in columns[table]] for table in columns_of)
-    return (
-        Pictures(np.concatenate(file_names), *pictures),
+    return Tables(
+        path,
+        Pictures(file_names, *pictures),
         Objects(problems, *objects),
         Categories(class_names, *categories),
     )
@@ -123,25 +138,32 @@ def _sound(
             yield pieces
 
 
-def _picture_columns(block: Block, file_names: list[npt.NDArray[np.bytes_]]) -> tuple[np.ndarray, ...]:
+def _picture_columns(block: Block, file_names: Texts) -> tuple[np.ndarray, ...]:
     rows = block.columns
-    ids = rows.whole_numbers("id")
-    sizes = np.stack([rows.whole_numbers(key, low=1, high=MAX_SIDE) for key in ("height", "width")], axis=1)
-    file_names.append(np.array([os.fsencode(name) for name in rows.texts("file_name")], dtype=np.bytes_))
+    ids = rows.ids("id")
+    sizes = np.stack([rows.lengths(key, high=MAX_SIDE) for key in ("height", "width")], axis=1)
+    large = np.flatnonzero(sizes.prod(axis=1) > MAX_PIXELS)
+    if len(large):
+        raise rows.error(
+            large[0], f"height x width: wanted at most {MAX_PIXELS} pixels, got {sizes[large[0]].tolist()}"
+        )
+    file_names.extend(rows.file_names("file_name"))
     return ids, sizes.astype(np.int32)
 
 
 def _category_columns(block: Block, class_names: list[str]) -> tuple[np.ndarray, ...]:
-    ids, names = block.columns.whole_numbers("id"), block.columns.texts("name")
+    ids, names = block.columns.ids("id"), block.columns.texts("name")
     class_names += names
     return (ids,)
 
 
 def _object_columns(block: Block, problems: dict[int, str]) -> tuple[np.ndarray, ...]:
     rows = block.columns
-    ids = rows.whole_numbers("id")
+    ids = rows.ids("id")
+    rows.require_areas("area")
     corners = rows.boxes("bbox")
-    corners[:, 2:] += corners[:, :2]  # COCO stores x, y, width, height
+    with np.errstate(over="ignore"):  # infinitely far away is outside of the image too
+        corners[:, 2:] += corners[:, :2]  # COCO stores x, y, width, height
     masks = np.zeros(len(rows), dtype=np.uint8)
     mask_sizes = np.zeros((len(rows), 2), dtype=np.int32)
     for index, row in enumerate(rows.rows):
@@ -158,9 +180,9 @@ def _object_columns(block: Block, problems: dict[int, str]) -> tuple[np.ndarray,
             masks[index] = _kind(mask, stored=len(row["segmentation"]))
     return (
         ids,
-        rows.whole_numbers("image_id"),
-        rows.whole_numbers("category_id"),
-        rows.whole_numbers("iscrowd", default=0, low=0) > 0,
+        rows.ids("image_id"),
+        rows.ids("category_id"),
+        rows.flags("iscrowd"),
         corners,
         masks,
         mask_sizes,

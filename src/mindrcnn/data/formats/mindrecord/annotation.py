@@ -5,7 +5,8 @@
     the masks, one after the other
 
 A mask of length 0 means that the object has none. Otherwise it is uint32 words: POLYGONS, the number of parts, the
-count of numbers in each, then those as float32; or RUN_LENGTHS, height, width, then the runs.
+count of numbers in each, then those as float32; or RUN_LENGTHS, height, width, then the runs. Polygons of 0 parts stand
+for some that all had too few corners.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from array import array
 
 import numpy as np
 
-from mindrcnn.data.masks import Polygons, RunLengths, Segmentation
+from mindrcnn.data.masks import MIN_POLYGON_NUMBERS, Polygons, RunLengths, Segmentation, mask_size, run_lengths
 from mindrcnn.data.record import Record
 
 POLYGONS, RUN_LENGTHS = 1, 2
+SHAPELESS_BYTES = 8  # length of polygons of 0 parts, and of no other mask
 
 _WORD = np.dtype("<u4")
 _OBJECT_BYTES = 4 * 4 + 4 + 1 + 4  # box, label, crowd flag, length of the mask
@@ -59,13 +61,20 @@ def decode_mask(content: bytes) -> Segmentation | None:
         return None
     kind, *_ = words = np.frombuffer(content, dtype=_WORD)
     if kind == RUN_LENGTHS and len(words) >= 3:
-        height, width = words[1:3].tolist()
-        if words[3:].sum() == height * width:
-            return RunLengths(height, width, words[3:].astype(np.uint32))
+        try:
+            return run_lengths(*mask_size(words[1:3].tolist()), words[3:].astype(np.int64))
+        except ValueError as error:
+            raise ValueError(f"wanted a mask, got other run lengths: {error}") from error
     if kind == POLYGONS and len(words) >= 2:
         first = 2 + int(words[1])
         ends = first + np.cumsum(words[2:first].astype(np.int64))
-        if len(words) >= first and len(ends) and ends[-1] == len(words):
+        if len(content) == SHAPELESS_BYTES and not words[1]:
+            return Polygons(())
+        lengths = words[2:first]
+        whole = (
+            len(ends) and ends[-1] == len(words) and not (lengths % 2).any() and lengths.min() >= MIN_POLYGON_NUMBERS
+        )
+        if len(words) >= first and whole and np.isfinite(words[first:].view("<f4")).all():
             numbers = words.view("<f4").astype(np.float32)
             return Polygons(tuple(array("f", part.tobytes()) for part in np.split(numbers, [first, *ends[:-1]])[1:]))
     raise ValueError("wanted a mask, got other bytes")

@@ -93,6 +93,7 @@ def convert(source: Source, out: Path, *, shards: int | None, workers: int) -> O
     cannot be read and a full disk.
     """
     dataset = source.read()
+    _require_small_ids(dataset)
     if shards is None:
         shards = 1 + sum(image_size(record) for record in dataset.records) // SHARD_BYTES
     shards = min(shards, len(dataset.records))
@@ -119,6 +120,16 @@ def convert(source: Source, out: Path, *, shards: int | None, workers: int) -> O
     )
     write_manifest(out, manifest)
     return Outcome(manifest, kept)
+
+
+def _require_small_ids(dataset: Dataset) -> None:
+    """Raises InputError for an image id that MindRecord's int64 cannot hold."""
+    for record in dataset.records:
+        if not -(2**63) <= record.image_id < 2**63:
+            raise InputError(
+                f"{dataset.annotation_file}: image id {record.image_id}: wanted one of at most {2**63 - 1}, which "
+                f"MindRecord can hold"
+            )
 
 
 def _even_parts(count: int, parts: int) -> list[tuple[int, int]]:

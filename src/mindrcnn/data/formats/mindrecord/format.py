@@ -17,7 +17,6 @@ class MindRecordFormat:
 
     name = "mindrecord"
     has_masks = True
-    is_coco_json = False
     needs_annotations = "the folder"
 
     def locate(self, *, root: Path, name: str, annotations: str, images: str) -> SplitFiles:

@@ -7,8 +7,9 @@ memory: sizes, boxes, labels, and the position of each image and mask in the sha
 from __future__ import annotations
 
 import json
-import zipfile
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ import numpy as np
 
 from mindrcnn.atomic import replacing, write_text
 from mindrcnn.errors import InputError
+from mindrcnn.messages import quote_value
+from mindrcnn.outputs import read_head
+from mindrcnn.untrusted.archive import read_npz
+from mindrcnn.untrusted.failures import READ_ERRORS
+from mindrcnn.untrusted.json_text import parse_json
+from mindrcnn.untrusted.numbers import is_whole
 
 INDEX = "index.json"
 FORMAT, VERSION = "mindrcnn-mindrecord", 1
@@ -54,6 +61,11 @@ class Manifest:
         return sum(shard.objects for shard in self.shards)
 
 
+def is_index(path: Path) -> bool:
+    """Says whether a file looks like an index.json that a conversion wrote."""
+    return f'"format": {json.dumps(FORMAT)}'.encode() in read_head(path)
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes index.json whole or not at all."""
     content = {
@@ -70,25 +82,66 @@ def read_manifest(folder: Path) -> Manifest:
     """Reads index.json. Raises InputError if it is missing (conversion not finished), damaged or of another version."""
     path = folder / INDEX
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] == FORMAT and content["version"] != VERSION:
-            raise InputError(
-                f"{path}: wanted version {VERSION} of the format, got version {content['version']}: convert again"
-            )
-        if content["format"] == FORMAT:
-            return Manifest(
-                source=content["source"],
-                classes=tuple(content["classes"]),
-                category_ids=tuple(content["category_ids"]),
-                shards=tuple(ShardEntry(**shard) for shard in content["shards"]),
-            )
+        content = parse_json(path.read_bytes(), path)
     except OSError as error:
         raise InputError(
             f"{path}: wanted the index of a finished conversion (mindrcnn mindrecord): {error.strerror}"
         ) from error
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise InputError(f"{path}: wanted the index of converted data, got something else or a damaged file")
+    except InputError as error:
+        raise InputError(
+            f"{path}: wanted the index of converted data, got something else or a damaged file ({error})"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path}: wanted the index of converted data, got something else or a damaged file")
+    if content.get("version") != VERSION:
+        raise InputError(
+            f"{path}: wanted version {VERSION} of the format, got version {quote_value(content.get('version'))}: "
+            "convert again"
+        )
+    return _manifest(path, content)
+
+
+def _manifest(path: Path, content: dict[str, Any]) -> Manifest:
+    """Returns the manifest of checked fields."""
+    for key, (wanted, is_good) in _FIELDS.items():
+        if not is_good(content.get(key)):
+            raise InputError(f"{path}: {key}: wanted {wanted}, got {quote_value(content.get(key))}: convert again")
+    if len(content["classes"]) != len(content["category_ids"]):
+        raise InputError(f"{path}: wanted as many classes as category_ids, got a damaged file: convert again")
+    return Manifest(
+        source=content["source"],
+        classes=tuple(content["classes"]),
+        category_ids=tuple(content["category_ids"]),
+        shards=tuple(ShardEntry(**shard) for shard in content["shards"]),
+    )
+
+
+def _are_different(values: object, kind: type) -> bool:
+    return isinstance(values, list) and all(type(value) is kind for value in values) and len(set(values)) == len(values)
+
+
+def _are_shards(values: object) -> bool:
+    return isinstance(values, list) and bool(values) and all(map(_is_shard, values))
+
+
+def _is_shard(value: object) -> bool:
+    """Says whether a value has the fields of a ShardEntry, and names a file of the folder itself."""
+    if not isinstance(value, dict) or set(value) != {one.name for one in fields(ShardEntry)}:
+        return False
+    counts = ("images", "objects", "bytes", "index_bytes")
+    texts = ("file", "sha256", "index_sha256")
+    if not all(is_whole(value[key], 0) for key in counts) or not all(isinstance(value[key], str) for key in texts):
+        return False
+    return bool(_FILE.fullmatch(value["file"]))
+
+
+_FILE = re.compile(r"[^/\0\ud800-\udfff]{1,200}\.mindrecord")
+_FIELDS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "source": ("a text", lambda value: isinstance(value, str)),
+    "classes": ("a list of different names", lambda value: _are_different(value, str) and bool(value)),
+    "category_ids": ("a list of different whole numbers", lambda value: _are_different(value, int)),
+    "shards": ("a list of shards with their files, sizes and checksums", _are_shards),
+}
 
 
 def columns_file(shard: Path) -> Path:
@@ -107,10 +160,12 @@ def read_columns(shard: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns the description of a shard, and its columns. Raises InputError if they are missing or damaged."""
     path = columns_file(shard)
     try:
-        with np.load(path) as content:
-            columns = {name: content[name] for name in content.files}
-        return json.loads(str(columns.pop("about"))), columns
+        columns = read_npz(path)
+        about = parse_json(str(columns.pop("about")), path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (*READ_ERRORS, InputError) as error:
         raise InputError(f"{path}: wanted the columns of a shard, got a damaged file: {error}") from error
+    if not isinstance(about, dict):
+        raise InputError(f"{path}: wanted the columns of a shard, got a damaged file")
+    return about, columns

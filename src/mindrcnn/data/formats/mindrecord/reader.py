@@ -15,10 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrcnn.data.formats.mindrecord.annotation import decode_mask
-from mindrcnn.data.formats.mindrecord.manifest import INDEX, Manifest, ShardEntry, read_columns, read_manifest
+from mindrcnn.data.formats.mindrecord.annotation import SHAPELESS_BYTES, decode_mask
+from mindrcnn.data.formats.mindrecord.checks import PER_OBJECT, columns_fault
+from mindrcnn.data.formats.mindrecord.manifest import (
+    INDEX,
+    Manifest,
+    ShardEntry,
+    columns_file,
+    read_columns,
+    read_manifest,
+)
 from mindrcnn.data.masks import Segmentation
-from mindrcnn.data.record import Dataset
+from mindrcnn.data.record import Dataset, Shapeless
 from mindrcnn.data.record_table import RecordTable
 from mindrcnn.errors import InputError
 from mindrcnn.messages import shorten
@@ -43,23 +51,28 @@ def read_mindrecord(*, folder: Path, classes: Sequence[str] = ()) -> Dataset:
     shards = Shards(folder, manifest, columns)
     mask_lengths, crowd = columns["mask_lengths"], columns["crowd"]
     without_mask = 1 + np.flatnonzero((mask_lengths == 0) & ~crowd)
+    shapeless = (mask_lengths == SHAPELESS_BYTES) & ~crowd
+    records = RecordTable(
+        folder=folder,
+        names=columns["names"],
+        image_ids=columns["image_ids"],
+        sizes=columns["sizes"],
+        ends=np.cumsum(columns["counts"], dtype=np.int64),
+        boxes=columns["boxes"],
+        labels=columns["labels"],
+        crowd=crowd,
+        read_mask=shards.mask,
+        read_bytes=shards.image,
+    )
     return Dataset(
-        records=RecordTable(
-            folder=folder,
-            names=columns["names"],
-            image_ids=columns["image_ids"],
-            sizes=columns["sizes"],
-            ends=np.cumsum(columns["counts"], dtype=np.int64),
-            boxes=columns["boxes"],
-            labels=columns["labels"],
-            crowd=crowd,
-            read_mask=shards.mask,
-            read_bytes=shards.image,
-        ),
+        records=records,
         classes=manifest.classes,
         category_ids=manifest.category_ids,
         annotation_file=folder / INDEX,
         without_mask=array("q", without_mask.astype(np.int64).tobytes()),
+        shapeless=None
+        if not shapeless.any()
+        else Shapeless((1 + np.flatnonzero(shapeless)).tolist(), records.without(shapeless)),
     )
 
 
@@ -130,6 +143,9 @@ def _all_columns(folder: Path, manifest: Manifest) -> dict[str, np.ndarray]:
         path = folder / shard.file
         about, columns = read_columns(path)
         _require_same(path, about, shard, manifest)
+        fault = columns_fault(columns, shard, len(manifest.classes))
+        if fault is not None:
+            raise InputError(f"{columns_file(path)}: wanted the columns of a shard, got {fault}: convert again")
         for name, column in columns.items():
             of_objects = name in PER_OBJECT
             total, first = (manifest.objects, objects) if of_objects else (manifest.images, images)
@@ -137,9 +153,6 @@ def _all_columns(folder: Path, manifest: Manifest) -> dict[str, np.ndarray]:
             joined[name][first : first + len(column)] = column
         images, objects = images + shard.images, objects + shard.objects
     return joined
-
-
-PER_OBJECT = frozenset({"boxes", "labels", "crowd", "mask_starts", "mask_lengths"})
 
 
 def _with_room(whole: np.ndarray | None, column: np.ndarray, total: int) -> np.ndarray:

@@ -1,18 +1,18 @@
-"""COCO annotations made from records."""
+"""Ground truth made from a data set."""
 
-import json
 from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pycocotools import mask as mask_api
 
 from mindrcnn.data.formats.coco.reader import read_coco
 from mindrcnn.data.masks import Polygons, RunLengths
 from mindrcnn.data.record import Dataset, Record
-from mindrcnn.evaluation.coco.annotations import coco_annotations
 from mindrcnn.evaluation.coco.evaluator import evaluate
-from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
+from mindrcnn.evaluation.coco.ground_truth import ground_truth_of, load_ground_truth
 
 
 @pytest.fixture
@@ -49,30 +49,28 @@ def dataset():
 
 
 def test_every_field(dataset):
-    made = coco_annotations(dataset)
-    assert made["images"][1] == {"id": 12, "file_name": "b.jpg", "height": 40, "width": 50}
-    assert made["categories"] == [{"id": 4, "name": "cat"}, {"id": 90, "name": "dog"}]
-    polygon, crowd, box_only = made["annotations"]
-    assert [one["id"] for one in made["annotations"]] == [1, 2, 3]
+    made = ground_truth_of(dataset)
+    assert made.images[1] == {"id": 12, "file_name": "b.jpg", "height": 40, "width": 50}
+    assert made.categories == ({"id": 4, "name": "cat"}, {"id": 90, "name": "dog"})
+    polygon, crowd, box_only = made.annotations
+    assert [one["id"] for one in made.annotations] == [1, 2, 3]
     assert (polygon["image_id"], polygon["category_id"], polygon["bbox"]) == (11, 90, [2, 3, 8, 6])
-    assert (polygon["segmentation"], polygon["area"], polygon["iscrowd"]) == (
-        [[2, 3, 10, 3, 10, 9]],
-        pytest.approx(24, abs=4),
-        0,
-    )
+    assert (polygon["area"], polygon["iscrowd"]) == (pytest.approx(24, abs=4), 0)
+    assert mask_api.toBbox(polygon["segmentation"]).tolist() == pytest.approx([2, 3, 8, 6], abs=1)
     assert (crowd["category_id"], crowd["area"], crowd["iscrowd"]) == (4, 40, 1)
-    assert crowd["segmentation"] == {"size": [20, 30], "counts": [100, 40, 460]}
+    stripe = np.zeros((20, 30), np.uint8)
+    stripe[:, 5:7] = 1
+    np.testing.assert_array_equal(mask_api.decode(crowd["segmentation"]), stripe)
     assert (box_only["image_id"], box_only["bbox"], box_only["area"]) == (12, [1.5, 2, 10, 20], 200)
     assert "segmentation" not in box_only
 
 
-def test_it_is_json_and_can_be_evaluated(dataset):
-    made = json.loads(json.dumps(coco_annotations(dataset)))
+def test_it_can_be_evaluated(dataset):
     results = [
         {"image_id": 11, "category_id": 90, "bbox": [2, 3, 8, 6], "score": 0.9},
         {"image_id": 12, "category_id": 4, "bbox": [1.5, 2, 10, 20], "score": 0.9},
     ]
-    metrics = evaluate(made, results, iou_type="bbox")
+    metrics = evaluate(ground_truth_of(dataset), results, iou_type="bbox")
     assert metrics.stats["AP"] == pytest.approx(1)
     assert [one.objects for one in metrics.per_class] == [1, 1]
 
@@ -82,7 +80,10 @@ def test_records_of_a_coco_file_score_as_the_file(shared_data, iou_type):
     folder = shared_data / "coco_mini"
     path = folder / "annotations" / "instances_val2017.json"
     from_file = load_ground_truth(path)
-    from_records = load_ground_truth(coco_annotations(read_coco(annotations=path, images=folder / "val2017")))
+    dataset = read_coco(annotations=path, images=folder / "val2017")
+    assert ground_truth_of(dataset).annotations == from_file.annotations
+    bare = [replace(record, stated=None) for record in dataset.records]
+    from_records = ground_truth_of(replace(dataset, records=bare))
     rng = np.random.default_rng(0)
     results = [
         {

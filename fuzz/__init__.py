@@ -1,0 +1,1 @@
+"""Altered files for every reader and program: each must end in success or in one InputError."""
