@@ -1,8 +1,8 @@
 """Data sets and loaders, built from the keys under `data`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.config.data import DataConfig, SplitConfig
 from mindrcnn.config.run import Config
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
@@ -23,7 +23,10 @@ def locate_split(data: DataConfig, split: SplitConfig, key: str) -> tuple[DataFo
         raise InputError(f"{key}: wanted a split name or an annotation file, got neither")
     data_format = find_format(split.format)
     files = data_format.locate(
-        root=Path(data.root), name=split.name, annotations=split.annotations, images=split.images
+        root=paths.expand(data.root),
+        name=split.name,
+        annotations=str(paths.expand(split.annotations)) if split.annotations else "",
+        images=str(paths.expand(split.images)) if split.images else "",
     )
     return data_format, files
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from mindrcnn import paths
 from mindrcnn.data.masks import MIN_POLYGON_NUMBERS
 from mindrcnn.datasets.demo_scene import draw_scene
 from mindrcnn.datasets.demo_shapes import SHAPES
@@ -38,6 +39,7 @@ def make_demo(root: Path, *, train_images: int = 1000, val_images: int = 100, si
     size: mean image side in pixels; sides vary by a sixth.
     seed: the source of everything random.
     """
+    paths.require_name(root)
     for split, (name, count) in enumerate((("train", train_images), ("val", val_images))):
         try:
             _write_split(root, name, count=count, size=size, rng=np.random.default_rng((seed, split)))

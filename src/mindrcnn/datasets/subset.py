@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.atomic import write_text
 from mindrcnn.errors import InputError
 
@@ -72,11 +73,9 @@ def subset(content: dict[str, Any], images: Collection[int]) -> dict[str, Any]:
 def read_coco_content(path: Path) -> dict[str, Any]:
     """Reads the JSON object of a COCO file. Raises InputError if it is missing or something else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(paths.read_text(path))
         if all(isinstance(content[table], list) for table in ("images", "annotations", "categories")):
             return content
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError):
         pass
     raise InputError(f"{path}: wanted COCO JSON with lists images, annotations, categories, got something else")

@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import add_overrides, new_parser
+from mindrcnn.programs.command_line import add_overrides, new_parser, parse_intermixed, path
 
 PROG = "mindrcnn convert"
 DESCRIPTION = """
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument("src", metavar="SRC", help="weights: .pth, .pkl, .npz, .safetensors or .ckpt; a file or a URL")
     parser.add_argument(
-        "out", metavar="OUT", type=Path, help="a .ckpt to write; with --to a .pth, .pkl, .npz or .safetensors"
+        "out", metavar="OUT", type=path, help="a .ckpt to write; with --to a .pth, .pkl, .npz or .safetensors"
     )
     add_overrides(parser)
     direction = parser.add_mutually_exclusive_group()
@@ -42,20 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--config",
-        type=Path,
+        type=path,
         metavar="CONFIG",
         help="configuration for the classes and for what the weights do not decide (default: the library's settings, "
         "and COCO in data/coco)",
     )
     parser.add_argument(
         "--classes",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="class names of the result, one a line (default: those of the configuration, or of the source)",
     )
     parser.add_argument(
         "--source-classes",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="class names of the source's outputs, one a line (default: read from the weights, or COCO's)",
     )
@@ -81,7 +81,7 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
     """Parses the command line; ends the program on a wrong one."""
     parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
     add_arguments(parser)
-    return parser.parse_intermixed_args(words)
+    return parse_intermixed(parser, words)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -98,7 +98,7 @@ def convert(arguments: argparse.Namespace) -> int:
     from mindrcnn.convert.importer import Options
 
     if arguments.target is not None:
-        return convert_out(Path(arguments.src), arguments.out, library=arguments.target)
+        return convert_out(paths.expand(arguments.src), arguments.out, library=arguments.target)
     options = Options(
         base=load_config(arguments.config) if arguments.config else None,
         overrides=tuple(arguments.overrides),

@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import CONFIG_HELP, add_overrides, new_parser
+from mindrcnn.programs.command_line import CONFIG_HELP, add_overrides, new_parser, parse_intermixed, path
 
 PROG = "mindrcnn eval"
 DESCRIPTION = """
@@ -23,11 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="checkpoint (.ckpt)")
     add_overrides(parser)
-    parser.add_argument("--results", type=Path, metavar="FILE", help="score this results JSON instead of a checkpoint")
-    parser.add_argument("--config", type=Path, metavar="CONFIG", help=f"with --results: {CONFIG_HELP}")
+    parser.add_argument("--results", type=path, metavar="FILE", help="score this results JSON instead of a checkpoint")
+    parser.add_argument("--config", type=path, metavar="CONFIG", help=f"with --results: {CONFIG_HELP}")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="folder for results, metrics and pictures (default: "
         "eval beside the checkpoint; with --results, the folder of that file)",
@@ -38,7 +38,7 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
     """Parses the command line; ends the program on a wrong one."""
     parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
     add_arguments(parser)
-    arguments = parser.parse_intermixed_args(words)
+    arguments = parse_intermixed(parser, words)
     if (arguments.results is None) != (arguments.config is None):
         parser.error("--results and --config go together")
     if arguments.results is not None and arguments.checkpoint is not None:
@@ -55,4 +55,4 @@ def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
 
     if arguments.results is not None:
         return run(lambda: evaluate_results(arguments.results, arguments.config, arguments.overrides, arguments.out))
-    return run(lambda: evaluate_checkpoint(Path(arguments.checkpoint), arguments.overrides, arguments.out))
+    return run(lambda: evaluate_checkpoint(paths.expand(arguments.checkpoint), arguments.overrides, arguments.out))

@@ -4,10 +4,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from mindrcnn.exit_status import EXIT_INTERRUPTED, EXIT_OK, report_bad_input
-from mindrcnn.programs.command_line import new_parser, not_negative, positive
+from mindrcnn.programs.command_line import new_parser, not_negative, path, positive
 
 PROG = "mindrcnn mindrecord"
 DESCRIPTION = """
@@ -22,11 +21,11 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("annotations", type=Path, metavar="ANNOTATIONS", help="COCO JSON, or a TXT list")
+    parser.add_argument("annotations", type=path, metavar="ANNOTATIONS", help="COCO JSON, or a TXT list")
     parser.add_argument(
-        "--images", type=Path, metavar="DIR", required=True, help="folder that image names are relative to"
+        "--images", type=path, metavar="DIR", required=True, help="folder that image names are relative to"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for the MindRecord files")
+    parser.add_argument("--out", type=path, metavar="DIR", required=True, help="folder for the MindRecord files")
     parser.add_argument(
         "--format", default="coco", metavar="NAME", help="data format of the annotations (default: %(default)s)"
     )

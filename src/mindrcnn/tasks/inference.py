@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.build.trained_model import open_checkpoint
 from mindrcnn.concurrency import run_behind
 from mindrcnn.config.run import Config
@@ -46,13 +47,13 @@ def infer(
     class_names: classes to keep; empty keeps all.
     """
     setup_logging()
-    paths = [path for source in sources for path in find_images(source)]
-    names = picture_names(paths)
-    protect_images(paths, [out / name for name in names.values()])
+    images = [image for source in sources for image in find_images(source)]
+    names = picture_names(images)
+    protect_images(images, [out / name for name in names.values()])
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
     labels = find_labels(class_names or checkpoint.info.classes, checkpoint.info.classes)
     detector = Detector.from_checkpoint(checkpoint, lower_score_thresh(config, score_thresh))
-    stream = detector.predict_many(paths)
+    stream = detector.predict_many(images)
 
     def finish(found: Detections) -> dict[str, Any]:
         assert found.path is not None
@@ -60,20 +61,20 @@ def infer(
         selected.draw(out / names[found.path])
         return selected.to_dict()
 
-    documents = list(run_behind(finish, log_progress(stream, total=len(paths))))
+    documents = list(run_behind(finish, log_progress(stream, total=len(images))))
     write_json(out / "predictions.json", {"images": documents})
     logger.info("%d images with predictions.json in %s", len(documents), out)
     if stream.skipped:
-        logger.error("%d of %d images could not be read and were skipped", len(stream.skipped), len(paths))
+        logger.error("%d of %d images could not be read and were skipped", len(stream.skipped), len(images))
         return EXIT_SKIPPED
     return EXIT_OK
 
 
-def protect_images(paths: Sequence[Path], pictures: Sequence[Path]) -> None:
+def protect_images(images: Sequence[Path], pictures: Sequence[Path]) -> None:
     """Raises InputError if a drawn picture would overwrite an image that is to be predicted."""
-    sources = {path.resolve() for path in paths}
+    sources = {paths.resolve(path) for path in images}
     for picture in pictures:
-        if picture.resolve() in sources:
+        if paths.resolve(picture) in sources:
             raise InputError(f"--out: wanted a folder other than the images', got one where {picture} would be lost")
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 import ssl
 import time
 import urllib.error
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlparse
 
+from mindrcnn import paths
 from mindrcnn.atomic import locked, replacing
 from mindrcnn.cache import CACHE_VARIABLE, cache_folder
 from mindrcnn.errors import InputError
@@ -34,16 +34,16 @@ def fetch_weights(source: str, *, sha256: str = "") -> Path:
     """
     expected = _parse_digest(sha256)
     if urlparse(source).scheme not in ("https", "http", "file"):
-        path = Path(source).expanduser()
-        if not path.is_file():
+        path = paths.expand(source)
+        if not paths.is_file(path):
             raise InputError(f"weights: wanted an existing file or an https URL, got {source}")
         _verify(path, expected, source)
         return path
     path = _cache_file(source)
-    if not path.is_file():
+    if not paths.is_file(path):
         _make_cache(path.parent)
         with locked(path.parent):  # the processes of a job start together: one downloads, the others wait for it
-            if not path.is_file():
+            if not paths.is_file(path):
                 _download(source, path, expected)
                 return path
     _verify(path, expected, f"{path} (cached; delete it to download again)")
@@ -52,11 +52,9 @@ def fetch_weights(source: str, *, sha256: str = "") -> Path:
 
 def _make_cache(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot create the cache folder {folder}: {error.strerror}; {CACHE_VARIABLE} names another"
-        ) from error
+        paths.make_folder(folder)
+    except InputError as error:
+        raise InputError(f"{error}; {CACHE_VARIABLE} names another cache") from error
 
 
 def _cache_file(url: str) -> Path:
@@ -67,8 +65,8 @@ def _cache_file(url: str) -> Path:
     """
     name = f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{Path(urlparse(url).path).name or 'weights'}"
     folder = cache_folder("weights")
-    earlier = (folder.parent / name, Path(os.path.expanduser("~/.cache/mindrcnn")) / name)
-    return next((file for file in earlier if file.is_file()), folder / name)
+    earlier = (folder.parent / name, paths.expand("~/.cache/mindrcnn") / name)
+    return next((file for file in earlier if paths.is_file(file)), folder / name)
 
 
 def _parse_digest(sha256: str) -> str:

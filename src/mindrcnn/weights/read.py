@@ -11,6 +11,7 @@ from typing import Any, Literal
 import mindspore as ms
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
 from mindrcnn.weights.torch_file import LEGACY_START, read_pickle, read_torch_legacy, read_torch_zip
 
@@ -61,11 +62,8 @@ def read_weights(path: Path) -> WeightsFile:
     and safetensors in .safetensors. Weights may lie in a nested dict (`model`, `state_dict`).
     Raises InputError for a file that is missing, damaged or of another kind. No code in the file is ever run.
     """
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(len(LEGACY_START))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the weights file: {error.strerror}") from error
+    with paths.open_file(path, "weights file") as stream:
+        start = stream.read(len(LEGACY_START))
     if start.startswith(ZIP_START):
         return _read_zip(path)
     if start == LEGACY_START:
@@ -101,7 +99,7 @@ def _unwrap(path: Path, kind: Kind, tree: Any) -> WeightsFile:
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     """Reads the length of the header (8 bytes), the JSON header (dtype, shape, place of each tensor) and the values."""
     try:
-        content = path.read_bytes()
+        content = paths.read_bytes(path)
         (length,) = struct.unpack("<Q", content[:8])
         header = json.loads(content[8 : 8 + length])
         body = memoryview(content)[8 + length :]

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
 from mindrcnn.weights.restricted_pickle import RestrictedUnpickler, extract_arrays
 
@@ -62,7 +63,7 @@ def read_torch_zip(path: Path) -> Any:
 
 def read_torch_legacy(path: Path) -> Any:
     """Reads a .pth file from before torch's zip format. Raises InputError if it is damaged or disallowed."""
-    size = path.stat().st_size
+    size = paths.size(path)
     storages: dict[str, np.ndarray] = {}
 
     def load(key: str, dtype: np.dtype, count: int) -> np.ndarray:

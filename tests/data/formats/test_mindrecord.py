@@ -157,7 +157,7 @@ def test_an_absent_image_leaves_no_index(source, tmp_path):
     with pytest.raises(InputError, match=f"{last.name}: wanted an image, got an empty file"):
         convert(dataclasses.replace(source, images=images), tmp_path / "out", shards=2, workers=0)
     assert not (tmp_path / "out/index.json").exists()
-    with pytest.raises(InputError, match=r"index\.json: wanted the index of a finished conversion"):
+    with pytest.raises(InputError, match=r"index\.json: no such index of a finished conversion"):
         read_mindrecord(folder=tmp_path / "out")
 
 
@@ -166,7 +166,7 @@ def cut(path):
 
 
 DAMAGES = {
-    "shard missing": (lambda folder: shard(folder, 1).unlink(), r"shard-00001-of-00003\.mindrecord: wanted a shard"),
+    "shard missing": (lambda folder: shard(folder, 1).unlink(), r"shard-00001-of-00003\.mindrecord: no such shard"),
     "shard cut": (
         lambda folder: cut(shard(folder, 2)),
         r"00002-of-00003\.mindrecord: wanted a shard of \d+ bytes",

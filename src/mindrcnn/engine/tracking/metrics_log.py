@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mindrcnn import paths
 from mindrcnn.atomic import write_text
 from mindrcnn.errors import InputError
 
@@ -57,9 +58,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
     A broken last line, left by a process killed while writing, is dropped; any other broken line raises InputError.
     """
-    if not path.is_file():
+    if not paths.exists(path):
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = paths.read_text(path).splitlines()
     rows = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.data.findings import Findings, Kind, examine_boxes
 from mindrcnn.data.formats.class_list import ClassList, match_classes
 from mindrcnn.data.formats.coco.columns import Ints, places_of
@@ -31,7 +32,7 @@ def examine_coco(
     See DataFormat.examine for the parameters.
     """
     try:
-        with annotations.open("rb") as file:
+        with paths.open_file(annotations, "annotation file") as file:
             tables = read_tables(
                 annotations, file, malformed=lambda error: findings.add(Kind.MALFORMED, _short(error, annotations))
             )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mindrcnn import paths
 from mindrcnn.data.formats.class_list import ClassList, match_classes
 from mindrcnn.data.formats.coco.columns import Ints, places_of, require_unique
 from mindrcnn.data.formats.coco.segmentation import StoredMasks
@@ -35,7 +36,7 @@ def read_coco(
     match, missing images.
     """
     try:
-        with annotations.open("rb") as file:
+        with paths.open_file(annotations, "annotation file") as file:
             pictures, objects, categories = read_tables(annotations, file)
             if not len(pictures.ids):
                 raise InputError(f"{annotations}: images: wanted at least one, got none")
@@ -52,8 +53,6 @@ def read_coco(
                 starts=objects.starts[kept],
                 lengths=objects.lengths[kept].astype(np.int32),
             )
-    except FileNotFoundError as error:
-        raise InputError(f"{annotations}: no such annotation file") from error
     except OSError as error:
         raise InputError(f"{annotations}: cannot be read: {error.strerror}") from error
     without_mask = objects.ids[kept][~objects.crowd[kept] & (objects.masks[kept] == Mask.NONE)]

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.data.formats.coco.format import CocoFormat
 from mindrcnn.data.formats.format import DataFormat
 from mindrcnn.data.formats.layout import SplitFiles
@@ -56,7 +57,7 @@ class Source:
 
     def read(self) -> Dataset:
         """Returns the data set as training reads it. Raises InputError for data that is converted already."""
-        if self.annotations.is_dir():
+        if paths.is_folder(self.annotations):
             raise InputError(f"{self.annotations}: wanted an annotation file to convert, got a folder")
         return self.format.read(
             SplitFiles(self.annotations, self.images),
@@ -102,7 +103,7 @@ def convert(source: Source, out: Path, *, shards: int | None, workers: int) -> O
         for index, (start, end) in enumerate(_even_parts(len(dataset.records), shards))
     ]
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        paths.make_folder(out)
         finished = {job: entry for job in jobs if (entry := _finished(job, key)) is not None}
         kept = len(finished)
         todo = [job for job in jobs if job not in finished]

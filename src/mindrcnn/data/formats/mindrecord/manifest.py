@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.atomic import replacing, write_text
 from mindrcnn.errors import InputError
 
@@ -70,7 +71,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Reads index.json. Raises InputError if it is missing (conversion not finished), damaged or of another version."""
     path = folder / INDEX
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(paths.read_text(path, "index of a finished conversion (mindrcnn mindrecord)"))
         if content["format"] == FORMAT and content["version"] != VERSION:
             raise InputError(
                 f"{path}: wanted version {VERSION} of the format, got version {content['version']}: convert again"
@@ -82,10 +83,6 @@ def read_manifest(folder: Path) -> Manifest:
                 category_ids=tuple(content["category_ids"]),
                 shards=tuple(ShardEntry(**shard) for shard in content["shards"]),
             )
-    except OSError as error:
-        raise InputError(
-            f"{path}: wanted the index of a finished conversion (mindrcnn mindrecord): {error.strerror}"
-        ) from error
     except (ValueError, KeyError, TypeError):
         pass
     raise InputError(f"{path}: wanted the index of converted data, got something else or a damaged file")
@@ -107,7 +104,7 @@ def read_columns(shard: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns the description of a shard, and its columns. Raises InputError if they are missing or damaged."""
     path = columns_file(shard)
     try:
-        with np.load(path) as content:
+        with paths.open_file(path) as file, np.load(file) as content:
             columns = {name: content[name] for name in content.files}
         return json.loads(str(columns.pop("about"))), columns
     except OSError as error:
