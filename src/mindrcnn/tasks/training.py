@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.build.data import build_dataset, build_train_loader
 from mindrcnn.build.initial_weights import build_initialised_detector
 from mindrcnn.build.recording import build_recorder
@@ -39,7 +41,7 @@ from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.predictor import Detector
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
 from mindrcnn.tasks.processes import build_gradient_reduction, build_sample_count, join_job, open_log, synchronize_start
-from mindrcnn.tasks.run_folder import find_run_folder, restore_progress
+from mindrcnn.tasks.run_folder import RunFolder, find_run_folder, restore_progress
 from mindrcnn.tasks.split_evaluator import SplitEvaluator, headline
 
 logger = logging.getLogger(__name__)
@@ -106,7 +108,12 @@ def run_training(
     config = load_config(config_file, overrides)
     require_sinks(config.train.log_to)
     ranks = join_job(config.device, config.train.seed)
-    run_folder = find_run_folder(run_dir, config.name, ranks, resume=resume)
+    with ExitStack() as held:
+        return _train(config, ranks, find_run_folder(run_dir, config.name, ranks, held, resume=resume))
+
+
+def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
+    """Trains in the folder of a run."""
     dataset = build_dataset(config.data, config.data.train, "data.train")
     config = replace(config, data=replace(config.data, classes=dataset.classes))
     evaluator = build_evaluator(config, ranks)
@@ -139,8 +146,8 @@ def run_training(
         final = build_trainer(training, recorder).run()
         ranks.wait()
     logger.info("done: %s", folder)
-    best, last = folder / BEST, folder / LAST
-    return TrainedRun(folder, dict(final.metrics), best if best.is_file() else None, last if last.is_file() else None)
+    best, last = (path if paths.is_file(path) else None for path in (folder / BEST, folder / LAST))
+    return TrainedRun(folder, dict(final.metrics), best, last)
 
 
 def build_trainer(training: Training, recorder: TrainingRecorder) -> Trainer:
