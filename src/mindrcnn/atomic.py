@@ -9,6 +9,15 @@ from pathlib import Path
 from mindrcnn import paths
 from mindrcnn.errors import InputError
 
+UNFINISHED: set[Path] = set()  # files that this process removes when it is done with them
+
+
+def remove_unfinished() -> None:
+    """Removes the files of UNFINISHED, for a process that ends at once."""
+    for path in list(UNFINISHED):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -24,12 +33,14 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        UNFINISHED.add(temporary)
         yield temporary
         _flush_to_disk(temporary)
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
+        UNFINISHED.discard(temporary)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 

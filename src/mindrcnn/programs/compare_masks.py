@@ -44,10 +44,13 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words)
+    return run(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Compares as the arguments say."""
     from mindrcnn.tasks.mask_comparison import compare_masks
 
-    return run(
-        lambda: compare_masks(
-            arguments.annotations, arguments.images, arguments.results, count=arguments.objects, out=arguments.out
-        )
+    return compare_masks(
+        arguments.annotations, arguments.images, arguments.results, count=arguments.objects, out=arguments.out
     )

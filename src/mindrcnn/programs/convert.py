@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from mindrcnn import paths
-from mindrcnn.exit_status import run
+from mindrcnn.exit_status import run_network
 from mindrcnn.programs.command_line import add_overrides, new_parser, parse_intermixed, path
 
 PROG = "mindrcnn convert"
@@ -87,7 +87,7 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words)
-    return run(lambda: convert(arguments))
+    return run_network(lambda: convert(arguments))
 
 
 def convert(arguments: argparse.Namespace) -> int:

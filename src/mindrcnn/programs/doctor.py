@@ -58,15 +58,18 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words)
+    return run(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Examines as the arguments say."""
     from mindrcnn.doctor.diagnosis import diagnose
 
-    return run(
-        lambda: diagnose(
-            arguments.config,
-            arguments.overrides,
-            split=arguments.split,
-            workers=None if arguments.no_decode else arguments.workers,
-            json_file=arguments.json,
-            picture=arguments.picture,
-        )
+    return diagnose(
+        arguments.config,
+        arguments.overrides,
+        split=arguments.split,
+        workers=None if arguments.no_decode else arguments.workers,
+        json_file=arguments.json,
+        picture=arguments.picture,
     )

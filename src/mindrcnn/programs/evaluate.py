@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from mindrcnn import paths
-from mindrcnn.exit_status import run
+from mindrcnn.exit_status import run_network
 from mindrcnn.programs.command_line import CONFIG_HELP, add_overrides, new_parser, parse_intermixed, path
 
 PROG = "mindrcnn eval"
@@ -51,8 +51,13 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words, prog=prog)
+    return run_network(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Evaluates as the arguments say."""
     from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
 
     if arguments.results is not None:
-        return run(lambda: evaluate_results(arguments.results, arguments.config, arguments.overrides, arguments.out))
-    return run(lambda: evaluate_checkpoint(paths.expand(arguments.checkpoint), arguments.overrides, arguments.out))
+        return evaluate_results(arguments.results, arguments.config, arguments.overrides, arguments.out)
+    return evaluate_checkpoint(paths.expand(arguments.checkpoint), arguments.overrides, arguments.out)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from mindrcnn.exit_status import run
+from mindrcnn.exit_status import run_network
 from mindrcnn.programs.command_line import add_overrides, new_parser, parse_intermixed, path
 
 PROG = "mindrcnn export"
@@ -54,16 +54,18 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words, prog=prog)
-    size = None if arguments.height is None else (arguments.height, arguments.width)
+    return run_network(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Exports as the arguments say."""
     from mindrcnn.tasks.export import export
 
-    return run(
-        lambda: export(
-            arguments.checkpoint,
-            arguments.overrides,
-            file_format=arguments.format,
-            out=arguments.out,
-            size=size,
-            batch=arguments.batch,
-        )
+    return export(
+        arguments.checkpoint,
+        arguments.overrides,
+        file_format=arguments.format,
+        out=arguments.out,
+        size=None if arguments.height is None else (arguments.height, arguments.width),
+        batch=arguments.batch,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mindrcnn import paths
 from mindrcnn.errors import InputError
-from mindrcnn.exit_status import run
+from mindrcnn.exit_status import run_network
 from mindrcnn.programs.command_line import new_parser, parse_intermixed, path, probability
 
 PROG = "mindrcnn infer"
@@ -85,15 +85,18 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words, prog=prog)
+    return run_network(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Predicts as the arguments say."""
     from mindrcnn.tasks.inference import infer
 
-    return run(
-        lambda: infer(
-            arguments.checkpoint,
-            arguments.images,
-            arguments.overrides,
-            out=arguments.out,
-            score_thresh=arguments.score,
-            class_names=arguments.classes,
-        )
+    return infer(
+        arguments.checkpoint,
+        arguments.images,
+        arguments.overrides,
+        out=arguments.out,
+        score_thresh=arguments.score,
+        class_names=arguments.classes,
     )

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from mindrcnn.exit_status import run
+from mindrcnn.exit_status import run_network
 from mindrcnn.programs.command_line import CONFIG_HELP, add_overrides, new_parser, parse_intermixed, path
 
 PROG = "mindrcnn train"
@@ -46,6 +46,11 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words, prog=prog)
+    return run_network(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Trains as the arguments say."""
     from mindrcnn.tasks.training import train
 
-    return run(lambda: train(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume))
+    return train(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume)

@@ -7,7 +7,9 @@ from pathlib import Path
 from mindrcnn.build.data import build_dataset
 from mindrcnn.build.trained_model import open_checkpoint
 from mindrcnn.config.loader import load_config
+from mindrcnn.config.run import Config
 from mindrcnn.config.yaml_tree import Overrides
+from mindrcnn.engine.checkpoints.checkpoint import Checkpoint
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.evaluation.coco.metrics import Metrics
@@ -15,7 +17,7 @@ from mindrcnn.evaluation.coco.report import per_class_text, summary_text
 from mindrcnn.evaluation.coco.results import read_results
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.predictor import Detector
-from mindrcnn.tasks.processes import join_job
+from mindrcnn.tasks.processes import join_job, require_same_data, require_same_job
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
@@ -52,10 +54,16 @@ def run_evaluation(checkpoint_file: Path, overrides: Overrides, out: Path | None
     setup_logging()
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
     ranks = join_job(config.device, config.train.seed)
+    with ranks.together():
+        return _evaluate(checkpoint, config, ranks, out or checkpoint_file.parent / "eval")
+
+
+def _evaluate(checkpoint: Checkpoint, config: Config, ranks: Ranks, folder: Path) -> Evaluation:
+    require_same_job(config, ranks)
     # Results carry the ids of the split at hand, whose numbering may differ from the training data's.
     dataset = build_dataset(config.data, config.data.val, "data.val")
+    require_same_data(dataset, ranks)
     evaluator = SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
-    folder = out or checkpoint_file.parent / "eval"
     metrics = evaluator.run(Detector.from_checkpoint(checkpoint, config), folder)
     return Evaluation(metrics, folder, ranks)
 

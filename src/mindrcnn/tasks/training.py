@@ -40,7 +40,15 @@ from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.predictor import Detector
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
-from mindrcnn.tasks.processes import build_gradient_reduction, build_sample_count, join_job, open_log, synchronize_start
+from mindrcnn.tasks.processes import (
+    build_gradient_reduction,
+    build_sample_count,
+    join_job,
+    open_log,
+    require_same_data,
+    require_same_job,
+    synchronize_start,
+)
 from mindrcnn.tasks.run_folder import RunFolder, find_run_folder, restore_progress
 from mindrcnn.tasks.split_evaluator import SplitEvaluator, headline
 
@@ -108,13 +116,15 @@ def run_training(
     config = load_config(config_file, overrides)
     require_sinks(config.train.log_to)
     ranks = join_job(config.device, config.train.seed)
-    with ExitStack() as held:
+    with ranks.together(), ExitStack() as held:
+        require_same_job(config, ranks)
         return _train(config, ranks, find_run_folder(run_dir, config.name, ranks, held, resume=resume))
 
 
 def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
     """Trains in the folder of a run."""
     dataset = build_dataset(config.data, config.data.train, "data.train")
+    require_same_data(dataset, ranks)
     config = replace(config, data=replace(config.data, classes=dataset.classes))
     evaluator = build_evaluator(config, ranks)
     loader = build_train_loader(config, dataset, rank=ranks.rank, world_size=ranks.size)
@@ -200,7 +210,9 @@ def build_evaluator(config: Config, ranks: Ranks) -> SplitEvaluator | None:
     split = config.data.val
     if not (split.name or split.annotations):
         return None
-    return SplitEvaluator(config=config, dataset=build_dataset(config.data, split, "data.val"), ranks=ranks)
+    dataset = build_dataset(config.data, split, "data.val")
+    require_same_data(dataset, ranks)
+    return SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
 
 
 def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path, world_size: int) -> None:

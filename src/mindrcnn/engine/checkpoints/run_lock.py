@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mindrcnn import paths
+from mindrcnn.atomic import UNFINISHED
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     stopped = threading.Event()
     try:
         _refuse_if_alive(folder, descriptor, certain=certain)
+        UNFINISHED.add(path)
         _write(descriptor, this_process(), 0)
         beating = threading.Thread(target=_beat, args=(descriptor, stopped), name="run-lock", daemon=True)
         beating.start()
@@ -58,6 +60,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         finally:
             stopped.set()
             beating.join()
+            UNFINISHED.discard(path)
             path.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error

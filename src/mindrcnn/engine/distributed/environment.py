@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
 from mindrcnn.messages import shorten
 
@@ -92,8 +93,8 @@ def read_rank_table(path: Path) -> list[dict[int, int]]:
     Raises InputError for any other file.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        table = json.loads(paths.read_text(path, "rank table"))
+    except (InputError, RecursionError, ValueError) as error:
         raise InputError(f"rank table: wanted a readable JSON file, got {path}: {error}") from error
     try:
         servers = [
