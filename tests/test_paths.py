@@ -10,7 +10,18 @@ import pytest
 
 from mindrcnn import paths
 from mindrcnn.atomic import replacing, write_text
+from mindrcnn.build.data import locate_split
+from mindrcnn.config.data import DataConfig, SplitConfig
+from mindrcnn.config.loader import load_config
+from mindrcnn.data.formats.coco.reader import read_coco
+from mindrcnn.data.formats.layout import SplitFiles
+from mindrcnn.data.formats.mindrecord.manifest import read_manifest
+from mindrcnn.data.formats.txt_list import read_lines
+from mindrcnn.engine.distributed.environment import read_rank_table
 from mindrcnn.errors import InputError
+from mindrcnn.evaluation.json_files import read_json
+from mindrcnn.hashing import file_sha256
+from mindrcnn.programs.train import parse_arguments
 
 SOURCES = Path(__file__).resolve().parents[1] / "src" / "mindrcnn"
 NOBODY = 65534
@@ -130,6 +141,51 @@ def test_patterns_end_at_links_to_folders_above(tmp_path: Path) -> None:
 def test_writing_wants_the_name_of_a_file(name: str) -> None:
     with pytest.raises(InputError, match="wanted the name of a file"), replacing(Path(name)):
         pass
+
+
+def test_readers_wait_for_no_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    pipe = tmp_path / "pipe"
+    readers: list[Callable[[], object]] = [
+        lambda: load_config(pipe),
+        lambda: load_config(write(tmp_path / "a.yaml", "base: pipe\n")),
+        lambda: read_json(pipe),
+        lambda: read_lines(pipe),
+        lambda: read_coco(annotations=pipe, images=tmp_path),
+        lambda: read_manifest(tmp_path / "folder"),
+        lambda: file_sha256(pipe),
+        lambda: read_rank_table(pipe),
+    ]
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "folder" / "index.json")
+    for read in readers:
+        with pytest.raises(InputError, match="wanted a file, got a pipe"):
+            read()
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_every_path_key_knows_home_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "c.yaml", "name: mine\n")
+    assert load_config("~/c.yaml").name == "mine"
+    assert load_config(write(tmp_path / "b.yaml", "base: ~/c.yaml\n")).name == "mine"
+    for folder in ("d/annotations", "d/train", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+        write(tmp_path / folder / "file", "")
+    write(tmp_path / "d/annotations/instances_train.json", "{}")
+    data = DataConfig(root="~/d", train=SplitConfig(name="train"))
+    _, files = locate_split(data, data.train, "data.train")
+    assert files.annotations == tmp_path / "d/annotations/instances_train.json"
+    split = SplitConfig(annotations="~/d/annotations/instances_train.json", images="~/other")
+    _, files = locate_split(data, split, "data.train")
+    assert files == SplitFiles(tmp_path / "d/annotations/instances_train.json", tmp_path / "other")
+    assert parse_arguments(["~/c.yaml", "--run-dir=~/r"]).run_dir == tmp_path / "r"
+    with pytest.raises(InputError, match="~nobody_here"):
+        locate_split(DataConfig(root="~nobody_here/d"), data.train, "data.train")
 
 
 # What pathlib and os offer instead, and the modules that use it: on files of their own making, or with the failures

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -77,6 +78,8 @@ def convert_data(arguments: argparse.Namespace) -> int:
     from mindrcnn.data.formats.registry import find_format
     from mindrcnn.extensions import load_extensions
 
+    # Python's own handler from here on: before, while modules load, Ctrl-C would be a traceback.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     load_extensions()
     source = Source(
         annotations=arguments.annotations,

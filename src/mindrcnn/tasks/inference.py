@@ -14,7 +14,7 @@ from mindrcnn.build.trained_model import open_checkpoint
 from mindrcnn.concurrency import run_behind
 from mindrcnn.config.run import Config
 from mindrcnn.detections import Detections
-from mindrcnn.drawing.pictures import picture_names
+from mindrcnn.drawing.pictures import PictureTooLarge, picture_names
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.input_images import find_images
@@ -58,7 +58,10 @@ def infer(
     def finish(found: Detections) -> dict[str, Any]:
         assert found.path is not None
         selected = found[(found.scores >= score_thresh) & np.isin(found.labels, labels)]
-        selected.draw(out / names[found.path])
+        try:
+            selected.draw(out / names[found.path])
+        except PictureTooLarge as error:
+            logger.warning("%s; its detections are in predictions.json alone", error)
         return selected.to_dict()
 
     documents = list(run_behind(finish, log_progress(stream, total=len(images))))

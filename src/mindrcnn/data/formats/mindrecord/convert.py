@@ -168,7 +168,12 @@ def _write_in_processes(
         min(workers, len(jobs)), mp_context=context, initializer=_start_process, initargs=(source, key, counter)
     )
     try:
-        futures = [pool.submit(_write_in_process, job) for job in jobs]
+        # Inherited by the processes: Ctrl-C while they import would be a traceback of each.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            futures = [pool.submit(_write_in_process, job) for job in jobs]
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         waiting = set(futures)
         while waiting:
             ended, waiting = wait(waiting, timeout=POLL_SECONDS)
@@ -187,6 +192,7 @@ _process: dict[str, Any] = {}  # set by _start_process, read by _write_in_proces
 
 def _start_process(source: Source, key: str, counter: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to report
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _process.update(dataset=source.read(), images=source.images, key=key, counter=counter)
 

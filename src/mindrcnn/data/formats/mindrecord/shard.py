@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -65,10 +67,33 @@ def write_shard(
     from mindspore.mindrecord import FileWriter
 
     packing = _packing(records)
-    writer = FileWriter(str(path), shard_num=1, overwrite=True)
-    writer.set_header_size(packing.header)
-    writer.set_page_size(packing.page)
-    writer.add_schema(SCHEMA, "an image and its objects")
+    with _full_disk_told(path, RuntimeError):  # which is all that MindSpore's writer says
+        writer = FileWriter(str(path), shard_num=1, overwrite=True)
+        writer.set_header_size(packing.header)
+        writer.set_page_size(packing.page)
+        writer.add_schema(SCHEMA, "an image and its objects")
+        written = _write_rows(writer, records, names, packing, done)
+        writer.commit()
+    with _full_disk_told(path, sqlite3.Error, OSError):
+        return _addresses(path, packing, written)
+
+
+@contextmanager
+def _full_disk_told(path: Path, *failures: type[Exception]) -> Iterator[None]:
+    """Turns these failures into an InputError that says how much is free on the disk."""
+    try:
+        yield
+    except failures as error:
+        first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+        free = ""
+        with suppress(OSError):
+            free = f"; {shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free on its disk"
+        raise InputError(f"cannot write {path}: {first}{free}") from error
+
+
+def _write_rows(
+    writer: Any, records: Sequence[Record], names: Sequence[str], packing: Packing, done: Callable[[int], None]
+) -> list[_Written]:
     written: list[_Written] = []
     for start in range(0, len(records), ROWS_AT_ONCE):
         rows = []
@@ -80,8 +105,7 @@ def write_shard(
             written.append(_Written(len(image), len(annotation), *crcs, lengths))
         writer.write_raw_data(rows)
         done(len(rows))
-    writer.commit()
-    return _addresses(path, packing, written)
+    return written
 
 
 def _packing(records: Sequence[Record]) -> Packing:
