@@ -93,6 +93,9 @@ def _choose_new(run_dir: Path | None, name: str) -> Path:
     if not paths.is_folder(folder):
         raise InputError(f"--run-dir: wanted a new or empty folder, got {run_dir}, {paths.describe(folder)}")
     if not is_vacant(folder):
+        if paths.exists(folder / LOCK):
+            with run_lock(folder):  # raises for one in use
+                pass
         raise InputError(f"--run-dir: wanted a new or empty folder, got {run_dir}, which is not empty")
     return folder
 

@@ -66,6 +66,10 @@ def write_shard(
     """
     from mindspore.mindrecord import FileWriter
 
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # which MindSpore takes no path with
+        raise InputError(f"{path}: wanted a path in UTF-8 for MindRecord files, got other bytes") from error
     packing = _packing(records)
     with _full_disk_told(path, RuntimeError):  # which is all that MindSpore's writer says
         writer = FileWriter(str(path), shard_num=1, overwrite=True)
@@ -84,11 +88,12 @@ def _full_disk_told(path: Path, *failures: type[Exception]) -> Iterator[None]:
     try:
         yield
     except failures as error:
-        first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = next((line for line in lines if line.startswith("[ERROR]")), lines[0]).removeprefix("[ERROR] ")
         free = ""
         with suppress(OSError):
             free = f"; {shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free on its disk"
-        raise InputError(f"cannot write {path}: {first}{free}") from error
+        raise InputError(f"cannot write {path}: {reason}{free}") from error
 
 
 def _write_rows(
@@ -139,7 +144,7 @@ def _row(record: Record, name: str) -> tuple[dict[str, Any], list[int]]:
         "image": image,
         "annotation": annotation,
         "image_id": record.image_id,
-        "file_name": name,
+        "file_name": name.encode(errors="backslashreplace").decode(),
         "height": record.height,
         "width": record.width,
     }
