@@ -29,6 +29,8 @@ POLL = 0.2  # seconds; msrun collects its workers' status every second, after wh
 # has succeeded, because MindSpore can take minutes to shut down on a busy machine.
 FAILURE_GRACE, END_GRACE, LEAVE_GRACE = 5.0, 30.0, 600.0
 STOP_GRACE = 300.0  # seconds to finish the step and save after a signal
+# MindSpore sends SIGTERM to its own process then.
+UNASKED = "the launcher sent no signal: somebody else did, or the rank lost the scheduler or another rank for too long"
 LOG_TAIL = 20  # lines of a log in a message
 
 
@@ -130,8 +132,10 @@ class Supervisor:
         others = f"; {len(running)} others were still running and were ended" if running else ""
         # If the launcher took the worker's status before it could be read here, the launcher's log has it.
         launcher = log_tail(self.commands[0].output) if failure.code is None and self.commands[0].rank is None else ""
-        report(f"error: {failure}{others}{log_tail(self.job.worker_log(failure.rank))}{launcher}")
-        return failure.code >> 8 if failure.code and failure.code >> 8 else EXIT_FAILED
+        status = failure.code >> 8 if failure.code else 0
+        unasked = f"; {UNASKED}" if status - EXIT_BASE in STOPPING else ""
+        report(f"error: {failure}{unasked}{others}{log_tail(self.job.worker_log(failure.rank))}{launcher}")
+        return EXIT_FAILED if unasked else status or EXIT_FAILED
 
     def _show_log(self) -> None:
         """Copies what the log has gained since the last call to standard output, until another rank has failed.

@@ -17,7 +17,7 @@ from mindrcnn.evaluation.coco.report import per_class_text, summary_text
 from mindrcnn.evaluation.coco.results import read_results
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.predictor import Detector
-from mindrcnn.tasks.processes import join_job, require_same_data, require_same_job
+from mindrcnn.tasks.processes import join_job, require_same_data, require_same_job, require_same_parameters
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
@@ -64,6 +64,7 @@ def _evaluate(checkpoint: Checkpoint, config: Config, ranks: Ranks, folder: Path
     dataset = build_dataset(config.data, config.data.val, "data.val")
     require_same_data(dataset, ranks)
     evaluator = SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
+    require_same_parameters(checkpoint.parameters.values(), ranks)
     metrics = evaluator.run(Detector.from_checkpoint(checkpoint, config), folder)
     return Evaluation(metrics, folder, ranks)
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from glob import escape
 from pathlib import Path
 from typing import Any
 
 import mindspore as ms
-from mindspore import Tensor
+import numpy as np
+from mindspore import Parameter, Tensor
 
 import mindrcnn
 from mindrcnn import paths
@@ -55,6 +56,18 @@ def require_same_data(dataset: Dataset, ranks: Ranks) -> None:
         return
     described = describe_records(dataset.records) | {"classes": ", ".join(dataset.classes)}
     ranks.require_same(f"data ({dataset.annotation_file.name})", described)
+
+
+def require_same_parameters(parameters: Iterable[Parameter], ranks: Ranks) -> None:
+    """Raises InputError on all processes unless their parameters are equal: weights and checkpoints are files, too."""
+    if ranks.size == 1:
+        return
+    digests: dict[str, Any] = {}
+    for parameter in parameters:
+        part, *_ = parameter.name.split(".")
+        digest = digests.setdefault(part, hashlib.sha256())
+        digest.update(parameter.name.encode() + np.ascontiguousarray(parameter.asnumpy()).tobytes())
+    ranks.require_same("parameters", {part: digest.hexdigest()[:12] for part, digest in digests.items()})
 
 
 def software() -> dict[str, str]:

@@ -47,6 +47,7 @@ from mindrcnn.tasks.processes import (
     open_log,
     require_same_data,
     require_same_job,
+    require_same_parameters,
     synchronize_start,
 )
 from mindrcnn.tasks.run_folder import RunFolder, find_run_folder, restore_progress
@@ -137,6 +138,7 @@ def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
     if run_folder.checkpoint is not None:
         progress = restore_progress(run_folder.checkpoint, config, plan, ranks.size)
         state.restore(run_folder.checkpoint)
+    require_same_parameters(detector.get_parameters(), ranks)
     folder = run_folder.open(config, progress, ranks)
     open_log(folder, ranks)
     announce(config, dataset, plan, folder, ranks.size)
