@@ -335,3 +335,32 @@ def test_of_several_that_end_at_once_one_is_the_cause(monkeypatch, codes, first)
     watched.known = {rank: SimpleNamespace(pid=rank) for rank in range(2)}
     watched.update([])
     assert watched.first_failure() == first
+
+
+def test_a_launcher_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = ["--launcher", "mpirun", "--devices", "2", "--log-dir", str(tmp_path / "logs")]
+    assert main([*options, "--", "train.py"]) == 2
+    assert "cannot start mpirun: " in capsys.readouterr().err
+
+
+def test_a_signal_that_nobody_sent_is_no_stop(tmp_path: Path, single: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "stopped.py"
+    program.write_text("import sys, time\ntime.sleep(0.5)\nsys.exit(143)\n")
+    options = ["--launcher", "rank-table", "--rank-table", str(single), "--log-dir", str(tmp_path / "logs")]
+    assert main([*options, "--", str(program)]) == 1
+    assert "ended with status 143; the launcher sent no signal" in capsys.readouterr().err
+
+
+def test_a_rank_that_lost_another_is_not_the_first_to_fail() -> None:
+    watched = Workers()
+    watched.ended = {0: EndedRank(0, 4 << 8), 1: EndedRank(1, 2 << 8)}
+    failure = watched.first_failure()
+    assert failure is not None
+    assert failure.rank == 1
+    del watched.ended[1]
+    failure = watched.first_failure()
+    assert failure is not None
+    assert failure.rank == 0

@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
@@ -68,11 +69,12 @@ class Supervisor:
 
     def _start(self) -> None:
         paths.make_folder(self.job.log_dir)
-        self._guard = Guard(secrets.token_hex(16))
+        with start_told(sys.executable):
+            self._guard = Guard(secrets.token_hex(16))
         for command in self.commands:
             for alias in command.aliases:
                 alias.make()
-            with open_output(command.output) as output:
+            with open_output(command.output) as output, start_told(command.words[0]):
                 # In its own session, so that Ctrl-C reaches the workers once, through this process, and lets them save.
                 self.processes.append(
                     subprocess.Popen(
@@ -169,6 +171,15 @@ def open_output(path: Path) -> BinaryIO:
         return open(path, "wb")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def start_told(program: str) -> Iterator[None]:
+    """Raises InputError if a program cannot be started in the block: it is absent, or there is no room for it."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in an argument
+        raise InputError(f"cannot start {program}: {error}") from error
 
 
 def report(text: str) -> None:

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from mindrcnn.engine.signals import program_signals
 from mindrcnn.exit_status import EXIT_INTERRUPTED, EXIT_OK, report_bad_input
 from mindrcnn.programs.command_line import new_parser, not_negative, path, positive
 
@@ -66,7 +67,8 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(words)
     try:
         # Not `run`: SIGTERM has to end this process and its workers at once rather than wait for their shards.
-        return report_bad_input(lambda: convert_data(arguments))
+        with program_signals():
+            return report_bad_input(lambda: convert_data(arguments))
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; the same command continues with the shards that are missing\n")
         return EXIT_INTERRUPTED
