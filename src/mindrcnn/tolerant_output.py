@@ -18,6 +18,12 @@ class TolerantOutput(io.TextIOBase):
         if isinstance(output, io.TextIOWrapper):
             output.reconfigure(errors="backslashreplace")
 
+    def __getattr__(self, name: str) -> Any:
+        """Returns what else the output has, such as its `buffer`."""
+        if name == "_output":
+            raise AttributeError(name)
+        return getattr(self._output, name)
+
     def write(self, text: str) -> int:
         """Writes the text, or drops it after a failure."""
         self._attempt("write", text)

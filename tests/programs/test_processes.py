@@ -35,7 +35,7 @@ def test_a_difference_in_software_or_configuration_is_named() -> None:
     with pytest.raises(InputError, match=r"same software, got mindspore: '[0-9.]+' and '1\.0'"):
         require_same_job(Config(), Values({"mindspore": "1.0"}).ranks())
     with pytest.raises(
-        InputError, match=r"same configuration, got train\.seed: '0' and '1', model\.box\.fc_channels: "
+        InputError, match=r"same configuration, got model\.box\.fc_channels: '1024' and '7', train\.seed: '0' and '1'"
     ):
         require_same_job(Config(), Values({}, {"train.seed": "1", "model.box.fc_channels": "7"}).ranks())
     assert "sources" in software()["mindrcnn"]
