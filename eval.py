@@ -1,6 +1,12 @@
 """The `mindrcnn eval` program, for a clone of the repository."""
 
+import os
+import signal
 import sys
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):  # until the program sets its own, while modules load
+        signal.signal(number, lambda received, frame: os._exit(128 + received))
 
 from mindrcnn.programs.evaluate import main
 

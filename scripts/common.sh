@@ -1,24 +1,48 @@
 # Sourced by the run_*.sh scripts, which define usage(): argument checks, and the options of multi-process jobs.
 
-script="$(basename "$0")"
+script="${0##*/}"
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
-refuse() { usage >&2; echo "$script: $*" >&2; exit 2; }
+refuse() { usage >&2; printf '%s: %s\n' "$script" "$*" >&2; exit 2; }
 
-# value OPTION "$@": the word after an option
-value() { [ $# -ge 3 ] || refuse "$1: wanted a value, got nothing"; printf '%s' "$3"; }
+# require_value "$@": refuses an option that no word follows
+require_value() { [ $# -ge 2 ] || refuse "$1: wanted a value, got nothing"; }
 
 require_file() { [ -f "$2" ] || refuse "$1: wanted an existing file, got $2"; }
 
-# read_device_id "$@": sets id to the override that --device-id stands for
-read_device_id() {
-    local number
-    number="$(value "$1" "$@")"
-    case "$number" in *[!0-9]*) refuse "--device-id: wanted a whole number, got $number" ;; esac
-    id=("device.id=$number")
+# is_override WORD: whether a word sets a configuration key, a.b=c; what exists, or has a / before the =, is a path
+is_override() {
+    case "$1" in *=*) ;; *) return 1 ;; esac
+    case "${1%%=*}" in */*) return 1 ;; esac
+    [ ! -e "$1" ]
 }
 
-is_number() { case "$1" in '' | *[!0-9]* | 0) return 1 ;; esac; }
+# Sets path to a word that no program takes for an option.
+read_path() { case "$1" in -*) path="./$1" ;; *) path="$1" ;; esac; }
+
+# add_option ARRAY OPTION VALUE: in one word where the value looks like an option
+add_option() {
+    local -n words_of="$1"
+    case "$3" in -*) words_of+=("$2=$3") ;; *) words_of+=("$2" "$3") ;; esac
+}
+
+# Sets number to the whole number of a word, without leading zeros; more than six digits are refused, as bash cannot
+# compute with all of them.
+read_number() {
+    case "$2" in '' | *[!0-9]* | ???????*) refuse "$1: wanted a whole number${3:-}, got $2" ;; esac
+    number=$((10#$2))
+}
+
+read_count() {
+    read_number "$1" "$2" " above 0"
+    [ "$number" -gt 0 ] || refuse "$1: wanted a whole number above 0, got $2"
+}
+
+# read_device_id NUMBER: sets id to the override that --device-id stands for
+read_device_id() {
+    read_number --device-id "$1"
+    id=("device.id=$number")
+}
 
 # Sets device to the override that DEVICE stands for; without it the configuration decides.
 read_device() {
@@ -49,6 +73,7 @@ TEXT
 
 devices=""
 launcher=msrun
+table=""
 bind=auto
 nodes=1
 dry_run=no
@@ -59,24 +84,28 @@ take_launch_option() {
     taken=2
     case "$1" in
         --devices)
-            devices="$(value "$1" "$@")"
-            is_number "$devices" || refuse "--devices: wanted a whole number above 0, got $devices" ;;
+            require_value "$@"
+            read_count "$1" "$2"
+            devices="$number" ;;
         --launcher)
-            launcher="$(value "$1" "$@")"
+            require_value "$@"
+            launcher="$2"
             case "$launcher" in
                 msrun | mpirun | rank-table) ;;
                 *) refuse "--launcher: wanted msrun, mpirun or rank-table, got $launcher" ;;
             esac ;;
         --rank-table)
-            table="$(value "$1" "$@")"
-            require_file --rank-table "$table"
-            launch+=(--rank-table "$table") ;;
+            require_value "$@"
+            require_file --rank-table "$2"
+            read_path "$2"
+            table="$path" ;;
         --nodes)
-            nodes="$(value "$1" "$@")"
-            is_number "$nodes" || refuse "--nodes: wanted a whole number above 0, got $nodes" ;;
+            require_value "$@"
+            read_count "$1" "$2"
+            nodes="$number" ;;
         --node-rank | --master-addr | --master-port)
-            word="$(value "$1" "$@")"
-            launch+=("$1" "$word") ;;
+            require_value "$@"
+            add_option launch "$1" "$2" ;;
         --bind-cores) bind=yes; taken=1 ;;
         --no-bind-cores) bind=no; taken=1 ;;
         --dry-run) dry_run=yes; taken=1 ;;
@@ -87,21 +116,23 @@ take_launch_option() {
 # Completes launch, the options of mindrcnn launch; $1: the folder for the logs of the processes.
 finish_launch_options() {
     case "$launcher" in
-        rank-table) case " ${launch[*]-} " in *" --rank-table "*) ;; *) refuse "--launcher rank-table wants --rank-table FILE" ;; esac ;;
+        rank-table) [ -n "$table" ] || refuse "--launcher rank-table wants --rank-table FILE" ;;
         *)
-            case " ${launch[*]-} " in *" --rank-table "*) refuse "--rank-table wants --launcher rank-table" ;; esac
+            [ -z "$table" ] || refuse "--rank-table wants --launcher rank-table"
             [ -n "$devices" ] || refuse "--devices: wanted the number of processes, got nothing" ;;
     esac
     if [ "$launcher" = mpirun ] && [ "$dry_run" = no ] && ! command -v mpirun >/dev/null; then
         refuse "--launcher mpirun: wanted mpirun (Open MPI) on PATH, got none"
     fi
     if [ "$nodes" -gt 1 ]; then
+        [ -n "$devices" ] || refuse "--nodes: wanted --devices with it, got nothing"
         [ $((devices % nodes)) -eq 0 ] || refuse "--nodes: wanted a divisor of the $devices devices, got $nodes"
         launch+=(--local-devices $((devices / nodes)))
     fi
     if [ "$bind" = auto ]; then
         case "${DEVICE:-}" in Ascend | GPU) bind=yes ;; *) bind=no ;; esac
     fi
+    [ -z "$table" ] || launch+=(--rank-table "$table")
     [ -z "$devices" ] || launch+=(--devices "$devices")
     [ "$bind" = no ] || launch+=(--bind-cores)
     [ "$dry_run" = no ] || launch+=(--dry-run)

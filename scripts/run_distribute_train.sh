@@ -34,22 +34,30 @@ TEXT
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 config="" run="" resume=() overrides=()
+take_word() {
+    if is_override "$1"; then overrides+=("$1"); return; fi
+    [ -z "$config" ] || refuse "wanted one configuration file, got $config and $1"
+    config="$1"
+}
 while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
-        --run-dir) run="$(value "$1" "$@")"; shift 2 ;;
+        --run-dir) require_value "$@"; read_path "$2"; run="$path"; shift 2 ;;
         --resume) resume=(--resume); shift ;;
+        --) shift; break ;;
         -*) take_launch_option "$@"; shift "$taken" ;;
-        *=*) overrides+=("$1"); shift ;;
-        *) [ -z "$config" ] || refuse "wanted one configuration file, got $config and $1"; config="$1"; shift ;;
+        *) take_word "$1"; shift ;;
     esac
 done
+for word in "$@"; do take_word "$word"; done  # those after --
 [ -n "$config" ] || refuse "wanted a configuration file, got none"
 require_file CONFIG "$config"
+read_path "$config"
+config="$path" name="${config##*/}"
 [ "${#resume[@]}" -eq 0 ] || [ -n "$run" ] || refuse "--resume wants --run-dir DIR"
 [ "$nodes" -eq 1 ] || [ -n "$run" ] || refuse "--nodes wants --run-dir DIR, a folder that all machines share"
 read_device
-run="${run:-runs/$(basename "$config" .yaml)-$(date +%Y%m%d-%H%M%S)}"
+run="${run:-runs/${name%.yaml}-$(date +%Y%m%d-%H%M%S)}"
 finish_launch_options "$run.logs"
 
 python="$(bash "$root/scripts/setup_env.sh")"

@@ -28,22 +28,31 @@ TEXT
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 checkpoint="" out="" overrides=()
+take_word() {
+    if is_override "$1"; then overrides+=("$1"); return; fi
+    [ -z "$checkpoint" ] || refuse "wanted one checkpoint, got $checkpoint and $1"
+    checkpoint="$1"
+}
 while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
-        --out) out="$(value "$1" "$@")"; shift 2 ;;
+        --out) require_value "$@"; read_path "$2"; out="$path"; shift 2 ;;
+        --) shift; break ;;
         -*) take_launch_option "$@"; shift "$taken" ;;
-        *=*) overrides+=("$1"); shift ;;
-        *) [ -z "$checkpoint" ] || refuse "wanted one checkpoint, got $checkpoint and $1"; checkpoint="$1"; shift ;;
+        *) take_word "$1"; shift ;;
     esac
 done
+for word in "$@"; do take_word "$word"; done  # those after --
 [ -n "$checkpoint" ] || refuse "wanted a checkpoint, got none"
 require_file CHECKPOINT "$checkpoint"
+read_path "$checkpoint"
+checkpoint="$path"
+case "$checkpoint" in */*) folder="${checkpoint%/*}" ;; *) folder=. ;; esac
 read_device
-out="${out:-$(dirname "$checkpoint")/eval}"
+out="${out:-$folder/eval}"
 program=("$root/eval.py" "$checkpoint" --out "$out" "${device[@]}" "${overrides[@]}")
 single=no
-[ -n "$devices" ] || [ "$launcher" != msrun ] || [ "${#launch[@]}" -gt 0 ] || single=yes
+[ -n "$devices" ] || [ "$launcher" != msrun ] || [ -n "$table" ] || [ "${#launch[@]}" -gt 0 ] || single=yes
 [ "$single" = no ] || [ "$dry_run" = no ] || refuse "--dry-run wants --devices N"
 [ "$single" = yes ] || finish_launch_options "$out.logs"
 

@@ -26,18 +26,22 @@ TEXT
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 checkpoint="" out=inferred options=() words=()
+take_word() {
+    read_path "$1"
+    if [ -z "$checkpoint" ]; then checkpoint="$path"; else words+=("$path"); fi
+}
 while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
-        --out) out="$(value "$1" "$@")"; shift 2 ;;
-        --score | --classes) word="$(value "$1" "$@")"; options+=("$1" "$word"); shift 2 ;;
-        --device-id) read_device_id "$@"; options+=("${id[@]}"); shift 2 ;;
+        --out) require_value "$@"; read_path "$2"; out="$path"; shift 2 ;;
+        --score | --classes) require_value "$@"; add_option options "$1" "$2"; shift 2 ;;
+        --device-id) require_value "$@"; read_device_id "$2"; options+=("${id[@]}"); shift 2 ;;
+        --) shift; break ;;
         -*) refuse "unknown argument: $1" ;;
-        *)
-            if [ -z "$checkpoint" ]; then checkpoint="$1"; else words+=("$1"); fi
-            shift ;;
+        *) take_word "$1"; shift ;;
     esac
 done
+for word in "$@"; do take_word "$word"; done  # those after --
 [ -n "$checkpoint" ] || refuse "wanted a checkpoint, got none"
 require_file CHECKPOINT "$checkpoint"
 [ "${#words[@]}" -gt 0 ] || refuse "wanted at least one image file, folder or pattern, got none"

@@ -186,3 +186,61 @@ def test_inference(sandbox: Sandbox) -> None:
     ]  # fmt: skip
     for options in ([], ["--device-id", "1"]):
         assert "wanted at least one image file" in sandbox.run("run_infer.sh", "best.ckpt", *options).stderr
+
+
+ODD_NAMES = (
+    "lr=0.1/a b.yaml",
+    "a=b.yaml",
+    "-rf.yaml",
+    'it\'s "$(touch PWNED)" `x`;&|<>*?.yaml',
+    "two\nlines\n.yaml",
+    "é ü 日.yaml",
+)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_names_arrive_as_they_are(sandbox: Sandbox, name: str) -> None:
+    path = sandbox.work / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    own = name if not name.startswith("-") else f"./{name}"
+    for script, program in (("run_standalone_train.sh", "train"), ("run_eval.sh", "eval"), ("run_infer.sh", "infer")):
+        further = ("a.jpg",) if program == "infer" else ("a.b=c=d",)
+        words = sandbox.call(script, "--", name, *further)
+        assert words[:2] == [f"ROOT/{program}.py", own]
+        assert further[0] in words
+        out = "--run-dir" if program == "train" else "--out"
+        words = sandbox.call(script, out, name, "--", name, *further)
+        assert words[words.index(out) + 1] == own
+    options, program_words = launched(
+        sandbox.call("run_distribute_train.sh", "--devices", "2", "--run-dir", name, "--", name)
+    )
+    assert program_words == ["ROOT/train.py", own, "--run-dir", own]
+    assert options[-2:] == ["--log-dir", f"{own}.logs"]
+    assert not (sandbox.work / "PWNED").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "--nodes 99999999999999999999 --devices 2",
+            "--nodes: wanted a whole number above 0, got 99999999999999999999",
+        ),
+        ("--devices 99999999999999999999", "--devices: wanted a whole number above 0, got 99999999999999999999"),
+        ("--devices 00", "--devices: wanted a whole number above 0, got 00"),
+        ("--devices a[$(touch${IFS}PWNED)]", "--devices: wanted a whole number above 0, got a[$(touch${IFS}PWNED)]"),
+    ],
+)
+def test_numbers_that_bash_cannot_compute_with(sandbox: Sandbox, words: str, message: str) -> None:
+    process = sandbox.run("run_distribute_train.sh", "model.yaml", "--run-dir", "x", *words.split())
+    assert process.returncode == 2
+    assert process.stderr.endswith(f"run_distribute_train.sh: {message}\n")
+    assert not (sandbox.work / "PWNED").exists()
+
+
+def test_leading_zeros_are_decimal(sandbox: Sandbox) -> None:
+    words = "--devices 08 --nodes 02 --run-dir x --master-port 8200"
+    options, _ = launched(sandbox.call("run_distribute_train.sh", "model.yaml", *words.split()))
+    assert options[2:6] == ["--local-devices", "4", "--devices", "8"]
+    assert sandbox.call("run_standalone_train.sh", "model.yaml", "--device-id", "08")[-1] == "device.id=8"

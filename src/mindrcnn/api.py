@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.build.device import exclusive_device
 from mindrcnn.build.trained_model import open_checkpoint
 from mindrcnn.engine.tracking.logging_setup import preserve_logging
@@ -110,7 +111,7 @@ def _preserve_process_state() -> Iterator[None]:
 def _path(value: str | Path, name: str) -> Path:
     if not isinstance(value, str | Path):
         raise InputError(f"{name}: wanted a path, got {type(value).__name__}")
-    return Path(value).expanduser()
+    return paths.expand(value)
 
 
 def _changes(overrides: Overrides, further: Mapping[str, Any]) -> Mapping[str, Any] | list[str]:

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
+
+UNFINISHED: set[Path] = set()  # files that this process removes when it is done with them
+
+
+def remove_unfinished() -> None:
+    """Removes the files of UNFINISHED, for a process that ends at once."""
+    for path in list(UNFINISHED):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -17,15 +27,20 @@ def replacing(path: Path) -> Iterator[Path]:
     was. OSError (disk full, no permission) becomes InputError. The temporary name depends on `path` only, so a file
     left by a killed process is overwritten.
     """
+    paths.require_name(path)
+    if not path.name:
+        raise InputError(f"cannot write {path}: wanted the name of a file")
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        UNFINISHED.add(temporary)
         yield temporary
         _flush_to_disk(temporary)
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
+        UNFINISHED.discard(temporary)
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
@@ -39,8 +54,8 @@ def write_text(path: Path, text: str) -> None:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Holds the folder's lock, which the system releases if the process is killed. Creates the folder if needed."""
+    paths.make_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / "lock", "w")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror or error}") from error

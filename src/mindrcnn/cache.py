@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
 
 CACHE_VARIABLE = "MINDRCNN_CACHE"
@@ -16,7 +17,7 @@ def cache_folder(kind: str) -> Path:
     """
     own = os.environ.get(CACHE_VARIABLE)
     if own:
-        return Path(own) / kind
+        return paths.expand(own) / kind
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(base) if base else Path.home() / ".cache") / "mindrcnn" / kind

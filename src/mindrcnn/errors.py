@@ -1,4 +1,4 @@
-"""The exception type for everything that a user can put right."""
+"""The exceptions that programs end with one message for."""
 
 
 class InputError(Exception):
@@ -7,3 +7,14 @@ class InputError(Exception):
     The message is one sentence or a few short lines: which file, field or line; what was wanted; what was found.
     Programs print it without a traceback and exit with status 2.
     """
+
+
+class LostRank(RuntimeError):
+    """Another process of the job has ended; why is said there.
+
+    Programs print the message without a traceback and exit with status 4.
+    """
+
+
+class OutOfMemory(RuntimeError):
+    """The memory of the machine or device does not suffice; the message says what to reduce."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
 
 MARK = "written by MindRCNN"
@@ -28,11 +29,11 @@ def never(_: Path) -> bool:
 
 def read_head(path: Path) -> bytes:
     """Reads the first bytes of a file. Raises InputError if it cannot be read."""
-    try:
-        with path.open("rb") as file:
+    with paths.open_file(path) as file:
+        try:
             return file.read(HEAD)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except OSError as error:
+            raise paths.refusal(path, error) from error
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,17 @@ def protect(outputs: Iterable[Output], *, inputs: Iterable[Path] = (), force: bo
     Raises InputError for a file that is written twice, one that is a folder and, without `force`, one that is an input
     or that these programs did not write.
     """
-    read = {path.resolve() for path in inputs}
+    read = {paths.resolve(path) for path in inputs}
     written: set[Path] = set()
     for output in outputs:
         path = output.path
-        place = path.resolve()
+        place = paths.resolve(path)
         if place in written:
             raise InputError(f"{path}: wanted a different file for each output, got this one twice")
         written.add(place)
-        if path.is_dir():
+        if paths.is_folder(path):
             raise InputError(f"{path}: wanted a file to write, got a folder")
-        if force or not path.exists():
+        if force or not paths.exists(path):
             continue
         if place in read:
             raise InputError(f"{path}: wanted an output that is not an input too; --force replaces it")

@@ -71,7 +71,7 @@ def test_others_may_read_what_the_umask_allows(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"[1, 2", "wanted JSON.*line 1"), (b"", "wanted JSON"), (b'["\xff"]', "wanted JSON text in UTF-8")],
+    [(b"[1, 2", "wanted JSON.*line 1"), (b"", "wanted JSON"), (b'["\xff"]', "wanted UTF-8 text")],
 )
 def test_what_is_not_json(tmp_path, content, message):
     path = tmp_path / "bad.json"
@@ -83,3 +83,8 @@ def test_what_is_not_json(tmp_path, content, message):
 def test_a_missing_file():
     with pytest.raises(InputError, match=r"nowhere\.json: cannot be read"):
         read_json(Path("nowhere.json"))
+
+
+def test_names_in_another_encoding_are_escaped(tmp_path):
+    write_json(tmp_path / "a.json", {"path": "caf\udce9.jpg"})
+    assert read_json(tmp_path / "a.json") == {"path": "caf\udce9.jpg"}

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,8 +16,10 @@ from typing import Any
 import psutil
 import pytest
 
+from mindrcnn.errors import InputError
 from mindrcnn.launch import supervise, workers
-from mindrcnn.launch.commands import cores_per_process
+from mindrcnn.launch.commands import Job, cores_per_process, msrun_commands
+from mindrcnn.launch.guard import Guard
 from mindrcnn.launch.workers import EndedRank, Workers
 from mindrcnn.programs.launch import main
 
@@ -202,6 +206,75 @@ def test_a_signal_reaches_all(
     assert all(log.read_text().endswith("saved\n") for log in logs)
 
 
+def test_a_killed_launcher_takes_its_workers_along(
+    launch: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = launch("wait", 0)
+    logs = [tmp_path / "logs" / f"worker_{rank}.log" for rank in range(2)]
+    wait_for(lambda: all(log.is_file() and log.read_text() for log in logs))
+    process.kill()
+    wait_for(lambda: not workers_left())
+
+
+def test_what_a_worker_started_ends_with_the_job() -> None:
+    guard = Guard("a-test")
+    helper = "import subprocess, sys; subprocess.run(['sleep', '60'])"
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", helper], env=os.environ | guard.environment, start_new_session=True
+    )
+    wait_for(lambda: bool(psutil.Process(process.pid).children()))
+    (child,) = psutil.Process(process.pid).children()
+    guard.close()
+    process.wait(SOON)
+    wait_for(lambda: not child.is_running())
+
+
+@pytest.mark.parametrize("name", ["x$(touch PWNED).logs", "a b", "-x", "é", "two\nlines", "a;b", "~x"])
+def test_msrun_gets_a_log_folder_that_a_shell_leaves_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINDRCNN_CACHE", str(tmp_path / "cache"))
+    job = Job(program=("train.py",), devices=2, local_devices=2, log_dir=Path(name))
+    (command,) = msrun_commands(job)
+    (option,) = [word for word in command.words if word.startswith("--log_dir=")]
+    assert re.fullmatch(r"--log_dir=[A-Za-z0-9._/-]+", option)
+    assert command.output == Path(name) / "launcher.log"
+    (alias,) = command.aliases
+    assert str(alias.link) == option.removeprefix("--log_dir=")
+    alias.make()
+    alias.make()
+    Path(name).mkdir()
+    (alias.link / "worker_0.log").write_text("hello")
+    assert job.worker_log(0).read_text() == "hello"
+    printed = subprocess.run(
+        ["bash", "-c", f"{alias.shell_line()} && cat {alias.link}/worker_0.log"], capture_output=True
+    )
+    assert (printed.returncode, printed.stdout) == (0, b"hello")
+    assert not (tmp_path / "PWNED").exists()
+
+
+def test_a_log_folder_without_any_plain_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINDRCNN_CACHE", str(tmp_path / "my cache"))
+    with pytest.raises(InputError, match="my cache"):
+        msrun_commands(Job(program=("train.py",), devices=2, local_devices=2, log_dir=Path("a b")))
+    (command,) = msrun_commands(
+        Job(program=("train.py",), devices=2, local_devices=2, log_dir=Path("runs/lr=0.1.logs"))
+    )
+    assert "--log_dir=runs/lr=0.1.logs" in command.words
+
+
+def test_a_port_in_use_is_named_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        options = ["--devices", "2", "--log-dir", str(tmp_path / "logs"), "--master-port", str(port)]
+        assert main([*options, "--", "train.py"]) == 2
+    assert f"--master-port: wanted a free port on 127.0.0.1, got {port}, which is in use" in capsys.readouterr().err
+    for address in ("192.0.2.1", "no.such.host.invalid", "a\0b", "x" * 300):
+        assert main([*options, "--master-addr", address, "--", "train.py"]) == 2
+        assert "--master-port: wanted an address of this machine" in capsys.readouterr().err
+
+
 def test_a_second_signal_ends_all_at_once(launch: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     process = launch("wait", 0)
     logs = [tmp_path / "logs" / f"worker_{rank}.log" for rank in range(2)]
@@ -262,3 +335,32 @@ def test_of_several_that_end_at_once_one_is_the_cause(monkeypatch, codes, first)
     watched.known = {rank: SimpleNamespace(pid=rank) for rank in range(2)}
     watched.update([])
     assert watched.first_failure() == first
+
+
+def test_a_launcher_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = ["--launcher", "mpirun", "--devices", "2", "--log-dir", str(tmp_path / "logs")]
+    assert main([*options, "--", "train.py"]) == 2
+    assert "cannot start mpirun: " in capsys.readouterr().err
+
+
+def test_a_signal_that_nobody_sent_is_no_stop(tmp_path: Path, single: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "stopped.py"
+    program.write_text("import sys, time\ntime.sleep(0.5)\nsys.exit(143)\n")
+    options = ["--launcher", "rank-table", "--rank-table", str(single), "--log-dir", str(tmp_path / "logs")]
+    assert main([*options, "--", str(program)]) == 1
+    assert "ended with status 143; the launcher sent no signal" in capsys.readouterr().err
+
+
+def test_a_rank_that_lost_another_is_not_the_first_to_fail() -> None:
+    watched = Workers()
+    watched.ended = {0: EndedRank(0, 4 << 8), 1: EndedRank(1, 2 << 8)}
+    failure = watched.first_failure()
+    assert failure is not None
+    assert failure.rank == 1
+    del watched.ended[1]
+    failure = watched.first_failure()
+    assert failure is not None
+    assert failure.rank == 0

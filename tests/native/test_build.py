@@ -125,7 +125,7 @@ def test_no_compiler(compiler: Compiler, monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_a_cache_that_cannot_be_written(compiler: Compiler, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(InputError, match=r"cannot write .*file/mindrcnn"):
+    with pytest.raises(InputError, match=r"cannot create the folder .*file/mindrcnn"):
         build()
 
 
@@ -139,3 +139,47 @@ def test_the_program_reports_a_failure(compiler: Compiler) -> None:
     assert process.returncode == 2
     assert process.stdout == ""
     assert process.stderr.endswith("could not compile the native kernels: no\n")
+
+
+def test_a_library_that_is_cut_is_built_again(compiler: Compiler) -> None:
+    library = build()
+    os.truncate(library, 4)
+    assert build() == library
+    assert (library.read_text(), compiler.links) == ("halfwhole", 2)
+    build_module.checksum_file(library).unlink()
+    build()
+    assert compiler.links == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_library_of_another_user_is_built_again(compiler: Compiler) -> None:
+    library = build()
+    os.chown(library, 12345, 12345)
+    build()
+    assert (library.stat().st_uid, compiler.links) == (0, 2)
+    os.chown(library.parent, 12345, 12345)
+    with pytest.raises(InputError, match="wanted a folder of this user or of root, got one of user 12345"):
+        build()
+
+
+def test_others_cannot_write_the_library_whatever_the_umask(compiler: Compiler) -> None:
+    before = os.umask(0)
+    try:
+        library = build()
+    finally:
+        os.umask(before)
+    assert (library.parent.stat().st_mode & 0o777, library.stat().st_mode & 0o777) == (0o700, 0o700)
+    library.chmod(0o777)
+    library.parent.chmod(0o777)
+    build()
+    assert (library.parent.stat().st_mode & 0o777, library.stat().st_mode & 0o777) == (0o700, 0o700)
+    assert compiler.links == 2
+
+
+def test_a_link_in_the_place_of_the_library_is_not_followed(compiler: Compiler, tmp_path: Path) -> None:
+    library = build()
+    library.rename(tmp_path / "elsewhere.so")
+    library.symlink_to(tmp_path / "elsewhere.so")
+    build()
+    assert not library.is_symlink()
+    assert compiler.links == 2

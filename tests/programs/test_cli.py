@@ -1,5 +1,6 @@
 """The one command: its table, its help, its errors, and the programs of the repository's root that stand for it."""
 
+import importlib
 import json
 import os
 import re
@@ -190,3 +191,33 @@ def test_exit_statuses_are_defined_in_one_place() -> None:
     files = [path for folder in ("src", "parity", "benchmarks") for path in (REPOSITORY / folder).rglob("*.py")]
     assignment = re.compile(r"^(?:\w+, )*EXIT_(?!BASE)[A-Z]+\b.* = ", re.MULTILINE)
     assert [path.name for path in files if assignment.search(path.read_text())] == ["exit_status.py"]
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "wanted"),
+    [
+        ("train", ["--run-dir=-r", "--", "-x.yaml", "a.b=c"], {"config": Path("./-x.yaml"), "run_dir": Path("-r")}),
+        ("train", ["lr=0.1/x.yaml", "a.b=c"], {"config": Path("lr=0.1/x.yaml"), "overrides": ["a.b=c"]}),
+        ("evaluate", ["--", "-x.ckpt"], {"checkpoint": "./-x.ckpt", "overrides": []}),
+        ("infer", ["--", "-x.ckpt", "-a.jpg"], {"checkpoint": Path("./-x.ckpt"), "images": ["./-a.jpg"]}),
+        ("export", ["--out", "two\nlines.mindir", "it's.ckpt"], {"out": Path("two\nlines.mindir")}),
+        ("convert", ["--", "-x.pth", "-o.ckpt"], {"src": "./-x.pth", "out": Path("./-o.ckpt")}),
+        ("doctor", ["--", "-x.yaml", "a.b=1"], {"config": Path("./-x.yaml"), "overrides": ["a.b=1"]}),
+        ("mindrecord", ["--images=-i", "--out=-o", "--", "-x.json"], {"annotations": Path("-x.json")}),
+        ("demo", ["--", "-d"], {"folder": Path("-d")}),
+    ],
+)
+def test_odd_names_in_every_program(program: str, words: list[str], wanted: dict[str, object]) -> None:
+    arguments = vars(importlib.import_module(f"mindrcnn.programs.{program}").parse_arguments(words))
+    assert {name: arguments[name] for name in wanted} == wanted
+
+
+def test_an_override_longer_than_a_name_is_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lr=0.1").mkdir()
+    (tmp_path / "lr=0.1" / "a.jpg").touch()
+    long = f"data.classes=[{'a, ' * 200}]"
+    assert infer.split_overrides(["lr=0.1/*.jpg", long, "lr=0.1", "x.y=1"]) == (
+        ["lr=0.1/*.jpg", "lr=0.1"],
+        [long, "x.y=1"],
+    )

@@ -1,5 +1,6 @@
 """The settings that a resumed run must share with the earlier one, with one process and with several."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 from mindrcnn.config.loader import dump_config, load_config
 from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, CheckpointInfo
+from mindrcnn.engine.checkpoints.run_lock import run_lock
+from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.trainer import Plan
 from mindrcnn.errors import InputError
-from mindrcnn.tasks.run_folder import restore_progress
+from mindrcnn.tasks.run_folder import find_run_folder, restore_progress
 
 PLAN = Plan(total_steps=6, steps_per_epoch=3, eval_every=1, save_every=1)
 
@@ -57,3 +60,11 @@ def test_classes_in_another_order(tiny: Path) -> None:
     assert restore_progress(checkpoint, with_classes(config_of(tiny, 2), "a", "b"), PLAN, 1).step == 4
     with pytest.raises(InputError, match=r"last\.ckpt: data\.classes: wanted a, b, as the run began, got b, a"):
         restore_progress(checkpoint, with_classes(config_of(tiny, 2), "b", "a"), PLAN, 1)
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_folder_in_use_is_refused(tmp_path: Path, resume: bool) -> None:
+    (tmp_path / "config.yaml").touch()
+    with run_lock(tmp_path), ExitStack() as held, pytest.raises(InputError, match="in use by process"):
+        find_run_folder(tmp_path, "name", Ranks(), held, resume=resume)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]

@@ -2,17 +2,32 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from mindrcnn.errors import InputError
+from mindrcnn.weights import transfer
 from mindrcnn.weights.download import fetch_weights
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+MISBEHAVING = {
+    "/odd-length": b"HTTP/1.0 200 OK\r\nContent-Length: abc\r\n\r\nhello",
+    "/to-a-file": b"HTTP/1.0 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n",
+    "/to-ftp": b"HTTP/1.0 302 Found\r\nLocation: ftp://127.0.0.1/w\r\n\r\n",
+    "/to-nonsense": b"HTTP/1.0 302 Found\r\nLocation: http://[::1\r\n\r\n",
+    "/drip": b"HTTP/1.0 200 OK\r\n\r\n",
+    "/drip-header": b"HTTP/1.0 200 OK\r\nX-Slow: ",
+    "/huge": b"HTTP/1.0 200 OK\r\nContent-Length: 1000000000000000\r\n\r\n",
+    "/endless": b"HTTP/1.0 200 OK\r\n\r\n",
+}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -23,11 +38,24 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/missing"):
             self.send_error(404)
             return
+        if self.path in MISBEHAVING:
+            self.misbehave(MISBEHAVING[self.path])
+            return
         self.send_response(200)
         if not self.path.startswith("/unsized"):
             self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
         self.wfile.write(CONTENT[: len(CONTENT) // 2] if self.path.startswith("/cut") else CONTENT)
+
+    def misbehave(self, start: bytes) -> None:
+        """Sends the start and, for a drip, a byte now and then; for an endless file, ever more."""
+        with suppress(OSError):
+            self.wfile.write(start)
+            for _ in range(40 if "drip" in self.path else 0):
+                time.sleep(0.05)
+                self.wfile.write(b"x")
+            for _ in range(100 if self.path == "/endless" else 0):
+                self.wfile.write(bytes(10_000))
 
     def log_message(self, *arguments: object) -> None:
         """Keeps the test output clean."""
@@ -36,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[str]:
     Handler.requests = 0
-    instance = HTTPServer(("127.0.0.1", 0), Handler)
+    instance = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=instance.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{instance.server_port}"
@@ -141,3 +169,46 @@ def test_cache_folder_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MINDRCNN_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(InputError, match="MINDRCNN_CACHE"):
         fetch_weights("http://127.0.0.1:9/w.pth")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://[", "http://[::1", f"http://{'a' * 70}.example/w", "http:///w", "https://a b/w", "http://\udce9/w"),
+        *("http://a\0b/w", "http://127.0.0.1:99999/w", "file:///nowhere/w", "http://a..b/w", "http://127.0.0.1:x/w"),
+    ],
+)
+def test_urls_that_lead_nowhere(cache: Path, url: str) -> None:
+    with pytest.raises(InputError, match=r"weights: wanted|cannot download"):
+        fetch_weights(url)
+    assert not [path for path in cache.rglob("*") if path.is_file() and path.name != "lock"]
+
+
+def test_a_long_name_is_cut_at_its_beginning(cache: Path, server: str) -> None:
+    path = fetch_weights(f"{server}/{'x' * 400}.pth")
+    assert path.name.endswith("xxx.pth")
+    assert len(path.name) < 120
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/odd-length", "cannot download|SHA-256"),
+        ("/to-a-file", "Redirection to url 'file:///etc/passwd' is not allowed"),
+        ("/to-ftp", "wanted a redirection to https, got one to 'ftp://127.0.0.1/w'"),
+        ("/to-nonsense", "cannot download"),
+        ("/drip", "only [0-9]+ bytes came in"),
+        ("/drip-header", "only 0 bytes came in"),
+        ("/huge", r"wanted a file of at most 16 GB, got one of at least 1000000\.0 GB"),
+        ("/endless", "wanted a file of at most"),
+    ],
+)
+def test_servers_that_misbehave(
+    cache: Path, server: str, monkeypatch: pytest.MonkeyPatch, path: str, message: str
+) -> None:
+    monkeypatch.setattr(transfer, "WATCHED", 0.5)
+    if path == "/endless":
+        monkeypatch.setattr(transfer, "LARGEST", 100_000)
+    with pytest.raises(InputError, match=message):
+        fetch_weights(f"{server}{path}", sha256="0" * 64)
+    assert not [path for path in cache.rglob("*") if path.is_file() and path.name != "lock"]

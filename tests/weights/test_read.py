@@ -131,8 +131,8 @@ def test_other_files_are_an_error(tmp_path):
         (text, "got something else"),
         (objects, "plain arrays"),
         (page, "wanted a MindSpore checkpoint"),
-        (tmp_path, "Is a directory"),
-        (tmp_path / "absent.pth", "No such file"),
+        (tmp_path, "wanted a file, got a folder"),
+        (tmp_path / "absent.pth", "no such weights file"),
     ]
     for path, wanted in faults:
         with pytest.raises(InputError, match=wanted):

@@ -1,9 +1,8 @@
 """Data sets and loaders, built from the keys under `data`."""
 
 from collections.abc import Sequence
-from os.path import expanduser
-from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.config.data import DataConfig, SplitConfig
 from mindrcnn.config.run import Config
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
@@ -24,8 +23,12 @@ def locate_split(data: DataConfig, split: SplitConfig, key: str) -> tuple[DataFo
     if not (split.name or split.annotations):
         raise InputError(f"{key}: wanted a split name or an annotation file, got neither")
     data_format = find_format(split.format)
-    root, annotations, images = map(expanduser, (data.root, split.annotations, split.images))
-    files = data_format.locate(root=Path(root), name=split.name, annotations=annotations, images=images)
+    files = data_format.locate(
+        root=paths.expand(data.root),
+        name=split.name,
+        annotations=str(paths.expand(split.annotations)) if split.annotations else "",
+        images=str(paths.expand(split.images)) if split.images else "",
+    )
     return data_format, files
 
 

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
+from mindrcnn import paths
 from mindrcnn.build.detector import build_detector
 from mindrcnn.config.model import BackboneConfig
 from mindrcnn.config.run import Config
@@ -49,7 +49,7 @@ def build_initialised_detector(
     if resumed is not None:
         load_into(detector, resumed)
     elif config.train.init_checkpoint:
-        load_initial(detector, load_checkpoint(Path(config.train.init_checkpoint)), classes)
+        load_initial(detector, load_checkpoint(paths.expand(config.train.init_checkpoint)), classes)
     else:
         load_backbone_weights(detector.backbone, config.model.backbone)
     frozen = freeze(detector, config.train.freeze)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -85,6 +85,19 @@ def parse_config(text: str, source: str, overrides: Overrides = ()) -> Config:
 def dump_config(config: Config) -> str:
     """Returns the complete configuration as YAML, keys in the order declared; `parse_config` reads it back equal."""
     return dump_yaml(_plain(config))
+
+
+def list_settings(config: Config) -> dict[str, str]:
+    """Returns every value as text, by its dotted key."""
+    return dict(_flat(_plain(config), ""))
+
+
+def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, dict):
+        yield key, str(value)
+        return
+    for name, child in value.items():
+        yield from _flat(child, f"{key}.{name}" if key else name)
 
 
 def _resolve(tree: Node, overrides: Overrides) -> Config:

@@ -1,8 +1,10 @@
 """The configuration files that come with the package, and the search for one by name."""
 
 import difflib
+from glob import escape
 from pathlib import Path, PurePath
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
 
 PREFIX = "configs"  # of packaged names, and the folder's name in the repository and in the installed package
@@ -15,7 +17,7 @@ def packaged_folder() -> Path:
     """Returns the folder inside the installed package or, for a package imported from a clone, the clone's own."""
     package = Path(__file__).resolve().parents[1]
     installed = package / PREFIX
-    return installed if installed.is_dir() else package.parents[1] / PREFIX
+    return installed if paths.is_folder(installed) else package.parents[1] / PREFIX
 
 
 def find_packaged(name: str) -> Path | None:
@@ -24,7 +26,7 @@ def find_packaged(name: str) -> Path | None:
     if PurePath(name).is_absolute() or ".." in parts:
         return None
     path = packaged_folder().joinpath(*(parts[1:] if parts[:1] == (PREFIX,) else parts))
-    return path if path.is_file() else None
+    return path if paths.is_file(path) else None
 
 
 def find_config(path: Path) -> Path:
@@ -33,7 +35,8 @@ def find_config(path: Path) -> Path:
     Raises:
         InputError: neither exists; the message has the nearest names.
     """
-    found = path if path.exists() else find_packaged(str(path))
+    path = paths.expand(path)
+    found = path if paths.exists(path) else find_packaged(str(path))
     if found is None:
         raise InputError(f"{path}: no such configuration file, neither on disk nor in the package{near_names(path)}")
     return found
@@ -42,8 +45,8 @@ def find_config(path: Path) -> Path:
 def near_names(path: Path) -> str:
     """Returns the files beside a missing one and the packaged ones with similar names, as the end of a message."""
     folder = packaged_folder()
-    packaged = [file.relative_to(folder) for file in sorted(folder.rglob("*.yaml"))]
-    names = [str(file) for file in sorted(path.parent.glob("*.y*ml"))]
+    packaged = [file.relative_to(folder) for file in paths.expand_pattern(f"{escape(str(folder))}/**/*.yaml")]
+    names = [str(file) for file in paths.expand_pattern(f"{escape(str(path.parent))}/*.y*ml")]
     names += [str(PREFIX / file) for file in packaged if _FRAGMENTS not in file.parts]
     ratios = {name: max(_ratio(name, str(path)), _ratio(Path(name).name, path.name)) for name in names}
     near = [name for name in sorted(ratios, key=lambda name: -ratios[name]) if ratios[name] >= _ALIKE][:_NEAR]

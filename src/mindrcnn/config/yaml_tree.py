@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from mindrcnn import paths
 from mindrcnn.config.packaged import find_packaged, near_names
 from mindrcnn.config.yaml_composer import FLOAT, TAG, compose
 from mindrcnn.errors import InputError
@@ -26,6 +27,7 @@ COMMAND_LINE = "command line"
 OVERRIDES = "overrides"
 BASE_KEY = "base"
 _NAMES_SHOWN = 20  # in a message
+_SURROGATE = re.compile("[\ud800-\udfff]")  # cannot be written to a file
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def read_tree(path: Path, trail: tuple[Path, ...] = ()) -> Node:
 
     Raises InputError for a file that cannot be read, a tree that is not a mapping and a cycle of bases.
     """
-    resolved = path.resolve()
+    resolved = paths.resolve(path)
     if resolved in trail:
         names = " -> ".join(str(step) for step in (*trail[trail.index(resolved) :], resolved))
         raise InputError(f"{path}: {BASE_KEY}: the files inherit from one another in a cycle: {names}")
@@ -201,14 +203,7 @@ def _other_type(base: dict[str, Node], child: dict[str, Node], key: str) -> bool
 
 
 def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such configuration file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: wanted UTF-8 text, got other bytes at offset {error.start}") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the configuration file: {error.strerror}") from error
+    return paths.read_text(path, "configuration file")
 
 
 def _base_paths(entry: Node | None, path: Path) -> list[Path]:
@@ -219,8 +214,8 @@ def _base_paths(entry: Node | None, path: Path) -> list[Path]:
     for item in items:
         if not isinstance(item.value, str):
             raise InputError(f"{item.origin}: {BASE_KEY}: wanted a path or a list of paths, got {describe_value(item)}")
-        beside = Path(os.path.normpath(path.parent / item.value))
-        base = beside if beside.is_file() else find_packaged(item.value)
+        beside = Path(os.path.normpath(path.parent / paths.expand(item.value)))
+        base = beside if paths.exists(beside) else find_packaged(item.value)
         if base is None:
             raise InputError(f"{item.origin}: {BASE_KEY}: no such file: {beside}{near_names(beside)}")
         bases.append(base)
@@ -277,5 +272,7 @@ def _scalar(node: yaml.Node, origin: Origin, key: str) -> bool | int | float | s
     except ValueError as error:  # an explicit tag that the text does not fit, or more digits than Python converts
         raise InputError(f"{origin}: {key}: wanted a value of tag {node.tag}, got {text[:40]!r}") from error
     if node.tag == TAG + "str":
+        if _SURROGATE.search(text):
+            raise InputError(f"{origin}: {key}: wanted text, got half of a surrogate pair in {text[:40]!a}")
         return str(text)
     raise InputError(f"{origin}: {key}: unsupported YAML tag {node.tag}")

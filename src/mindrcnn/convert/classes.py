@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.convert.coco_classes import COCO_CLASSES, COCO_ID_OF, LARGEST_ID, NAMES_BY_ID, UNUSED_IDS
 from mindrcnn.errors import InputError
 from mindrcnn.weights.class_axes import NEW
@@ -75,10 +76,8 @@ def name_outputs(count: int, given: Sequence[str]) -> tuple[str, ...]:
 
 def read_class_file(path: Path) -> tuple[str, ...]:
     """Reads one name a line, ignoring empty lines. Raises InputError if the file cannot be read or is empty."""
-    try:
-        names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read the class names: {error}") from error
+    text = paths.read_text(path, "file of class names")
+    names = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not names:
         raise InputError(f"{path}: wanted one class name a line, got none")
     return names

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.atomic import write_text
 from mindrcnn.config.loader import dump_config
 from mindrcnn.convert.backbone import import_backbone
@@ -57,12 +58,12 @@ class Outputs:
 
 def is_converted(path: Path) -> bool:
     """Says whether a file ends as a checkpoint does that a conversion wrote, so that no training is in it."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(path.stat().st_size - TAIL, 0))
+    with paths.open_file(path) as file:
+        try:
+            file.seek(max(paths.size(path) - TAIL, 0))
             tail = file.read()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except OSError as error:
+            raise paths.refusal(path, error) from error
     return DIGEST_NAME.encode() in tail and NEVER_TRAINED in tail
 
 

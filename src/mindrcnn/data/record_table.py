@@ -6,6 +6,7 @@ GB.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,19 @@ from mindrcnn.data.record import Record, RecordSelection, Stated
 from mindrcnn.data.transforms.affine import Floats
 
 T = TypeVar("T")
+
+
+def describe_records(records: Sequence[Record]) -> dict[str, str]:
+    """Returns the number of images, and a checksum of their names, sizes and objects, to compare data sets by."""
+    digest = hashlib.sha256()
+    if isinstance(records, RecordTable):
+        for column in (records.names, records.image_ids, records.sizes, records.ends, records.boxes, records.labels):
+            digest.update(np.ascontiguousarray(column).tobytes())
+    else:
+        for record in records:
+            digest.update(repr((record.image_id, record.path.name, record.size)).encode(errors="surrogateescape"))
+            digest.update(record.boxes.tobytes() + record.labels.tobytes())
+    return {"images": str(len(records)), "checksum": digest.hexdigest()[:16]}
 
 
 @dataclass(frozen=True, eq=False)

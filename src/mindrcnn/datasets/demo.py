@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from mindrcnn import paths
 from mindrcnn.data.masks import MIN_POLYGON_NUMBERS
 from mindrcnn.datasets.demo_scene import draw_scene
 from mindrcnn.datasets.demo_shapes import SHAPES
@@ -48,6 +49,7 @@ def make_demo(
     seed: the source of everything random.
     force: whether files of others may be replaced.
     """
+    paths.require_name(root)
     splits = ("train", train_images), ("val", val_images)
     if not force:
         for name, count in splits:
@@ -62,19 +64,19 @@ def make_demo(
 def _outputs(root: Path, name: str, count: int) -> list[Output]:
     """Returns the files of a split. Without its annotations, no image is known to be of such a data set."""
     annotations = _annotation_file(root, name)
-    ours = annotations.is_file() and is_demo(annotations)
+    ours = paths.is_file(annotations) and is_demo(annotations)
     images = [Output(_image_file(root, name, number), lambda _: ours) for number in range(1, count + 1)]
     return [Output(annotations, is_demo), *images]
 
 
 def is_demo(path: Path) -> bool:
     """Says whether a file looks like the annotations of a demonstration data set."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(path.stat().st_size - HEAD, 0))
+    with paths.open_file(path) as file:
+        try:
+            file.seek(max(paths.size(path) - HEAD, 0))
             return file.read().endswith(json.dumps(_categories())[1:].encode() + b"}")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except OSError as error:
+            raise paths.refusal(path, error) from error
 
 
 def _annotation_file(root: Path, name: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.atomic import write_text
 from mindrcnn.data.formats.coco.columns import content_blocks
 from mindrcnn.errors import InputError
@@ -88,10 +89,9 @@ def subset(content: dict[str, Any], images: Collection[int]) -> dict[str, Any]:
 
 def read_coco_content(path: Path) -> dict[str, Any]:
     """Reads the JSON object of a COCO file. Raises InputError that names file, row and field of what is not one."""
+    text = paths.read_bytes(path)
     try:
-        content: dict[str, Any] = parse_json(path.read_bytes(), path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        content: dict[str, Any] = parse_json(text, path)
     except InputError as error:
         raise InputError(f"{path}: {WANTED}, got something else ({error})") from error
     for table, block in content_blocks(path, content):

@@ -1,5 +1,7 @@
 """Picture files: names, encoding and writing."""
 
+import math
+import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,11 +19,25 @@ PNG_HEADER = 33  # bytes of the start and the first chunk
 JPEG_QUALITY = 92  # also of the demonstration data set, whose bytes change with it
 
 
+LARGEST_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}  # pixels, of the formats themselves
+_STEM_BYTES = 200  # of a name, whose length file systems limit to 255 with what is put around it
+
+
+class PictureTooLarge(InputError):
+    """A picture that its format cannot hold."""
+
+
 def encode_picture(path: Path, picture: RGBImage) -> bytes:
     """Encodes an RGB picture (H, W, 3) as the file `path`, in the format of its suffix.
 
     Raises InputError if that format cannot be written.
     """
+    largest = LARGEST_SIDE.get(path.suffix.lower(), math.inf)
+    if max(picture.shape[:2]) > largest:
+        raise PictureTooLarge(
+            f"{path}: wanted a picture of at most {largest} pixels a side for {path.suffix}, got {picture.shape[1]} x "
+            f"{picture.shape[0]}"
+        )
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     try:
         done, encoded = cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
@@ -59,11 +75,13 @@ def picture_names(paths: Iterable[Path]) -> dict[Path, str]:
     """Chooses a file name for each drawn image; images of the same name in several folders get a number."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
+    numbers: dict[str, int] = {}  # the last number of each stem, so that 20,000 of one stem are not 200 million tries
     for path in paths:
-        name, number = f"{path.stem}.jpg", 1
-        while name in taken:
+        stem = os.fsdecode(os.fsencode(path.stem)[:_STEM_BYTES])
+        number = numbers.get(stem, 0) + 1
+        while (name := f"{stem}.jpg" if number == 1 else f"{stem}_{number}.jpg") in taken:
             number += 1
-            name = f"{path.stem}_{number}.jpg"
+        numbers[stem] = number
         taken.add(name)
         names[path] = name
     return names

@@ -1,21 +1,29 @@
 """Ctrl-C and SIGTERM handled between training steps, and Python's Ctrl-C handler preserved while MindSpore runs."""
 
 import ctypes
+import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType, TracebackType
+from typing import NoReturn
+
+from mindrcnn.atomic import remove_unfinished
 
 EXIT_BASE = 128  # a shell's status of a process that a signal ended is 128 + the signal's number
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+SECOND_GRACE = 2.0  # seconds after a second signal in which the program may still end by itself
 
 
 class StopSignals:
     """While entered, the first SIGINT or SIGTERM is only remembered in `received`; a second ends the work at once.
 
-    SIGINT ends it with KeyboardInterrupt, SIGTERM with SystemExit. Python handles signals only in the main thread, so
-    nothing changes in another thread.
+    SIGINT ends it with KeyboardInterrupt, SIGTERM with SystemExit. Inside MindSpore or an import, which do not survive
+    exceptions, the process of a program (`program_signals`) leaves instead. Python handles signals only in the main
+    thread, so nothing changes in another thread.
     """
 
     def __init__(self) -> None:
@@ -56,7 +64,67 @@ class StopSignals:
         repeated = self.received is not None
         self.received = signal.Signals(number)
         if repeated or self._immediate:
+            if _programs and _is_inside_others(frame):
+                leave(number)
             self.end_if_received()
+
+
+@contextmanager
+def program_signals() -> Iterator[None]:
+    """Lets a second SIGINT or SIGTERM end the process, whatever it waits for; for programs, not for their library.
+
+    Python's handlers run between two instructions of the main thread, which may wait in a library or in another handler
+    for a thread that never ends. The system writes each signal's number into a pipe at once, and a thread reads them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    watcher = threading.Thread(target=_leave_at_second, args=(reading,), name="second-signal", daemon=True)
+    watcher.start()
+    _programs.append(reading)
+    try:
+        yield
+    finally:
+        _programs.remove(reading)
+        signal.set_wakeup_fd(before)
+        os.close(writing)
+        watcher.join()
+        os.close(reading)
+
+
+def leave(number: int) -> NoReturn:
+    """Ends the process with the status of a signal, without unwinding; removes files that are written in part."""
+    remove_unfinished()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # whatever the stream is
+            stream.flush()
+    os._exit(EXIT_BASE + number)
+
+
+def _leave_at_second(reading: int) -> None:
+    received = 0
+    while numbers := os.read(reading, 64):
+        for number in numbers:
+            if number in STOPPING:
+                received += 1
+            if received == 2:
+                time.sleep(SECOND_GRACE)
+                leave(number)
+
+
+def _is_inside_others(frame: FrameType | None) -> bool:
+    """Tells whether MindSpore or an import is at work."""
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(("mindspore", "importlib")):
+            return True
+        frame = frame.f_back
+    return False
+
+
+_programs: list[int] = []  # programs that run in this process: one, or none in somebody else's
 
 
 class _InterruptKeeper:

@@ -1,6 +1,8 @@
 """The commands that start the processes of a job under each launcher."""
 
+import hashlib
 import os
+import re
 import shlex
 import socket
 import sys
@@ -8,12 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mindrcnn import paths
+from mindrcnn.cache import cache_folder
 from mindrcnn.engine.distributed.environment import LOCAL_HOST, read_rank_table
 from mindrcnn.errors import InputError
 
 # Seconds that HCCL waits for the other devices to connect; its default of 120 is too short where ranks compile.
 HCCL_CONNECT_TIMEOUT = "600"
 CLUSTER_TIMEOUT = 300  # seconds that msrun waits for all of its processes to start
+
+# msrun of MindSpore 2.8 puts the path of the log folder into a shell command when a worker fails.
+PLAIN = re.compile(r"[A-Za-z0-9._/+=@,][A-Za-z0-9._/+=@,-]*")
 
 # Each process of mpirun sends its output to its own file; $0 is the folder, "$@" the program.
 REDIRECTED = 'exec "$@" >"$0/worker_$OMPI_COMM_WORLD_RANK.log" 2>&1'
@@ -51,24 +58,54 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Alias:
+    """A symbolic link that stands for a folder with a name that a program would misunderstand."""
+
+    link: Path
+    folder: Path
+
+    def make(self) -> None:
+        """Creates the link."""
+        paths.make_folder(self.link.parent)
+        temporary = self.link.with_name(f"{self.link.name}.{os.getpid()}")
+        try:
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(self.folder)
+            os.replace(temporary, self.link)
+        except OSError as error:
+            raise InputError(f"cannot create the link {self.link}: {error.strerror or error}") from error
+
+    def shell_line(self) -> str:
+        """Returns a line for a shell that creates folder and link."""
+        folder, link, above = (shlex.quote(str(path)) for path in (self.folder, self.link, self.link.parent))
+        return f"mkdir -p {folder} {above} && ln -sfn {folder} {link}"
+
+
+@dataclass(frozen=True)
 class Command:
-    """One process to start; `environment` is added to this process's own. A launcher has the rank None."""
+    """One process to start; `environment` is added to this process's own. A launcher has the rank None.
+
+    aliases: links that the words name; they are made before.
+    """
 
     words: tuple[str, ...]
     output: Path
     environment: dict[str, str] = field(default_factory=dict)
     rank: int | None = None
+    aliases: tuple[Alias, ...] = ()
 
 
 def msrun_commands(job: Job) -> list[Command]:
     """Returns one msrun, which starts the scheduler and the workers."""
+    aliases = () if is_plain(job.log_dir) else (plain_alias(job.log_dir),)
+    log_dir = aliases[0].link if aliases else job.log_dir
     words = [
         str(Path(sys.executable).with_name("msrun")),
         f"--worker_num={job.devices}",
         f"--local_worker_num={job.local_devices}",
         f"--master_addr={job.master_addr}",
         f"--master_port={job.master_port or free_port()}",
-        f"--log_dir={job.log_dir}",
+        f"--log_dir={log_dir}",
         "--join=True",
         f"--cluster_time_out={CLUSTER_TIMEOUT}",
         f"--tail_worker_log={job.devices}",  # none: there is no such rank
@@ -80,15 +117,38 @@ def msrun_commands(job: Job) -> list[Command]:
     # msrun runs "python", whichever comes first on PATH
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return [
-        Command((*words, "python", *job.program), job.log_dir / "launcher.log", common_environment() | {"PATH": path})
+        Command(
+            (*words, "python", *job.program),
+            job.log_dir / "launcher.log",
+            common_environment() | {"PATH": path},
+            aliases=aliases,
+        )
     ]
+
+
+def is_plain(path: Path) -> bool:
+    """Tells whether a shell takes the path for one word that is not an option, and does nothing with it."""
+    return PLAIN.fullmatch(str(path)) is not None
+
+
+def plain_alias(folder: Path) -> Alias:
+    """Returns a link with a plain name to the folder. Raises InputError if there is no place for one."""
+    target = paths.resolve(folder)
+    link = cache_folder("logs") / hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
+    if not is_plain(link):
+        raise InputError(
+            f"--log-dir: wanted a path of letters, digits and ._/+=@,- for msrun, which gives it to a shell, got "
+            f"{str(folder)!r}; a link to it in {str(link.parent)!r} has such a name as well, MINDRCNN_CACHE names "
+            "another folder"
+        )
+    return Alias(link, target)
 
 
 def mpirun_commands(job: Job) -> list[Command]:
     """Returns one mpirun (Open MPI); rank 0 starts the scheduler that connects the processes."""
     cores = f"--map-by slot:PE={cores_per_process(job)} --bind-to core" if job.bind_cores else "--bind-to none"
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-    worker = ["bash", "-c", REDIRECTED, str(job.log_dir.resolve()), sys.executable, *job.program]
+    worker = ["bash", "-c", REDIRECTED, str(paths.resolve(job.log_dir)), sys.executable, *job.program]
     cluster = {"MS_SCHED_HOST": job.master_addr, "MS_SCHED_PORT": str(job.master_port or free_port())}
     words = ["mpirun", *root, "-n", str(job.devices), *cores.split(), *worker]
     return [Command(tuple(words), job.log_dir / "launcher.log", common_environment() | cluster)]
@@ -106,7 +166,7 @@ def rank_table_commands(job: Job) -> list[Command]:
     commands = []
     for local_rank, (rank, device) in enumerate(sorted(servers[job.node_rank].items())):
         environment = {
-            "RANK_TABLE_FILE": str(job.rank_table.resolve()),
+            "RANK_TABLE_FILE": str(paths.resolve(job.rank_table)),
             "RANK_ID": str(rank),
             "RANK_SIZE": str(size),
             "DEVICE_ID": str(device),
@@ -148,7 +208,8 @@ def free_port() -> int:
 def shell_line(command: Command) -> str:
     """Returns the command as one line for a shell."""
     settings = [f"{name}={value}" for name, value in command.environment.items()]
-    return shlex.join(["env", *settings, *command.words]) + f" >{shlex.quote(str(command.output))}"
+    line = shlex.join(["env", *settings, *command.words]) + f" >{shlex.quote(str(command.output))}"
+    return " && ".join([*(alias.shell_line() for alias in command.aliases), line])
 
 
 LAUNCHERS: dict[str, Callable[[Job], list[Command]]] = {

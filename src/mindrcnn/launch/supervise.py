@@ -6,17 +6,23 @@ of a rank table have no supervisor, and none of them reports which rank failed f
 
 import math
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
+from mindrcnn import paths
 from mindrcnn.engine.signals import EXIT_BASE, STOPPING
+from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_FAILED, EXIT_OK
 from mindrcnn.launch.commands import Command, Job
+from mindrcnn.launch.guard import Guard
 from mindrcnn.launch.workers import EndedRank, Workers
 
 POLL = 0.2  # seconds; msrun collects its workers' status every second, after which nobody else can read it
@@ -24,6 +30,8 @@ POLL = 0.2  # seconds; msrun collects its workers' status every second, after wh
 # has succeeded, because MindSpore can take minutes to shut down on a busy machine.
 FAILURE_GRACE, END_GRACE, LEAVE_GRACE = 5.0, 30.0, 600.0
 STOP_GRACE = 300.0  # seconds to finish the step and save after a signal
+# MindSpore sends SIGTERM to its own process then.
+UNASKED = "the launcher sent no signal: somebody else did, or the rank lost the scheduler or another rank for too long"
 LOG_TAIL = 20  # lines of a log in a message
 
 
@@ -38,6 +46,7 @@ class Supervisor:
         self.stopped_by: signal.Signals | None = None
         self.repeated = False
         self._shown = 0
+        self._guard: Guard | None = None
 
     def run(self) -> int:
         """Runs the job and returns its status: 0, that of the rank that failed first, or 130 or 143 after a signal."""
@@ -50,20 +59,27 @@ class Supervisor:
             for process in self.processes:
                 process.kill()
                 process.wait()
+            if self._guard is not None:
+                self._guard.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
-        self._show_log()
+        if status == EXIT_OK:
+            self._show_log()
         return status
 
     def _start(self) -> None:
-        self.job.log_dir.mkdir(parents=True, exist_ok=True)
+        paths.make_folder(self.job.log_dir)
+        with start_told(sys.executable):
+            self._guard = Guard(secrets.token_hex(16))
         for command in self.commands:
-            with open(command.output, "wb") as output:
+            for alias in command.aliases:
+                alias.make()
+            with open_output(command.output) as output, start_told(command.words[0]):
                 # In its own session, so that Ctrl-C reaches the workers once, through this process, and lets them save.
                 self.processes.append(
                     subprocess.Popen(
                         command.words,
-                        env={**os.environ, **command.environment},
+                        env={**os.environ, **command.environment, **self._guard.environment},
                         stdin=subprocess.DEVNULL,
                         stdout=output,
                         stderr=subprocess.STDOUT,
@@ -118,14 +134,23 @@ class Supervisor:
         others = f"; {len(running)} others were still running and were ended" if running else ""
         # If the launcher took the worker's status before it could be read here, the launcher's log has it.
         launcher = log_tail(self.commands[0].output) if failure.code is None and self.commands[0].rank is None else ""
-        report(f"error: {failure}{others}{log_tail(self.job.worker_log(failure.rank))}{launcher}")
-        return failure.code >> 8 if failure.code and failure.code >> 8 else EXIT_FAILED
+        status = failure.code >> 8 if failure.code else 0
+        unasked = f"; {UNASKED}" if status - EXIT_BASE in STOPPING else ""
+        report(f"error: {failure}{unasked}{others}{log_tail(self.job.worker_log(failure.rank))}{launcher}")
+        return EXIT_FAILED if unasked else status or EXIT_FAILED
 
     def _show_log(self) -> None:
-        """Copies what the log has gained since the last call to standard output."""
-        log = self.job.worker_log(self.job.node_rank * self.job.local_devices)
-        if log.is_file():
-            with open(log, "rb") as file:
+        """Copies what the log has gained since the last call to standard output, until another rank has failed.
+
+        What this rank says after that is about the consequences, and would hide the reason.
+        """
+        shown = self.job.node_rank * self.job.local_devices
+        failure = self.workers.first_failure()
+        if failure is not None and failure.rank != shown:
+            return
+        log = self.job.worker_log(shown)
+        if paths.is_file(log):
+            with paths.open_file(log) as file:
                 file.seek(self._shown)
                 new = file.read()
             self._shown += len(new)
@@ -140,6 +165,23 @@ class Supervisor:
         self.workers.send(number)
 
 
+def open_output(path: Path) -> BinaryIO:
+    """Opens the file for the output of a process. Raises InputError if it cannot be written."""
+    try:
+        return open(path, "wb")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def start_told(program: str) -> Iterator[None]:
+    """Raises InputError if a program cannot be started in the block: it is absent, or there is no room for it."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in an argument
+        raise InputError(f"cannot start {program}: {error}") from error
+
+
 def report(text: str) -> None:
     """Writes a message of the launcher itself to stderr."""
     sys.stderr.write(f"{text}\n")
@@ -149,8 +191,8 @@ def report(text: str) -> None:
 def log_tail(log: Path) -> str:
     """Returns the last lines of a log, for a message."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL:]
-    except OSError:
+        lines = paths.read_bytes(log).decode(errors="replace").splitlines()[-LOG_TAIL:]
+    except InputError:
         lines = []
     if not lines:
         return f"; {log} is empty"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from mindrcnn.exit_status import EXIT_LOST
+
 RANK_VARIABLES = ("RANK_ID", "OMPI_COMM_WORLD_RANK")
 SIGNAL_BITS = 0x7F  # of a wait status; the exit status is in the bits from 8 on
 EXIT_CODE_FIELD = 51  # of /proc/PID/stat, counted from 0
@@ -27,6 +29,11 @@ class EndedRank:
     def killed(self) -> bool:
         """Whether a signal is known to have ended it."""
         return self.code is not None and self.code & SIGNAL_BITS != 0
+
+    @property
+    def lost_another(self) -> bool:
+        """Whether it ended because another rank had."""
+        return self.code is not None and self.code >> 8 == EXIT_LOST
 
     def __str__(self) -> str:
         if self.code is None:
@@ -58,12 +65,13 @@ class Workers:
         ]
         # Of several at once, one whose status the launcher has already taken comes first: the launcher knew of its end
         # before it ended the others. One that was killed brought the others down rather than the other way round.
-        ended.sort(key=lambda one: (one.code is not None, not one.killed))
+        ended.sort(key=lambda one: (one.code is not None, not one.killed, one.lost_another))
         self.ended.update({one.rank: one for one in ended})
 
     def first_failure(self) -> EndedRank | None:
-        """Returns the first rank that ended without success."""
-        return next((one for one in self.ended.values() if not one.succeeded), None)
+        """Returns the first rank that ended without success, rather one that did not end because another had."""
+        failed = [one for one in self.ended.values() if not one.succeeded]
+        return next((one for one in failed if not one.lost_another), failed[0] if failed else None)
 
     def first_ended(self) -> EndedRank | None:
         """Returns the first rank that ended, in whatever way, if others still run."""

@@ -2,7 +2,13 @@
 
 import argparse
 import shutil
+import sys
 import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from mindrcnn import paths
+from mindrcnn.errors import InputError
 
 CONFIG_HELP = "configuration file (YAML): on disk, or one that comes with the package"
 OVERRIDES_HELP = "configuration keys to change, with values in YAML"
@@ -32,6 +38,22 @@ def add_force(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace files even if they are inputs, or not written by MindRCNN (default: stop before any work)",
     )
+
+
+def parse_intermixed(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
+    """Parses words and options in any order; after `--`, which argparse does not know there, all words are paths."""
+    given = list(sys.argv[1:] if words is None else words)
+    end = given.index("--") if "--" in given else len(given)
+    rest = [f"./{word}" if word.startswith("-") else word for word in given[end + 1 :]]
+    return parser.parse_intermixed_args(given[:end] + rest)
+
+
+def path(text: str) -> Path:
+    """Returns a path; `~` is expanded as in a configuration, since the shell leaves it in `--out=~/x`."""
+    try:
+        return paths.expand(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def positive(text: str) -> int:

@@ -3,10 +3,9 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import add_force, new_parser, positive
+from mindrcnn.programs.command_line import add_force, new_parser, path, positive
 
 PROG = "mindrcnn compare-masks"
 DESCRIPTION = """
@@ -24,16 +23,16 @@ EXAMPLES = """
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument(
-        "annotations", type=Path, metavar="ANNOTATIONS", help="COCO JSON that the models were evaluated on"
+        "annotations", type=path, metavar="ANNOTATIONS", help="COCO JSON that the models were evaluated on"
     )
-    parser.add_argument("images", type=Path, metavar="DIR", help="folder of its images")
+    parser.add_argument("images", type=path, metavar="DIR", help="folder of its images")
     parser.add_argument(
         "--results", nargs="+", required=True, metavar="NAME=FILE", help="results.json of each model, with its heading"
     )
     parser.add_argument(
         "--objects", type=positive, metavar="N", default=6, help="number of rows (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", required=True, help="picture to write, .jpg or .png")
+    parser.add_argument("--out", type=path, metavar="FILE", required=True, help="picture to write, .jpg or .png")
     add_force(parser)
 
 
@@ -47,17 +46,20 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words)
+    return run(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Compares as the arguments say."""
     from mindrcnn.tasks.mask_comparison import compare_masks
 
-    return run(
-        lambda: compare_masks(
-            arguments.annotations,
-            arguments.images,
-            arguments.results,
-            count=arguments.objects,
-            out=arguments.out,
-            force=arguments.force,
-        )
+    return compare_masks(
+        arguments.annotations,
+        arguments.images,
+        arguments.results,
+        count=arguments.objects,
+        out=arguments.out,
+        force=arguments.force,
     )
 
 

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.exit_status import EXIT_FAILED, EXIT_OK, run
-from mindrcnn.programs.command_line import new_parser
+from mindrcnn.programs.command_line import new_parser, path
 
 PROG = "mindrcnn config-reference"
 DESCRIPTION = """
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument(
         "--check",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="compare FILE with the page; the exit status is 1 if they differ (default: print the page)",
     )
@@ -53,7 +54,7 @@ def check_page(page: Path) -> int:
     """Returns EXIT_FAILED if a file differs from the page."""
     from mindrcnn.config.reference import render
 
-    if page.is_file() and page.read_text(encoding="utf-8") == render():
+    if paths.is_file(page) and paths.read_text(page) == render():
         return EXIT_OK
     sys.stderr.write(f"{page} is out of date; run: {PROG} > {page}\n")
     return EXIT_FAILED

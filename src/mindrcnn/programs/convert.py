@@ -3,10 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import add_force, add_overrides, new_parser
+from mindrcnn import paths
+from mindrcnn.exit_status import run_network
+from mindrcnn.programs.command_line import add_force, add_overrides, new_parser, parse_intermixed, path
 
 PROG = "mindrcnn convert"
 DESCRIPTION = """
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument("src", metavar="SRC", help="weights: .pth, .pkl, .npz, .safetensors or .ckpt; a file or a URL")
     parser.add_argument(
-        "out", metavar="OUT", type=Path, help="a .ckpt to write; with --to a .pth, .pkl, .npz or .safetensors"
+        "out", metavar="OUT", type=path, help="a .ckpt to write; with --to a .pth, .pkl, .npz or .safetensors"
     )
     add_overrides(parser)
     direction = parser.add_mutually_exclusive_group()
@@ -43,20 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--config",
-        type=Path,
+        type=path,
         metavar="CONFIG",
         help="configuration for the classes and for what the weights do not decide (default: the library's settings, "
         "and COCO in data/coco)",
     )
     parser.add_argument(
         "--classes",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="class names of the result, one a line (default: those of the configuration, or of the source)",
     )
     parser.add_argument(
         "--source-classes",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="class names of the source's outputs, one a line (default: read from the weights, or COCO's)",
     )
@@ -83,13 +83,13 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
     """Parses the command line; ends the program on a wrong one."""
     parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
     add_arguments(parser)
-    return parser.parse_intermixed_args(words)
+    return parse_intermixed(parser, words)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words)
-    return run(lambda: convert(arguments))
+    return run_network(lambda: convert(arguments))
 
 
 def convert(arguments: argparse.Namespace) -> int:
@@ -101,10 +101,10 @@ def convert(arguments: argparse.Namespace) -> int:
     from mindrcnn.outputs import Output, never, protect
 
     given = (arguments.src, arguments.config, arguments.classes, arguments.source_classes)
-    inputs = [Path(name) for name in given if name]
+    inputs = [paths.expand(name) for name in given if name]
     if arguments.target is not None:
         protect([Output(arguments.out, never)], inputs=inputs, force=arguments.force)
-        return convert_out(Path(arguments.src), arguments.out, library=arguments.target)
+        return convert_out(paths.expand(arguments.src), arguments.out, library=arguments.target)
     protect(Outputs(arguments.out).files, inputs=inputs, force=arguments.force)
     options = Options(
         base=load_config(arguments.config) if arguments.config else None,

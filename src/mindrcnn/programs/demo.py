@@ -3,10 +3,9 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from mindrcnn.exit_status import EXIT_OK, run
-from mindrcnn.programs.command_line import add_force, new_parser, not_negative, positive
+from mindrcnn.programs.command_line import add_force, new_parser, not_negative, path, positive
 
 PROG = "mindrcnn demo"
 DESCRIPTION = """
@@ -21,7 +20,7 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where to write the data set")
+    parser.add_argument("folder", type=path, metavar="DIR", help="where to write the data set")
     parser.add_argument(
         "--train-images",
         type=not_negative,

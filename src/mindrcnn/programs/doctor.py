@@ -4,10 +4,17 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import CONFIG_HELP, add_force, add_overrides, new_parser, positive
+from mindrcnn.programs.command_line import (
+    CONFIG_HELP,
+    add_force,
+    add_overrides,
+    new_parser,
+    parse_intermixed,
+    path,
+    positive,
+)
 
 PROG = "mindrcnn doctor"
 DESCRIPTION = """
@@ -27,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument(
         "config",
-        type=Path,
+        type=path,
         metavar="CONFIG",
         help=f"{CONFIG_HELP}; only its data section counts, and whether its model predicts masks",
     )
@@ -41,10 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=os.cpu_count() or 1,
         help="threads that decode images (default: one per core)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report as JSON (default: do not)")
+    parser.add_argument("--json", type=path, metavar="FILE", help="also write the report as JSON (default: do not)")
     parser.add_argument(
         "--picture",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="also write histograms of image sizes and object shapes as a PNG (default: do not)",
     )
@@ -55,24 +62,27 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
     """Parses the command line; ends the program on a wrong one."""
     parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
     add_arguments(parser)
-    return parser.parse_intermixed_args(words)
+    return parse_intermixed(parser, words)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words)
+    return run(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Examines as the arguments say."""
     from mindrcnn.doctor.diagnosis import diagnose
 
-    return run(
-        lambda: diagnose(
-            arguments.config,
-            arguments.overrides,
-            split=arguments.split,
-            workers=None if arguments.no_decode else arguments.workers,
-            json_file=arguments.json,
-            picture=arguments.picture,
-            force=arguments.force,
-        )
+    return diagnose(
+        arguments.config,
+        arguments.overrides,
+        split=arguments.split,
+        workers=None if arguments.no_decode else arguments.workers,
+        json_file=arguments.json,
+        picture=arguments.picture,
+        force=arguments.force,
     )
 
 

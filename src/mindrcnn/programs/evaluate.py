@@ -3,10 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import CONFIG_HELP, add_force, add_overrides, new_parser
+from mindrcnn import paths
+from mindrcnn.exit_status import run_network
+from mindrcnn.programs.command_line import CONFIG_HELP, add_force, add_overrides, new_parser, parse_intermixed, path
 
 PROG = "mindrcnn eval"
 DESCRIPTION = """
@@ -24,11 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="checkpoint (.ckpt)")
     add_overrides(parser)
-    parser.add_argument("--results", type=Path, metavar="FILE", help="score this results JSON instead of a checkpoint")
-    parser.add_argument("--config", type=Path, metavar="CONFIG", help=f"with --results: {CONFIG_HELP}")
+    parser.add_argument("--results", type=path, metavar="FILE", help="score this results JSON instead of a checkpoint")
+    parser.add_argument("--config", type=path, metavar="CONFIG", help=f"with --results: {CONFIG_HELP}")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="folder for results, metrics and pictures (default: "
         "eval beside the checkpoint; with --results, the folder of that file)",
@@ -40,7 +40,7 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
     """Parses the command line; ends the program on a wrong one."""
     parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
     add_arguments(parser)
-    arguments = parser.parse_intermixed_args(words)
+    arguments = parse_intermixed(parser, words)
     if (arguments.results is None) != (arguments.config is None):
         parser.error("--results and --config go together")
     if arguments.results is not None and arguments.checkpoint is not None:
@@ -53,12 +53,17 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words, prog=prog)
+    return run_network(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Evaluates as the arguments say."""
     from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
 
     out, force = arguments.out, arguments.force
     if arguments.results is not None:
-        return run(lambda: evaluate_results(arguments.results, arguments.config, arguments.overrides, out, force=force))
-    return run(lambda: evaluate_checkpoint(Path(arguments.checkpoint), arguments.overrides, out, force=force))
+        return evaluate_results(arguments.results, arguments.config, arguments.overrides, out, force=force)
+    return evaluate_checkpoint(paths.expand(arguments.checkpoint), arguments.overrides, out, force=force)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,9 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import add_force, add_overrides, new_parser
+from mindrcnn.exit_status import run_network
+from mindrcnn.programs.command_line import add_force, add_overrides, new_parser, parse_intermixed, path
 
 PROG = "mindrcnn export"
 DESCRIPTION = """
@@ -24,7 +23,7 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint (.ckpt)")
+    parser.add_argument("checkpoint", type=path, metavar="CHECKPOINT", help="checkpoint (.ckpt)")
     add_overrides(parser)
     parser.add_argument(
         "--format",
@@ -33,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="format of the file; AIR needs an Ascend device (default: %(default)s)",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="file to write (default: the checkpoint's name with .mindir or .air)"
+        "--out",
+        type=path,
+        metavar="FILE",
+        help="file to write (default: the checkpoint's name with .mindir or .air)",
     )
     parser.add_argument("--height", type=int, metavar="PIXELS", help="input height (default: that of the first bucket)")
     parser.add_argument("--width", type=int, metavar="PIXELS", help="input width (default: that of the first bucket)")
@@ -45,7 +47,7 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
     """Parses the command line; ends the program on a wrong one."""
     parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
     add_arguments(parser)
-    arguments = parser.parse_intermixed_args(words)
+    arguments = parse_intermixed(parser, words)
     if (arguments.height is None) != (arguments.width is None):
         parser.error("--height and --width go together")
     return arguments
@@ -54,19 +56,21 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words, prog=prog)
-    size = None if arguments.height is None else (arguments.height, arguments.width)
+    return run_network(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Exports as the arguments say."""
     from mindrcnn.tasks.export import export
 
-    return run(
-        lambda: export(
-            arguments.checkpoint,
-            arguments.overrides,
-            file_format=arguments.format,
-            out=arguments.out,
-            size=size,
-            batch=arguments.batch,
-            force=arguments.force,
-        )
+    return export(
+        arguments.checkpoint,
+        arguments.overrides,
+        file_format=arguments.format,
+        out=arguments.out,
+        size=None if arguments.height is None else (arguments.height, arguments.width),
+        batch=arguments.batch,
+        force=arguments.force,
     )
 
 

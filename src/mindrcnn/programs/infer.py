@@ -1,13 +1,16 @@
 """The command line of `mindrcnn infer`."""
 
 import argparse
+import glob
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import add_force, new_parser, probability
+from mindrcnn import paths
+from mindrcnn.errors import InputError
+from mindrcnn.exit_status import run_network
+from mindrcnn.programs.command_line import add_force, new_parser, parse_intermixed, path, probability
 
 PROG = "mindrcnn infer"
 DESCRIPTION = """
@@ -25,7 +28,7 @@ OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint (.ckpt)")
+    parser.add_argument("checkpoint", type=path, metavar="CHECKPOINT", help="checkpoint (.ckpt)")
     parser.add_argument(
         "images",
         nargs="+",
@@ -34,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path,
         metavar="DIR",
         default=Path("inferred"),
         help="folder for the JSON and the pictures (default: %(default)s)",
@@ -56,16 +59,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def split_overrides(words: list[str]) -> tuple[list[str], list[str]]:
-    """Returns (images, a.b=c overrides); an existing file is an image whatever its name."""
-    overrides = [word for word in words if OVERRIDE.match(word) and not Path(word).exists()]
+    """Returns (images, a.b=c overrides); what exists, or a pattern that matches, is an image whatever its name."""
+    overrides = [word for word in words if OVERRIDE.match(word) and not is_there(word)]
     return [word for word in words if word not in overrides], overrides
+
+
+def is_there(word: str) -> bool:
+    """Tells whether a word names a file or folder, or is a pattern that matches any; a value can be too long for it."""
+    try:
+        return paths.exists(Path(word)) or bool(glob.has_magic(word) and paths.expand_pattern(word))
+    except InputError:
+        return False
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
     """Parses the command line; ends the program on a wrong one."""
     parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
     add_arguments(parser)
-    arguments = parser.parse_intermixed_args(words)
+    arguments = parse_intermixed(parser, words)
     arguments.images, arguments.overrides = split_overrides(arguments.images)
     if not arguments.images:
         parser.error("wanted at least one image file, folder or pattern")
@@ -76,18 +87,21 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words, prog=prog)
+    return run_network(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Predicts as the arguments say."""
     from mindrcnn.tasks.inference import infer
 
-    return run(
-        lambda: infer(
-            arguments.checkpoint,
-            arguments.images,
-            arguments.overrides,
-            out=arguments.out,
-            score_thresh=arguments.score,
-            class_names=arguments.classes,
-            force=arguments.force,
-        )
+    return infer(
+        arguments.checkpoint,
+        arguments.images,
+        arguments.overrides,
+        out=arguments.out,
+        score_thresh=arguments.score,
+        class_names=arguments.classes,
+        force=arguments.force,
     )
 
 

@@ -5,11 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.engine.distributed.environment import LOCAL_HOST, read_rank_table
+from mindrcnn.engine.distributed.port import require_free_port
 from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK, run
 from mindrcnn.launch.commands import LAUNCHERS, Job, shell_line
-from mindrcnn.programs.command_line import new_parser, not_negative, positive
+from mindrcnn.programs.command_line import new_parser, not_negative, path, positive
 
 PROG = "mindrcnn launch"
 DESCRIPTION = """
@@ -60,13 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="port on machine 0 (default: a free one; required with several machines)",
     )
     parser.add_argument(
-        "--rank-table", type=Path, metavar="FILE", help="HCCL rank table (JSON), for --launcher rank-table"
+        "--rank-table", type=path, metavar="FILE", help="HCCL rank table (JSON), for --launcher rank-table"
     )
     parser.add_argument(
         "--bind-cores", action="store_true", help="give each process its own cores (default: the system places them)"
     )
     parser.add_argument(
-        "--log-dir", type=Path, metavar="DIR", required=True, help="folder for the output of each process"
+        "--log-dir", type=path, metavar="DIR", required=True, help="folder for the output of each process"
     )
     parser.add_argument("--dry-run", action="store_true", help="print the commands and exit (default: run them)")
     parser.add_argument(
@@ -92,6 +94,8 @@ def launch(arguments: argparse.Namespace) -> int:
     from mindrcnn.launch.supervise import Supervisor
 
     job = read_job(arguments)
+    if job.master_port and job.node_rank == 0 and arguments.launcher != "rank-table" and not arguments.dry_run:
+        require_free_port(job.master_addr, job.master_port, "--master-port")
     commands = LAUNCHERS[arguments.launcher](job)
     if not arguments.dry_run:
         return Supervisor(job, commands).run()
@@ -138,7 +142,7 @@ def read_job(arguments: argparse.Namespace) -> Job:
 
 def python_words(words: Sequence[str]) -> tuple[str, ...]:
     """Returns what follows Python's name to run a sub-command or a file; an existing file takes precedence."""
-    if words[0] in SUB_COMMANDS and not Path(words[0]).is_file():
+    if words[0] in SUB_COMMANDS and not paths.is_file(Path(words[0])):
         return ("-m", "mindrcnn", *words)
     return tuple(words)
 

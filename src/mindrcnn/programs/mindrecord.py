@@ -2,12 +2,13 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from mindrcnn.engine.signals import program_signals
 from mindrcnn.exit_status import EXIT_INTERRUPTED, EXIT_OK, report_bad_input
-from mindrcnn.programs.command_line import add_force, new_parser, not_negative, positive
+from mindrcnn.programs.command_line import add_force, new_parser, not_negative, path, positive
 
 PROG = "mindrcnn mindrecord"
 DESCRIPTION = """
@@ -22,11 +23,11 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("annotations", type=Path, metavar="ANNOTATIONS", help="COCO JSON, or a TXT list")
+    parser.add_argument("annotations", type=path, metavar="ANNOTATIONS", help="COCO JSON, or a TXT list")
     parser.add_argument(
-        "--images", type=Path, metavar="DIR", required=True, help="folder that image names are relative to"
+        "--images", type=path, metavar="DIR", required=True, help="folder that image names are relative to"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder for the MindRecord files")
+    parser.add_argument("--out", type=path, metavar="DIR", required=True, help="folder for the MindRecord files")
     parser.add_argument(
         "--format", default="coco", metavar="NAME", help="data format of the annotations (default: %(default)s)"
     )
@@ -67,7 +68,8 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(words)
     try:
         # Not `run`: SIGTERM has to end this process and its workers at once rather than wait for their shards.
-        return report_bad_input(lambda: convert_data(arguments))
+        with program_signals():
+            return report_bad_input(lambda: convert_data(arguments))
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; the same command continues with the shards that are missing\n")
         return EXIT_INTERRUPTED
@@ -81,6 +83,8 @@ def convert_data(arguments: argparse.Namespace) -> int:
     from mindrcnn.extensions import load_extensions
     from mindrcnn.outputs import Output, protect
 
+    # Python's own handler from here on: before, while modules load, Ctrl-C would be a traceback.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     load_extensions()
     source = Source(
         annotations=arguments.annotations,

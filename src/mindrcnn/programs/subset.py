@@ -3,10 +3,9 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from mindrcnn.exit_status import EXIT_OK, run
-from mindrcnn.programs.command_line import add_force, new_parser, not_negative
+from mindrcnn.programs.command_line import add_force, new_parser, not_negative, path
 
 PROG = "mindrcnn subset"
 DESCRIPTION = """
@@ -20,7 +19,7 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("annotations", type=Path, metavar="ANNOTATIONS", help="COCO JSON")
+    parser.add_argument("annotations", type=path, metavar="ANNOTATIONS", help="COCO JSON")
     parser.add_argument("--images", type=not_negative, metavar="N", required=True, help="number of images to choose")
     parser.add_argument(
         "--min-objects",
@@ -32,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=not_negative, metavar="N", default=0, help="decides which images (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", required=True, help="COCO JSON of the chosen images")
+    parser.add_argument("--out", type=path, metavar="FILE", required=True, help="COCO JSON of the chosen images")
     parser.add_argument(
-        "--rest", type=Path, metavar="FILE", help="COCO JSON of all other images (default: not written)"
+        "--rest", type=path, metavar="FILE", help="COCO JSON of all other images (default: not written)"
     )
     add_force(parser)
 

@@ -3,10 +3,9 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import CONFIG_HELP, add_overrides, new_parser
+from mindrcnn.exit_status import run_network
+from mindrcnn.programs.command_line import CONFIG_HELP, add_overrides, new_parser, parse_intermixed, path
 
 PROG = "mindrcnn train"
 DESCRIPTION = """
@@ -22,11 +21,11 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("config", type=Path, metavar="CONFIG", help=CONFIG_HELP)
+    parser.add_argument("config", type=path, metavar="CONFIG", help=CONFIG_HELP)
     add_overrides(parser)
     parser.add_argument(
         "--run-dir",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="new or empty folder of this run (default: runs/NAME, NAME_2, ..., with the configuration's name)",
     )
@@ -42,15 +41,20 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
     """Parses the command line; ends the program on a wrong one."""
     parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
     add_arguments(parser)
-    return parser.parse_intermixed_args(words)
+    return parse_intermixed(parser, words)
 
 
 def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words, prog=prog)
+    return run_network(lambda: start(arguments))
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """Trains as the arguments say."""
     from mindrcnn.tasks.training import train
 
-    return run(lambda: train(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume))
+    return train(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume)
 
 
 if __name__ == "__main__":

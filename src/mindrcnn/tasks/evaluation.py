@@ -7,6 +7,7 @@ from pathlib import Path
 from mindrcnn.build.data import build_dataset
 from mindrcnn.build.trained_model import open_checkpoint
 from mindrcnn.config.loader import load_config
+from mindrcnn.config.run import Config
 from mindrcnn.config.yaml_tree import Overrides
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.tracking.logging_setup import setup_logging
@@ -16,7 +17,7 @@ from mindrcnn.evaluation.coco.results import read_results
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.outputs import protect
 from mindrcnn.predictor import Detector
-from mindrcnn.tasks.processes import join_job
+from mindrcnn.tasks.processes import join_job, require_same_data, require_same_job, require_same_parameters
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
@@ -56,14 +57,22 @@ def run_evaluation(checkpoint_file: Path, overrides: Overrides, out: Path | None
     setup_logging()
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
     ranks = join_job(config.device, config.train.seed)
+    with ranks.together():
+        require_same_job(config, ranks)
+        split = _open_split(config, ranks)
+        folder = out or checkpoint_file.parent / "eval"
+        inputs = [checkpoint_file, split.dataset.annotation_file, *split.drawn]
+        ranks.from_first(lambda: protect(split.all_outputs(folder), inputs=inputs, force=force))
+        require_same_parameters(checkpoint.parameters.values(), ranks)
+        metrics = split.run(Detector.from_checkpoint(checkpoint, config), folder)
+    return Evaluation(metrics, folder, ranks)
+
+
+def _open_split(config: Config, ranks: Ranks) -> SplitEvaluator:
     # Results carry the ids of the split at hand, whose numbering may differ from the training data's.
     dataset = build_dataset(config.data, config.data.val, "data.val")
-    evaluator = SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
-    folder = out or checkpoint_file.parent / "eval"
-    inputs = [checkpoint_file, dataset.annotation_file, *evaluator.drawn]
-    ranks.from_first(lambda: protect(evaluator.all_outputs(folder), inputs=inputs, force=force))
-    metrics = evaluator.run(Detector.from_checkpoint(checkpoint, config), folder)
-    return Evaluation(metrics, folder, ranks)
+    require_same_data(dataset, ranks)
+    return SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
 
 
 def evaluate_results(

@@ -11,6 +11,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
+from mindrcnn import paths
 from mindrcnn.atomic import replacing
 from mindrcnn.build.device import set_device
 from mindrcnn.build.trained_model import open_checkpoint, restore_detector
@@ -50,6 +51,8 @@ def export(
     """
     setup_logging()
     suffix = f".{file_format.lower()}"
+    if not checkpoint_file.name:
+        raise InputError(f"checkpoint: wanted an existing .ckpt file, got {checkpoint_file}")
     target = out or checkpoint_file.with_suffix(suffix)
     if target.suffix != suffix:
         raise InputError(f"--out: wanted a file name ending in {suffix}, got {target}")
@@ -87,10 +90,7 @@ def write_model(predictor: Predictor, target: Path, file_format: Format, shape: 
     images = Tensor.from_numpy(np.zeros(shape, np.uint8))
     image_sizes = Tensor.from_numpy(np.full((shape[0], 2), shape[2:], np.int32))
     predictor.set_train(False)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot create the folder {target.parent}: {error.strerror or error}") from error
+    paths.make_folder(target.parent)
     with replacing(target) as temporary, portable_only():
         ms.export(predictor, images, image_sizes, file_name=str(temporary), file_format=file_format)
         os.chmod(

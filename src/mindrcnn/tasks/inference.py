@@ -13,7 +13,7 @@ from mindrcnn.build.trained_model import open_checkpoint
 from mindrcnn.concurrency import run_behind
 from mindrcnn.config.run import Config
 from mindrcnn.detections import Detections
-from mindrcnn.drawing.pictures import picture_names
+from mindrcnn.drawing.pictures import PictureTooLarge, picture_names
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.input_images import find_images
@@ -50,26 +50,29 @@ def infer(
     force: whether images and files of others may be replaced.
     """
     setup_logging()
-    paths = [path for source in sources for path in find_images(source)]
-    names = picture_names(paths)
+    images = [image for source in sources for image in find_images(source)]
+    names = picture_names(images)
     outputs = [Output(out / name) for name in (PREDICTIONS, *names.values())]
-    protect(outputs, inputs=[checkpoint_file, *paths], force=force)
+    protect(outputs, inputs=[checkpoint_file, *images], force=force)
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
     labels = find_labels(class_names or checkpoint.info.classes, checkpoint.info.classes)
     detector = Detector.from_checkpoint(checkpoint, lower_score_thresh(config, score_thresh))
-    stream = detector.predict_many(paths)
+    stream = detector.predict_many(images)
 
     def finish(found: Detections) -> dict[str, Any]:
         assert found.path is not None
         selected = found[(found.scores >= score_thresh) & np.isin(found.labels, labels)]
-        selected.draw(out / names[found.path])
+        try:
+            selected.draw(out / names[found.path])
+        except PictureTooLarge as error:
+            logger.warning("%s; its detections are in predictions.json alone", error)
         return selected.to_dict()
 
-    documents = list(run_behind(finish, log_progress(stream, total=len(paths))))
+    documents = list(run_behind(finish, log_progress(stream, total=len(images))))
     write_json(out / PREDICTIONS, COMMENT | {"images": documents})
     logger.info("%d images with predictions.json in %s", len(documents), out)
     if stream.skipped:
-        logger.error("%d of %d images could not be read and were skipped", len(stream.skipped), len(paths))
+        logger.error("%d of %d images could not be read and were skipped", len(stream.skipped), len(images))
         return EXIT_SKIPPED
     return EXIT_OK
 

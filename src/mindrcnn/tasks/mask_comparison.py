@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as mask_api
 
+from mindrcnn import paths
 from mindrcnn.data.image_io import read_image
 from mindrcnn.drawing.objects import draw_mask, with_heading
 from mindrcnn.drawing.palette import class_colour
@@ -106,7 +107,7 @@ def parse_named_files(texts: Sequence[str]) -> Mapping[str, Path]:
         name, equals, file = text.partition("=")
         if not (name and equals and file) or name in files:
             raise InputError(f"--results: wanted NAME=FILE with different names, got {text}")
-        files[name] = Path(file)
+        files[name] = paths.expand(file)
     return files
 
 

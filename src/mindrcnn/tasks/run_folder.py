@@ -1,15 +1,18 @@
 """The folder of a training run, new or resumed."""
 
 import logging
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.atomic import write_text
 from mindrcnn.config.loader import dump_config, parse_config
 from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint
 from mindrcnn.engine.checkpoints.resume import newest_checkpoint
-from mindrcnn.engine.checkpoints.run_folder import create_run_folder, latest_run_folder
+from mindrcnn.engine.checkpoints.run_folder import claim_run_folder, create_run_folder, latest_run_folder
+from mindrcnn.engine.checkpoints.run_lock import LOCK, is_vacant, run_lock
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.tracking.metrics_log import MetricsLog
 from mindrcnn.engine.tracking.recorder import METRICS
@@ -25,12 +28,16 @@ RUNS = Path("runs")  # where run folders are made
 class RunFolder:
     """The folder of a run before it is opened.
 
-    path: the folder; for a new run, the one that `open` creates, with a number added if the name is taken by then.
+    path: the folder; for a new run, the one that `open` creates.
+    held: holds the folder's lock on the first process: at once for a resumed run, for a new one from `open` on.
+    numbered: whether `open` adds a number to the name of a new run if it is taken.
     resumed: whether the folder holds a run, which is continued.
     checkpoint: the newest of a resumed run; None if it has none yet.
     """
 
     path: Path
+    held: ExitStack
+    numbered: bool = False
     resumed: bool = False
     checkpoint: Checkpoint | None = None
 
@@ -39,33 +46,40 @@ class RunFolder:
         if self.resumed:
             ranks.from_first(lambda: self._continue(config, progress.step))
             return self.path
-        config_yaml = dump_config(config)
-        return ranks.from_first(lambda: create_run_folder(self.path.parent, self.path.name, config_yaml=config_yaml))
+        return ranks.from_first(lambda: self._create(dump_config(config)))
+
+    def _create(self, config_yaml: str) -> Path:
+        if self.numbered:
+            return create_run_folder(self.path.parent, self.path.name, config_yaml=config_yaml, held=self.held)
+        return claim_run_folder(self.path, config_yaml=config_yaml, held=self.held)
 
     def _continue(self, config: Config, step: int) -> None:
         write_text(self.path / "config.yaml", dump_config(config))
         MetricsLog(self.path / METRICS).forget_after(step)
 
 
-def find_run_folder(run_dir: Path | None, name: str, ranks: Ranks, *, resume: bool) -> RunFolder:
+def find_run_folder(run_dir: Path | None, name: str, ranks: Ranks, held: ExitStack, *, resume: bool) -> RunFolder:
     """Returns `run_dir`, or the folder for `name` in runs/. Raises InputError for a folder that holds something else.
 
     run_dir: the folder asked for, if any.
     name: name of the run.
     ranks: the processes that train together; the first looks at the disk.
+    held: keeps the lock of the folder for as long as the run lasts.
     resume: continues the run in `run_dir`, or the latest of that name; starts a new run if there is none.
     """
-    existing = ranks.from_first(lambda: _find_existing(run_dir, name)) if resume else None
+    existing = ranks.from_first(lambda: _find_existing(run_dir, name, held)) if resume else None
     if existing is not None:
-        return RunFolder(existing, resumed=True, checkpoint=newest_checkpoint(existing))
-    return RunFolder(ranks.from_first(lambda: _choose_new(run_dir, name)))
+        return RunFolder(existing, held, resumed=True, checkpoint=newest_checkpoint(existing))
+    return RunFolder(ranks.from_first(lambda: _choose_new(run_dir, name)), held, numbered=run_dir is None)
 
 
-def _find_existing(run_dir: Path | None, name: str) -> Path | None:
-    folder = latest_run_folder(RUNS, name) if run_dir is None else run_dir.resolve()
-    if folder is None or not (folder.is_dir() and any(folder.iterdir())):
+def _find_existing(run_dir: Path | None, name: str, held: ExitStack) -> Path | None:
+    folder = latest_run_folder(RUNS, name) if run_dir is None else paths.resolve(run_dir)
+    if folder is None or not paths.is_folder(folder) or is_vacant(folder):
         return None
-    if not (folder / "config.yaml").is_file():
+    if paths.exists(folder / LOCK) or paths.is_file(folder / "config.yaml"):
+        held.enter_context(run_lock(folder))
+    if not paths.is_file(folder / "config.yaml"):
         raise InputError(f"--resume: wanted the folder of a training run, got {folder}, which has no config.yaml")
     return folder
 
@@ -73,8 +87,15 @@ def _find_existing(run_dir: Path | None, name: str) -> Path | None:
 def _choose_new(run_dir: Path | None, name: str) -> Path:
     if run_dir is None:
         return RUNS / name
-    folder = run_dir.resolve()  # gives "." and "a/.." a last part that is a name
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    folder = paths.resolve(run_dir)  # gives "." and "a/.." a last part that is a name
+    if not paths.exists(folder):
+        return folder
+    if not paths.is_folder(folder):
+        raise InputError(f"--run-dir: wanted a new or empty folder, got {run_dir}, {paths.describe(folder)}")
+    if not is_vacant(folder):
+        if paths.exists(folder / LOCK):
+            with run_lock(folder):  # raises for one in use
+                pass
         raise InputError(f"--run-dir: wanted a new or empty folder, got {run_dir}, which is not empty")
     return folder
 

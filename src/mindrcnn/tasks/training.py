@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.build.data import build_dataset, build_train_loader
 from mindrcnn.build.initial_weights import build_initialised_detector
 from mindrcnn.build.recording import build_recorder
@@ -38,8 +40,17 @@ from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.predictor import Detector
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
-from mindrcnn.tasks.processes import build_gradient_reduction, build_sample_count, join_job, open_log, synchronize_start
-from mindrcnn.tasks.run_folder import find_run_folder, restore_progress
+from mindrcnn.tasks.processes import (
+    build_gradient_reduction,
+    build_sample_count,
+    join_job,
+    open_log,
+    require_same_data,
+    require_same_job,
+    require_same_parameters,
+    synchronize_start,
+)
+from mindrcnn.tasks.run_folder import RunFolder, find_run_folder, restore_progress
 from mindrcnn.tasks.split_evaluator import SplitEvaluator, headline
 
 logger = logging.getLogger(__name__)
@@ -106,8 +117,15 @@ def run_training(
     config = load_config(config_file, overrides)
     require_sinks(config.train.log_to)
     ranks = join_job(config.device, config.train.seed)
-    run_folder = find_run_folder(run_dir, config.name, ranks, resume=resume)
+    with ranks.together(), ExitStack() as held:
+        require_same_job(config, ranks)
+        return _train(config, ranks, find_run_folder(run_dir, config.name, ranks, held, resume=resume))
+
+
+def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
+    """Trains in the folder of a run."""
     dataset = build_dataset(config.data, config.data.train, "data.train")
+    require_same_data(dataset, ranks)
     config = replace(config, data=replace(config.data, classes=dataset.classes))
     evaluator = build_evaluator(config, ranks)
     loader = build_train_loader(config, dataset, rank=ranks.rank, world_size=ranks.size)
@@ -121,6 +139,7 @@ def run_training(
         progress = restore_progress(run_folder.checkpoint, config, plan, ranks.size)
         state.restore(run_folder.checkpoint)
     ranks.from_first(lambda: require_reachable(config.train.log_to))
+    require_same_parameters(detector.get_parameters(), ranks)
     folder = run_folder.open(config, progress, ranks)
     open_log(folder, ranks)
     announce(config, dataset, plan, folder, ranks.size)
@@ -140,8 +159,8 @@ def run_training(
         final = build_trainer(training, recorder).run()
         ranks.wait()
     logger.info("done: %s", folder)
-    best, last = folder / BEST, folder / LAST
-    return TrainedRun(folder, dict(final.metrics), best if best.is_file() else None, last if last.is_file() else None)
+    best, last = (path if paths.is_file(path) else None for path in (folder / BEST, folder / LAST))
+    return TrainedRun(folder, dict(final.metrics), best, last)
 
 
 def build_trainer(training: Training, recorder: TrainingRecorder) -> Trainer:
@@ -194,7 +213,9 @@ def build_evaluator(config: Config, ranks: Ranks) -> SplitEvaluator | None:
     split = config.data.val
     if not (split.name or split.annotations):
         return None
-    return SplitEvaluator(config=config, dataset=build_dataset(config.data, split, "data.val"), ranks=ranks)
+    dataset = build_dataset(config.data, split, "data.val")
+    require_same_data(dataset, ranks)
+    return SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
 
 
 def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path, world_size: int) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import zipfile
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -36,10 +37,11 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     return content
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
+def read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
     """Returns the arrays of numbers and texts in an .npz file. Raises an exception of READ_ERRORS for anything else."""
-    with zipfile.ZipFile(path) as archive:
-        check_archive(archive, path.stat().st_size)
+    size = file.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(file) as archive:
+        check_archive(archive, size)
         return {name.removesuffix(".npy"): _array(name, read_member(archive, name)) for name in archive.namelist()}
 
 

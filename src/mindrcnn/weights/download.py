@@ -4,26 +4,22 @@ import hashlib
 import logging
 import os
 import ssl
-import time
 import urllib.error
-import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlparse
 
+from mindrcnn import paths
 from mindrcnn.atomic import locked, replacing
 from mindrcnn.cache import CACHE_VARIABLE, cache_folder
 from mindrcnn.errors import InputError
 from mindrcnn.hashing import file_sha256
+from mindrcnn.weights.transfer import fetch
 
 logger = logging.getLogger(__name__)
 
 MIN_HASH_DIGITS = 8
-_TIMEOUT = 30  # seconds without a byte before a download counts as dead
-_CHUNK = 1 << 18
-_PROGRESS_EVERY = 5.0  # seconds between progress lines
-_MEGABYTE = 1e6
+_NAME_BYTES = 100  # of the URL's own name in that of the cached file
 
 
 def fetch_weights(source: str, *, sha256: str = "") -> Path:
@@ -33,30 +29,35 @@ def fetch_weights(source: str, *, sha256: str = "") -> Path:
     Raises InputError for a missing file, a failed download (which leaves no file) or another digest.
     """
     expected = _parse_digest(sha256)
-    if urlparse(source).scheme not in ("https", "http", "file"):
-        path = Path(source).expanduser()
-        if not path.is_file():
+    if _scheme(source) not in ("https", "http", "file"):
+        path = paths.expand(source)
+        if not paths.is_file(path):
             raise InputError(f"weights: wanted an existing file or an https URL, got {source}")
         _verify(path, expected, source)
         return path
     path = _cache_file(source)
-    if not path.is_file():
+    if not paths.is_file(path):
         _make_cache(path.parent)
         with locked(path.parent):  # the processes of a job start together: one downloads, the others wait for it
-            if not path.is_file():
+            if not paths.is_file(path):
                 _download(source, path, expected)
                 return path
     _verify(path, expected, f"{path} (cached; delete it to download again)")
     return path
 
 
+def _scheme(source: str) -> str:
+    try:
+        return urlparse(source).scheme
+    except ValueError as error:
+        raise InputError(f"weights: wanted a path or an https URL, got {source!r:.200}: {error}") from error
+
+
 def _make_cache(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot create the cache folder {folder}: {error.strerror}; {CACHE_VARIABLE} names another"
-        ) from error
+        paths.make_folder(folder)
+    except InputError as error:
+        raise InputError(f"{error}; {CACHE_VARIABLE} names another cache") from error
 
 
 def _cache_file(url: str) -> Path:
@@ -65,10 +66,11 @@ def _cache_file(url: str) -> Path:
     Downloads used to lie in the folder above, which was ~/.cache/mindrcnn whatever XDG_CACHE_HOME said; a file that is
     still there is used.
     """
-    name = f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{Path(urlparse(url).path).name or 'weights'}"
+    end = os.fsencode(Path(urlparse(url).path).name)[-_NAME_BYTES:].decode(errors="ignore") or "weights"
+    name = f"{hashlib.sha256(os.fsencode(url)).hexdigest()[:12]}-{end}"
     folder = cache_folder("weights")
-    earlier = (folder.parent / name, Path(os.path.expanduser("~/.cache/mindrcnn")) / name)
-    return next((file for file in earlier if file.is_file()), folder / name)
+    earlier = (folder.parent / name, paths.expand("~/.cache/mindrcnn") / name)
+    return next((file for file in earlier if paths.is_file(file)), folder / name)
 
 
 def _parse_digest(sha256: str) -> str:
@@ -87,31 +89,18 @@ def _verify(path: Path, expected: str, name: str) -> None:
 
 
 def _download(url: str, path: Path, expected: str) -> None:
+    if urlparse(url).scheme == "http" and not expected:
+        logger.warning("%s is not encrypted, and no SHA-256 is given: anybody on the way can change it", url)
     with replacing(path) as temporary:
         try:
-            with urllib.request.urlopen(url, timeout=_TIMEOUT) as response, open(temporary, "wb") as file:
-                _copy(response, file, url)
+            fetch(url, temporary)
         except urllib.error.HTTPError as error:
             raise InputError(f"cannot download {url}: the server answered {error.code} {error.reason}") from error
-        except (urllib.error.URLError, HTTPException, ssl.SSLError, TimeoutError, ConnectionError) as error:
+        except (
+            urllib.error.URLError, HTTPException, ssl.SSLError, TimeoutError, ConnectionError, ValueError
+        ) as error:  # fmt: skip
             reason = getattr(error, "reason", error)
             raise InputError(
                 f"cannot download {url}: {reason}. Offline, download it elsewhere and give the file's path instead"
             ) from error
         _verify(temporary, expected, url)
-
-
-def _copy(response: IO[bytes], file: IO[bytes], url: str) -> None:
-    """Copies with progress lines. Raises InputError when the connection closes before the announced length."""
-    length = getattr(response, "headers", {}).get("Content-Length")
-    size = int(length) if length else 0
-    done, shown = 0, time.monotonic()
-    logger.info("downloading %s%s", url, f" ({size / _MEGABYTE:.1f} MB)" if size else "")
-    while chunk := response.read(_CHUNK):
-        file.write(chunk)
-        done += len(chunk)
-        if time.monotonic() - shown > _PROGRESS_EVERY:
-            shown = time.monotonic()
-            logger.info("  %.1f MB%s", done / _MEGABYTE, f", {100 * done / size:.0f} %" if size else "")
-    if size and done != size:
-        raise InputError(f"cannot download {url}: the connection closed after {done} of {size} bytes")

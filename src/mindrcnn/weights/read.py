@@ -11,6 +11,7 @@ from typing import Any, Literal
 import mindspore as ms
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
 from mindrcnn.messages import quote_value, shorten
 from mindrcnn.untrusted.archive import INFLATION, read_npz
@@ -73,11 +74,8 @@ def _plain_names(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndar
 
 
 def _read_any(path: Path) -> WeightsFile:
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(len(LEGACY_START))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the weights file: {error.strerror}") from error
+    with paths.open_file(path, "weights file") as stream:
+        start = stream.read(len(LEGACY_START))
     if start.startswith(ZIP_START):
         return _read_zip(path)
     if start == LEGACY_START:
@@ -114,7 +112,7 @@ def _unwrap(path: Path, kind: Kind, tree: Any) -> WeightsFile:
 
 def _require_size(path: Path, arrays: Iterable[np.ndarray]) -> None:
     """Raises InputError if the arrays, of which each will be a copy, are many views of few values."""
-    size, content = path.stat().st_size, sum(array.nbytes for array in arrays)
+    size, content = paths.size(path), sum(array.nbytes for array in arrays)
     if content > size + INFLATION:
         raise InputError(f"{path}: wanted weights of about the file's {size} bytes, got tensors of {content} bytes")
 
@@ -122,7 +120,7 @@ def _require_size(path: Path, arrays: Iterable[np.ndarray]) -> None:
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     """Reads the length of the header (8 bytes), the JSON header (dtype, shape, place of each tensor) and the values."""
     try:
-        content = path.read_bytes()
+        content = paths.read_bytes(path)
         (length,) = struct.unpack("<Q", content[:8])
         header = json.loads(content[8 : 8 + length])
         body = memoryview(content)[8 + length :]
@@ -144,7 +142,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 def _read_zip(path: Path) -> WeightsFile:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with paths.open_file(path) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
     except READ_ERRORS as error:
         raise InputError(f"{path}: the weights file is damaged or incomplete ({error})") from error
@@ -156,12 +154,13 @@ def _read_zip(path: Path) -> WeightsFile:
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        return read_npz(path)
-    except READ_ERRORS as error:
-        raise InputError(
-            f"{path}: wanted an .npz file of plain arrays, got a damaged or other file ({error})"
-        ) from error
+    with paths.open_file(path) as file:
+        try:
+            return read_npz(file)
+        except READ_ERRORS as error:
+            raise InputError(
+                f"{path}: wanted an .npz file of plain arrays, got a damaged or other file ({error})"
+            ) from error
 
 
 def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:

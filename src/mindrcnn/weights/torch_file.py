@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
 from mindrcnn.messages import quote_value
 from mindrcnn.untrusted.archive import check_archive, read_member
@@ -29,8 +30,8 @@ LEGACY_PROTOCOL = 1001  # torch/serialization.py, PROTOCOL_VERSION
 def read_torch_zip(path: Path) -> Any:
     """Reads a zip-format .pth file, tensors as arrays. Raises InputError if it is damaged or disallowed."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            check_archive(archive, path.stat().st_size)
+        with paths.open_file(path) as file, zipfile.ZipFile(file) as archive:
+            check_archive(archive, paths.size(path))
             pickled, *_ = (name for name in archive.namelist() if name.endswith("/data.pkl"))
             root = pickled.removesuffix("data.pkl")
             if f"{root}byteorder" in archive.namelist() and read_member(archive, f"{root}byteorder") != b"little":
@@ -49,7 +50,7 @@ def read_torch_zip(path: Path) -> Any:
 
 def read_torch_legacy(path: Path) -> Any:
     """Reads a .pth file from before torch's zip format. Raises InputError if it is damaged or disallowed."""
-    size = path.stat().st_size
+    size = paths.size(path)
     storages: dict[str, np.ndarray] = {}
 
     def load(key: str, dtype: np.dtype, count: int) -> np.ndarray:
@@ -61,7 +62,7 @@ def read_torch_legacy(path: Path) -> Any:
         return storages[key]
 
     try:
-        with path.open("rb") as stream:
+        with paths.open_file(path) as stream:
             magic, protocol, system = (RestrictedUnpickler(stream, size=size, load=load).load() for _ in range(3))
             if (magic, protocol, system["little_endian"]) != (LEGACY_MAGIC, LEGACY_PROTOCOL, True):
                 raise ValueError(f"unknown header {quote_value((magic, protocol, system))}")
@@ -76,8 +77,8 @@ def read_torch_legacy(path: Path) -> Any:
 def read_pickle(path: Path) -> Any:
     """Reads a pickle of numpy arrays. Raises InputError if it is damaged or disallowed."""
     try:
-        with path.open("rb") as stream:
-            return extract_arrays(RestrictedUnpickler(stream, size=path.stat().st_size, encoding="latin-1").load())
+        with paths.open_file(path) as stream:
+            return extract_arrays(RestrictedUnpickler(stream, size=paths.size(path), encoding="latin-1").load())
     except READ_ERRORS as error:
         raise _read_error(path, error) from error
 

@@ -160,7 +160,7 @@ def test_an_absent_image_leaves_no_index(source, tmp_path):
     with pytest.raises(InputError, match=f"{last.name}: wanted an image, got an empty file"):
         convert(dataclasses.replace(source, images=images), tmp_path / "out", shards=2, workers=0)
     assert not (tmp_path / "out/index.json").exists()
-    with pytest.raises(InputError, match=r"index\.json: wanted the index of a finished conversion"):
+    with pytest.raises(InputError, match=r"index\.json: no such index of a finished conversion"):
         read_mindrecord(folder=tmp_path / "out")
 
 
@@ -169,7 +169,7 @@ def cut(path):
 
 
 DAMAGES = {
-    "shard missing": (lambda folder: shard(folder, 1).unlink(), r"shard-00001-of-00003\.mindrecord: wanted a shard"),
+    "shard missing": (lambda folder: shard(folder, 1).unlink(), r"shard-00001-of-00003\.mindrecord: no such shard"),
     "shard cut": (
         lambda folder: cut(shard(folder, 2)),
         r"00002-of-00003\.mindrecord: wanted a shard of \d+ bytes",
@@ -253,3 +253,19 @@ def test_pages_waste_little():
             used += sizes[index] + 64
         assert (packing.header + (count + 1) * packing.page) / sum(sizes) < limit
     assert pack([1 << 29]) is None
+
+
+def test_a_full_disk_is_one_message(source, tmp_path, monkeypatch):
+    class FullDisk:
+        def __init__(self, *arguments, **options):
+            raise RuntimeError("Exception thrown.\n\n- Message: \n[ERROR] No free disk to be used\n\n- C++ Call Stack")
+
+    monkeypatch.setattr("mindspore.mindrecord.FileWriter", FullDisk)
+    with pytest.raises(InputError, match=r"cannot write .*\.mindrecord: No free disk to be used; \d.* MB are free"):
+        convert(source, tmp_path / "out", shards=1, workers=0)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_folder_in_another_encoding_is_refused(source, tmp_path):
+    with pytest.raises(InputError, match="wanted a path in UTF-8"):
+        convert(source, tmp_path / "caf\udce9", shards=1, workers=0)

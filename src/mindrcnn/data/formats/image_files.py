@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.data.image_io import read_image
 from mindrcnn.data.survey import Examination, Survey
 from mindrcnn.errors import InputError
 from mindrcnn.messages import shorten
 
+NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)  # there cannot be a file there
 SHOWN = 3  # names in a message; enough to recognise a wrong folder
 
 
@@ -55,15 +58,26 @@ def examination_of_files(survey: Survey, *, folder: Path) -> Examination:
 
 def require_folder(folder: Path, *, meaning: str) -> None:
     """Raises InputError unless `folder` is a folder with something in it; `meaning` says what it should hold."""
-    if not folder.is_dir():
-        what = "a file" if folder.exists() else "nothing"
-        raise InputError(f"{folder}: wanted the folder of {meaning}, got {what}")
-    if not any(True for _ in folder.iterdir()):
+    if not paths.is_folder(folder):
+        raise InputError(f"{folder}: wanted the folder of {meaning}, got {paths.describe(folder)}")
+    if paths.is_empty(folder):
         raise InputError(f"{folder}: wanted the folder of {meaning}, got an empty folder")
 
 
 def _file_names(folder: str) -> frozenset[str]:
-    if not os.path.isdir(folder):
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries if not _is_folder(entry))
+    except OSError as error:
+        if error.errno in NOWHERE:
+            return frozenset()
+        raise paths.refusal(Path(folder), error, "listed") from error
+    except ValueError:  # a NUL character in the name
         return frozenset()
-    with os.scandir(folder) as entries:
-        return frozenset(entry.name for entry in entries if not entry.is_dir())
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself; reading it says so
+        return False

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.data.formats.image_files import require_folder
 from mindrcnn.errors import InputError
 
@@ -35,8 +36,10 @@ def find_split(*, root: Path, name: str, annotations: str = "", images: str = ""
 
 def _named(root: Path, name: str, annotations: str) -> SplitFiles:
     path = root / annotations
-    if not path.is_file():
+    if not paths.exists(path):
         raise InputError(f"{path}: no such annotation file")
+    if not paths.is_file(path):
+        raise InputError(f"{path}: wanted an annotation file, got {paths.describe(path)}")
     return SplitFiles(path, root / name)
 
 
@@ -47,7 +50,7 @@ def _found(root: Path, name: str) -> SplitFiles:
     for short in dict.fromkeys((name, re.sub(r"\d{4}$", "", name))):
         layouts.append(SplitFiles(root / short / "labels.json", root / short / "data"))
     for files in layouts:
-        if files.annotations.is_file():
+        if paths.exists(files.annotations):
             return files
     tried = ", ".join(str(files.annotations.relative_to(root)) for files in layouts)
     raise InputError(f"{root}: no annotation file of split {name!r}; looked for {tried}")

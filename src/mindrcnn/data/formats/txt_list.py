@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.data.findings import Findings, Kind, examine_boxes
 from mindrcnn.data.formats.image_files import examination_of_files, missing_images, require_images
 from mindrcnn.data.formats.layout import SplitFiles, find_split
@@ -135,12 +136,7 @@ def _read_rows(path: Path, class_labels: dict[str, int]) -> _Rows:
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
     """Returns number and text of every non-empty line. Raises InputError if there is no file or it is not UTF-8."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such annotation file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: wanted a text file in UTF-8: {error}") from error
+    text = paths.read_text(path, "annotation file", encoding="utf-8-sig")
     return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 

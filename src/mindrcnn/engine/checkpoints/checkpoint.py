@@ -20,6 +20,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
+from mindrcnn import paths
 from mindrcnn.atomic import replacing
 from mindrcnn.engine.checkpoints.checksum import DIGEST_NAME, append_digest, verify_digest
 from mindrcnn.engine.checkpoints.info import CheckpointInfo, read_info
@@ -94,7 +95,7 @@ def save_checkpoint(
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Reads a file written by `save_checkpoint`. Raises InputError if it is missing, truncated, damaged or foreign."""
-    if path.suffix != ".ckpt" or not path.is_file():
+    if path.suffix != ".ckpt" or not paths.is_file(path):
         raise InputError(f"checkpoint: wanted an existing .ckpt file, got {path}")
     try:
         verify_digest(path)

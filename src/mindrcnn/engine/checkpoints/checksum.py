@@ -7,6 +7,7 @@ therefore still parses, and flipped bits inside tensors go unnoticed. The digest
 import hashlib
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
 from mindrcnn.hashing import file_sha256
 
@@ -38,10 +39,11 @@ def append_digest(path: Path) -> None:
 
 def verify_digest(path: Path) -> None:
     """Raises InputError when the file is not exactly as `append_digest` left it."""
-    body = path.stat().st_size - TRAILER_BYTES
+    size = paths.size(path)
+    body = size - TRAILER_BYTES
     if body <= 0:
-        raise InputError(f"{path}: wanted a MindRCNN checkpoint, got a file of {path.stat().st_size} bytes")
-    with open(path, "rb") as file:
+        raise InputError(f"{path}: wanted a MindRCNN checkpoint, got a file of {size} bytes")
+    with paths.open_file(path) as file:
         file.seek(body)
         trailer = file.read()
     if trailer[:-DIGEST_BYTES] != encode_trailer(bytes(DIGEST_BYTES))[:-DIGEST_BYTES]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import nn
 
+from mindrcnn import paths
 from mindrcnn.atomic import replacing
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, optimizer_state
 from mindrcnn.errors import InputError
@@ -25,7 +26,7 @@ LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 def keep_previous(folder: Path) -> None:
     """Keeps last.ckpt under the name previous.ckpt as well, so that a new last.ckpt does not delete it."""
-    if (folder / LAST).is_file():
+    if paths.is_file(folder / LAST):
         link_or_copy(folder / LAST, folder / PREVIOUS)
 
 
@@ -44,7 +45,7 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
 
     Raises InputError if there are checkpoints but all of them are damaged.
     """
-    present = [folder / name for name in (LAST, PREVIOUS) if (folder / name).is_file()]
+    present = [folder / name for name in (LAST, PREVIOUS) if paths.is_file(folder / name)]
     for path in present:
         try:
             return load_checkpoint(path)
@@ -63,7 +64,7 @@ def best_so_far(folder: Path, metric: str, evaluations: Sequence[float]) -> floa
     path = folder / BEST
     if evaluations:
         return max(evaluations)
-    return load_checkpoint(path).info.metrics[metric] if path.is_file() else -np.inf
+    return load_checkpoint(path).info.metrics[metric] if paths.is_file(path) else -np.inf
 
 
 def load_optimizer(optimizer: nn.Optimizer, checkpoint: Checkpoint) -> None:

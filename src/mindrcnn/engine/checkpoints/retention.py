@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.engine.checkpoints.resume import LAST, link_or_copy
 from mindrcnn.engine.trainer import Progress
 
@@ -57,5 +58,5 @@ class KeptCheckpoints:
             path.unlink(missing_ok=True)
 
     def _matches(self, pattern: re.Pattern[str]) -> list[tuple[Path, re.Match[str]]]:
-        matches = ((path, pattern.fullmatch(path.name)) for path in self.folder.iterdir())
+        matches = ((path, pattern.fullmatch(path.name)) for path in paths.list_folder(self.folder))
         return [(path, match) for path, match in matches if match is not None]

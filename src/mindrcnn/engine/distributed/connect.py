@@ -2,22 +2,24 @@
 
 import logging
 import os
-import pickle
 import subprocess
 import sys
 from functools import cache
-from typing import Any
 
 import mindspore as ms
-from mindspore import mint
+import numpy as np
+from mindspore import Tensor, mint
 from mindspore.communication import get_group_size, get_rank, init
 
 from mindrcnn.engine.distributed.environment import MPI_VARIABLES, Launch, cluster_variables, read_launch
+from mindrcnn.engine.distributed.port import require_free_port
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.distributed.rendezvous import open_rendezvous
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+_SHARED_BYTES = 512
 
 # mpirun starts no scheduler, so rank 0 does. The scheduler exits by itself when the processes have left.
 _SCHEDULER = "import mindspore as ms; from mindspore.communication import init; ms.set_device('CPU'); init()"
@@ -43,6 +45,7 @@ def connect() -> Ranks:
         for name in MPI_VARIABLES:
             os.environ.pop(name, None)
         if launch.rank == 0:
+            require_free_port(variables["MS_SCHED_HOST"], variables["MS_SCHED_PORT"], "MS_SCHED_PORT")
             _start_scheduler(variables)
         os.environ.update(variables)
     try:
@@ -61,7 +64,8 @@ def connect() -> Ranks:
             f"{launch.launcher}: wanted rank {launch.rank} of {launch.size}, from the environment, got rank {rank} of "
             f"{size}"
         )
-    return Ranks(rank=rank, size=size, all_gather=open_rendezvous(rank, size, _share))
+    rendezvous = open_rendezvous(rank, size, _share)
+    return Ranks(rank=rank, size=size, all_gather=rendezvous, find_lost=rendezvous.find_lost)
 
 
 def _start_scheduler(variables: dict[str, str]) -> None:
@@ -73,8 +77,13 @@ def _start_scheduler(variables: dict[str, str]) -> None:
     )
 
 
-def _share(value: Any) -> list[Any]:
-    gathered: list[Any] = [None] * get_group_size()
-    # As bytes, because MindSpore 2.8 compares the objects that it gathers.
-    mint.distributed.all_gather_object(gathered, pickle.dumps(value))
-    return [pickle.loads(part) for part in gathered]
+def _share(text: bytes | None) -> list[bytes | None]:
+    """Gathers texts of less than _SHARED_BYTES as tensors: all_gather_object would unpickle what others send."""
+    padded = np.zeros(_SHARED_BYTES, np.int32)
+    if text is not None:
+        padded[: len(text) + 1] = [len(text), *text]
+    own = Tensor.from_numpy(padded)
+    gathered = [Tensor.from_numpy(np.zeros_like(padded)) for _ in range(get_group_size())]
+    mint.distributed.all_gather(gathered, own)
+    texts = [part.asnumpy() for part in gathered]
+    return [bytes(part[1 : part[0] + 1].astype(np.uint8)) if part[0] else None for part in texts]

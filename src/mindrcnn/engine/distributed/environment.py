@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
 from mindrcnn.messages import quote_value, shorten
 from mindrcnn.untrusted.json_text import parse_json
@@ -94,8 +95,8 @@ def read_rank_table(path: Path) -> list[dict[int, int]]:
     Raises InputError for any other file.
     """
     try:
-        table = parse_json(path.read_bytes(), path)
-    except (OSError, ValueError, InputError) as error:
+        table = parse_json(paths.read_bytes(path, "rank table"), path)
+    except InputError as error:
         raise InputError(f"rank table: wanted a readable JSON file, got {path}: {error}") from error
     try:
         servers = [

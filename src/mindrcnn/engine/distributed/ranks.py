@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from mindrcnn.errors import InputError
+from mindrcnn.errors import InputError, LostRank
+from mindrcnn.messages import quote_value, shorten
 
 T = TypeVar("T")
 
@@ -15,22 +17,53 @@ def _gather_alone(value: Any) -> list[Any]:
     return [value]
 
 
+def _lose_none() -> int | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Ranks:
     """The processes of a job, seen from rank `rank` of `size`; without arguments, a job of this process alone.
 
     all_gather: takes a value that can be pickled and returns those of all ranks, in rank order. All ranks must call all
-    methods but `share`, in the same order; a RuntimeError means that another process has ended.
+    methods but `share`, in the same order; LostRank means that another process has ended.
+    find_lost: returns a rank that has ended, or ends within seconds; None if there is none.
     """
 
     rank: int = 0
     size: int = 1
     all_gather: Callable[[Any], list[Any]] = _gather_alone
+    find_lost: Callable[[], int | None] = _lose_none
 
     @property
     def first(self) -> bool:
         """Whether this is the process that writes the shared files."""
         return self.rank == 0
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Turns the failure of an operation in the block into LostRank where it failed because a rank has ended."""
+        try:
+            yield
+        except LostRank:
+            raise
+        except RuntimeError as error:
+            lost = self.find_lost()
+            if lost is None:
+                raise
+            raise LostRank(f"rank {lost} has left the job") from error
+
+    def require_same(self, what: str, values: Mapping[str, str]) -> None:
+        """Raises InputError on all ranks, with the names of the values that differ, unless all have the same.
+
+        what: what the values describe, for the message.
+        """
+        first, *others = self.all_gather(dict(values))
+        for rank, other in enumerate(others, start=1):
+            names = [name for name in {**first, **other} if first.get(name) != other.get(name)]
+            if names:
+                listed = (f"{name}: {_shown(first, name)} and {_shown(other, name)}" for name in names)
+                raise InputError(f"ranks 0 and {rank}: wanted the same {what}, got {shorten(listed)}")
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
         """Returns this rank's part of a list; the parts cover each item once, and their sizes differ by at most one."""
@@ -54,6 +87,10 @@ class Ranks:
         if isinstance(made, InputError):
             raise made
         return made
+
+
+def _shown(values: Mapping[str, str], name: str) -> str:
+    return quote_value(values[name]) if name in values else "none"
 
 
 def _outcome(make: Callable[[], Any]) -> Any:

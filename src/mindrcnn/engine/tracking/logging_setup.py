@@ -27,7 +27,7 @@ def setup_logging(log_file: Path | None = None, *, console_level: int = logging.
     _attach(package, console, _DATE)
     if log_file is not None:
         try:
-            _attach(package, logging.FileHandler(log_file, encoding="utf-8"), _FILE_DATE)
+            _attach(package, logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace"), _FILE_DATE)
         except OSError as error:
             raise InputError(f"cannot write {log_file}: {error.strerror or error}") from error
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mindrcnn import paths
 from mindrcnn.atomic import write_text
 from mindrcnn.errors import InputError
 from mindrcnn.messages import quote_value
@@ -60,12 +61,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
     A broken last line, left by a process killed while writing, is dropped; any other broken line raises InputError.
     """
-    if not path.is_file():
+    if not paths.exists(path):
         return []
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    lines = paths.read_bytes(path).splitlines()
     rows = []
     for number, line in enumerate(lines, start=1):
         try:

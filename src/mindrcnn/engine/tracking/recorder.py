@@ -12,6 +12,7 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.engine.tracking.curves import draw_curves
 from mindrcnn.engine.tracking.metrics_log import MetricsLog, replace_non_finite
 from mindrcnn.engine.tracking.sinks import MetricSink, row_scalars
@@ -120,7 +121,7 @@ class Recorder:
     def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """Writes an evaluation's row, passes its pictures to the sinks and redraws the curves."""
         self._write("eval", step=step, epoch=epoch, metrics=dict(metrics))
-        drawn = [picture for picture in self.pictures if picture.is_file()]
+        drawn = [picture for picture in self.pictures if paths.is_file(picture)]
         for sink in self.sinks if drawn else ():
             sink.pictures(step, drawn)
         self.curves()

@@ -7,6 +7,7 @@ from pathlib import Path
 from time import time
 from typing import Any
 
+from mindrcnn import paths
 from mindrcnn.atomic import write_text
 from mindrcnn.errors import InputError
 
@@ -44,8 +45,8 @@ class MlflowSink:
         id_file = folder / RUN_ID_FILE
         try:
             self._client = MlflowClient()
-            if id_file.is_file():
-                self.run_id = id_file.read_text(encoding="utf-8").strip()
+            if paths.exists(id_file):
+                self.run_id = paths.read_text(id_file).strip()
                 self._client.update_run(self.run_id, status="RUNNING")
             else:
                 self.run_id = self._client.create_run(_experiment(self._client), run_name=run_name).info.run_id

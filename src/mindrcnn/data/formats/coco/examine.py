@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.data.findings import Findings, Kind
 from mindrcnn.data.formats.coco.annotations import Annotations, check_annotations
 from mindrcnn.data.formats.coco.tables import Mask, read_tables
@@ -34,7 +35,7 @@ def examine_coco(
         findings.add(Kind.MALFORMED, str(error).removeprefix(f"{annotations}: "))
 
     try:
-        with annotations.open("rb") as file:
+        with paths.open_file(annotations, "annotation file") as file:
             tables = read_tables(annotations, file, malformed=malformed)
     except OSError as error:
         raise InputError(f"{annotations}: cannot be read: {error.strerror}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.data.findings import FirstError
 from mindrcnn.data.formats.coco.annotations import Annotations, check_annotations
 from mindrcnn.data.formats.coco.columns import Ints
@@ -52,7 +53,7 @@ def open_annotations(
     images: the folder in which every image must have a file; None does not look for them.
     """
     try:
-        with path.open("rb") as file:
+        with paths.open_file(path, "annotation file") as file:
             tables = read_tables(path, file)
             if not len(tables.pictures.ids):
                 raise InputError(f"{path}: images: wanted at least one, got none")
@@ -67,8 +68,6 @@ def open_annotations(
                 starts=tables.objects.starts[checked.rows],
                 lengths=tables.objects.lengths[checked.rows].astype(np.int32),
             )
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such annotation file") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     return checked, stored

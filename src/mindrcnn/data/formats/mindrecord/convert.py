@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.data.formats.coco.format import CocoFormat
 from mindrcnn.data.formats.format import DataFormat
 from mindrcnn.data.formats.layout import SplitFiles
@@ -56,7 +57,7 @@ class Source:
 
     def read(self) -> Dataset:
         """Returns the data set as training reads it. Raises InputError for data that is converted already."""
-        if self.annotations.is_dir():
+        if paths.is_folder(self.annotations):
             raise InputError(f"{self.annotations}: wanted an annotation file to convert, got a folder")
         return self.format.read(
             SplitFiles(self.annotations, self.images),
@@ -103,7 +104,7 @@ def convert(source: Source, out: Path, *, shards: int | None, workers: int) -> O
         for index, (start, end) in enumerate(_even_parts(len(dataset.records), shards))
     ]
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        paths.make_folder(out)
         finished = {job: entry for job in jobs if (entry := _finished(job, key)) is not None}
         kept = len(finished)
         todo = [job for job in jobs if job not in finished]
@@ -178,7 +179,12 @@ def _write_in_processes(
         min(workers, len(jobs)), mp_context=context, initializer=_start_process, initargs=(source, key, counter)
     )
     try:
-        futures = [pool.submit(_write_in_process, job) for job in jobs]
+        # Inherited by the processes: Ctrl-C while they import would be a traceback of each.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            futures = [pool.submit(_write_in_process, job) for job in jobs]
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         waiting = set(futures)
         while waiting:
             ended, waiting = wait(waiting, timeout=POLL_SECONDS)
@@ -197,6 +203,7 @@ _process: dict[str, Any] = {}  # set by _start_process, read by _write_in_proces
 
 def _start_process(source: Source, key: str, counter: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to report
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _process.update(dataset=source.read(), images=source.images, key=key, counter=counter)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.atomic import replacing, write_text
 from mindrcnn.errors import InputError
 from mindrcnn.messages import quote_value
@@ -81,12 +82,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Reads index.json. Raises InputError if it is missing (conversion not finished), damaged or of another version."""
     path = folder / INDEX
+    text = paths.read_bytes(path, "index of a finished conversion (mindrcnn mindrecord)")
     try:
-        content = parse_json(path.read_bytes(), path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: wanted the index of a finished conversion (mindrcnn mindrecord): {error.strerror}"
-        ) from error
+        content = parse_json(text, path)
     except InputError as error:
         raise InputError(
             f"{path}: wanted the index of converted data, got something else or a damaged file ({error})"
@@ -159,13 +157,14 @@ def write_columns(shard: Path, entry: ShardEntry, source: str, columns: dict[str
 def read_columns(shard: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Returns the description of a shard, and its columns. Raises InputError if they are missing or damaged."""
     path = columns_file(shard)
-    try:
-        columns = read_npz(path)
-        about = parse_json(str(columns.pop("about")), path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (*READ_ERRORS, InputError) as error:
-        raise InputError(f"{path}: wanted the columns of a shard, got a damaged file: {error}") from error
+    with paths.open_file(path) as file:
+        try:
+            columns = read_npz(file)
+            about = parse_json(str(columns.pop("about")), path)
+        except OSError as error:
+            raise paths.refusal(path, error) from error
+        except (*READ_ERRORS, InputError) as error:
+            raise InputError(f"{path}: wanted the columns of a shard, got a damaged file: {error}") from error
     if not isinstance(about, dict):
         raise InputError(f"{path}: wanted the columns of a shard, got a damaged file")
     return about, columns

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindrcnn import paths
 from mindrcnn.data.formats.mindrecord.annotation import SHAPELESS_BYTES, decode_mask
 from mindrcnn.data.formats.mindrecord.checks import PER_OBJECT, columns_fault
 from mindrcnn.data.formats.mindrecord.manifest import (
@@ -119,10 +120,8 @@ class Shards:
 
 
 def _opened(path: Path, size: int) -> int:
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise InputError(f"{path}: wanted a shard that {INDEX} lists: {error.strerror}") from error
+    with paths.open_file(path, f"shard, which {INDEX} lists") as opened:
+        file = os.dup(opened.fileno())
     got = os.fstat(file).st_size
     if got != size:
         os.close(file)

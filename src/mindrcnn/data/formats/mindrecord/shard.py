@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -64,11 +66,39 @@ def write_shard(
     """
     from mindspore.mindrecord import FileWriter
 
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # which MindSpore takes no path with
+        raise InputError(f"{path}: wanted a path in UTF-8 for MindRecord files, got other bytes") from error
     packing = _packing(records)
-    writer = FileWriter(str(path), shard_num=1, overwrite=True)
-    writer.set_header_size(packing.header)
-    writer.set_page_size(packing.page)
-    writer.add_schema(SCHEMA, "an image and its objects")
+    with _full_disk_told(path, RuntimeError):  # which is all that MindSpore's writer says
+        writer = FileWriter(str(path), shard_num=1, overwrite=True)
+        writer.set_header_size(packing.header)
+        writer.set_page_size(packing.page)
+        writer.add_schema(SCHEMA, "an image and its objects")
+        written = _write_rows(writer, records, names, packing, done)
+        writer.commit()
+    with _full_disk_told(path, sqlite3.Error, OSError):
+        return _addresses(path, packing, written)
+
+
+@contextmanager
+def _full_disk_told(path: Path, *failures: type[Exception]) -> Iterator[None]:
+    """Turns these failures into an InputError that says how much is free on the disk."""
+    try:
+        yield
+    except failures as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = next((line for line in lines if line.startswith("[ERROR]")), lines[0]).removeprefix("[ERROR] ")
+        free = ""
+        with suppress(OSError):
+            free = f"; {shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free on its disk"
+        raise InputError(f"cannot write {path}: {reason}{free}") from error
+
+
+def _write_rows(
+    writer: Any, records: Sequence[Record], names: Sequence[str], packing: Packing, done: Callable[[int], None]
+) -> list[_Written]:
     written: list[_Written] = []
     for start in range(0, len(records), ROWS_AT_ONCE):
         rows = []
@@ -80,8 +110,7 @@ def write_shard(
             written.append(_Written(len(image), len(annotation), *crcs, lengths))
         writer.write_raw_data(rows)
         done(len(rows))
-    writer.commit()
-    return _addresses(path, packing, written)
+    return written
 
 
 def _packing(records: Sequence[Record]) -> Packing:
@@ -115,7 +144,7 @@ def _row(record: Record, name: str) -> tuple[dict[str, Any], list[int]]:
         "image": image,
         "annotation": annotation,
         "image_id": record.image_id,
-        "file_name": name,
+        "file_name": name.encode(errors="backslashreplace").decode(),
         "height": record.height,
         "width": record.width,
     }

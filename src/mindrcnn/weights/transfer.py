@@ -1,0 +1,116 @@
+"""The transfer of one file from a URL, with limits on its size, its time and where redirections lead."""
+
+import logging
+import threading
+import time
+import urllib.request
+from http.client import HTTPMessage
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlparse
+
+from mindrcnn.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+LARGEST = 16 << 30  # bytes; the largest published detectors have less than 3 GB
+LONGEST = 6 * 3600.0  # seconds for the whole transfer
+WATCHED, LEAST = 60.0, 60 << 10  # seconds, and the bytes that have to arrive in them
+_TIMEOUT = 30  # seconds without a byte before a connection counts as dead
+_POLL = 0.2  # seconds
+_CHUNK = 1 << 18
+_PROGRESS_EVERY = 5.0  # seconds between progress lines
+_MEGABYTE = 1e6
+
+
+class _Transfer(threading.Thread):
+    """The transfer, in a thread of its own: a server can make each call of the library last for hours."""
+
+    def __init__(self, url: str, target: Path) -> None:
+        super().__init__(name="download", daemon=True)
+        self.url = url
+        self.target = target
+        self.done = 0
+        self.failure: BaseException | None = None
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        """Transfers the file; what goes wrong is kept in `failure`."""
+        try:
+            opener = urllib.request.build_opener(_HttpRedirects)
+            with opener.open(self.url, timeout=_TIMEOUT) as response, open(self.target, "wb") as file:
+                self._copy(response, file)
+        except BaseException as error:
+            self.failure = error
+
+    def _copy(self, response: Any, file: IO[bytes]) -> None:
+        size = _announced(response)
+        if size > LARGEST:
+            raise self._too_large(size)
+        shown = time.monotonic()
+        logger.info("downloading %s%s", self.url, f" ({size / _MEGABYTE:.1f} MB)" if size else "")
+        while not self.stopped.is_set() and (chunk := response.read1(_CHUNK)):
+            file.write(chunk)
+            self.done += len(chunk)
+            if self.done > LARGEST:
+                raise self._too_large(self.done)
+            if time.monotonic() - shown > _PROGRESS_EVERY:
+                shown = time.monotonic()
+                logger.info("  %.1f MB%s", self.done / _MEGABYTE, f", {100 * self.done / size:.0f} %" if size else "")
+        if size and self.done != size:
+            raise InputError(f"cannot download {self.url}: the connection closed after {self.done} of {size} bytes")
+
+    def _too_large(self, size: int) -> InputError:
+        return InputError(
+            f"cannot download {self.url}: wanted a file of at most {LARGEST >> 30} GB, got one of at least "
+            f"{size / 1e9:.1f} GB; download it elsewhere and give the file's path instead"
+        )
+
+
+class _HttpRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirections by http and https alone, and none from https to http."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        """Returns the request for a new place. Raises InputError for one that is not followed."""
+        scheme = urlparse(newurl).scheme
+        if scheme != "https" and (scheme != "http" or req.type == "https"):
+            raise InputError(
+                f"cannot download {req.full_url}: wanted a redirection to https, got one to {newurl!r:.200}"
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def fetch(url: str, target: Path) -> None:
+    """Writes what a URL holds into a file.
+
+    Raises InputError for a file that is too large, a transfer that is too slow and a redirection that is not followed;
+    other failures as urllib raises them.
+    """
+    transfer = _Transfer(url, target)
+    transfer.start()
+    begun = watched = time.monotonic()
+    before = 0
+    try:
+        while transfer.is_alive():
+            transfer.join(_POLL)
+            now = time.monotonic()
+            if now - begun > LONGEST:
+                raise InputError(f"cannot download {url}: it took longer than {LONGEST / 3600:.0f} hours")
+            if now - watched > WATCHED and transfer.is_alive():
+                if transfer.done - before < LEAST:
+                    raise InputError(
+                        f"cannot download {url}: only {transfer.done - before} bytes came in {now - watched:.0f} s"
+                    )
+                watched, before = now, transfer.done
+    finally:
+        transfer.stopped.set()
+    if transfer.failure is not None:
+        raise transfer.failure
+
+
+def _announced(response: Any) -> int:
+    """Returns the size that the server announces; 0 without one."""
+    text = str(response.headers.get("Content-Length") or "")
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 20 else 0
