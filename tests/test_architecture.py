@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "drawing": {"atomic", "data", "evaluation"},
     "launch": {"engine", "exit_status"},
     "models": {"ops", "trimmed_cell"},
+    "onnx_export": {"models", "ops"},
     "__main__": {"cli"},
     "datasets": {"atomic", "data", "drawing"},
     "detections": {"data", "drawing", "evaluation"},
