@@ -25,6 +25,20 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", metavar="a.b=c", help=OVERRIDES_HELP)
 
 
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Adds the choice of what computes a model."""
+    parser.add_argument(
+        "--backend",
+        choices=("onnxruntime", "openvino", "mindspore"),
+        help="what runs an exported model (default: ONNX Runtime for .onnx, MindSpore for .mindir)",
+    )
+    parser.add_argument(
+        "--device",
+        metavar="NAME",
+        help="cpu, gpu or ascend, or one of several as gpu:1 (default: the checkpoint's; cpu for an exported model)",
+    )
+
+
 def positive(text: str) -> int:
     """Returns a whole number above 0."""
     if not text.isdecimal() or int(text) < 1:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.exit_status import run
-from mindrcnn.programs.command_line import new_parser, probability
+from mindrcnn.programs.command_line import add_runtime, new_parser, probability
 
 PROG = "mindrcnn infer"
 DESCRIPTION = """
@@ -17,6 +17,7 @@ EXAMPLES = """
 %(prog)s runs/first/best.ckpt photo.jpg folder 'more/*.png' --out found
 %(prog)s runs/first/best.ckpt folder --score 0.6 --classes person,dog
 %(prog)s runs/first/best.ckpt folder eval.mask_thresh=0.4
+%(prog)s detector.onnx folder --backend openvino
 """
 
 OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=")
@@ -24,7 +25,9 @@ OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint (.ckpt)")
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="MODEL", help="checkpoint (.ckpt) or exported model (.onnx, .mindir)"
+    )
     parser.add_argument(
         "images",
         nargs="+",
@@ -51,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="names of the classes to keep, separated by commas (default: all)",
     )
+    add_runtime(parser)
 
 
 def split_overrides(words: list[str]) -> tuple[list[str], list[str]]:
@@ -74,6 +78,7 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
 def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
     """Runs the program and returns its exit status."""
     arguments = parse_arguments(words, prog=prog)
+    from mindrcnn.opening import Runtime
     from mindrcnn.tasks.inference import infer
 
     return run(
@@ -84,5 +89,6 @@ def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
             out=arguments.out,
             score_thresh=arguments.score,
             class_names=arguments.classes,
+            runtime=Runtime(arguments.backend, arguments.device),
         )
     )

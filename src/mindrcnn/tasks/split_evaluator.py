@@ -22,7 +22,7 @@ from mindrcnn.evaluation.coco.mask_calibration import calibrate, summary_line, w
 from mindrcnn.evaluation.coco.metrics import IouType, Metrics
 from mindrcnn.evaluation.coco.report import write_metrics
 from mindrcnn.evaluation.json_files import write_json
-from mindrcnn.predictor import Detector
+from mindrcnn.image_detector import Detector
 from mindrcnn.tasks.progress import log_progress
 
 logger = logging.getLogger(__name__)
