@@ -76,8 +76,8 @@ def _open_checkpoint(file: Path, overrides: Overrides, runtime: Runtime, lowest_
 
 
 def refuse_backend(file: Path, runtime: Runtime) -> None:
-    """Raises InputError if a back end is asked for; a checkpoint has only MindSpore."""
-    if runtime.backend is not None:
+    """Raises InputError if another back end than MindSpore, a checkpoint's only one, is asked for."""
+    if runtime.backend not in (None, "mindspore"):
         raise InputError(f"--backend: wanted an exported model (.onnx, .mindir) with it, got {file}")
 
 

@@ -51,6 +51,8 @@ def check(outputs: dict[str, np.ndarray], expected: tuple[np.ndarray, ...], head
 
 @pytest.mark.parametrize("head", HEADS)
 def test_one_model_for_every_batch_and_size(small: Any, run_model: Any, head: str) -> None:
+    counts = {name: small.expected[head, name][3].sum(axis=1).tolist() for name in small.batches}
+    assert counts == {"two": [3, 10], "one": [2]}
     for name, batch in small.batches.items():
         check(run_model(small.models[head], batch), small.expected[head, name], head)
 

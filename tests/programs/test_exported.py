@@ -21,8 +21,9 @@ from mindrcnn.datasets.demo import CATEGORY_IDS
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, save_checkpoint
 from mindrcnn.errors import InputError
 from mindrcnn.exported import card, runtime
-from mindrcnn.exported.opening import FixedBatch, ScoreLimit, open_exported
+from mindrcnn.exported.opening import BACKENDS, FixedBatch, ScoreLimit, open_exported
 from mindrcnn.opening import Runtime
+from mindrcnn.programs import command_line
 from mindrcnn.tasks.evaluation import evaluate_checkpoint
 from mindrcnn.tasks.export import export
 from mindrcnn.tasks.inference import infer
@@ -103,7 +104,8 @@ def test_evaluation_gives_the_checkpoints_results(
 
 
 def test_a_file_of_fixed_shape_evaluates_the_same(call: Call, fixed: Path, expected: list[dict[str, Any]]) -> None:
-    outcome = call(lambda: evaluate_checkpoint(fixed, ["eval.pictures=0"], Path("out")))
+    smaller = ["eval.pictures=0", "eval.batch_size=2"]
+    outcome = call(lambda: evaluate_checkpoint(fixed, smaller, Path("out")))
     assert outcome.status == 0, outcome.stderr
     check_entries(json.loads(Path("out/results.json").read_text()), expected)
 
@@ -186,14 +188,25 @@ def test_other_buckets_for_a_file_of_fixed_shape(fixed: Path) -> None:
         open_exported(fixed, ["data.buckets=[[64, 96]]"])
 
 
+def copying_model() -> onnx.ModelProto:
+    """Returns a model that returns its images."""
+    ends = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, ["b", 3, "h", "w"])
+        for name in ("images", "copies")
+    ]
+    nodes = [onnx.helper.make_node("Identity", ["images"], ["copies"])]
+    graph = onnx.helper.make_graph(nodes, "copying", ends[:1], ends[1:])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+
+
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
-def test_files_that_are_no_models(tmp_path: Path, backend: str, model: Path) -> None:
+def test_files_that_are_no_models(tmp_path: Path, backend: str) -> None:
     with pytest.raises(InputError, match=r"wanted an existing \.onnx file, got .*nowhere\.onnx"):
         open_exported(tmp_path / "nowhere.onnx", backend=backend)
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(InputError, match=r"text\.onnx: wanted an ONNX model, got one that .* cannot load: "):
         open_exported(tmp_path / "text.onnx", backend=backend)
-    plain = onnx.load(model)
+    plain = copying_model()
     for name, wanted in (({}, "got one without its card"), ({"mindrcnn": "{}"}, "another version of MindRCNN")):
         onnx.helper.set_model_props(plain, name)
         onnx.save(plain, tmp_path / "plain.onnx")
@@ -219,6 +232,20 @@ def test_a_backend_for_a_checkpoint(call: Call, lively: Path) -> None:
         mindrcnn.load(lively, backend="openvino")
     outcome = call(lambda: evaluate_checkpoint(lively, [], None, runtime=Runtime("onnxruntime")))
     assert outcome.error.startswith("--backend: wanted an exported model")
+
+
+def test_an_exported_model_is_evaluated_by_one_process(
+    call: Call, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    for name in ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"):
+        monkeypatch.setenv(name, "1")
+    error = call(lambda: evaluate_checkpoint(model, [], Path("out"))).error
+    assert error == "eval: wanted one process for an exported model, got 2\n"
+
+
+def test_the_command_line_names_the_runtimes() -> None:
+    assert command_line.BACKENDS == BACKENDS
 
 
 def test_the_card(model: Path, fixed: Path, demo: Path) -> None:

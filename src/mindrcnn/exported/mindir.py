@@ -36,7 +36,7 @@ def open_with_mindspore(file: Path, target: Any, number: int) -> OpenedModel:
     batch, _, height, width = model.graph.input[0].tensor[0].dims
     return OpenedModel(
         predict=predict,
-        metadata=dict(model.user_info),
+        metadata={one.key: one.value for one in model.user_info},
         shape=(batch, height, width),
         runtime=f"MindSpore, {target}",
     )

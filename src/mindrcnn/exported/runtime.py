@@ -1,4 +1,4 @@
-"""What every runtime of exported models offers, and the device that it is asked for."""
+"""The interface of the runtimes of exported models, and parts that they share."""
 
 from __future__ import annotations
 

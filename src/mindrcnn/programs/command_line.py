@@ -5,6 +5,7 @@ import shutil
 import textwrap
 
 CONFIG_HELP = "configuration file (YAML): on disk, or one that comes with the package"
+BACKENDS = ("onnxruntime", "openvino", "mindspore")  # of exported.opening, which is slow to import
 OVERRIDES_HELP = "configuration keys to change, with values in YAML"
 
 
@@ -29,7 +30,7 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
     """Adds the choice of what computes a model."""
     parser.add_argument(
         "--backend",
-        choices=("onnxruntime", "openvino", "mindspore"),
+        choices=BACKENDS,
         help="what runs an exported model (default: ONNX Runtime for .onnx, MindSpore for .mindir)",
     )
     parser.add_argument(

@@ -1,5 +1,6 @@
 """Evaluation of a checkpoint, of an exported model, or of a saved results file, on the validation split."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,10 @@ from mindrcnn.build.data import build_dataset
 from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
 from mindrcnn.config.yaml_tree import Overrides
+from mindrcnn.engine.distributed.environment import read_launch
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.tracking.logging_setup import setup_logging
+from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.metrics import Metrics
 from mindrcnn.evaluation.coco.report import per_class_text, summary_text
 from mindrcnn.evaluation.coco.results import read_results
@@ -76,7 +79,10 @@ Opened = tuple[Config, Ranks, Callable[[], Detector]]  # the detector is built l
 
 
 def open_exported_for_evaluation(file: Path, overrides: Overrides, runtime: Runtime) -> Opened:
-    """Opens an exported model, which one process evaluates."""
+    """Opens an exported model. Raises InputError if this is one of several processes."""
+    processes = read_launch(os.environ).size
+    if processes > 1:
+        raise InputError(f"eval: wanted one process for an exported model, got {processes}")
     detector = open_exported_model(file, overrides, runtime)
     return detector.config, Ranks(), lambda: detector
 

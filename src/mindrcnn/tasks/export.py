@@ -152,6 +152,6 @@ def finish_with(card: Card) -> Callable[[Any], None]:
         for node in model.graph.node:
             for index, name in enumerate(node.input):
                 node.input[index] = names.get(name, name)
-        model.user_info[KEY] = card.to_json()
+        model.user_info.add(key=KEY, value=card.to_json())
 
     return finish
