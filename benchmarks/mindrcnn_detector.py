@@ -20,8 +20,9 @@ from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
 from mindrcnn.engine.step.feed import BatchFeed
 from mindrcnn.engine.step.train_step import TrainStep
+from mindrcnn.image_detector import image_detections
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
-from mindrcnn.predictor import NumpyPredictor, image_detections
+from mindrcnn.predictor import NumpyPredictor
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 HEADS = {

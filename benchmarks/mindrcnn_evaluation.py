@@ -12,7 +12,7 @@ from benchmarks.mindrcnn_detector import open_config, random_detector
 from benchmarks.targets import MODEL_ALONE
 from benchmarks.worker import Prepared
 from mindrcnn.build.data import build_dataset, build_eval_loader
-from mindrcnn.predictor import Detector
+from mindrcnn.predictor import network_detector
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
@@ -34,7 +34,7 @@ def evaluation(*, head: str, images: int, height: int, width: int) -> Prepared:
     dataset = build_dataset(config.data, config.data.val, "data.val")
     dataset = replace(dataset, records=dataset.records[:images])
     evaluator = SplitEvaluator(config=config, dataset=dataset)
-    detector = Detector(
+    detector = network_detector(
         network=random_detector(config, num_classes=len(dataset.classes)),
         config=config,
         classes=dataset.classes,

@@ -58,7 +58,7 @@ runtime_requirements() {
 }
 
 install_requirements() {
-    "$venv/bin/python" -m pip install --disable-pip-version-check -r "$1" >&2 \
+    "$venv/bin/python" -m pip install --disable-pip-version-check -r "$@" >&2 \
         || fail "pip could not install the requirements; its message is above"
 }
 
@@ -96,7 +96,8 @@ install_runtime() {
 
 install_dev() {
     say "Installing what the tests need into $venv"
-    install_requirements "$1"
+    # The constraint keeps the runtime's versions: a dependency of the tests' would take NumPy 2.
+    install_requirements "$1" -c "$venv/requirements-wanted.txt"
 }
 
 main() {

@@ -116,7 +116,7 @@ def test_installs_no_developers_tools_unless_asked(sandbox: Sandbox) -> None:
     assert len(sandbox.calls("-m pip install")) == 2
     assert sandbox.run("scripts/setup_env.sh", "--dev").returncode == 0
     (tools,) = sandbox.calls("-m pip install")
-    assert tools.endswith(f"-r {venv}/requirements-dev-wanted.txt")
+    assert tools.endswith(f"-r {venv}/requirements-dev-wanted.txt -c {venv}/requirements-wanted.txt")
     assert (venv / "requirements-dev-wanted.txt").read_text() == (REPOSITORY / "requirements-dev.txt").read_text()
     for arguments in ([], ["--dev"]):
         sandbox.run("scripts/setup_env.sh", *arguments)

@@ -27,7 +27,7 @@ GROUPS: dict[str, dict[str, SubCommand]] = {
         "train": SubCommand("train", "train a detector, or resume a run"),
         "eval": SubCommand("evaluate", "compute COCO metrics of a checkpoint or of a results file"),
         "infer": SubCommand("infer", "predict image files; writes one JSON file and drawn pictures"),
-        "export": SubCommand("export", "write a detector as MINDIR or AIR for deployment"),
+        "export": SubCommand("export", "write a detector as ONNX, MINDIR or AIR for deployment"),
         "launch": SubCommand("launch", "run train or eval in several processes, one per device"),
     },
     "Weights and results": {

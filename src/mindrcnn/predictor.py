@@ -1,170 +1,38 @@
-"""A trained detector: from an image to detections in its pixels."""
+"""The detector of a checkpoint, which MindSpore computes."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias, overload
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mindspore import Tensor
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
 
-from mindrcnn.build.data import build_input_format
-from mindrcnn.build.device import exclusive_device
+from mindrcnn.build.device import Mode, exclusive_device
 from mindrcnn.build.trained_model import restore_detector
-from mindrcnn.concurrency import prefetch
 from mindrcnn.config.run import Config
-from mindrcnn.data.batching.batch import EvalBatch, evaluation_batch
-from mindrcnn.data.batching.buckets import assign_buckets, evaluation_plan
-from mindrcnn.data.image_io import ImageSource, RGBImage, convert_image, read_image, read_size
-from mindrcnn.detections import Detections
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint
-from mindrcnn.errors import InputError
-from mindrcnn.evaluation.input_images import find_images
+from mindrcnn.image_detector import Detector, Predict
 from mindrcnn.models.detector import Predictor, TwoStageDetector
 
-logger = logging.getLogger(__name__)
 
-Image: TypeAlias = str | Path | PillowImage.Image | NDArray[np.uint8]
-Images: TypeAlias = (
-    list[Image] | list[str] | list[Path] | list[PillowImage.Image] | list[NDArray[np.uint8]] | tuple[Image, ...]
-)
-
-LISTED = 4  # class names that repr lists
-
-
-class Detector:
-    """A trained detector. It may be called from any thread; concurrent calls take turns.
-
-    config: the configuration of the checkpoint, with the overrides in it.
-    classes: the K class names; classes[label - 1] is the name of a label.
-    category_ids: the K ids of the data set that it was trained on.
-    """
-
-    def __init__(
-        self, *, network: TwoStageDetector, config: Config, classes: Sequence[str], category_ids: Sequence[int]
-    ) -> None:
-        self.config = config
-        self.classes = tuple(classes)
-        self.category_ids = tuple(category_ids)
-        self._network = NumpyPredictor(detector=network)
-        self._input_format = build_input_format(config)
-
-    @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, config: Config) -> Detector:
-        """Builds the detector of a checkpoint. Raises InputError if an override makes its parameters no longer fit."""
-        return cls(
-            network=restore_detector(checkpoint, config),
-            config=config,
-            classes=checkpoint.info.classes,
-            category_ids=checkpoint.info.category_ids,
-        )
-
-    def __repr__(self) -> str:
-        model = self.config.model
-        kind = "boxes" if model.mask is None else "boxes and masks"
-        names = ", ".join(self.classes[:LISTED]) + (", ..." if len(self.classes) > LISTED else "")
-        return (
-            f"<Detector of {kind}: {model.backbone.name}, {len(self.classes)} classes ({names}), "
-            f"score_thresh {model.box.score_thresh:g}, {self.config.device.target}>"
-        )
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Alias of `classes`."""
-        return self.classes
-
-    @overload
-    def predict(self, images: Image) -> Detections: ...
-    @overload
-    def predict(self, images: Images) -> list[Detections]: ...
-    def predict(self, images: Image | Images) -> Detections | list[Detections]:
-        """Returns the detections of an image, or a list of detections for a list of images.
-
-        An image is a path, a PIL image or an RGB array (H, W, 3) uint8. A list is predicted in batches of
-        eval.batch_size images that share a bucket; results are in the order given.
-        Raises InputError for an image that cannot be read, an array of another shape or type, and an empty list.
-        """
-        if not isinstance(images, list | tuple):
-            return self._detect_all([as_source(images)], batch_size=1)[0]
-        if not images:
-            raise InputError("predict: wanted an image or a list of images, got an empty list")
-        sources = [as_source(image, f"image {number} of {len(images)}") for number, image in enumerate(images, start=1)]
-        return self._detect_all(sources, batch_size=1 if len(sources) == 1 else self.config.eval.batch_size)
-
-    def predict_many(self, paths: str | Path | Iterable[str | Path]) -> PredictionStream:
-        """Yields the detections of image files in the order given, and reads the next image meanwhile.
-
-        paths: an iterable of paths, or one string that names a file, a folder or a glob. A file that cannot be read is
-        logged, skipped and listed in the result's `skipped`.
-        """
-        found = find_images(str(paths)) if isinstance(paths, str | Path) else [Path(path) for path in paths]
-        return PredictionStream(self, found)
-
-    def detect(self, batch: EvalBatch) -> list[Detections]:
-        """Returns the detections of each image of a batch; shared by predict, evaluation and inference."""
-        with exclusive_device(self.config.device.mode):
-            outputs = self._network(batch.images, batch.image_sizes)
-        return [
-            image_detections(
-                outputs,
-                index,
-                valid_size=(int(batch.image_sizes[index, 0]), int(batch.image_sizes[index, 1])),
-                original_size=batch.original_sizes[index],
-                classes=self.classes,
-                category_ids=self.category_ids,
-                source=source,
-                mask_thresh=self.config.eval.mask_thresh,
-            )
-            for index, source in enumerate(batch.sources)
-        ]
-
-    def batches(self, sources: Sequence[ImageSource], *, batch_size: int) -> Iterator[EvalBatch]:
-        """Yields the images resized and padded, bucket by bucket, so not in the order given."""
-        form = self._input_format
-        assignment = assign_buckets(
-            [source.size for source in sources], buckets=form.buckets, short_side=form.short_side
-        )
-        for planned in evaluation_plan(assignment, buckets=form.buckets, batch_size=batch_size):
-            members = [sources[index] for index in planned.indices]
-            yield evaluation_batch(members, bucket=planned.bucket, batch_size=batch_size, input_format=form)
-
-    def _detect_all(self, sources: Sequence[ImageSource], *, batch_size: int) -> list[Detections]:
-        found = [one for batch in self.batches(sources, batch_size=batch_size) for one in self.detect(batch)]
-        order = {id(source): number for number, source in enumerate(sources)}
-        return sorted(found, key=lambda one: order[id(one.source)])
+def checkpoint_detector(checkpoint: Checkpoint, config: Config) -> Detector:
+    """Builds the detector of a checkpoint. Raises InputError if an override makes its parameters no longer fit."""
+    return network_detector(
+        network=restore_detector(checkpoint, config),
+        config=config,
+        classes=checkpoint.info.classes,
+        category_ids=checkpoint.info.category_ids,
+    )
 
 
-class PredictionStream(Iterator[Detections]):
-    """An iterator over detections of image files; `skipped` lists the unreadable files met so far."""
-
-    def __init__(self, detector: Detector, paths: Sequence[Path]) -> None:
-        self.paths = tuple(paths)
-        self.skipped: list[Path] = []
-        self._detector = detector
-        self._found = self._predict()
-
-    def __next__(self) -> Detections:
-        return next(self._found)
-
-    def _predict(self) -> Iterator[Detections]:
-        for batch in prefetch(self._readable()):
-            yield from self._detector.detect(batch)
-
-    def _readable(self) -> Iterator[EvalBatch]:
-        """Yields batches of one image, so that results come in the order of the files."""
-        for path in self.paths:
-            try:
-                batches = list(self._detector.batches([Picture(path=path)], batch_size=1))
-            except InputError as error:
-                logger.warning("skipped: %s", error)
-                self.skipped.append(path)
-                continue
-            yield from batches
+def network_detector(
+    *, network: TwoStageDetector, config: Config, classes: Sequence[str], category_ids: Sequence[int]
+) -> Detector:
+    """Returns a detector that calls a network; concurrent calls take turns."""
+    predict = InTurn(NumpyPredictor(detector=network), config.device.mode)
+    return Detector(predict=predict, config=config, classes=classes, category_ids=category_ids)
 
 
 class NumpyPredictor:
@@ -185,101 +53,14 @@ class NumpyPredictor:
         return tuple(output.asnumpy() for output in outputs)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Picture:
-    """An image to predict: a file, which is read whenever its pixels are asked for, or pixels."""
+class InTurn:
+    """Calls a predictor while no other thread uses the device, in one execution mode."""
 
-    path: Path | None = None
-    pixels: RGBImage | None = None
+    def __init__(self, predict: Predict, mode: Mode) -> None:
+        self.predict = predict
+        self.mode = mode
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width)."""
-        if self.path is not None:
-            return read_size(self.path)
-        height, width = self.image().shape[:2]
-        return height, width
-
-    def image(self) -> RGBImage:
-        """Returns RGB (H, W, 3) uint8. Raises InputError for a file that cannot be read."""
-        if self.path is not None:
-            return read_image(self.path)
-        assert self.pixels is not None
-        return self.pixels
-
-
-def as_source(image: Any, name: str = "image") -> Picture:
-    """Returns the image as a source. Raises InputError, with `name` for the image, for anything but an image."""
-    if isinstance(image, str | Path):
-        return Picture(path=Path(image))
-    if isinstance(image, PillowImage.Image):
-        return Picture(pixels=convert_image(image, name=name))
-    if not isinstance(image, np.ndarray):
-        kind = type(image).__name__
-        raise InputError(f"{name}: wanted a path, a PIL image or an RGB array (height, width, 3) uint8, got {kind}")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        got = f"shape {image.shape} of type {image.dtype}"
-        raise InputError(f"{name}: wanted an RGB array (height, width, 3) of type uint8, got {got}")
-    return Picture(pixels=np.ascontiguousarray(image))
-
-
-def undo_resize(
-    boxes: NDArray[np.float32], valid_size: tuple[int, int], original_size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Maps boxes from network-input pixels to the original image and clips them to it.
-
-    Each axis has its own factor, because resizing rounds the two sides separately.
-
-    boxes: (N, 4) float32 xyxy.
-    valid_size: (h, w) of the resized image before padding.
-    original_size: (h, w) of the file as decoded.
-    """
-    (valid_height, valid_width), (height, width) = valid_size, original_size
-    x_scale, y_scale = width / valid_width, height / valid_height
-    scaled = boxes.astype(np.float64) * (x_scale, y_scale, x_scale, y_scale)
-    return np.clip(scaled, 0, (width, height, width, height)).astype(np.float32)
-
-
-def image_detections(
-    outputs: tuple[NDArray[Any], ...],
-    index: int,
-    *,
-    valid_size: tuple[int, int],
-    original_size: tuple[int, int],
-    classes: tuple[str, ...] = (),
-    category_ids: tuple[int, ...] = (),
-    source: ImageSource | None = None,
-    mask_thresh: float = 0.5,
-) -> Detections:
-    """Returns the detections of image `index` of a batch, without unused slots and boxes that become empty.
-
-    outputs: boxes (B, D, 4) in network-input pixels, scores (B, D), labels (B, D), valid (B, D) bool and, from
-        a detector with masks, masks (B, D, M, M) and mask_scores (B, D). A detector without mask scoring repeats
-        `scores` as mask_scores; the repetition is dropped here, because it says nothing about the masks.
-    index: position of the image in the batch.
-    valid_size: (h, w) of the image in the network's input.
-    original_size: (h, w) of the image itself.
-    classes: see Detections.
-    category_ids: see Detections.
-    source: see Detections.
-    mask_thresh: see Detections.
-    """
-    boxes, scores, labels, valid, *mask_outputs = (output[index] for output in outputs)
-    masks, mask_scores = (*mask_outputs, None, None)[:2]
-    if mask_scores is not None and np.array_equal(mask_scores[valid], scores[valid]):
-        mask_scores = None
-    original_boxes = undo_resize(boxes, valid_size, original_size)
-    not_empty = (original_boxes[:, 2] > original_boxes[:, 0]) & (original_boxes[:, 3] > original_boxes[:, 1])
-    found = Detections(
-        boxes=original_boxes,
-        scores=scores,
-        labels=labels,
-        classes=classes,
-        category_ids=category_ids,
-        image_size=original_size,
-        source=source,
-        box_masks=masks,
-        mask_scores=mask_scores,
-        mask_thresh=mask_thresh,
-    )
-    return found[valid.astype(bool) & not_empty]
+    def __call__(self, images: NDArray[np.uint8], image_sizes: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
+        """Takes the arguments and returns the result of the predictor."""
+        with exclusive_device(self.mode):
+            return self.predict(images, image_sizes)

@@ -10,7 +10,7 @@ from pycocotools import mask as mask_api
 from mindrcnn import detections as module
 from mindrcnn.data.image_io import read_image
 from mindrcnn.errors import InputError
-from mindrcnn.predictor import Picture
+from mindrcnn.image_detector import Picture
 
 PICTURE = Picture(pixels=np.full((60, 80, 3), 100, np.uint8))
 

@@ -11,7 +11,7 @@ from mindrcnn.config.loader import parse_config
 from mindrcnn.data.batching.batch import EvalBatch
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.paste import decode
-from mindrcnn.predictor import Detector, Picture, as_source, image_detections, undo_resize
+from mindrcnn.image_detector import Picture, as_source, image_detections, undo_resize
 
 
 @pytest.mark.parametrize("original", [(480, 640), (427, 640), (1000, 333), (97, 41)])
@@ -114,7 +114,9 @@ def make_detector(monkeypatch):
     def make(overrides=(), **settings):
         monkeypatch.setattr(predictor, "NumpyPredictor", lambda detector: OneObjectEach(**settings))
         config = parse_config(CONFIG, "test", overrides)
-        return Detector(network=None, config=config, classes=("hazelnut", "fig"), category_ids=(5, 90))
+        return predictor.network_detector(
+            network=None, config=config, classes=("hazelnut", "fig"), category_ids=(5, 90)
+        )
 
     return make
 
@@ -133,13 +135,13 @@ def test_a_list_comes_back_in_its_order_batched_by_bucket(make_detector):
     found = detector.predict([image(*size, grey=40 * number) for number, size in enumerate(sides)])
     assert greys(found) == [0, 40, 80, 120, 160]
     assert [one.image_size for one in found] == sides
-    assert detector._network.shapes == [(2, 3, 32, 64), (2, 3, 32, 64), (2, 3, 64, 32)]
+    assert detector._predict.predict.shapes == [(2, 3, 32, 64), (2, 3, 32, 64), (2, 3, 64, 32)]
 
 
 def test_one_image_is_a_batch_of_one_alone_and_in_a_list(make_detector):
     detector = make_detector()
     assert len(detector.predict(image(32, 64, 9))) == len(detector.predict([image(32, 64, 9)])[0]) == 1
-    assert detector._network.shapes == [(1, 3, 32, 64)] * 2
+    assert detector._predict.predict.shapes == [(1, 3, 32, 64)] * 2
 
 
 def test_the_same_array_twice(make_detector):
@@ -250,7 +252,7 @@ class TestPredictMany:
         detector = make_detector()
         stream = detector.predict_many(folder)
         assert next(stream).path.name == "0.png"
-        assert len(detector._network.shapes) == 1
+        assert len(detector._predict.predict.shapes) == 1
 
     def test_a_missing_folder_is_refused_at_once(self, make_detector, tmp_path):
         with pytest.raises(InputError, match="nowhere"):

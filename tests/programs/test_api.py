@@ -108,7 +108,7 @@ def test_types_resolve_under_mypy_strict(tmp_path: Path) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=root)
     revealed = [line.split('"')[1] for line in done.stdout.splitlines() if "Revealed type" in line]
     assert [name.replace("builtins.", "") for name in revealed] == [
-        "mindrcnn.predictor.Detector",
+        "mindrcnn.image_detector.Detector",
         "mindrcnn.detections.Detections",
         "list[mindrcnn.detections.Detections]",
         "pathlib.Path | None",
@@ -316,7 +316,7 @@ def test_the_host_works_while_the_device_computes_the_next_batch(
     monkeypatch.setattr(SplitEvaluator, "finish", finish)
     config = detector.config
     dataset = build_dataset(config.data, config.data.val, "data.val")
-    waiting = mindrcnn.Detector(
+    waiting = predictor.network_detector(
         network=None,  # type: ignore[arg-type]
         config=config,
         classes=dataset.classes,

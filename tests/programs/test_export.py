@@ -9,9 +9,14 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
+from mindspore.train.mind_ir_pb2 import ModelProto
+from numpy.typing import NDArray
 
 from mindrcnn.build.device import exclusive_device
 from mindrcnn.build.trained_model import open_checkpoint, restore_detector
+from mindrcnn.datasets.demo import CATEGORY_IDS
+from mindrcnn.errors import InputError
+from mindrcnn.exported.opening import open_exported
 from mindrcnn.predictor import NumpyPredictor
 from mindrcnn.tasks.export import export
 
@@ -38,6 +43,7 @@ def test_the_exported_file_predicts_as_the_checkpoint_does(
     images[0, :, :, 90:] = images[1, :, 50:] = 0
     loaded = nn.GraphCell(ms.load(str(TARGET)))
     outputs = [output.asnumpy() for output in loaded(Tensor(images), Tensor(image_sizes))]
+    check_opened(images, image_sizes, outputs)
     with exclusive_device("graph"):
         expected = NumpyPredictor(detector=restore_detector(*open_checkpoint(untrained, [])))(images, image_sizes)
     assert expected[3].any()
@@ -45,6 +51,21 @@ def test_the_exported_file_predicts_as_the_checkpoint_does(
     for output, wanted in zip(outputs, expected, strict=True):
         assert output.dtype == wanted.dtype
         np.testing.assert_allclose(output, wanted, rtol=0, atol=1e-5)
+
+
+def check_opened(images: NDArray[np.uint8], image_sizes: NDArray[np.int32], outputs: list[NDArray[Any]]) -> None:
+    """Opens the file as one more detector, which knows its classes and its one shape, and takes any batch."""
+    model = ModelProto()
+    model.ParseFromString(TARGET.read_bytes())
+    assert [one.name for one in model.graph.input] == ["images", "image_sizes"]
+    detector = open_exported(TARGET)
+    assert detector.classes == tuple(CATEGORY_IDS)
+    assert (detector.config.data.buckets, detector.config.eval.batch_size) == (((64, 96),), 2)
+    three = detector._predict(images[[0, 1, 1]], image_sizes[[0, 1, 1]])
+    for found, wanted in zip(three, outputs, strict=True):
+        np.testing.assert_allclose(found, wanted[[0, 1, 1]], rtol=0, atol=1e-6)
+    with pytest.raises(InputError, match=r"data.buckets: wanted \[\[64, 96\]\], which .* is fixed to"):
+        open_exported(TARGET, ["data.buckets=[[64, 64]]"])
 
 
 @pytest.mark.parametrize(
@@ -55,6 +76,12 @@ def test_the_exported_file_predicts_as_the_checkpoint_does(
         ({"size": (64, 100)}, "--height, --width: wanted multiples of 32, got 64 and 100"),
         ({"size": (0, 64)}, "--height, --width: wanted multiples of 32, got 0 and 64"),
         ({"batch": 0}, "--batch: wanted at least 1, got 0"),
+        ({"file_format": "ONNX"}, "--out: wanted a file name ending in .onnx, got folder/tiny.mindir"),
+        ({"file_format": "ONNX", "out": Path("a.onnx")}, "--batch: wanted --height and --width with it; without them"),
+        (
+            {"file_format": "ONNX", "out": Path("a.onnx"), "size": (64, 100)},
+            "--height, --width: wanted multiples of 32, got 64 and 100",
+        ),
     ],
 )
 def test_a_request_that_cannot_be_met(call: Call, untrained: Path, changed: dict[str, Any], message: str) -> None:
@@ -64,9 +91,9 @@ def test_a_request_that_cannot_be_met(call: Call, untrained: Path, changed: dict
 
 def test_the_name_comes_from_the_checkpoint(call: Call, untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = []
-    monkeypatch.setattr("mindrcnn.tasks.export.write_model", lambda *arguments: written.append(arguments[1:]))
+    monkeypatch.setattr("mindrcnn.tasks.export.write_model", lambda *arguments: written.append(arguments[1:3]))
     assert call(requested(untrained, "data.buckets=[[96, 64], [64, 64]]", out=None)).status == 0
-    assert written == [(untrained.with_suffix(".mindir"), "MINDIR", (1, 3, 96, 64))]
+    assert written == [(untrained.with_suffix(".mindir"), (1, 3, 96, 64))]
 
 
 @pytest.mark.slow

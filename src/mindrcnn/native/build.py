@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mindrcnn import paths
@@ -116,11 +116,19 @@ def key(compiler: str) -> str:
     """
     digest = hashlib.sha256()
     digest.update(_run([compiler, *FLAGS, "-E", "-dM", "-x", "c++", os.devnull]))
-    for part in (*FLAGS, version("mindspore")):
+    for part in (*FLAGS, _mindspore_version()):
         digest.update(part.encode() + b"\0")
     for path in sorted([*sources(), *FOLDER.glob("*.h")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _mindspore_version() -> str:
+    """Returns the version; empty where only exported models are used."""
+    try:
+        return version("mindspore")
+    except PackageNotFoundError:
+        return ""
 
 
 def _run(command: list[str]) -> bytes:

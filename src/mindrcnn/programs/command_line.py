@@ -11,6 +11,7 @@ from mindrcnn import paths
 from mindrcnn.errors import InputError
 
 CONFIG_HELP = "configuration file (YAML): on disk, or one that comes with the package"
+BACKENDS = ("onnxruntime", "openvino", "mindspore")  # of exported.opening, which is slow to import
 OVERRIDES_HELP = "configuration keys to change, with values in YAML"
 
 
@@ -54,6 +55,20 @@ def path(text: str) -> Path:
         return paths.expand(text)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Adds the choice of what computes a model."""
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="what runs an exported model (default: ONNX Runtime for .onnx, MindSpore for .mindir)",
+    )
+    parser.add_argument(
+        "--device",
+        metavar="NAME",
+        help="cpu, gpu or ascend, or one of several as gpu:1 (default: the checkpoint's; cpu for an exported model)",
+    )
 
 
 def positive(text: str) -> int:

@@ -6,23 +6,34 @@ from collections.abc import Sequence
 
 from mindrcnn import paths
 from mindrcnn.exit_status import run_network
-from mindrcnn.programs.command_line import CONFIG_HELP, add_force, add_overrides, new_parser, parse_intermixed, path
+from mindrcnn.programs.command_line import (
+    CONFIG_HELP,
+    add_force,
+    add_overrides,
+    add_runtime,
+    new_parser,
+    parse_intermixed,
+    path,
+)
 
 PROG = "mindrcnn eval"
 DESCRIPTION = """
-Evaluate a checkpoint on the validation split of its configuration, or score a saved results file. The COCO tables are
-printed; results, metrics and pictures are written to the output folder.
+Evaluate a checkpoint or an exported model on the validation split of its configuration, or score a saved results file.
+The COCO tables are printed; results, metrics and pictures are written to the output folder.
 """
 EXAMPLES = """
 %(prog)s runs/first/best.ckpt
 %(prog)s runs/first/best.ckpt data.root=/path/to/coco eval.batch_size=4 --out tables
+%(prog)s detector.onnx data.root=/path/to/coco --device gpu
 %(prog)s --results results.json --config configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="checkpoint (.ckpt)")
+    parser.add_argument(
+        "checkpoint", nargs="?", metavar="MODEL", help="checkpoint (.ckpt) or exported model (.onnx, .mindir)"
+    )
     add_overrides(parser)
     parser.add_argument("--results", type=path, metavar="FILE", help="score this results JSON instead of a checkpoint")
     parser.add_argument("--config", type=path, metavar="CONFIG", help=f"with --results: {CONFIG_HELP}")
@@ -31,9 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=path,
         metavar="DIR",
         help="folder for results, metrics and pictures (default: "
-        "eval beside the checkpoint; with --results, the folder of that file)",
+        "eval beside the model; with --results, the folder of that file)",
     )
     add_force(parser)
+    add_runtime(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
@@ -46,7 +58,7 @@ def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> 
     if arguments.results is not None and arguments.checkpoint is not None:
         arguments.overrides.insert(0, arguments.checkpoint)  # without a checkpoint, the first word is an override too
     elif arguments.results is None and arguments.checkpoint is None:
-        parser.error("wanted a checkpoint, or --results with --config")
+        parser.error("wanted a model, or --results with --config")
     return arguments
 
 
@@ -58,12 +70,14 @@ def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
 
 def start(arguments: argparse.Namespace) -> int:
     """Evaluates as the arguments say."""
+    from mindrcnn.opening import Runtime
     from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
 
     out, force = arguments.out, arguments.force
     if arguments.results is not None:
         return evaluate_results(arguments.results, arguments.config, arguments.overrides, out, force=force)
-    return evaluate_checkpoint(paths.expand(arguments.checkpoint), arguments.overrides, out, force=force)
+    file, runtime = paths.expand(arguments.checkpoint), Runtime(arguments.backend, arguments.device)
+    return evaluate_checkpoint(file, arguments.overrides, out, runtime=runtime, force=force)
 
 
 if __name__ == "__main__":

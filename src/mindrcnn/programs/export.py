@@ -9,15 +9,18 @@ from mindrcnn.programs.command_line import add_force, add_overrides, new_parser,
 
 PROG = "mindrcnn export"
 DESCRIPTION = """
-Export a checkpoint's detector for deployment, with fixed input shapes.
+Export a checkpoint's detector for deployment as one file: ONNX for any batch and size or for fixed shapes, MINDIR and
+AIR for fixed shapes.
 
 Inputs: images (N, 3, H, W) uint8 in the configured channel order, zero padded at the bottom and right; image_sizes
 (N, 2) int32, the (height, width) of each image without its padding. Outputs: those of TwoStageDetector.predict.
+docs/deploy.md explains them.
 """
 EXAMPLES = """
-%(prog)s runs/first/best.ckpt
+%(prog)s runs/first/best.ckpt --format onnx --out detector.onnx
+%(prog)s runs/first/best.ckpt --format onnx --height 800 --width 1344 --batch 1
 %(prog)s runs/first/best.ckpt --out detector.mindir --height 800 --width 1344 --batch 1
-%(prog)s runs/first/best.ckpt --format AIR device.target=Ascend
+%(prog)s runs/first/best.ckpt --format air device.target=Ascend
 """
 
 
@@ -27,19 +30,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_overrides(parser)
     parser.add_argument(
         "--format",
-        choices=("MINDIR", "AIR"),
+        choices=("ONNX", "MINDIR", "AIR"),
+        type=str.upper,
         default="MINDIR",
         help="format of the file; AIR needs an Ascend device (default: %(default)s)",
     )
     parser.add_argument(
-        "--out",
-        type=path,
-        metavar="FILE",
-        help="file to write (default: the checkpoint's name with .mindir or .air)",
+        "--out", type=path, metavar="FILE", help="file to write (default: the checkpoint's name with another suffix)"
     )
-    parser.add_argument("--height", type=int, metavar="PIXELS", help="input height (default: that of the first bucket)")
-    parser.add_argument("--width", type=int, metavar="PIXELS", help="input width (default: that of the first bucket)")
-    parser.add_argument("--batch", type=int, metavar="N", default=1, help="images per call (default: %(default)s)")
+    parser.add_argument(
+        "--height", type=int, metavar="PIXELS", help="input height (default: that of the first bucket; any with ONNX)"
+    )
+    parser.add_argument("--width", type=int, metavar="PIXELS", help="input width (default: the same way)")
+    parser.add_argument("--batch", type=int, metavar="N", help="images per call (default: 1; any with ONNX)")
     add_force(parser)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from mindrcnn import paths
 from mindrcnn.errors import InputError
 from mindrcnn.exit_status import run_network
-from mindrcnn.programs.command_line import add_force, new_parser, parse_intermixed, path, probability
+from mindrcnn.programs.command_line import add_force, add_runtime, new_parser, parse_intermixed, path, probability
 
 PROG = "mindrcnn infer"
 DESCRIPTION = """
@@ -21,6 +21,7 @@ EXAMPLES = """
 %(prog)s runs/first/best.ckpt photo.jpg folder 'more/*.png' --out found
 %(prog)s runs/first/best.ckpt folder --score 0.6 --classes person,dog
 %(prog)s runs/first/best.ckpt folder eval.mask_thresh=0.4
+%(prog)s detector.onnx folder --backend openvino
 """
 
 OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=")
@@ -28,7 +29,9 @@ OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("checkpoint", type=path, metavar="CHECKPOINT", help="checkpoint (.ckpt)")
+    parser.add_argument(
+        "checkpoint", type=path, metavar="MODEL", help="checkpoint (.ckpt) or exported model (.onnx, .mindir)"
+    )
     parser.add_argument(
         "images",
         nargs="+",
@@ -56,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="names of the classes to keep, separated by commas (default: all)",
     )
     add_force(parser)
+    add_runtime(parser)
 
 
 def split_overrides(words: list[str]) -> tuple[list[str], list[str]]:
@@ -92,6 +96,7 @@ def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
 
 def start(arguments: argparse.Namespace) -> int:
     """Predicts as the arguments say."""
+    from mindrcnn.opening import Runtime
     from mindrcnn.tasks.inference import infer
 
     return infer(
@@ -101,6 +106,7 @@ def start(arguments: argparse.Namespace) -> int:
         out=arguments.out,
         score_thresh=arguments.score,
         class_names=arguments.classes,
+        runtime=Runtime(arguments.backend, arguments.device),
         force=arguments.force,
     )
 

@@ -3,15 +3,12 @@
 import difflib
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mindrcnn.build.trained_model import open_checkpoint
 from mindrcnn.concurrency import run_behind
-from mindrcnn.config.run import Config
 from mindrcnn.detections import Detections
 from mindrcnn.drawing.pictures import PictureTooLarge, picture_names
 from mindrcnn.engine.tracking.logging_setup import setup_logging
@@ -19,8 +16,8 @@ from mindrcnn.errors import InputError
 from mindrcnn.evaluation.input_images import find_images
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.exit_status import EXIT_OK, EXIT_SKIPPED
+from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, open_detector
 from mindrcnn.outputs import COMMENT, Output, protect
-from mindrcnn.predictor import Detector
 from mindrcnn.tasks.progress import log_progress
 
 logger = logging.getLogger(__name__)
@@ -30,33 +27,34 @@ LISTED = 10  # classes that a message lists if none has a similar name
 
 
 def infer(
-    checkpoint_file: Path,
+    file: Path,
     sources: Sequence[str],
     overrides: Sequence[str],
     *,
     out: Path,
     score_thresh: float,
     class_names: Sequence[str],
+    runtime: Runtime = DEFAULT_RUNTIME,
     force: bool = False,
 ) -> int:
     """Predicts images; writes predictions.json and drawn pictures into `out`, and returns the exit status.
 
-    checkpoint_file: the checkpoint.
+    file: the checkpoint or exported file.
     sources: files, folders and globs of images.
     overrides: configuration keys to change.
     out: folder to write.
     score_thresh: least score of a detection.
     class_names: classes to keep; empty keeps all.
+    runtime: the back end and device.
     force: whether images and files of others may be replaced.
     """
     setup_logging()
     images = [image for source in sources for image in find_images(source)]
     names = picture_names(images)
     outputs = [Output(out / name) for name in (PREDICTIONS, *names.values())]
-    protect(outputs, inputs=[checkpoint_file, *images], force=force)
-    checkpoint, config = open_checkpoint(checkpoint_file, overrides)
-    labels = find_labels(class_names or checkpoint.info.classes, checkpoint.info.classes)
-    detector = Detector.from_checkpoint(checkpoint, lower_score_thresh(config, score_thresh))
+    protect(outputs, inputs=[file, *images], force=force)
+    detector = open_detector(file, overrides, runtime=runtime, lowest_score=score_thresh)
+    labels = find_labels(class_names or detector.classes, detector.classes)
     stream = detector.predict_many(images)
 
     def finish(found: Detections) -> dict[str, Any]:
@@ -86,10 +84,3 @@ def find_labels(names: Sequence[str], classes: Sequence[str]) -> list[int]:
             raise InputError(f"class filter: wanted a class of the model (nearest: {', '.join(near)}), got {name!r}")
         labels.append(classes.index(name) + 1)
     return labels
-
-
-def lower_score_thresh(config: Config, score_thresh: float) -> Config:
-    """Lowers model.box.score_thresh to `score_thresh`, so that the detector does not drop what is asked for."""
-    box = config.model.box
-    box = replace(box, score_thresh=min(box.score_thresh, score_thresh))
-    return replace(config, model=replace(config.model, box=box))

@@ -25,8 +25,8 @@ from mindrcnn.evaluation.coco.mask_calibration import (
 from mindrcnn.evaluation.coco.metrics import IouType, Metrics
 from mindrcnn.evaluation.coco.report import is_metrics, write_metrics
 from mindrcnn.evaluation.coco.results import is_results, write_results
+from mindrcnn.image_detector import Detector
 from mindrcnn.outputs import Output
-from mindrcnn.predictor import Detector
 from mindrcnn.tasks.progress import log_progress
 
 logger = logging.getLogger(__name__)

@@ -38,7 +38,7 @@ from mindrcnn.engine.tracking.sinks import require_reachable, require_sinks
 from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Steps, Trainer, TrainingRecorder, Validation
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
-from mindrcnn.predictor import Detector
+from mindrcnn.predictor import network_detector
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
 from mindrcnn.tasks.processes import (
     build_gradient_reduction,
@@ -247,7 +247,7 @@ def build_evaluation(evaluator: SplitEvaluator, training: Training, step: TrainS
     It evaluates the average of the parameters if there is one.
     """
     dataset = training.data.train
-    detector = Detector(
+    detector = network_detector(
         network=training.detector,
         config=training.config,
         classes=dataset.classes,

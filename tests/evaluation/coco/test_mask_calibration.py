@@ -22,7 +22,7 @@ from mindrcnn.evaluation.coco.mask_calibration import (
     write_calibration,
 )
 from mindrcnn.evaluation.paste import encode_bitmap
-from mindrcnn.predictor import image_detections
+from mindrcnn.image_detector import image_detections
 
 HEIGHT, WIDTH = 20, 40
 

@@ -1,0 +1,1 @@
+"""Exported models, opened without MindSpore wherever their format allows."""

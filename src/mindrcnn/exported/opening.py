@@ -1,0 +1,131 @@
+"""A detector from an exported file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mindrcnn import paths
+from mindrcnn.config.loader import parse_config
+from mindrcnn.config.run import Config
+from mindrcnn.config.yaml_tree import Overrides
+from mindrcnn.errors import InputError
+from mindrcnn.exported.card import read_card
+from mindrcnn.exported.onnx_runtime import open_with_onnxruntime
+from mindrcnn.exported.openvino import open_with_openvino
+from mindrcnn.exported.runtime import Open, OpenedModel
+from mindrcnn.image_detector import Detector, Predict
+
+
+def open_mindir(file: Path, target: str, number: int) -> OpenedModel:
+    """Loads a MINDIR file, and MindSpore with it."""
+    from mindrcnn.exported.mindir import open_with_mindspore
+
+    return open_with_mindspore(file, target, number)
+
+
+# The runtimes of each format by name; the first is the default.
+RUNTIMES: dict[str, dict[str, Open]] = {
+    ".onnx": {"onnxruntime": open_with_onnxruntime, "openvino": open_with_openvino},
+    ".mindir": {"mindspore": open_mindir},
+}
+BACKENDS = tuple(name for runtimes in RUNTIMES.values() for name in runtimes)
+
+
+def is_exported(file: Path) -> bool:
+    """Returns whether the name is that of an exported file rather than of a checkpoint."""
+    return file.suffix in RUNTIMES
+
+
+def open_exported(
+    file: Path, overrides: Overrides = (), *, backend: str | None = None, device: tuple[str, int] = ("CPU", 0)
+) -> Detector:
+    """Returns the detector of an exported file.
+
+    file: its name, ending in .onnx or .mindir.
+    overrides: configuration keys to change. Of `model`, which is fixed in the file, only box.score_thresh can change,
+        to a higher score.
+    backend: one of BACKENDS; None takes the first that reads the file's format.
+    device: CPU, GPU or Ascend, and its number.
+    Raises InputError for a file that cannot be read, an unknown back end, and overrides that the file cannot follow.
+    """
+    runtimes = RUNTIMES[file.suffix]
+    backend = backend or next(iter(runtimes))
+    if backend not in runtimes:
+        raise InputError(f"--backend: wanted one of {', '.join(runtimes)} for {file}, got {backend}")
+    if not paths.is_file(file):
+        raise InputError(f"model: wanted an existing {file.suffix} file, got {file}")
+    opened = runtimes[backend](file, *device)
+    card = read_card(opened.metadata, file)
+    stored = parse_config(card.config, f"{file} (its configuration)")
+    config = parse_config(card.config, f"{file} (its configuration)", overrides)
+    require_followable(stored, config, file, opened.shape)
+    predict = opened.predict
+    if opened.shape is not None:
+        predict = FixedBatch(predict, opened.shape[0])
+    if config.model.box.score_thresh > stored.model.box.score_thresh:
+        predict = ScoreLimit(predict, config.model.box.score_thresh)
+    return Detector(
+        predict=predict,
+        config=replace(config, data=replace(config.data, classes=card.classes)),
+        classes=card.classes,
+        category_ids=card.category_ids,
+        runtime=opened.runtime,
+    )
+
+
+def require_followable(stored: Config, config: Config, file: Path, shape: tuple[int, int, int] | None) -> None:
+    """Raises InputError if overrides change what is fixed in the file.
+
+    stored: the file's own configuration.
+    config: the same with overrides.
+    file: for the message.
+    shape: batch, height and width of a file with fixed shapes.
+    """
+    least, wanted = stored.model.box.score_thresh, config.model.box.score_thresh
+    if wanted < least:
+        raise InputError(f"model.box.score_thresh: wanted at least {least:g}, which is fixed in {file}, got {wanted:g}")
+    same_score = replace(config.model, box=replace(config.model.box, score_thresh=least))
+    if same_score != stored.model:
+        raise InputError(f"model: wanted the keys as they are in {file}, because it is exported; got others")
+    if shape is not None and config.data.buckets != (shape[1:],):
+        got = [list(bucket) for bucket in config.data.buckets]
+        raise InputError(f"data.buckets: wanted [{list(shape[1:])}], which {file} is fixed to, got {got}")
+
+
+@dataclass(frozen=True)
+class FixedBatch:
+    """Calls a model of a fixed batch with batches of any number of images."""
+
+    predict: Predict
+    batch: int
+
+    def __call__(self, images: NDArray[np.uint8], image_sizes: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
+        """Takes the arguments and returns the result of the model, with as many rows as there are images."""
+        missing = -len(images) % self.batch
+        more_images = np.zeros((missing, *images.shape[1:]), images.dtype)
+        images = np.concatenate((images, more_images))
+        image_sizes = np.concatenate((image_sizes, np.zeros((missing, 2), image_sizes.dtype)))
+        parts = [
+            self.predict(images[start : start + self.batch], image_sizes[start : start + self.batch])
+            for start in range(0, len(images), self.batch)
+        ]
+        count = len(images) - missing
+        return tuple(np.concatenate(values)[:count] for values in zip(*parts, strict=True))
+
+
+@dataclass(frozen=True)
+class ScoreLimit:
+    """Drops the detections of a model at or below a score."""
+
+    predict: Predict
+    score_thresh: float
+
+    def __call__(self, images: NDArray[np.uint8], image_sizes: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
+        """Takes the arguments and returns the result of the model, with fewer slots valid."""
+        boxes, scores, labels, valid, *masks = self.predict(images, image_sizes)
+        return boxes, scores, labels, valid & (scores > self.score_thresh), *masks
