@@ -32,6 +32,23 @@ Call = Callable[[Callable[[], int]], Any]
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIXED = (3, 64, 64)
 
+PRELOADED = "malloc" in os.environ.get("LD_PRELOAD", "")  # as scripts/test.sh sets it; OpenVINO refuses to run with it
+OPENVINO = pytest.param(
+    "openvino", marks=pytest.mark.skipif(PRELOADED, reason="run by test_openvino_with_the_systems_allocator")
+)
+
+
+@pytest.mark.skipif(not PRELOADED, reason="the other tests run OpenVINO")
+def test_openvino_with_the_systems_allocator(model: Path) -> None:
+    with pytest.raises(InputError, match=r"--backend openvino: wanted the system's memory allocator, got LD_PRELOAD="):
+        open_exported(model, backend="openvino")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-k", "openvino", __file__]
+    done = subprocess.run(
+        command, env={**os.environ, "LD_PRELOAD": ""}, cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
+
 
 @pytest.fixture(scope="module")
 def lively(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -93,7 +110,7 @@ def check_entries(entries: list[dict[str, Any]], expected: list[dict[str, Any]])
     assert np.mean(same) > 0.9  # a pixel at the threshold may differ
 
 
-@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("backend", ["onnxruntime", OPENVINO])
 def test_evaluation_gives_the_checkpoints_results(
     call: Call, model: Path, expected: list[dict[str, Any]], backend: str
 ) -> None:
@@ -172,7 +189,12 @@ def test_without_mindspore(model: Path, demo: Path, tmp_path: Path, expected: li
     [
         ({"backend": "mindspore"}, r"--backend: wanted one of onnxruntime, openvino for .*model\.onnx, got mindspore"),
         ({"device": ("Ascend", 0)}, "device: wanted Ascend, which needs CANNExecutionProvider of ONNX Runtime; got "),
-        ({"backend": "openvino", "device": ("GPU", 3)}, r"device: wanted GPU\.3, got those of OpenVINO: CPU"),
+        pytest.param(
+            {"backend": "openvino", "device": ("GPU", 3)},
+            r"device: wanted GPU\.3, got those of OpenVINO: CPU",
+            marks=OPENVINO.marks,
+            id="openvino",
+        ),
         ({"overrides": ["model.box.score_thresh=0.01"]}, r"model.box.score_thresh: wanted at least 0.1, .*got 0.01"),
         ({"overrides": ["model.rpn.min_size=3"]}, r"model: wanted the keys as they are in .*model\.onnx"),
         ({"overrides": ["eval.mask_tresh=3"]}, r"eval.mask_tresh"),
@@ -199,7 +221,7 @@ def copying_model() -> onnx.ModelProto:
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
 
 
-@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("backend", ["onnxruntime", OPENVINO])
 def test_files_that_are_no_models(tmp_path: Path, backend: str) -> None:
     with pytest.raises(InputError, match=r"wanted an existing \.onnx file, got .*nowhere\.onnx"):
         open_exported(tmp_path / "nowhere.onnx", backend=backend)

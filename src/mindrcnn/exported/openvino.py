@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ _PLACE = ["framework", KEY]  # of an ONNX file's metadata in OpenVINO's
 def open_with_openvino(file: Path, target: str, number: int) -> OpenedModel:
     """Loads an ONNX file. Raises InputError for a bad file and an unavailable device."""
     openvino = import_package("openvino", "openvino")
+    preloaded = os.environ.get("LD_PRELOAD", "")
+    if "malloc" in preloaded:  # TBB binds its NUMA library to the system's free, and the process aborts
+        raise InputError(
+            f"--backend openvino: wanted the system's memory allocator, got LD_PRELOAD={preloaded}, which the shell "
+            "scripts set; run `LD_PRELOAD= mindrcnn ...`"
+        )
     core = openvino.Core()
     device = target if target == "CPU" else f"{target}.{number}"
     if not any(name in (device, target) for name in core.available_devices):
