@@ -25,7 +25,7 @@ _CORE_SCHEMA = (
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader that reads scalars by the YAML 1.2 core schema alone, and at most MAX_VALUES values and MAX_DEPTH levels."""
+    """A loader that reads scalars by the core schema alone, up to MAX_VALUES values and MAX_DEPTH levels."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
