@@ -133,3 +133,11 @@ def test_a_wide_crowd_covers_the_image(width: float) -> None:
 def test_a_wrong_annotation_is_named_in_evaluation(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=rf"annotations, entry 0: .*{message}"):
         load_ground_truth(json.loads(json.dumps(truth(**changes))))
+
+
+@pytest.mark.parametrize("table", ["images", "categories"])
+def test_a_repeated_id_is_named_in_evaluation(table: str) -> None:
+    content = truth()
+    content[table] = [*content[table], *content[table]]  # type: ignore[misc]
+    with pytest.raises(InputError, match=f"{table}, entry 1: wanted every id once, got 1 again"):
+        load_ground_truth(content)

@@ -114,9 +114,13 @@ def _require_keys(entries: Sequence[Any], keys: tuple[str, ...], where: str) -> 
 
 
 def _require_ids(entries: Sequence[Mapping[str, Any]], where: str) -> None:
+    seen: set[int] = set()
     for index, entry in enumerate(entries):
         if not is_whole(entry["id"]):
             raise InputError(f"{where}, entry {index}: id: wanted a whole number, got {quote_value(entry['id'])}")
+        if entry["id"] in seen:
+            raise InputError(f"{where}, entry {index}: wanted every id once, got {entry['id']} again")
+        seen.add(entry["id"])
 
 
 def _size(image: Mapping[str, Any], where: str) -> tuple[int, int]:
