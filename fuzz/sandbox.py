@@ -8,6 +8,8 @@ import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
+import cv2
+
 from mindrcnn.errors import InputError
 
 SECONDS = 10  # of processor time for one case
@@ -33,6 +35,7 @@ def outcomes(cases: Sequence[Callable[[], object]]) -> Iterator[str]:
 def _run_child(cases: Sequence[Callable[[], object]]) -> tuple[list[str], str]:
     """Returns the outcomes that a child reported, and how it ended."""
     reading, writing = os.pipe()
+    cv2.setNumThreads(1)  # ends OpenCV's threads, which a child lacks and would wait for
     child = os.fork()
     if not child:
         try:

@@ -51,7 +51,8 @@ if [ "$format" = yes ]; then
 fi
 stage mypy "$python" -m mypy
 # Each worker takes whole files: tests of a file share what they train and compile. Beyond four, memory runs out first.
-workers=(-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
+# Where a worker was killed, pytest-xdist may wait for its tests for ever: end instead.
+workers=(-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --max-worker-restart 0)
 stage pytest "$python" -m pytest "${workers[@]}" "${selection[@]}" "$@"
 
 printf '\n'

@@ -59,10 +59,16 @@ def mode(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def python_interrupts() -> Iterator[None]:
-    """Puts Python's handler of Ctrl-C in force: a graph that ran in this process before has left MindSpore's."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Puts Python's handler of Ctrl-C in force: a graph that ran in this process before has left MindSpore's.
+
+    A Ctrl-C within the first milliseconds of a graph run, or more of them on a busy machine, arrives as SIGTERM, which
+    would end the tests' process. It is sent again.
+    """
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    end = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, end)
 
 
 @pytest.fixture

@@ -46,10 +46,12 @@ def begun(process: subprocess.Popen[str]) -> None:
 def test_two_signals_end_a_program_that_waits_for_ever(number: signal.Signals) -> None:
     process = start(
         """
-        print("begun", flush=True)
         waiting = threading.Event()
+        words = ["begun"]
         while True:
             try:
+                if words:
+                    print(words.pop(), flush=True)
                 waiting.wait()
             except BaseException:
                 pass

@@ -259,7 +259,7 @@ def test_build_native_builds_in_the_environment(sandbox: Sandbox) -> None:
 
 # ----------------------------------------------------------------------------------------------- test.sh and .ci/run
 
-PARALLEL = "-m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder"
+PARALLEL = "-m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --max-worker-restart 0"
 
 
 @pytest.mark.parametrize(

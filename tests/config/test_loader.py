@@ -144,7 +144,7 @@ def test_mask_branch_can_be_switched_off_and_on() -> None:
         ),
         ("data: {buckets: [64, 64]}", 1, "data.buckets[0]: wanted list of 2 whole numbers, got 64 "),
         ("data: {buckets: 64}", 1, "data.buckets: wanted list of lists of 2 whole numbers, got 64 "),
-        ("data: {buckets: [[64, 16]]}", 1, "data.buckets[0][1]: wanted whole number at least 32, got 16 "),
+        ("data: {buckets: [[64, 16]]}", 1, "data.buckets[0][1]: wanted whole number from 32 to 16384, got 16 "),
         ("data: {classes: [a, 3]}", 1, "data.classes[1]: wanted string (quotes make a string), got 3 "),
         # tagged sections
         (

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image, ImageOps
 
-from mindrcnn.data.image_io import convert_image, decode_image, read_image, read_size
+from mindrcnn.data.image_io import MAX_PIXELS, allow_pixels, convert_image, decode_image, read_image, read_size
 from mindrcnn.errors import InputError
 
 ORIENTATION = 0x0112
@@ -218,3 +218,16 @@ def test_pixels_of_32_bits_are_refused(tmp_path):
         read_image(tmp_path / "x.tiff")
     with pytest.raises(InputError, match="8 or 16 bits"):
         convert_image(Image.fromarray(values), name="image")
+
+
+def test_an_image_of_too_many_pixels_is_refused_until_it_is_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("L", (9000, 8000)).save(path)
+    for read in (read_image, read_size):
+        with pytest.raises(InputError, match=r"64 million pixels, got 9000 x 8000: data\.max_megapixels allows more"):
+            read(path)
+    try:
+        allow_pixels(72_000_000)
+        assert read_size(path) == (8000, 9000)
+    finally:
+        allow_pixels(MAX_PIXELS)

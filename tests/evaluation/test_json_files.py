@@ -71,7 +71,7 @@ def test_others_may_read_what_the_umask_allows(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"[1, 2", "wanted JSON.*line 1"), (b"", "wanted JSON"), (b'["\xff"]', "wanted UTF-8 text")],
+    [(b"[1, 2", "wanted JSON.*line 1"), (b"", "wanted JSON"), (b'["\xff"]', "wanted JSON text in UTF-8")],
 )
 def test_what_is_not_json(tmp_path, content, message):
     path = tmp_path / "bad.json"

@@ -105,7 +105,7 @@ def test_infer_on_a_folder_with_a_broken_file(program: Program, work: Path, demo
         "predictions.json", "000001.jpg", "000003.jpg", "000004.jpg"
     }  # fmt: skip
     document = read_json(work / "found/predictions.json")
-    assert set(document) == {"images"}
+    assert set(document) == {"comment", "images"}
     assert [Path(image["file"]).name for image in document["images"]] == ["000001.jpg", "000003.jpg", "000004.jpg"]
     sizes = {
         image["file_name"]: (image["height"], image["width"])

@@ -10,6 +10,7 @@ import yaml
 # make of 300 characters as many values as memory holds.
 MAX_VALUES = 20_000
 MAX_CHARACTERS = 1_000_000
+MAX_DEPTH = 50  # the configuration has 6 levels; PyYAML's time for a level grows with its depth
 
 TAG = "tag:yaml.org,2002:"
 FLOAT = re.compile(
@@ -24,17 +25,24 @@ _CORE_SCHEMA = (
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader that reads scalars by the YAML 1.2 core schema alone, and at most MAX_VALUES values."""
+    """A loader that reads scalars by the core schema alone, up to MAX_VALUES values and MAX_DEPTH levels."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._values = 0
+        self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self._values += 1
         if self._values > MAX_VALUES:
             raise _too_many()
-        return super().compose_node(parent, index)
+        if self._depth > MAX_DEPTH:
+            raise RecursionError
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -46,7 +54,7 @@ def compose(text: str) -> yaml.Node | None:
     """Returns the node of the text's only document, None if it is empty.
 
     Raises YAMLError for other text, for more than MAX_CHARACTERS, and for more than MAX_VALUES values, each counted as
-    often as aliases repeat it; RecursionError for nesting without end.
+    often as aliases repeat it; RecursionError for nesting beyond MAX_DEPTH.
     """
     if len(text) > MAX_CHARACTERS:
         raise yaml.YAMLError(f"wanted up to {MAX_CHARACTERS} characters, got {len(text)}")

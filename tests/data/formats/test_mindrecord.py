@@ -13,6 +13,7 @@ from mindrcnn.data.batching.loader import TrainLoader
 from mindrcnn.data.formats.mindrecord import convert as conversion
 from mindrcnn.data.formats.mindrecord.annotation import decode_mask, encode_mask
 from mindrcnn.data.formats.mindrecord.convert import Source, convert
+from mindrcnn.data.formats.mindrecord.manifest import read_manifest
 from mindrcnn.data.formats.mindrecord.pages import pack
 from mindrcnn.data.formats.mindrecord.reader import read_mindrecord
 from mindrcnn.data.masks import Polygons, RunLengths
@@ -269,3 +270,34 @@ def test_a_full_disk_is_one_message(source, tmp_path, monkeypatch):
 def test_a_folder_in_another_encoding_is_refused(source, tmp_path):
     with pytest.raises(InputError, match="wanted a path in UTF-8"):
         convert(source, tmp_path / "caf\udce9", shards=1, workers=0)
+
+
+GOOD = {
+    "format": "mindrcnn-mindrecord", "version": 1, "source": "s", "classes": ["cat"], "category_ids": [1],
+    "shards": [{"file": "a.mindrecord", "images": 1, "objects": 1, "bytes": 9, "sha256": "", "index_bytes": 1,
+                "index_sha256": ""}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": 5}, "source: wanted a text"),
+        ({"version": [1]}, "version"),
+        ({"classes": [["cat"]]}, "classes"),
+        ({"classes": "c"}, "classes"),
+        ({"category_ids": [1.5]}, "category_ids"),
+        ({"category_ids": [1, 2]}, "as many classes"),
+        ({"shards": []}, "shards"),
+        ({"shards": [{**GOOD["shards"][0], "file": "../a.mindrecord"}]}, "shards"),
+        ({"shards": [{**GOOD["shards"][0], "images": -1}]}, "shards"),
+        ({"shards": [{**GOOD["shards"][0], "bytes": 10**400}]}, "shards"),
+        ({"shards": [{**GOOD["shards"][0], "more": 1}]}, "shards"),
+    ],
+)
+def test_a_manifest_of_other_content(changes, message, tmp_path):
+    (tmp_path / "index.json").write_text(json.dumps(GOOD))
+    assert read_manifest(tmp_path).images == 1
+    (tmp_path / "index.json").write_text(json.dumps({**GOOD, **changes}))
+    with pytest.raises(InputError, match=message):
+        read_manifest(tmp_path)

@@ -129,3 +129,11 @@ def test_what_mpirun_leaves_out_for_mindspore() -> None:
         cluster_variables(launch, two_machines)
     told = cluster_variables(launch, {**two_machines, "MS_SCHED_HOST": "10.0.0.1", "MS_SCHED_PORT": "9000"})
     assert (told["MS_SCHED_HOST"], told["MS_SCHED_PORT"]) == ("10.0.0.1", "9000")
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, 10**400, 1.5, True, -1, [0], "\u00b2"])
+def test_other_numbers_in_a_rank_table(number: object, tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps({"server_list": [{"device": [{"rank_id": number, "device_id": 0}]}]}))
+    with pytest.raises(InputError, match=r"table\.json"):
+        read_rank_table(path)
