@@ -60,7 +60,7 @@ def test_faults(tmp_path):
     empty.write_text("\n\n")
     with pytest.raises(InputError, match="wanted one class name a line, got none"):
         read_class_file(empty)
-    with pytest.raises(InputError, match="cannot read the class names"):
+    with pytest.raises(InputError, match="no such file of class names"):
         read_class_file(tmp_path / "absent.txt")
 
 
