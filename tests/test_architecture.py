@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "outputs": set(),
     "trimmed_cell": set(),
     "untrusted": set(),
+    "zoo": set(),
     "data": {"atomic", "concurrency", "hashing", "messages", "outputs", "untrusted"},
     "engine": {"atomic", "hashing", "messages", "trimmed_cell", "untrusted"},
     "native": {"atomic", "cache"},
@@ -40,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "extensions": {"data"},
     "ops": {"native"},
     "cli": {"exit_status"},
-    "config": {"data", "extensions", "messages"},
+    "config": {"data", "extensions", "messages", "zoo"},
     "drawing": {"atomic", "data", "evaluation", "outputs"},
     "launch": {"engine", "exit_status"},
     "models": {"ops", "trimmed_cell"},
@@ -50,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "weights": {"atomic", "cache", "hashing", "messages", "models", "untrusted"},
     "build": {"config", "data", "engine", "extensions", "messages", "models", "ops", "weights"},
     "convert": {"atomic", "build", "config", "engine", "exit_status", "messages", "models", "outputs", "weights"},
+    "migrate": {"atomic", "config", "messages", "outputs", "zoo"},
     "doctor": {"atomic", "build", "concurrency", "config", "data", "exit_status", "outputs"},
     "predictor": {"build", "concurrency", "config", "data", "detections", "engine", "evaluation", "models"},
     "tasks": {
@@ -59,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"build", "engine", "predictor", "tasks"},
     "programs": {
         *("config", "convert", "data", "datasets", "doctor", "engine"),
-        *("exit_status", "extensions", "launch", "native", "outputs", "tasks"),
+        *("exit_status", "extensions", "launch", "migrate", "native", "outputs", "tasks"),
     },
     "": {"api", "cpu_setup", "detections", "predictor", "tasks"},  # mindrcnn/__init__.py
 }

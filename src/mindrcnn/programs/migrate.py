@@ -1,0 +1,51 @@
+"""The command line of `mindrcnn migrate`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mindrcnn.exit_status import EXIT_OK, run
+from mindrcnn.programs.command_line import add_force, new_parser
+
+PROG = "mindrcnn migrate"
+DESCRIPTION = """
+Convert a configuration of the MindSpore model zoo, config.py or default_config.yaml, to one of MindRCNN. Python is read
+and never run. Every key ends in the result or, with the reason, in one of its comments.
+"""
+EXAMPLES = """
+%(prog)s src/config.py --out my_mask_rcnn.yaml
+%(prog)s default_config.yaml
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the program's arguments."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the zoo's config.py or default_config.yaml")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="YAML to write (default: standard output)")
+    add_force(parser)
+
+
+def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
+    """Parses the command line; ends the program on a wrong one."""
+    parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
+    add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the program and returns its exit status."""
+    arguments = parse_arguments(words)
+    return run(lambda: write(arguments))
+
+
+def write(arguments: argparse.Namespace) -> int:
+    """Writes the configuration, and on stderr what became of the keys."""
+    from mindrcnn.migrate.program import migrate_file
+
+    migrate_file(arguments.file, out=arguments.out, force=arguments.force)
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
