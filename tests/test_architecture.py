@@ -61,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"build", "engine", "predictor", "tasks"},
     "programs": {
         *("config", "convert", "data", "datasets", "doctor", "engine"),
-        *("exit_status", "extensions", "launch", "migrate", "native", "outputs", "tasks"),
+        *("exit_status", "extensions", "launch", "migrate", "native", "outputs", "tasks", "zoo"),
     },
     "": {"api", "cpu_setup", "detections", "predictor", "tasks"},  # mindrcnn/__init__.py
 }

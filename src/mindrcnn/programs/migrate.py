@@ -16,12 +16,19 @@ and never run. Every key ends in the result or, with the reason, in one of its c
 EXAMPLES = """
 %(prog)s src/config.py --out my_mask_rcnn.yaml
 %(prog)s default_config.yaml
+%(prog)s --keys
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the zoo's config.py or default_config.yaml")
+    subject = parser.add_mutually_exclusive_group(required=True)
+    subject.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE", help="the zoo's config.py or default_config.yaml"
+    )
+    subject.add_argument(
+        "--keys", action="store_true", help="print the table of the zoo's keys (default: migrate a file)"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="YAML to write (default: standard output)")
     add_force(parser)
 
@@ -40,7 +47,12 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def write(arguments: argparse.Namespace) -> int:
-    """Writes the configuration, and on stderr what became of the keys."""
+    """Writes the configuration and, on stderr, the number of keys by their fate; or writes the table of keys."""
+    if arguments.keys:
+        from mindrcnn.zoo.table import render_table
+
+        sys.stdout.write(render_table())
+        return EXIT_OK
     from mindrcnn.migrate.program import migrate_file
 
     migrate_file(arguments.file, out=arguments.out, force=arguments.force)
