@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Evaluates a checkpoint, on one device or several.
+[ -n "${BASH_VERSION:-}" ] || { echo "$0: wanted bash, got another shell: bash $0 $*" >&2; exit 2; }
 set -euo pipefail
 
 usage() {
@@ -27,17 +28,18 @@ TEXT
 
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-checkpoint="" out="" overrides=()
+words=() out="" overrides=()
 while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
         --out) out="$(value "$1" "$@")"; shift 2 ;;
         -*) take_launch_option "$@"; shift "$taken" ;;
         *=*) overrides+=("$1"); shift ;;
-        *) [ -z "$checkpoint" ] || refuse "wanted one checkpoint, got $checkpoint and $1"; checkpoint="$1"; shift ;;
+        *) words+=("$1"); shift ;;
     esac
 done
-[ -n "$checkpoint" ] || refuse "wanted a checkpoint, got none"
+take_subject "a checkpoint" "${words[@]}"
+checkpoint="$subject"
 require_file CHECKPOINT "$checkpoint"
 read_device
 out="${out:-$(dirname "$checkpoint")/eval}"

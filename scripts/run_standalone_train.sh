@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Trains on one device.
+[ -n "${BASH_VERSION:-}" ] || { echo "$0: wanted bash, got another shell: bash $0 $*" >&2; exit 2; }
 set -euo pipefail
 
 usage() {
@@ -8,6 +9,8 @@ usage: bash scripts/run_standalone_train.sh CONFIG [options] [a.b=c ...]
 
 Trains the model of a configuration file on one device. a.b=c changes a configuration key. The run folder receives the
 log, the metrics and their curves, and the checkpoints.
+
+train.init_checkpoint=CKPT starts from a trained detector, model.backbone.weights=FILE from an ImageNet backbone.
 
 Options:
   --run-dir DIR   new or empty folder of the run (default: runs/CONFIG-DATE-TIME)
@@ -24,7 +27,7 @@ TEXT
 
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-config="" run="" resume=() overrides=() id=()
+words=() run="" resume=() overrides=() id=()
 while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
@@ -33,10 +36,11 @@ while [ $# -gt 0 ]; do
         --device-id) read_device_id "$@"; shift 2 ;;
         -*) refuse "unknown argument: $1" ;;
         *=*) overrides+=("$1"); shift ;;
-        *) [ -z "$config" ] || refuse "wanted one configuration file, got $config and $1"; config="$1"; shift ;;
+        *) words+=("$1"); shift ;;
     esac
 done
-[ -n "$config" ] || refuse "wanted a configuration file, got none"
+take_subject "a configuration file" "${words[@]}"
+config="$subject"
 require_file CONFIG "$config"
 [ "${#resume[@]}" -eq 0 ] || [ -n "$run" ] || refuse "--resume wants --run-dir DIR"
 read_device

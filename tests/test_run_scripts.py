@@ -186,3 +186,45 @@ def test_inference(sandbox: Sandbox) -> None:
     ]  # fmt: skip
     for options in ([], ["--device-id", "1"]):
         assert "wanted at least one image file" in sandbox.run("run_infer.sh", "best.ckpt", *options).stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "meant"),
+    [
+        ("run_standalone_train.sh", "pre.ckpt", "CONFIG train.init_checkpoint=pre.ckpt"),
+        (
+            "run_standalone_train.sh",
+            "0 /data /records pre.ckpt",
+            "CONFIG --device-id 0 data.root=/data train.init_checkpoint=pre.ckpt",
+        ),
+        (
+            "run_standalone_train.sh",
+            "model.yaml /data/train /data/val out brief pre.ckpt",
+            "model.yaml data.root=/data/train train.init_checkpoint=pre.ckpt",
+        ),
+        (
+            "run_distribute_train.sh",
+            "hccl.json pre.ckpt",
+            "CONFIG --launcher rank-table --rank-table hccl.json train.init_checkpoint=pre.ckpt",
+        ),
+        ("run_distribute_train.sh", "8 pre.ckpt", "CONFIG --devices 8 train.init_checkpoint=pre.ckpt"),
+        ("run_eval.sh", "val.json best.ckpt", "best.ckpt data.val.annotations=val.json"),
+        ("run_eval.sh", "0 /data /records best.ckpt", "best.ckpt device.id=0 data.root=/data"),
+        ("run_eval.sh", "model.yaml /data/val best.ckpt", "best.ckpt data.root=/data/val"),
+        ("run_eval.sh", "model.yaml", "CHECKPOINT"),
+        ("run_infer.sh", "model.yaml best.ckpt photos out.json", "CHECKPOINT IMAGES --out DIR"),
+    ],
+)
+def test_a_call_of_the_model_zoo_is_answered_with_ours(sandbox: Sandbox, script: str, words: str, meant: str) -> None:
+    process = sandbox.run(script, *words.split())
+    assert process.returncode == 2
+    assert f"bash scripts/{script} {meant} (docs/migrate.md)\n" in process.stderr.splitlines(keepends=True)[-1]
+
+
+@pytest.mark.skipif(shutil.which("dash") is None, reason="wanted dash, a shell that is not bash")
+@pytest.mark.parametrize("script", RUN_SCRIPTS)
+def test_another_shell_is_told_to_use_bash(script: str) -> None:
+    path = REPOSITORY / "scripts" / script
+    process = subprocess.run(["dash", str(path), "a b.ckpt"], capture_output=True, text=True, timeout=60)
+    assert process.returncode == 2
+    assert process.stderr == f"{path}: wanted bash, got another shell: bash {path} a b.ckpt\n"
