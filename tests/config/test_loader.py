@@ -107,7 +107,7 @@ def test_mask_branch_can_be_switched_off_and_on() -> None:
             4,
             "unknown key test_cfg.rcnn.score_thr, nearest valid key: model.box.score_thresh",
         ),
-        ("fpn_num_outs: 5\n", 1, "unknown key fpn_num_outs, which needs none here (levels P2 to P6, always)"),
+        ("fpn_num_outs: 5\n", 1, "unknown key fpn_num_outs, which has no key here (levels P2 to P6, always)"),
         ("COCO_ROOT: x\n", 1, "unknown key COCO_ROOT, nearest valid key: data.root"),
         ("rpn: {nms_thresh: 0.5}\n", 1, "unknown key rpn, nearest valid key: model.rpn"),
         (

@@ -39,6 +39,7 @@ def migrated(folder: Path, text: str) -> tuple[Migration, Config]:
             "data.max_objects is already set by num_gts",
         ),
         ("rpn_proposal_nms_thr: 0.7\nrpn_nms_thr: 0.5", "rpn_nms_thr", "lost", "one value for both here"),
+        ("min_lr: 0.1\nlr_type: cosine", "min_lr", "lost", "a fraction of lr, which is not given"),
         ("train_dataset_num: 5", "train_dataset_num", "lost", "mindrcnn subset"),
         ("my_key: 5", "my_key", "unknown", ""),
         ("my_key: 5\n---\nmy_key: Mine\n---\nmy_key: [5, 6]", "my_key", "unknown", "Mine; one of [5, 6]"),
@@ -75,6 +76,18 @@ def test_values_that_are_converted(tmp_path: Path) -> None:
     assert config.train.schedule.final_ratio == pytest.approx(0.1)
     assert (config.data.train.format, config.data.train.images) == ("txt", "images")
     assert config.train.save_every == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "milestones"),
+    [
+        ("lr: 0.02\nlr_steps: [3, 4]", (3, 4)),
+        ("base_lr: 0.02\nsgd_step: [3, 4]\nlr_type: multistep", (3, 4)),
+        ("base_lr: 0.02\nsgd_step: [3, 4]", (8, 11)),
+    ],
+)
+def test_milestones_are_those_of_a_multistep_schedule(tmp_path: Path, text: str, milestones: tuple[int, ...]) -> None:
+    assert migrated(tmp_path, text + "\n")[1].train.schedule.milestones == milestones
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def _zoo_counterpart(node: Node, prefix: str, name: str) -> str:
     remark = f" ({known.remark})" if known.remark else ""
     if known.ours:
         return f"{node.origin}: unknown key {prefix}{name}, nearest valid key: {known.ours[0]}{remark}"
-    return f"{node.origin}: unknown key {prefix}{name}, which needs none here{remark}"
+    return f"{node.origin}: unknown key {prefix}{name}, which has no key here{remark}"
 
 
 def _origin_of(key: str, tree: Node, otherwise: Origin) -> Origin:

@@ -130,14 +130,21 @@ def rate(value: Any, values: Values) -> dict[str, Any]:
 
 def least_rate(value: Any, values: Values) -> dict[str, Any]:
     """Converts the least learning rate, which only a cosine has here."""
-    if values.get("lr_type") == "multistep":
+    if _kind(values) == "multistep":
         return {}
+    if "lr" not in values:
+        raise ValueError("a fraction of lr, which is not given")
     return {"train.schedule.final_ratio": value / values["lr"]}
 
 
 def milestones(value: Any, values: Values) -> dict[str, Any]:
     """Converts the epochs at which the rate drops, which a cosine does not use."""
-    return {"train.schedule.milestones": list(value)} if values.get("lr_type") == "multistep" else {}
+    return {"train.schedule.milestones": list(value)} if _kind(values) == "multistep" else {}
+
+
+def _kind(values: Values) -> Any:
+    """Returns the schedule; a file without its key is one of the flat ones with a cosine, or a nested one without."""
+    return values.get("lr_type", "dynamic" if "base_lr" in values else "multistep")
 
 
 def static_scale(value: Any, values: Values) -> dict[str, Any]:
