@@ -17,6 +17,49 @@ is_override() {
     [ ! -e "$1" ]
 }
 
+# take_subject KIND WORD...: sets subject to the only word, which is a configuration file or a checkpoint; refuses others,
+# such as the model zoo's positional arguments, with the command that was meant
+take_subject() {
+    local kind="$1"
+    shift
+    [ $# -gt 0 ] || refuse "wanted $kind, got none"
+    subject="$1"
+    if [ $# -gt 1 ]; then
+        refuse "wanted one ${kind#a }, got $1 and $2$(meant "$kind" "$@")"
+    fi
+    case "$kind:$subject" in
+        "a configuration file:"*.ckpt | *:*.json) refuse "wanted $kind, got $subject$(meant "$kind" "$@")" ;;
+        "a checkpoint:"*.yaml | "a checkpoint:"*.yml) refuse "wanted $kind, got $subject$(meant "$kind" "$@")" ;;
+    esac
+}
+
+# meant KIND WORD...: the command for positional arguments of the model zoo, told apart by their form
+meant() {
+    local kind="$1" word first="" rest="" data="" number=""
+    shift
+    for word; do
+        case "$kind:$word" in
+            "a checkpoint:"*.ckpt | "a configuration file:"*.yaml | "a configuration file:"*.yml) first="${first:-$word}" ;;
+            *.ckpt) rest+=" train.init_checkpoint=$word" ;;
+            "a checkpoint:"*.json) rest+=" data.val.annotations=$word" ;;
+            *.json) rest+=" --launcher rank-table --rank-table $word" ;;
+            *.yaml | *.yml) ;;  # a checkpoint holds its configuration
+            *)
+                case "$word" in
+                    *[!0-9]*) data="${data:- data.root=$word}" ;;
+                    *) number="${number:-$word}" ;;
+                esac ;;
+        esac
+    done
+    case "$kind:$script" in
+        *:run_distribute_train.sh) rest="${number:+ --devices $number}$data$rest" ;;
+        "a checkpoint:"*) rest="${number:+ device.id=$number}$data$rest" ;;
+        *) rest="${number:+ --device-id $number}$data$rest" ;;
+    esac
+    if [ "$kind" = "a checkpoint" ]; then first="${first:-CHECKPOINT}"; else first="${first:-CONFIG}"; fi
+    printf '%s' "; for a call of the model zoo: bash scripts/$script $first$rest (docs/migrate.md)"
+}
+
 # Sets path to a word that no program takes for an option.
 read_path() { case "$1" in -*) path="./$1" ;; *) path="$1" ;; esac; }
 

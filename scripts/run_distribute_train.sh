@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Trains on several devices.
+[ -n "${BASH_VERSION:-}" ] || { echo "$0: wanted bash, got another shell: bash $0 $*" >&2; exit 2; }
 set -euo pipefail
 
 usage() {
@@ -10,6 +11,8 @@ usage: bash scripts/run_distribute_train.sh CONFIG --devices N [options] [a.b=c 
 Trains the model of a configuration file in several processes, one per device. a.b=c changes a configuration key;
 train.batch_size is the number of images per device. The run folder is shared; the output of each process is in
 RUN_DIR.logs/worker_RANK.log. When a process dies, the others are ended and the reason is shown.
+
+train.init_checkpoint=CKPT starts from a trained detector, model.backbone.weights=FILE from an ImageNet backbone.
 
 Options:
   --run-dir DIR          new or empty folder of the run (default: runs/CONFIG-DATE-TIME)
@@ -33,12 +36,8 @@ TEXT
 
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-config="" run="" resume=() overrides=()
-take_word() {
-    if is_override "$1"; then overrides+=("$1"); return; fi
-    [ -z "$config" ] || refuse "wanted one configuration file, got $config and $1"
-    config="$1"
-}
+words=() run="" resume=() overrides=()
+take_word() { if is_override "$1"; then overrides+=("$1"); else words+=("$1"); fi; }
 while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
@@ -50,7 +49,8 @@ while [ $# -gt 0 ]; do
     esac
 done
 for word in "$@"; do take_word "$word"; done  # those after --
-[ -n "$config" ] || refuse "wanted a configuration file, got none"
+take_subject "a configuration file" "${words[@]}"
+config="$subject"
 require_file CONFIG "$config"
 read_path "$config"
 config="$path" name="${config##*/}"

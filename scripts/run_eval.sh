@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Evaluates a checkpoint, on one device or several.
+[ -n "${BASH_VERSION:-}" ] || { echo "$0: wanted bash, got another shell: bash $0 $*" >&2; exit 2; }
 set -euo pipefail
 
 usage() {
@@ -27,12 +28,8 @@ TEXT
 
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-checkpoint="" out="" overrides=()
-take_word() {
-    if is_override "$1"; then overrides+=("$1"); return; fi
-    [ -z "$checkpoint" ] || refuse "wanted one checkpoint, got $checkpoint and $1"
-    checkpoint="$1"
-}
+words=() out="" overrides=()
+take_word() { if is_override "$1"; then overrides+=("$1"); else words+=("$1"); fi; }
 while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
@@ -43,7 +40,8 @@ while [ $# -gt 0 ]; do
     esac
 done
 for word in "$@"; do take_word "$word"; done  # those after --
-[ -n "$checkpoint" ] || refuse "wanted a checkpoint, got none"
+take_subject "a checkpoint" "${words[@]}"
+checkpoint="$subject"
 require_file CHECKPOINT "$checkpoint"
 read_path "$checkpoint"
 checkpoint="$path"

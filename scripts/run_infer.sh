@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Predicts image files with a checkpoint.
+[ -n "${BASH_VERSION:-}" ] || { echo "$0: wanted bash, got another shell: bash $0 $*" >&2; exit 2; }
 set -euo pipefail
 
 usage() {
@@ -43,6 +44,10 @@ while [ $# -gt 0 ]; do
 done
 for word in "$@"; do take_word "$word"; done  # those after --
 [ -n "$checkpoint" ] || refuse "wanted a checkpoint, got none"
+case "$checkpoint" in
+    *.yaml | *.yml) refuse "wanted a checkpoint, got $checkpoint; a checkpoint holds its configuration:" \
+        "bash scripts/run_infer.sh CHECKPOINT IMAGES --out DIR (docs/migrate.md)" ;;
+esac
 require_file CHECKPOINT "$checkpoint"
 [ "${#words[@]}" -gt 0 ] || refuse "wanted at least one image file, folder or pattern, got none"
 read_device

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Trains on one device.
+[ -n "${BASH_VERSION:-}" ] || { echo "$0: wanted bash, got another shell: bash $0 $*" >&2; exit 2; }
 set -euo pipefail
 
 usage() {
@@ -8,6 +9,8 @@ usage: bash scripts/run_standalone_train.sh CONFIG [options] [a.b=c ...]
 
 Trains the model of a configuration file on one device. a.b=c changes a configuration key. The run folder receives the
 log, the metrics and their curves, and the checkpoints.
+
+train.init_checkpoint=CKPT starts from a trained detector, model.backbone.weights=FILE from an ImageNet backbone.
 
 Options:
   --run-dir DIR   new or empty folder of the run (default: runs/CONFIG-DATE-TIME)
@@ -24,12 +27,8 @@ TEXT
 
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-config="" run="" resume=() overrides=() id=()
-take_word() {
-    if is_override "$1"; then overrides+=("$1"); return; fi
-    [ -z "$config" ] || refuse "wanted one configuration file, got $config and $1"
-    config="$1"
-}
+words=() run="" resume=() overrides=() id=()
+take_word() { if is_override "$1"; then overrides+=("$1"); else words+=("$1"); fi; }
 while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
@@ -42,7 +41,8 @@ while [ $# -gt 0 ]; do
     esac
 done
 for word in "$@"; do take_word "$word"; done  # those after --
-[ -n "$config" ] || refuse "wanted a configuration file, got none"
+take_subject "a configuration file" "${words[@]}"
+config="$subject"
 require_file CONFIG "$config"
 read_path "$config"
 config="$path" name="${config##*/}"

@@ -200,18 +200,20 @@ ODD_NAMES = (
 
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_odd_names_arrive_as_they_are(sandbox: Sandbox, name: str) -> None:
-    path = sandbox.work / name
-    path.parent.mkdir(exist_ok=True)
-    path.touch()
-    own = name if not name.startswith("-") else f"./{name}"
     for script, program in (("run_standalone_train.sh", "train"), ("run_eval.sh", "eval"), ("run_infer.sh", "infer")):
+        given = name if program == "train" else name.replace(".yaml", ".ckpt")
+        path = sandbox.work / given
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        own = given if not given.startswith("-") else f"./{given}"
         further = ("a.jpg",) if program == "infer" else ("a.b=c=d",)
-        words = sandbox.call(script, "--", name, *further)
+        words = sandbox.call(script, "--", given, *further)
         assert words[:2] == [f"ROOT/{program}.py", own]
         assert further[0] in words
         out = "--run-dir" if program == "train" else "--out"
-        words = sandbox.call(script, out, name, "--", name, *further)
+        words = sandbox.call(script, out, given, "--", given, *further)
         assert words[words.index(out) + 1] == own
+    own = name if not name.startswith("-") else f"./{name}"
     options, program_words = launched(
         sandbox.call("run_distribute_train.sh", "--devices", "2", "--run-dir", name, "--", name)
     )
@@ -244,3 +246,45 @@ def test_leading_zeros_are_decimal(sandbox: Sandbox) -> None:
     options, _ = launched(sandbox.call("run_distribute_train.sh", "model.yaml", *words.split()))
     assert options[2:6] == ["--local-devices", "4", "--devices", "8"]
     assert sandbox.call("run_standalone_train.sh", "model.yaml", "--device-id", "08")[-1] == "device.id=8"
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "meant"),
+    [
+        ("run_standalone_train.sh", "pre.ckpt", "CONFIG train.init_checkpoint=pre.ckpt"),
+        (
+            "run_standalone_train.sh",
+            "0 /data /records pre.ckpt",
+            "CONFIG --device-id 0 data.root=/data train.init_checkpoint=pre.ckpt",
+        ),
+        (
+            "run_standalone_train.sh",
+            "model.yaml /data/train /data/val out brief pre.ckpt",
+            "model.yaml data.root=/data/train train.init_checkpoint=pre.ckpt",
+        ),
+        (
+            "run_distribute_train.sh",
+            "hccl.json pre.ckpt",
+            "CONFIG --launcher rank-table --rank-table hccl.json train.init_checkpoint=pre.ckpt",
+        ),
+        ("run_distribute_train.sh", "8 pre.ckpt", "CONFIG --devices 8 train.init_checkpoint=pre.ckpt"),
+        ("run_eval.sh", "val.json best.ckpt", "best.ckpt data.val.annotations=val.json"),
+        ("run_eval.sh", "0 /data /records best.ckpt", "best.ckpt device.id=0 data.root=/data"),
+        ("run_eval.sh", "model.yaml /data/val best.ckpt", "best.ckpt data.root=/data/val"),
+        ("run_eval.sh", "model.yaml", "CHECKPOINT"),
+        ("run_infer.sh", "model.yaml best.ckpt photos out.json", "CHECKPOINT IMAGES --out DIR"),
+    ],
+)
+def test_a_call_of_the_model_zoo_is_answered_with_ours(sandbox: Sandbox, script: str, words: str, meant: str) -> None:
+    process = sandbox.run(script, *words.split())
+    assert process.returncode == 2
+    assert f"bash scripts/{script} {meant} (docs/migrate.md)\n" in process.stderr.splitlines(keepends=True)[-1]
+
+
+@pytest.mark.skipif(shutil.which("dash") is None, reason="wanted dash, a shell that is not bash")
+@pytest.mark.parametrize("script", RUN_SCRIPTS)
+def test_another_shell_is_told_to_use_bash(script: str) -> None:
+    path = REPOSITORY / "scripts" / script
+    process = subprocess.run(["dash", str(path), "a b.ckpt"], capture_output=True, text=True, timeout=60)
+    assert process.returncode == 2
+    assert process.stderr == f"{path}: wanted bash, got another shell: bash {path} a b.ckpt\n"

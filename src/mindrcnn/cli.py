@@ -41,6 +41,7 @@ GROUPS: dict[str, dict[str, SubCommand]] = {
         "mindrecord": SubCommand("mindrecord", "convert a data set to MindRecord files"),
     },
     "Setup": {
+        "migrate": SubCommand("migrate", "convert a configuration of the MindSpore model zoo"),
         "build-kernels": SubCommand("build_kernels", "compile the C++ kernels now instead of at first use"),
         "config-reference": SubCommand("config_reference", "print the page that explains every configuration key"),
     },

@@ -89,6 +89,27 @@ def test_mask_branch_can_be_switched_off_and_on() -> None:
         ),
         ("base_lr: 0.1\n", 1, "unknown key base_lr, nearest valid key: train.schedule.base_lr"),
         ("qqq: 1\n", 1, "unknown key qqq, nearest valid key: "),
+        # keys of the MindSpore model zoo
+        ("flip_ratio: 0.5\n", 1, "unknown key flip_ratio, nearest valid key: data.augment.flip_prob"),
+        ("batch_size: 2\n", 1, "unknown key batch_size, nearest valid key: train.batch_size (images a device)"),
+        (
+            "train: {warmup_step: 5}\n",
+            1,
+            "unknown key train.warmup_step, nearest valid key: train.schedule.warmup_iterations",
+        ),
+        (
+            "save_every: 100\n",
+            1,
+            "unknown key save_every, nearest valid key: train.save_every (counts epochs here, steps there",
+        ),
+        (
+            "test_cfg:\n  rcnn:\n    mine: 1\n    score_thr: 0.05\n",
+            4,
+            "unknown key test_cfg.rcnn.score_thr, nearest valid key: model.box.score_thresh",
+        ),
+        ("fpn_num_outs: 5\n", 1, "unknown key fpn_num_outs, which has no key here (levels P2 to P6, always)"),
+        ("COCO_ROOT: x\n", 1, "unknown key COCO_ROOT, nearest valid key: data.root"),
+        ("rpn: {nms_thresh: 0.5}\n", 1, "unknown key rpn, nearest valid key: model.rpn"),
         (
             "model: {mask: {type: mask_rcnn, channel: 3}}",
             1,

@@ -49,7 +49,7 @@ def test_every_program_is_a_command_and_is_listed_once(capsys: pytest.CaptureFix
     assert cli.main(["--help"]) == EXIT_OK
     listed = re.findall(r"^  ([a-z][a-z-]*) {2,}[a-z]", capsys.readouterr().out, re.MULTILINE)
     assert listed == list(cli.COMMANDS)
-    assert len(listed) == 13
+    assert len(listed) == 14
     modules = {path.stem for path in PROGRAMS.glob("*.py")} - {"__init__", "command_line"}
     assert sorted(command.module for command in cli.COMMANDS.values()) == sorted(modules)
 
@@ -120,6 +120,7 @@ def test_an_unknown_option_ends_every_command_with_2(name: str, capsys: pytest.C
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("migrate nowhere.py", "nowhere.py: no such configuration file"),
         ("doctor nowhere.yaml", "nowhere.yaml: no such configuration file"),
         ("demo file/data", "file/data: cannot write the demo data"),
         ("subset nowhere.json --images 1 --out x.json", "nowhere.json: cannot be read"),

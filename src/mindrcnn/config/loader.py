@@ -38,6 +38,7 @@ from mindrcnn.config.yaml_tree import (
 )
 from mindrcnn.errors import InputError
 from mindrcnn.extensions import HINT, load_extensions
+from mindrcnn.zoo.table import find_key
 
 # Least similarity (difflib's ratio) at which a key elsewhere in the tree is suggested.
 _ALIKE_ELSEWHERE = 0.75
@@ -118,7 +119,7 @@ def _section(section: type, node: Node, key: str, default: Any) -> Any:
     keys = keys_of(section)
     for name in node.value:
         if name not in {item.name for item in keys}:
-            raise _unknown(node.value[name].origin, key, name, [item.name for item in keys])
+            raise _unknown(node.value[name], key, name, [item.name for item in keys])
     values = {}
     for item in keys:
         place = _Place(f"{key}.{item.name}" if key else item.name, item.low, item.high, item.tag, item.is_open)
@@ -204,10 +205,13 @@ def _explanation(place: _Place) -> str:
     return f" ({HINT})" if place.is_open else ""
 
 
-def _unknown(origin: Origin, key: str, name: str, siblings: Iterable[str]) -> InputError:
+def _unknown(node: Node, key: str, name: str, siblings: Iterable[str]) -> InputError:
     prefix = f"{key}." if key else ""
     siblings = list(siblings)
-    message = f"{origin}: unknown key {prefix}{name}, nearest valid key: "
+    counterpart = _zoo_counterpart(node, prefix, name)
+    if counterpart:
+        return InputError(counterpart)
+    message = f"{node.origin}: unknown key {prefix}{name}, nearest valid key: "
     here = difflib.get_close_matches(name, siblings, n=1)
     if here:
         return InputError(f"{message}{prefix}{here[0]}")
@@ -218,6 +222,20 @@ def _unknown(origin: Origin, key: str, name: str, siblings: Iterable[str]) -> In
         return InputError(f"{message}{elsewhere[meant[0]]}")
     nearest = difflib.get_close_matches(name, siblings, n=1, cutoff=0.0)[0]
     return InputError(f"{message}{prefix}{nearest} (valid here: {', '.join(siblings)})")
+
+
+def _zoo_counterpart(node: Node, prefix: str, name: str) -> str:
+    """Returns the message about a key of the model zoo, the first known one of a section of it; empty for any other."""
+    if not prefix and isinstance(node.value, dict):
+        inner = (_zoo_counterpart(child, "", f"{name}.{part}") for part, child in node.value.items())
+        return next(filter(None, inner), "")
+    known = find_key(name)
+    if known is None:
+        return ""
+    remark = f" ({known.remark})" if known.remark else ""
+    if known.ours:
+        return f"{node.origin}: unknown key {prefix}{name}, nearest valid key: {known.ours[0]}{remark}"
+    return f"{node.origin}: unknown key {prefix}{name}, which has no key here{remark}"
 
 
 def _origin_of(key: str, tree: Node, otherwise: Origin) -> Origin:

@@ -1,0 +1,103 @@
+"""Keys that all of the zoo's files have, and those of its environment (ModelArts, evaluation, export)."""
+
+from mindrcnn.zoo.conversions import canvas, choice, evaluation, expansion, foreground, length, rate, static_scale
+from mindrcnn.zoo.key import ZooKey, always, by_hand, carried, off, settled
+
+_CLOUD = "ModelArts' own folders are not used"
+_BY_COMMAND = "given on the command line of"
+
+_INPUT = (
+    carried("img_width", "data.buckets data.short_side", "(height, width), in multiples of 32", via=canvas),
+    carried("img_height", "data.buckets data.short_side", "(height, width), in multiples of 32", via=canvas),
+    always("keep_ratio", True, "images keep their ratio of sides, always"),
+    carried("flip_ratio", "data.augment.flip_prob"),
+    carried(
+        "expand_ratio",
+        "data.augment.expand_prob",
+        "half of it, since the zoo's Expand leaves every second image as it is",
+        via=expansion,
+    ),
+    carried("num_gts", "data.max_objects"),
+    carried("coco_classes", "data.classes", "without the background", via=foreground),
+    settled("num_classes", "follows from the classes", "data.classes"),
+    carried("num_parallel_workers", "data.workers", "threads"),
+    settled("python_multiprocessing", "images are loaded by threads", "data.workers"),
+)
+_TRAINING = (
+    carried(
+        "base_lr",
+        "train.schedule.base_lr",
+        "used for any batch there; here scale_lr: true scales it by images a step / reference_batch",
+        via=rate,
+    ),
+    carried(
+        "lr",
+        "train.schedule.base_lr",
+        "used for any batch there; here scale_lr: true scales it by images a step / reference_batch",
+        via=rate,
+    ),
+    carried(
+        "lr_type",
+        "train.schedule.kind",
+        "dynamic is a cosine",
+        via=choice("train.schedule.kind", dynamic="cosine", cosine="cosine", multistep="multistep"),
+    ),
+    carried("warmup_step", "train.schedule.warmup_iterations"),
+    carried("warmup_ratio", "train.schedule.warmup_ratio", "a number: 1/3.0 is 0.3333333333333333"),
+    carried(
+        "opt_type",
+        "train.optimizer.type",
+        "adam becomes adamw, whose weight decay is not part of the gradient",
+        via=choice("train.optimizer.type", sgd="sgd", adam="adamw", adamw="adamw"),
+    ),
+    carried("momentum", "train.optimizer.momentum"),
+    carried("weight_decay", "train.optimizer.weight_decay", "decay_norm_and_bias says whether of biases too"),
+    carried("batch_size", "train.batch_size", "images a device"),
+    carried("test_batch_size", "eval.batch_size"),
+    carried("loss_scale", "train.loss_scale", "{type: static, scale: N}; 1 is null", via=static_scale),
+    carried("epoch_size", "train.schedule.length", "and final_ratio, where a cosine ends before its 0", via=length),
+    carried("keep_checkpoint_max", "train.keep_last"),
+    carried(
+        "run_eval",
+        "train.eval_every",
+        "0 evaluates at the end only",
+        via=lambda value, values: {} if value else {"train.eval_every": 0},
+    ),
+    carried("interval", "train.eval_every", "of run_eval", via=evaluation),
+    settled("finetune", "other classes are recognised: docs/finetune.md", "train.init_checkpoint"),
+    by_hand(
+        "pre_trained",
+        "a detector through `mindrcnn convert` as train.init_checkpoint, a backbone as model.backbone.weights",
+        "train.init_checkpoint",
+    ),
+    off("dataset_sink_mode_flag", "batches are not fed through a data sink"),
+)
+_DEVICE = (
+    carried(
+        "device_target",
+        "device.target",
+        via=choice("device.target", ascend="Ascend", gpu="GPU", cpu="CPU"),
+    ),
+    carried("device_id", "device.id"),
+    settled("run_distribute", "`mindrcnn launch`, or --devices of scripts/run_distribute_train.sh"),
+    settled("device_num", "--devices N of `mindrcnn launch` and the scripts"),
+    settled("rank_id", "set by the launcher"),
+)
+_PROGRAMS = (
+    by_hand("checkpoint_path", f"{_BY_COMMAND} `mindrcnn eval CHECKPOINT`"),
+    by_hand("prediction_path", f"{_BY_COMMAND} `mindrcnn eval --results FILE --config CONFIG`"),
+    by_hand("result_path", f"{_BY_COMMAND} `mindrcnn eval --results FILE --config CONFIG`"),
+    by_hand("ckpt_file", f"{_BY_COMMAND} `mindrcnn export CHECKPOINT`"),
+    by_hand("file_name", f"{_BY_COMMAND} `mindrcnn export --out FILE`"),
+    by_hand("file_format", f"{_BY_COMMAND} `mindrcnn export --format MINDIR`"),
+    off("enable_modelarts", _CLOUD),
+    off("enable_profiling", "profiling has no switch"),
+    settled("data_url", _CLOUD),
+    settled("train_url", _CLOUD),
+    settled("checkpoint_url", _CLOUD),
+    settled("data_path", _CLOUD, "data.root"),
+    settled("output_path", _CLOUD),
+    settled("load_path", _CLOUD),
+)
+
+SHARED_KEYS: tuple[ZooKey, ...] = (*_INPUT, *_TRAINING, *_DEVICE, *_PROGRAMS)

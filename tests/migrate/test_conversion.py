@@ -1,0 +1,138 @@
+"""Values that differ from the zoo's usual ones: nothing is dropped, and the result is always a configuration."""
+
+from pathlib import Path
+
+import pytest
+
+from mindrcnn.config.loader import load_config
+from mindrcnn.config.run import Config
+from mindrcnn.config.schema import all_keys
+from mindrcnn.errors import InputError
+from mindrcnn.migrate.conversion import migrate
+from mindrcnn.migrate.page import render
+from mindrcnn.migrate.program import migrate_file
+from mindrcnn.migrate.result import Migration
+from mindrcnn.migrate.source import read_zoo_file
+from mindrcnn.zoo.table import GROUPS, KEYS
+
+
+def migrated(folder: Path, text: str) -> tuple[Migration, Config]:
+    (folder / "zoo.yaml").write_text(text)
+    migration = migrate(read_zoo_file(folder / "zoo.yaml"))
+    (folder / "out.yaml").write_text(render(migration))
+    return migration, load_config(folder / "out.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "group", "reason"),
+    [
+        ("keep_ratio: False", "keep_ratio", "lost", "here it is always True"),
+        ("anchor_scales: [4, 8]", "anchor_scales", "lost", "one scale for all levels"),
+        ("rpn_target_stds: [1, 1, 2, 2]", "rpn_target_stds", "lost", "here it is always"),
+        ("backbone: resnet_v1_152", "backbone", "lost", "ResNet-50 and 101 only"),
+        ("batch_size: two", "batch_size", "lost", "not possible: train.batch_size: wanted whole number"),
+        ("lr_steps: 8\nlr_type: multistep", "lr_steps", "lost", "wanted another kind of value, got 8"),
+        (
+            "num_gts: 9\nmax_instance_count: 8",
+            "max_instance_count",
+            "lost",
+            "data.max_objects is already set by num_gts",
+        ),
+        ("rpn_proposal_nms_thr: 0.7\nrpn_nms_thr: 0.5", "rpn_nms_thr", "lost", "one value for both here"),
+        ("min_lr: 0.1\nlr_type: cosine", "min_lr", "lost", "a fraction of lr, which is not given"),
+        ("train_dataset_num: 5", "train_dataset_num", "lost", "mindrcnn subset"),
+        ("my_key: 5", "my_key", "unknown", ""),
+        ("my_key: 5\n---\nmy_key: Mine\n---\nmy_key: [5, 6]", "my_key", "unknown", "Mine; one of [5, 6]"),
+        ("pre_trained: a.ckpt", "pre_trained", "by_hand", "mindrcnn convert"),
+        ("brief: a/b", "brief", "lost", "not possible: name: wanted a folder name"),
+        ("opt_type: adam\nmomentum: 0.9", "momentum", "lost", "not possible: unknown key train.optimizer.momentum"),
+        (
+            "bbox_head: {roi_feat_size: 7}\nmask_roi: {roi_layer: {out_size: 14}}",
+            "mask_roi.roi_layer.out_size",
+            "lost",
+            "",
+        ),
+        ("rcnn_target_stds: [0, 1, 1, 1]", "rcnn_target_stds", "lost", "wanted another kind of value"),
+    ],
+)
+def test_a_value_that_is_not_possible_here(tmp_path: Path, text: str, name: str, group: str, reason: str) -> None:
+    migration, _ = migrated(tmp_path, text + "\n")
+    (left,) = [item for item in migration.left if item.name == name]
+    assert left.group == group
+    assert reason in left.reason
+    assert f"#   {name}: " in (tmp_path / "out.yaml").read_text()
+
+
+def test_values_that_are_converted(tmp_path: Path) -> None:
+    _, config = migrated(
+        tmp_path,
+        "img_width: 1000\nimg_height: 600\nbackbone: resnet_v1_101\nopt_type: adam\ngrad_clip: 5\nlr: 0.01\n"
+        "lr_type: cosine\nmin_lr: 0.001\nanno_path: train.txt\nimage_dir: images\nsave_checkpoint_epochs: 2\n",
+    )
+    assert config.data.buckets == ((608, 1024),)
+    assert config.data.short_side == 600
+    assert config.model.backbone.name == "resnet101"
+    assert (config.train.optimizer.type, config.train.optimizer.clip_norm) == ("adamw", 5)
+    assert config.train.schedule.final_ratio == pytest.approx(0.1)
+    assert (config.data.train.format, config.data.train.images) == ("txt", "images")
+    assert config.train.save_every == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "milestones"),
+    [
+        ("lr: 0.02\nlr_steps: [3, 4]", (3, 4)),
+        ("base_lr: 0.02\nsgd_step: [3, 4]\nlr_type: multistep", (3, 4)),
+        ("base_lr: 0.02\nsgd_step: [3, 4]", (8, 11)),
+    ],
+)
+def test_milestones_are_those_of_a_multistep_schedule(tmp_path: Path, text: str, milestones: tuple[int, ...]) -> None:
+    assert migrated(tmp_path, text + "\n")[1].train.schedule.milestones == milestones
+
+
+@pytest.mark.parametrize(
+    ("text", "bases"),
+    [
+        ("rcnn_loss_mask_fb_weight: 1", ["zoo/mask_rcnn_r50"]),
+        (
+            "backbone: {depth: 101, style: pytorch}\nmask_head: {num_convs: 4}",
+            ["zoo/ms_rcnn_r50", "_base_/resnet101_fpn"],
+        ),
+        ("bbox_head: {roi_feat_size: 7}", ["zoo/faster_rcnn_r50"]),
+        ("not_mask: True\nresnet_block: [3, 4, 23, 3]", ["zoo/point_rend_r50", "_base_/resnet101_fpn"]),
+    ],
+)
+def test_the_bases_fit_the_model(tmp_path: Path, text: str, bases: list[str]) -> None:
+    migration, _ = migrated(tmp_path, text + "\n")
+    assert [base.removeprefix("configs/").removesuffix(".yaml") for base in migration.bases][: len(bases)] == bases
+
+
+def test_a_comment_holds_all_of_a_text(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text("c = ed({'mine': 'a\\nname: b\\u2028name: c\\ud800', 'x\\nname': 1})\nrun()\n")
+    migrate_file(tmp_path / "config.py", out=tmp_path / "out.yaml")
+    assert load_config(tmp_path / "out.yaml").name == "zoo_faster_rcnn_r50"
+    assert "line 2: run() - a statement, which is not run" in (tmp_path / "out.yaml").read_text()
+
+
+def test_the_input_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "default_config.yaml"
+    path.write_text("base_lr: 0.1\n")
+    with pytest.raises(InputError, match="wanted an output that is not an input"):
+        migrate_file(path, out=path)
+
+
+def test_the_text_goes_to_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.yaml").write_text("base_lr: 0.1\nkeep_ratio: False\nmine: 1\nnum_anchors: 3\n")
+    migrate_file(tmp_path / "c.yaml", out=None)
+    printed = capsys.readouterr()
+    assert "    base_lr: 0.1\n" in printed.out
+    assert printed.err == (
+        f"{tmp_path / 'c.yaml'}: 1 of 4 keys carried over, 1 need none here, 0 to give by hand, "
+        "1 without a counterpart, 1 not known\n"
+    )
+
+
+def test_the_table_names_each_key_once_and_only_keys_that_exist() -> None:
+    ours = {dotted for dotted, _ in all_keys(Config)}
+    assert len(KEYS) == sum(len(group) for group in GROUPS.values())
+    assert [(key.name, name) for key in KEYS.values() for name in key.ours if name not in ours] == []
