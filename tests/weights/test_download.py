@@ -177,6 +177,7 @@ def test_cache_folder_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
         *("http://[", "http://[::1", f"http://{'a' * 70}.example/w", "http:///w", "https://a b/w", "http://\udce9/w"),
         *("http://a\0b/w", "http://127.0.0.1:99999/w", "file:///nowhere/w", "http://a..b/w", "http://127.0.0.1:x/w"),
     ],
+    ids=ascii,  # half a surrogate pair cannot be sent between pytest's processes
 )
 def test_urls_that_lead_nowhere(cache: Path, url: str) -> None:
     with pytest.raises(InputError, match=r"weights: wanted|cannot download"):
