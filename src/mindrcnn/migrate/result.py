@@ -1,4 +1,4 @@
-"""What a migration yields: our values with the zoo's keys that they come from, and the keys that are left."""
+"""The result of a migration: our values with the zoo's keys that they come from, and the keys that are left."""
 
 from __future__ import annotations
 

@@ -3,10 +3,9 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from mindrcnn.exit_status import EXIT_OK, run
-from mindrcnn.programs.command_line import add_force, new_parser
+from mindrcnn.programs.command_line import add_force, new_parser, path
 
 PROG = "mindrcnn migrate"
 DESCRIPTION = """
@@ -24,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument(
-        "file", nargs="?", type=Path, metavar="FILE", help="the zoo's config.py or default_config.yaml"
+        "file", nargs="?", type=path, metavar="FILE", help="the zoo's config.py or default_config.yaml"
     )
     subject.add_argument(
         "--keys", action="store_true", help="print the table of the zoo's keys (default: migrate a file)"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="YAML to write (default: standard output)")
+    parser.add_argument("--out", type=path, metavar="FILE", help="YAML to write (default: standard output)")
     add_force(parser)
 
 
