@@ -5,12 +5,12 @@ from mindspore import Tensor
 
 from mindrcnn.ops.sampler import sample_balanced
 
-COUNT, FRACTION = 8, 0.25
+COUNT, MAX_POSITIVES = 8, 2
 POSITIVES = 2
 
 
 def sample(state: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-    return sample_balanced(state, noise, count=COUNT, positive_fraction=FRACTION)
+    return sample_balanced(state, noise, count=COUNT, max_positives=MAX_POSITIVES)
 
 
 def sample_loop(state: np.ndarray, noise: np.ndarray) -> tuple[list[int], list[int]]:
@@ -72,7 +72,7 @@ def test_ascending_noise_takes_the_first(run) -> None:
 
 
 def sample_tiny_fraction(state: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-    return sample_balanced(state, noise, count=4, positive_fraction=0.0)
+    return sample_balanced(state, noise, count=4, max_positives=1)
 
 
 def test_there_is_always_one_positive_slot(run) -> None:

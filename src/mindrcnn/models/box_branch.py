@@ -16,6 +16,7 @@ from mindrcnn.ops.coder import decode, encode
 from mindrcnn.ops.gather import take_class, take_rows
 from mindrcnn.ops.losses import SampleCount, at_least_one, smooth_l1, softmax_cross_entropy
 from mindrcnn.ops.nms import nms_per_class
+from mindrcnn.ops.topk import topk
 
 
 class BoxHead(nn.Cell):
@@ -116,16 +117,14 @@ class DetectionSelector(nn.Cell):
         usable = ops.logical_and(scores > self.score_thresh, valid.expand_dims(2))
         scores = ops.select(usable, scores, ops.zeros_like(scores)).reshape(batch, -1)
         # Greedy NMS works in score order, so cutting here changes nothing as long as D of these survive.
-        best, index = ops.topk(scores, min(self.pre_nms_topk, slots * num_classes))
-        index = index.astype(ms.int32)
+        best, index = topk(scores, self.pre_nms_topk)
         labels = index % num_classes + 1
         origin = take_rows(proposals, index // num_classes)
         boxes = decode(take_rows(deltas.reshape(batch, -1, 4), index), origin, self.coder_weights)
         boxes = box_ops.clip(boxes, image_sizes)
         keep = nms_per_class(boxes, best, labels, best > 0, self.nms_thresh)
-        kept_scores = ops.select(keep, best, ops.full_like(best, SUPPRESSED))
-        top, order = ops.topk(kept_scores, min(self.detections_per_image, kept_scores.shape[1]))
-        order = order.astype(ms.int32)
+        kept_scores = ops.MaskedFill()(best, ops.logical_not(keep), SUPPRESSED)
+        top, order = topk(kept_scores, self.detections_per_image)
         chosen = top > 0
         return (
             take_rows(boxes, order) * chosen.astype(ms.float32).expand_dims(2),

@@ -7,6 +7,7 @@ from mindspore import Tensor, nn, ops
 from mindrcnn.models.box_branch import BoxBranch
 from mindrcnn.models.rpn import RegionProposalNetwork
 from mindrcnn.models.sampling import RoiSampler
+from mindrcnn.ops.arange import arange
 from mindrcnn.trimmed_cell import TrimmedCell
 
 
@@ -30,8 +31,8 @@ class PixelNormalizer(nn.Cell):
         image_sizes: (B, 2) int32, the (h, w) of each image before padding.
         """
         batch, channels, height, width = images.shape
-        rows = (ops.arange(height).reshape(1, 1, -1) < image_sizes[:, 0].reshape(-1, 1, 1)).astype(ms.float32)
-        columns = (ops.arange(width).reshape(1, 1, -1) < image_sizes[:, 1].reshape(-1, 1, 1)).astype(ms.float32)
+        rows = (arange(height).reshape(1, 1, -1) < image_sizes[:, 0].reshape(-1, 1, 1)).astype(ms.float32)
+        columns = (arange(width).reshape(1, 1, -1) < image_sizes[:, 1].reshape(-1, 1, 1)).astype(ms.float32)
         # The scale inside the image and 0 outside, as an outer product: on a CPU, broadcasting operators keep two index
         # lists of eight bytes per value.
         scale = self.outer((self.scale * rows).reshape(batch, -1, 1), columns).reshape(batch, channels, height, width)

@@ -48,6 +48,15 @@ class FrozenBatchNorm(nn.Cell):
         return ops.stop_gradient(scale), ops.stop_gradient(shift)
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """`nn.BatchNorm2d` without its choice between inputs of several ranks, which takes a graph's compiler long."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        """Normalises x (B, C, H, W)."""
+        normalize = self.bn_train if self.training else self.bn_infer
+        return normalize(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
+
+
 class ConvNorm(nn.Cell):
     """Convolution without bias, batch norm, activation: (B, in, H, W) -> (B, out, H/stride, W/stride).
 
@@ -133,7 +142,7 @@ class ConvNorm(nn.Cell):
 
 def _batch_norm(norm: Norm, channels: int) -> nn.Cell:
     if norm == "batch":
-        return nn.BatchNorm2d(channels, NORM_EPS)
+        return BatchNorm(channels, NORM_EPS)
     return FrozenBatchNorm(channels=channels, affine_trains=norm == "frozen_statistics")
 
 

@@ -99,10 +99,10 @@ class MaskBranch(nn.Cell):
     def mask_samples(self, samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
         """Returns boxes (B, S, 4), labels (B, S) and matched_gt (B, S) of the slots that can hold positives.
 
-        S is at most max_positives.
+        S is max_positives, or fewer if there are fewer samples.
         """
         boxes, labels, _, matched_gt = samples
-        count = min(self.max_positives, boxes.shape[1])
+        count = self.max_positives
         return boxes[:, :count], labels[:, :count], matched_gt[:, :count]
 
     def own_masks(

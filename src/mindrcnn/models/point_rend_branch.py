@@ -166,7 +166,7 @@ class PointRendBranch(nn.Cell):
         boxes, labels, _, matched_gt = samples
         _, gt_labels, _, _, _ = gt
         p2 = features[0]
-        count = min(self.max_positives, boxes.shape[1])
+        count = self.max_positives
         positive = labels[:, :count] > 0
         slots = self.select_slots(positive)
         rows = self.rows(boxes[:, :count], labels[:, :count], slots)

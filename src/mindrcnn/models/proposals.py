@@ -4,13 +4,13 @@ Lin et al., Feature Pyramid Networks, 2017, section 5.1; detectron2 modeling/pro
 Letters in shapes: B images, A_l anchors of level l, P proposals of an image.
 """
 
-import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from mindrcnn.ops import boxes as box_ops
 from mindrcnn.ops.coder import decode
 from mindrcnn.ops.gather import take_rows
 from mindrcnn.ops.nms import nms
+from mindrcnn.ops.topk import topk
 
 RPN_CODER_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 SUPPRESSED = -1e30  # a score below every logit, finite so that later arithmetic stays finite
@@ -62,11 +62,11 @@ class ProposalSelector(nn.Cell):
             boxes += (level_boxes,)
             scores += (level_scores,)
         all_boxes, all_scores = ops.cat(boxes, axis=1), ops.cat(scores, axis=1)
-        best, index = ops.topk(all_scores, min(self.post_nms_topk[pair], all_scores.shape[1]))
-        return take_rows(all_boxes, index.astype(ms.int32)), best, best > SUPPRESSED
+        best, index = topk(all_scores, self.post_nms_topk[pair])
+        return take_rows(all_boxes, index), best, best > SUPPRESSED
 
     def best_of_level(
-        self, objectness: Tensor, deltas: Tensor, anchors: Tensor, image_sizes: Tensor, topk: int
+        self, objectness: Tensor, deltas: Tensor, anchors: Tensor, image_sizes: Tensor, count: int
     ) -> tuple[Tensor, Tensor]:
         """Returns the best proposals of one level: boxes (B, k, 4) and logits (B, k), SUPPRESSED where dropped by NMS.
 
@@ -74,12 +74,11 @@ class ProposalSelector(nn.Cell):
         deltas: (B, A_l, 4).
         anchors: (A_l, 4).
         image_sizes: (B, 2) int32 (h, w).
-        topk: largest k.
+        count: largest k.
         """
-        scores, index = ops.topk(objectness, min(topk, objectness.shape[1]))
-        index = index.astype(ms.int32)
+        scores, index = topk(objectness, count)
         best_anchors = ops.gather(anchors, index.reshape(-1), 0).reshape((*index.shape, 4))
         boxes = decode(take_rows(deltas, index), best_anchors, RPN_CODER_WEIGHTS)
         boxes = box_ops.clip(boxes, image_sizes)
         keep = nms(boxes, scores, box_ops.valid_size(boxes, self.min_size), self.nms_thresh)
-        return boxes, ops.select(keep, scores, ops.full_like(scores, SUPPRESSED))
+        return boxes, ops.MaskedFill()(scores, ops.logical_not(keep), SUPPRESSED)

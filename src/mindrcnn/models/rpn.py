@@ -157,7 +157,7 @@ class RPNLoss(nn.Cell):
         box_loss = (box_errors * pos_weight.expand_dims(2)).sum()
 
         if self.normalizer == "batch_size":
-            count = float(self.sampler.batch_size_per_image * objectness.shape[0])
+            count = 1.0 * self.sampler.batch_size_per_image * objectness.shape[0]
         else:
             count = self.sample_count(pos_weight.sum() + neg_weight.sum())
         return (

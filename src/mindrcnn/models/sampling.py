@@ -11,6 +11,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from mindrcnn.ops import assignment
+from mindrcnn.ops.arange import arange
 from mindrcnn.ops.gather import take_rows
 from mindrcnn.ops.matcher import IGNORED, POSITIVE
 from mindrcnn.ops.sampler import sample_balanced
@@ -38,7 +39,6 @@ class CandidateSampler(nn.Cell):
         self.low_quality = low_quality
         self.low_quality_min_iou = low_quality_min_iou
         self.batch_size_per_image = batch_size_per_image
-        self.positive_fraction = positive_fraction
         self.max_positives = max(int(batch_size_per_image * positive_fraction), 1)
 
     def construct(
@@ -85,8 +85,8 @@ class CandidateSampler(nn.Cell):
         valid: (B, N) bool.
         noise: (B, N) float32 in [0, 1).
         """
-        state = ops.select(valid, state, ops.full_like(state, IGNORED))
-        return sample_balanced(state, noise, count=self.batch_size_per_image, positive_fraction=self.positive_fraction)
+        state = ops.MaskedFill()(state, ops.logical_not(valid), IGNORED)
+        return sample_balanced(state, noise, count=self.batch_size_per_image, max_positives=self.max_positives)
 
 
 class RoiSampler(nn.Cell):
@@ -154,7 +154,7 @@ class RoiSampler(nn.Cell):
         proposals = ops.where(proposal_valid.expand_dims(2), proposals, 0.0)
         matched_gt, state = self.candidates.assign(proposals, gt_boxes, gt_valid, gt_crowd)
         images, slots = gt_valid.shape
-        own = ops.tile(ops.arange(slots).astype(ms.int32).expand_dims(0), (images, 1))
+        own = ops.tile(arange(slots).expand_dims(0), (images, 1))
         return ops.cat((matched_gt, own), axis=1), ops.cat((state, ops.full_like(own, POSITIVE)), axis=1)
 
     def pack(
@@ -162,7 +162,7 @@ class RoiSampler(nn.Cell):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns index, valid and positive, each (B, S): positives, then negatives, without gaps."""
         positives = pos_valid.astype(ms.int32).sum(axis=1).expand_dims(1)
-        slot = ops.tile(ops.arange(self.batch_size_per_image).astype(ms.int32).expand_dims(0), (pos_index.shape[0], 1))
+        slot = ops.tile(arange(self.batch_size_per_image).expand_dims(0), (pos_index.shape[0], 1))
         is_positive = slot < positives
         source = ops.select(is_positive, slot, slot - positives + self.max_positives)
         index = take_rows(ops.cat((pos_index, neg_index), axis=1), source)

@@ -9,12 +9,14 @@ from collections.abc import Callable
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrcnn.ops.arange import arange
+
 SlotSelection = Callable[[Tensor], Tensor]  # valid (B, S) bool -> slots (N,) int32, numbered through all images
 
 
 def all_slots(valid: Tensor) -> Tensor:
     """Returns every slot, used or not: graphs need a fixed number of rows."""
-    return ops.arange(valid.shape[0] * valid.shape[1]).astype(ms.int32)
+    return arange(valid.shape[0] * valid.shape[1])
 
 
 def valid_slots(valid: Tensor) -> Tensor:

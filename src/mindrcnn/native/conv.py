@@ -8,6 +8,7 @@ from mindspore import Tensor, ops
 from mindspore.ops.operations import _grad_ops
 
 from mindrcnn.native.library import library
+from mindrcnn.native.settings import as_settings
 
 # Channels come in multiples of these: kChannelStep of conv3x3.h, kInStep and kOutStep of conv1x1.h.
 CHANNEL_STEPS_3X3 = (32, 32)
@@ -78,7 +79,7 @@ def native_conv(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor, valid: T
     relu: apply ReLU to the result.
     """
     kernel = "conv3x3" if weight.shape[2] == 3 else "conv1x1"
-    settings = Tensor((float(relu),), ms.float32)
+    settings = as_settings((relu,))
     return _Conv(kernel, relu)(x, weight, ops.stop_gradient(scale), bias, ops.stop_gradient(valid), settings)
 
 
@@ -93,6 +94,6 @@ def native_add_conv1x1(
     summand: (B, K, H, W) float32.
     valid: (B,) bool.
     """
-    settings = Tensor((1.0,), ms.float32)
+    settings = as_settings((True,))
     valid = ops.stop_gradient(valid)
     return _AddingConv1x1()(x, weight, ops.stop_gradient(scale), bias, summand, valid, settings)

@@ -7,6 +7,7 @@ import mindspore as ms
 from mindspore import Tensor, ops
 
 from mindrcnn.native.library import library
+from mindrcnn.native.settings import as_settings
 
 Shape = tuple[int, ...]
 SIDE = 3
@@ -50,5 +51,5 @@ class _WeightGradient(ops.Custom):
 
 def native_depthwise(x: Tensor, weight: Tensor, *, stride: int, padding: tuple[int, int, int, int]) -> Tensor:
     """Computes ops.depthwise.depthwise3x3."""
-    settings = Tensor((float(stride), *(float(zeros) for zeros in padding)), ms.float32)
+    settings = as_settings((stride, *padding))
     return _Depthwise(stride, padding)(x, weight, settings)

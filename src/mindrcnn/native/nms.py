@@ -4,6 +4,7 @@ import mindspore as ms
 from mindspore import Tensor, ops
 
 from mindrcnn.native.library import library
+from mindrcnn.native.settings import as_settings
 
 Shape = tuple[int, ...]
 
@@ -37,11 +38,11 @@ class _NmsPerClass(ops.Custom):
 def native_nms(boxes: Tensor, scores: Tensor, valid: Tensor, iou_thresh: float) -> Tensor:
     """Computes ops.nms.nms."""
     boxes, scores, valid = ops.stop_gradient(boxes), ops.stop_gradient(scores), ops.stop_gradient(valid)
-    return _Nms()(boxes, scores, valid, Tensor((iou_thresh,), ms.float32))
+    return _Nms()(boxes, scores, valid, as_settings((iou_thresh,)))
 
 
 def native_nms_per_class(boxes: Tensor, scores: Tensor, labels: Tensor, valid: Tensor, iou_thresh: float) -> Tensor:
     """Computes ops.nms.nms_per_class by comparing labels, so boxes need not be moved apart."""
     boxes, scores, valid = ops.stop_gradient(boxes), ops.stop_gradient(scores), ops.stop_gradient(valid)
     labels = ops.stop_gradient(labels)
-    return _NmsPerClass()(boxes, scores, labels, valid, Tensor((iou_thresh,), ms.float32))
+    return _NmsPerClass()(boxes, scores, labels, valid, as_settings((iou_thresh,)))

@@ -4,6 +4,7 @@ import mindspore as ms
 from mindspore import Tensor, ops
 
 from mindrcnn.native.library import library
+from mindrcnn.native.settings import as_settings
 
 Shape = tuple[int, ...]
 
@@ -56,7 +57,7 @@ def native_roi_align(
 
     level_edges: the three box areas at which a level ends. The other arguments are those of roi_align.
     """
-    settings = Tensor((resolution, sampling_ratio, int(aligned), *strides, *level_edges), ms.float32)
+    settings = as_settings((resolution, sampling_ratio, aligned, *strides, *level_edges))
     p2, p3, p4, p5 = features
     # In PyNative mode MindSpore adds up the gradients of every input that is used twice, which fails for bools.
     boxes, valid = ops.stop_gradient(boxes), ops.stop_gradient(valid)

@@ -12,9 +12,8 @@ _NO_AREA = 1e-12
 
 def area(boxes: Tensor) -> Tensor:
     """Returns the areas (...) of boxes (..., 4); 0 for a box whose corners are equal or swapped."""
-    width = ops.relu(boxes[..., 2] - boxes[..., 0])
-    height = ops.relu(boxes[..., 3] - boxes[..., 1])
-    return width * height
+    x1, y1, x2, y2 = ops.unstack(boxes, axis=-1)
+    return ops.relu(x2 - x1) * ops.relu(y2 - y1)
 
 
 def clip(boxes: Tensor, image_sizes: Tensor) -> Tensor:
@@ -28,9 +27,8 @@ def clip(boxes: Tensor, image_sizes: Tensor) -> Tensor:
 
 def valid_size(boxes: Tensor, min_size: float) -> Tensor:
     """Returns bool (...), True where both sides of boxes (..., 4) are longer than min_size pixels."""
-    wide = boxes[..., 2] - boxes[..., 0] > min_size
-    high = boxes[..., 3] - boxes[..., 1] > min_size
-    return ops.logical_and(wide, high)
+    x1, y1, x2, y2 = ops.unstack(boxes, axis=-1)
+    return ops.logical_and(x2 - x1 > min_size, y2 - y1 > min_size)
 
 
 def pairwise_iou(a: Tensor, b: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ def encode(boxes: Tensor, references: Tensor, weights: CoderWeights) -> Tensor:
     weight_x, weight_y, weight_w, weight_h = weights
     ref_x, ref_y, ref_w, ref_h = _centre_size(references)
     box_x, box_y, box_w, box_h = _centre_size(boxes)
-    ref_w, ref_h, box_w, box_h = (_at_least_min_side(side) for side in (ref_w, ref_h, box_w, box_h))
+    ref_w, ref_h = _at_least_min_side(ref_w), _at_least_min_side(ref_h)
+    box_w, box_h = _at_least_min_side(box_w), _at_least_min_side(box_h)
     return ops.stack(
         (
             weight_x * (box_x - ref_x) / ref_w,
@@ -40,17 +41,18 @@ def decode(deltas: Tensor, references: Tensor, weights: CoderWeights) -> Tensor:
     """
     weight_x, weight_y, weight_w, weight_h = weights
     ref_x, ref_y, ref_w, ref_h = _centre_size(references)
-    centre_x = ref_x + deltas[..., 0] / weight_x * ref_w
-    centre_y = ref_y + deltas[..., 1] / weight_y * ref_h
-    half_w = 0.5 * ref_w * ops.exp(_at_most_max_log(deltas[..., 2] / weight_w))
-    half_h = 0.5 * ref_h * ops.exp(_at_most_max_log(deltas[..., 3] / weight_h))
+    dx, dy, dw, dh = ops.unstack(deltas, axis=-1)
+    centre_x = ref_x + dx / weight_x * ref_w
+    centre_y = ref_y + dy / weight_y * ref_h
+    half_w = 0.5 * ref_w * ops.exp(_at_most_max_log(dw / weight_w))
+    half_h = 0.5 * ref_h * ops.exp(_at_most_max_log(dh / weight_h))
     return ops.stack((centre_x - half_w, centre_y - half_h, centre_x + half_w, centre_y + half_h), axis=-1)
 
 
 def _centre_size(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    width = boxes[..., 2] - boxes[..., 0]
-    height = boxes[..., 3] - boxes[..., 1]
-    return boxes[..., 0] + 0.5 * width, boxes[..., 1] + 0.5 * height, width, height
+    x1, y1, x2, y2 = ops.unstack(boxes, axis=-1)
+    width, height = x2 - x1, y2 - y1
+    return x1 + 0.5 * width, y1 + 0.5 * height, width, height
 
 
 def _at_least_min_side(side: Tensor) -> Tensor:

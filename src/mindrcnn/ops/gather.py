@@ -3,6 +3,8 @@
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrcnn.ops.arange import arange
+
 
 def take_rows(values: Tensor, index: Tensor) -> Tensor:
     """Returns the rows values[b, index[b, s]], (B, S, ...), of values (B, N, ...) at index (B, S) int32 in 0..N-1.
@@ -10,7 +12,7 @@ def take_rows(values: Tensor, index: Tensor) -> Tensor:
     The gradient flows to values; a row taken twice receives the sum.
     """
     images, length = values.shape[:2]
-    offsets = (ops.arange(images) * length).astype(ms.int32).expand_dims(1)
+    offsets = (arange(images) * length).expand_dims(1)
     flat = values.reshape((images * length, *values.shape[2:]))
     return ops.gather(flat, index.astype(ms.int32) + offsets, 0)
 
@@ -22,7 +24,7 @@ def take_class(values: Tensor, labels: Tensor) -> Tensor:
     labels: (N,) int32 in 1..K; 0, the background, reads class 1.
     """
     rows, num_classes = values.shape[:2]
-    index = ops.arange(rows).astype(ms.int32) * num_classes + ops.clamp(labels - 1, 0)
+    index = arange(rows) * num_classes + ops.clamp(labels - 1, 0)
     return ops.gather(values.reshape((rows * num_classes, -1)), index, 0).reshape((rows, *values.shape[2:]))
 
 

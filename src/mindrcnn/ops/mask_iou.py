@@ -7,6 +7,7 @@ stored masks.
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrcnn.ops.arange import arange
 from mindrcnn.ops.gather import take_rows
 
 _LEAST_SHARE = 1e-10  # maskscoring_rcnn's lower bound for the share, which divides an area
@@ -39,7 +40,7 @@ def _covered(spans: Tensor, gt_spans: Tensor, stored: int) -> Tensor:
     extent = gt_high - gt_low
     cells_per_pixel = stored / (extent + (extent <= 0).astype(ms.float32))
     low, high = (spans[..., 0:1] - gt_low) * cells_per_pixel, (spans[..., 1:2] - gt_low) * cells_per_pixel
-    cell = ops.arange(stored).astype(ms.float32)
+    cell = arange(stored).astype(ms.float32)
     return ops.clamp(high - cell, 0.0, 1.0) - ops.clamp(low - cell, 0.0, 1.0)
 
 

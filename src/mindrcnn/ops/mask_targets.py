@@ -8,6 +8,7 @@ from mindspore import Tensor, ops
 
 from mindrcnn.native.mask_targets import native_crop_masks
 from mindrcnn.native.switch import in_use
+from mindrcnn.ops.arange import arange
 from mindrcnn.ops.gather import take_rows
 
 
@@ -30,7 +31,7 @@ def crop_masks(gt_masks: Tensor, gt_boxes: Tensor, matched_gt: Tensor, boxes: Te
     gt = take_rows(gt_boxes, matched_gt)
     x_first, x_second, x_weight, x_inside = _axis_samples(boxes[..., 0::2], gt[..., 0::2], side, stored)
     y_first, y_second, y_weight, y_inside = _axis_samples(boxes[..., 1::2], gt[..., 1::2], side, stored)
-    image_offset = (ops.arange(images) * objects).astype(ms.int32).expand_dims(1)
+    image_offset = (arange(images) * objects).expand_dims(1)
     mask_offset = ((matched_gt + image_offset) * stored).expand_dims(2)
     cells = gt_masks.reshape((-1,)).astype(ms.float32)
     rows = []
@@ -53,7 +54,7 @@ def _axis_samples(spans: Tensor, gt_spans: Tensor, side: int, stored: int) -> tu
     """
     low, high = spans[..., 0], spans[..., 1]
     gt_low, gt_high = gt_spans[..., 0], gt_spans[..., 1]
-    centres = (ops.arange(side).astype(ms.float32) + 0.5) / side
+    centres = (arange(side).astype(ms.float32) + 0.5) / side
     point = low.expand_dims(2) + (high - low).expand_dims(2) * centres
     extent = (gt_high - gt_low).expand_dims(2)
     degenerate = (extent <= 0).astype(ms.float32)

@@ -8,6 +8,8 @@ from typing import Literal
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrcnn.ops.arange import arange
+
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 
 _NO_MATCH = 2.0  # subtracted from any IoU, this leaves a value below 0
@@ -68,7 +70,7 @@ def _excess_over_best(iou: Tensor, gt_valid: Tensor, min_iou: float) -> Tensor:
 def _last_at_best(excess: Tensor) -> Tensor:
     """Returns the last object slot (B, N) int32 whose best candidate this is; -1 for none."""
     images, objects, candidates = excess.shape
-    slots = ops.arange(1, objects + 1).astype(ms.float32).reshape((1, objects, 1))
+    slots = (arange(objects) + 1).astype(ms.float32).reshape((1, objects, 1))
     slots = ops.tile(slots, (images, 1, candidates))
     last, _ = ops.max((excess >= 0).astype(ms.float32) * slots, axis=1)
     return last.astype(ms.int32) - 1

@@ -7,6 +7,7 @@ from mindspore import Tensor, ops
 
 from mindrcnn.native.nms import native_nms, native_nms_per_class
 from mindrcnn.native.switch import in_use
+from mindrcnn.ops.arange import arange
 
 
 def nms(boxes: Tensor, scores: Tensor, valid: Tensor, iou_thresh: float) -> Tensor:
@@ -24,7 +25,7 @@ def nms(boxes: Tensor, scores: Tensor, valid: Tensor, iou_thresh: float) -> Tens
     rows, length = valid.shape
     boxes = _without_area(boxes, valid)
     # NMSWithMask sorts by score and returns no order. Strictly descending keys preserve the input order through ties.
-    keys = ops.arange(length, 0, -1).astype(boxes.dtype).expand_dims(1)
+    keys = (length - arange(length)).astype(boxes.dtype).expand_dims(1)
     suppress = ops.NMSWithMask(iou_thresh)
     kept = []
     for row in range(rows):

@@ -12,6 +12,7 @@ from mindspore import Tensor, ops
 
 from mindrcnn.native.point_sample import native_sample_maps
 from mindrcnn.native.switch import in_use
+from mindrcnn.ops.arange import arange
 from mindrcnn.ops.gather import cell_table
 
 _OUTSIDE = -1.0  # more than half a cell before the first cell
@@ -51,7 +52,7 @@ def sample_maps(maps: Tensor, map_index: Tensor, points: Tensor) -> Tensor:
 def point_sample(maps: Tensor, points: Tensor) -> Tensor:
     """Returns samples (N, P, C) of maps (N, C, H, W) at points (N, P, 2), fractions (0..1) of a map's sides."""
     count, _, height, width = maps.shape
-    index = ops.arange(count).astype(ms.int32)
+    index = arange(count)
     return sample_maps(maps, index, points * Tensor((width, height), ms.float32))
 
 

@@ -13,6 +13,7 @@ from mindspore import Tensor, ops
 
 from mindrcnn.native.roi_align import native_roi_align
 from mindrcnn.native.switch import in_use
+from mindrcnn.ops.arange import arange
 from mindrcnn.ops.gather import cell_table
 from mindrcnn.ops.roi_align_adaptive import pool_adaptive
 from mindrcnn.ops.roi_levels import LEVEL_EDGES, boxes_on_levels
@@ -123,7 +124,7 @@ def _axis_points(low: Tensor, high: Tensor, length: Tensor, points: int) -> tupl
     low, high: (N,) float32, ends of the box in cells.
     length: (N, 1) float32, number of cells along the axis.
     """
-    share = (ops.arange(points).astype(ms.float32) + 0.5) / points
+    share = (arange(points).astype(ms.float32) + 0.5) / points
     low = low.expand_dims(1)
     point = low + (high.expand_dims(1) - low) * share
     inside = ops.logical_and(point >= -1, point <= length).astype(ms.float32)
@@ -136,6 +137,6 @@ def _axis_points(low: Tensor, high: Tensor, length: Tensor, points: int) -> tupl
 
 def _bin_means(resolution: int, sampling_ratio: int) -> Tensor:
     """Returns the (resolution, P) matrix that averages the sampling_ratio points of each bin along one axis."""
-    bin_of_point = ops.arange(resolution * sampling_ratio) // sampling_ratio
-    member = ops.arange(resolution).expand_dims(1) == bin_of_point.expand_dims(0)
+    bin_of_point = arange(resolution * sampling_ratio) // sampling_ratio
+    member = arange(resolution).expand_dims(1) == bin_of_point.expand_dims(0)
     return member.astype(ms.float32) / sampling_ratio

@@ -11,6 +11,7 @@ Letters in shapes as in roi_align.py; T is the largest number of cells that a bo
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrcnn.ops.arange import arange
 from mindrcnn.ops.gather import cell_table
 from mindrcnn.ops.roi_levels import LEVEL_EDGES, boxes_on_levels
 
@@ -44,7 +45,7 @@ def pool_adaptive(
     chunk = -(-_most_cells(features, strides) // _CHUNKS)
     pooled = ops.zeros((count, resolution * resolution, channels), ms.float32)
     for number in range(_CHUNKS):
-        place = ops.tile((ops.arange(chunk) + number * chunk).astype(ms.float32).expand_dims(0), (count, 1))
+        place = ops.tile((arange(chunk) + number * chunk).astype(ms.float32).expand_dims(0), (count, 1))
         row = ops.floor((place + 0.5) / x_count)
         x, y = x_start + place - row * x_count, y_start + row
         covered = (row < y_count).astype(ms.float32) * valid
@@ -95,7 +96,7 @@ def _cell_weights(cell: Tensor, low: Tensor, high: Tensor, length: Tensor, resol
     points = ops.ceil(side)
     used = ops.relu(points - 1) + 1  # at least 1, so that a box without extent divides by it
     step = side / used
-    bins = ops.arange(resolution).astype(ms.float32).reshape((1, resolution))
+    bins = arange(resolution).astype(ms.float32).reshape((1, resolution))
     start = ops.tile((low + bins * side).expand_dims(2), (1, 1, cells))
     cell = ops.tile(cell.expand_dims(1), (1, resolution, 1))
     step = ops.tile(step.expand_dims(2), (1, resolution, cells))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrcnn.ops.arange import arange
 from mindrcnn.ops.boxes import area
 
 # FPN (https://arxiv.org/abs/1612.03144, equation 1): boxes from 224 x 224 up, the ImageNet input size, are pooled from
@@ -63,8 +64,10 @@ def _level_geometry(
         widths.append(feature.shape[3])
         starts.append(start)
         start += images * feature.shape[2] * feature.shape[3]
-    height, width, stride = (_value_of_level(values, level).astype(ms.float32) for values in (heights, widths, strides))
-    image = ops.tile(ops.arange(images).expand_dims(1), (1, slots)).reshape((-1, 1)).astype(ms.int32)
+    height = _value_of_level(heights, level).astype(ms.float32)
+    width = _value_of_level(widths, level).astype(ms.float32)
+    stride = _value_of_level(strides, level).astype(ms.float32)
+    image = ops.tile(arange(images).expand_dims(1), (1, slots)).reshape((-1, 1))
     cells = (height * width).astype(ms.int32)
     return height, width, stride, _value_of_level(starts, level) + image * cells
 

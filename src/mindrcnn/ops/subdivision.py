@@ -7,13 +7,14 @@ y), fractions (0..1) of the mask's width and height.
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrcnn.ops.arange import arange
 from mindrcnn.ops.gather import take_rows
 from mindrcnn.ops.point_sample import point_sample
 
 
 def grid_points(count: int, side: int) -> Tensor:
     """Returns the centres (count, side * side, 2) of the cells of a side x side grid, row first."""
-    cells = ops.arange(side * side).astype(ms.int32)
+    cells = arange(side * side)
     return cell_centres(ops.tile(cells.expand_dims(0), (count, 1)), side)
 
 
