@@ -4,13 +4,14 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: bash scripts/test.sh [fast] [format] [pytest arguments ...]
+usage: bash scripts/test.sh [fast] [format] [only] [pytest arguments ...]
 
 Sets up the environment, then runs ruff, mypy and all tests, the tests in one process per core. All stages run even if
 one fails; the exit status is 1 if any failed.
 
   fast      skip the tests marked slow
   format    also check the formatting (ruff format --check)
+  only      run the tests only, without ruff and mypy
 
 Examples:
   bash scripts/test.sh fast tests/ops -x
@@ -19,12 +20,14 @@ TEXT
 }
 
 format=no
+checks=yes
 selection=()
 while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
         fast) selection=(-m "not slow") ;;
         format) format=yes ;;
+        only) checks=no ;;
         *) break ;;
     esac
     shift
@@ -34,6 +37,8 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
 python="$(bash "$root/scripts/setup_env.sh" --dev)"
 source "$root/scripts/allocator.sh"
+# The tests start some three hundred programs; each would compile the package's modules again.
+unset PYTHONDONTWRITEBYTECODE
 status=0
 summary=()
 
@@ -45,11 +50,13 @@ stage() {
     summary+=("$name $result, $((SECONDS - begin)) s")
 }
 
-stage "ruff check" "$python" -m ruff check .
+if [ "$checks" = yes ]; then
+    stage "ruff check" "$python" -m ruff check .
+    stage mypy "$python" -m mypy
+fi
 if [ "$format" = yes ]; then
     stage "ruff format" "$python" -m ruff format --check .
 fi
-stage mypy "$python" -m mypy
 # Each worker takes whole files: tests of a file share what they train and compile. Beyond four, memory runs out first.
 # Where a worker was killed, pytest-xdist may wait for its tests for ever: end instead.
 workers=(-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --max-worker-restart 0)

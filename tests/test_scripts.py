@@ -285,6 +285,12 @@ def test_test_sh_checks_the_format_on_request(sandbox: Sandbox) -> None:
     assert sandbox.calls("-m pytest") == [f"{PARALLEL} -m not slow"]
 
 
+def test_test_sh_runs_only_the_tests_on_request(sandbox: Sandbox) -> None:
+    sandbox.run("scripts/test.sh", "fast", "only", "tests/ops")
+    assert sandbox.calls("-m pytest") == [f"{PARALLEL} -m not slow tests/ops"]
+    assert not sandbox.calls("-m ruff") + sandbox.calls("-m mypy")
+
+
 def test_test_sh_goes_on_after_a_failure_and_fails(sandbox: Sandbox) -> None:
     process = sandbox.run("scripts/test.sh", FAKE_RUFF_STATUS="1")
     assert process.returncode == 1
@@ -324,4 +330,15 @@ def test_the_allocator_of_mindspores_wheel_is_preloaded(tmp_path: Path, folder: 
         (environment / "bin").mkdir()
     code = f'LD_PRELOAD={own}; python="{environment}/bin/python"; source scripts/allocator.sh; echo "$LD_PRELOAD"'
     done = subprocess.run([BASH, "-euc", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == wanted.format(f"{environment}/bin/../{library.relative_to(environment)}")
+    assert done.stdout.strip() == wanted.format(library)
+
+
+def test_the_allocator_of_another_version_beside_serves_where_the_wheel_has_none(tmp_path: Path) -> None:
+    library = tmp_path / ".venv/lib/python3.11/site-packages/mindspore/lib/libjemalloc.so.2"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    code = (
+        f'LD_PRELOAD=; python="{tmp_path}/.venv-ms2.10.0/bin/python"; source scripts/allocator.sh; echo "$LD_PRELOAD"'
+    )
+    done = subprocess.run([BASH, "-euc", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(library)

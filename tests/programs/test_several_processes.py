@@ -20,6 +20,7 @@ from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Batch norm computes with a process's own images, so it is frozen where one process has to give the same numbers.
 COMMON = ("data.keep_empty_images=true", "model.backbone.norm=frozen")
+WITHOUT_EVALUATION = "data.val.name="
 ONE, EACH_OF_TWO = "train.batch_size=4", "train.batch_size=2"
 TOTAL = 6  # steps of the tiny configuration
 LIMIT = 900  # seconds for a run, on a machine that does other things too
@@ -150,7 +151,7 @@ def test_a_killed_process_ends_the_job(runs: Runs) -> None:
 
 
 def test_stopped_in_two_and_resumed_in_one(runs: Runs) -> None:
-    process = runs.train_two("stopped")
+    process = runs.train_two("stopped", WITHOUT_EVALUATION)
     wait_for_step(process, 1)  # the line comes late enough for a few more steps
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=LIMIT)
@@ -158,7 +159,7 @@ def test_stopped_in_two_and_resumed_in_one(runs: Runs) -> None:
     stopped = load_checkpoint(runs.folder / "stopped" / "last.ckpt").info
     assert 0 < stopped.step <= TOTAL // 2
     assert stopped.world_size == 2
-    runs.train_one("stopped")
+    runs.train_one("stopped", WITHOUT_EVALUATION)
     np.testing.assert_allclose(runs.losses("stopped"), runs.losses("one"), rtol=1e-5, atol=1e-6)
 
 
