@@ -142,6 +142,43 @@ def test_python(model: Path, demo: Path) -> None:
     assert fewer.mask_thresh == 0.3
 
 
+@pytest.mark.parametrize("name", ["model", "fixed"])
+def test_a_batch_gives_what_single_images_give(
+    request: pytest.FixtureRequest, call: Call, demo: Path, name: str
+) -> None:
+    file, found = request.getfixturevalue(name), []
+    for batch in (1, 3, None):
+        outcome = call(
+            lambda: infer(
+                file,
+                [str(demo / "val")],
+                [],
+                out=Path("out"),
+                score_thresh=0.2,
+                class_names=[],
+                batch_size=batch,  # noqa: B023
+            )
+        )
+        assert outcome.status == 0, outcome.stderr
+        images = json.loads(Path("out/predictions.json").read_text())["images"]
+        found.append([(image["file"], one) for image in images for one in image["predictions"]])
+    assert len(found[0]) > 4
+    for other in found[1:]:
+        for name_of in (lambda file, one: (file, one["class"]), lambda file, one: one["mask"]["size"]):
+            assert [name_of(*one) for one in other] == [name_of(*one) for one in found[0]]
+        for values_of, tolerance in ((lambda one: list(one["bbox"].values()), 3e-3), (lambda one: one["score"], 1e-5)):
+            values, wanted = ([values_of(one) for _, one in both] for both in (other, found[0]))
+            np.testing.assert_allclose(values, wanted, rtol=0, atol=tolerance)
+
+
+def test_short_batches_are_not_filled_for_a_free_batch(model: Path, demo: Path) -> None:
+    detector, counts = mindrcnn.load(model), []
+    predict = detector._predict
+    detector._predict = lambda images, sizes: counts.append(len(images)) or predict(images, sizes)  # type: ignore[func-returns-value]
+    assert len(list(detector.predict_many(demo / "val", batch_size=3))) == 4
+    assert counts == [3, 1]
+
+
 def test_inference_warns_of_scores_that_the_file_does_not_have(call: Call, model: Path, demo: Path) -> None:
     sources = [str(demo / "val" / "000001.jpg")]
     outcome = call(lambda: infer(model, sources, [], out=Path("out"), score_thresh=0.05, class_names=["circle"]))
@@ -198,6 +235,10 @@ def test_without_mindspore(model: Path, demo: Path, tmp_path: Path, expected: li
         ({"overrides": ["model.box.score_thresh=0.01"]}, r"model.box.score_thresh: wanted at least 0.1, .*got 0.01"),
         ({"overrides": ["model.rpn.min_size=3"]}, r"model: wanted the keys as they are in .*model\.onnx"),
         ({"overrides": ["eval.mask_tresh=3"]}, r"eval.mask_tresh"),
+        (
+            {"overrides": ["eval.precision=float16", "device.target=GPU"]},
+            r"eval.precision: wanted float32, in which .*model\.onnx computes, got float16",
+        ),
     ],
 )
 def test_settings_that_a_file_cannot_follow(model: Path, settings: dict[str, Any], message: str) -> None:
