@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,6 +222,36 @@ def test_without_mindspore(model: Path, demo: Path, tmp_path: Path, expected: li
     evaluated = without_mindspore("eval", model, "--out", "evaluated", "eval.pictures=0", folder=tmp_path)
     assert evaluated.returncode == 0, evaluated.stderr
     check_entries(json.loads((tmp_path / "evaluated" / "results.json").read_text()), expected)
+
+
+SERVING = WITHOUT_MINDSPORE.replace("from mindrcnn.cli", "import mindrcnn.tasks.benchmark\nfrom mindrcnn.cli")
+
+
+def test_serving_without_mindspore_until_it_is_told_to_stop(model: Path, demo: Path, tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="needs the packages of requirements-dev.txt: uvicorn")
+    pytest.importorskip("fastapi", reason="needs the packages of requirements-dev.txt: fastapi")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), *sys.path])}
+    command = [sys.executable, "-c", SERVING, "serve", str(model), "--port", "0", "--score", "0.2"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        log = ""
+        for line in process.stderr:
+            log += line
+            if "serving " in line:
+                break
+        try:
+            address = re.search(r"serving .*model\.onnx at (http://127\.0\.0\.1:\d+)", log)
+            assert address is not None, log
+            body = (demo / "val" / "000001.jpg").read_bytes()
+            with urllib.request.urlopen(f"{address[1]}/predict", body, timeout=60) as response:
+                found = json.loads(response.read())
+        finally:
+            process.send_signal(signal.SIGTERM)
+            rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 143, rest
+    assert "Traceback" not in rest
+    (wanted,) = mindrcnn.load(model).predict([demo / "val" / "000001.jpg"])
+    assert found["predictions"] == wanted[wanted.scores >= 0.2].to_dict()["predictions"]
 
 
 @pytest.mark.parametrize(
