@@ -6,10 +6,10 @@ Whatever computes them, a checkpoint's network or an exported model, is a functi
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,11 @@ from mindrcnn.build.data import build_input_format
 from mindrcnn.concurrency import prefetch
 from mindrcnn.config.run import Config
 from mindrcnn.data.batching.batch import EvalBatch, evaluation_batch
-from mindrcnn.data.batching.buckets import assign_buckets, evaluation_plan
-from mindrcnn.data.image_io import ImageSource, RGBImage, convert_image, read_image, read_size
+from mindrcnn.data.batching.buckets import Bucket, assign_buckets, evaluation_plan
+from mindrcnn.data.image_io import ImageSource
 from mindrcnn.detections import Detections
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.input_images import find_images
+from mindrcnn.evaluation.input_images import Picture, as_source, find_images
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ Images: TypeAlias = (
 
 # images (B, 3, H, W) uint8 and image_sizes (B, 2) int32 -> the outputs of TwoStageDetector.predict
 Predict: TypeAlias = Callable[[NDArray[np.uint8], NDArray[np.int32]], tuple[NDArray[Any], ...]]
+
+Source = TypeVar("Source", bound=ImageSource)
 
 LISTED = 4  # class names that repr lists
 
@@ -46,6 +48,8 @@ class Detector:
     classes: the K class names; classes[label - 1] is the name of a label.
     category_ids: the K ids of the data set that it was trained on.
     runtime: what computes, for messages.
+    batch: the number of images per call that the model is fixed to; None if it takes any.
+    compiles: whether each number of images per call costs a compilation, so that short batches are filled up.
     """
 
     def __init__(
@@ -56,11 +60,15 @@ class Detector:
         classes: Sequence[str],
         category_ids: Sequence[int],
         runtime: str = "",
+        batch: int | None = None,
+        compiles: bool = True,
     ) -> None:
         self.config = config
         self.classes = tuple(classes)
         self.category_ids = tuple(category_ids)
         self.runtime = runtime or config.device.target
+        self.batch = batch
+        self._compiles = compiles
         self._predict = predict
         self._input_format = build_input_format(config)
 
@@ -96,18 +104,24 @@ class Detector:
         sources = [as_source(image, f"image {number} of {len(images)}") for number, image in enumerate(images, start=1)]
         return self._detect_all(sources, batch_size=1 if len(sources) == 1 else self.config.eval.batch_size)
 
-    def predict_many(self, paths: str | Path | Iterable[str | Path]) -> PredictionStream:
-        """Yields the detections of image files in the order given, and reads the next image meanwhile.
+    def predict_many(
+        self, paths: str | Path | Iterable[str | Path], *, batch_size: int | None = None
+    ) -> PredictionStream:
+        """Yields the detections of image files in the order given, and reads the next images meanwhile.
 
         paths: an iterable of paths, or one string that names a file, a folder or a glob. A file that cannot be read is
-        logged, skipped and listed in the result's `skipped`.
+            logged, skipped and listed in the result's `skipped`.
+        batch_size: images per forward pass; None is 1, or the number that an exported model is fixed to.
         """
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size: wanted a number above 0, got {batch_size}")
         found = find_images(str(paths)) if isinstance(paths, str | Path) else [Path(path) for path in paths]
-        return PredictionStream(self, found)
+        return PredictionStream(self, found, batch_size=batch_size or self.batch or 1)
 
     def detect(self, batch: EvalBatch) -> list[Detections]:
         """Returns the detections of each image of a batch; shared by predict, evaluation and inference."""
-        outputs = self._predict(batch.images, batch.image_sizes)
+        count = len(batch.images) if self._compiles else len(batch.sources)
+        outputs = self._predict(batch.images[:count], batch.image_sizes[:count])
         return [
             image_detections(
                 outputs,
@@ -124,13 +138,20 @@ class Detector:
 
     def batches(self, sources: Sequence[ImageSource], *, batch_size: int) -> Iterator[EvalBatch]:
         """Yields the images resized and padded, bucket by bucket, so not in the order given."""
+        for members, bucket in self.plan(sources, batch_size=batch_size):
+            yield self.prepare(members, bucket=bucket, batch_size=batch_size)
+
+    def plan(self, sources: Sequence[Source], *, batch_size: int) -> Iterator[tuple[list[Source], Bucket]]:
+        """Yields the images of each batch, whose sizes alone are read, and the bucket that they share."""
         form = self._input_format
-        assignment = assign_buckets(
-            [source.size for source in sources], buckets=form.buckets, short_side=form.short_side
-        )
+        sizes = [source.size for source in sources]
+        assignment = assign_buckets(sizes, buckets=form.buckets, short_side=form.short_side)
         for planned in evaluation_plan(assignment, buckets=form.buckets, batch_size=batch_size):
-            members = [sources[index] for index in planned.indices]
-            yield evaluation_batch(members, bucket=planned.bucket, batch_size=batch_size, input_format=form)
+            yield [sources[index] for index in planned.indices], planned.bucket
+
+    def prepare(self, members: Sequence[ImageSource], *, bucket: Bucket, batch_size: int) -> EvalBatch:
+        """Returns images as a batch, resized and padded. Raises InputError for one that cannot be read."""
+        return evaluation_batch(members, bucket=bucket, batch_size=batch_size, input_format=self._input_format)
 
     def _detect_all(self, sources: Sequence[ImageSource], *, batch_size: int) -> list[Detections]:
         found = [one for batch in self.batches(sources, batch_size=batch_size) for one in self.detect(batch)]
@@ -138,70 +159,63 @@ class Detector:
         return sorted(found, key=lambda one: order[id(one.source)])
 
 
+WINDOW = 4  # batches whose images are grouped at a time; more of them fill more batches, and delay results
+
+
 class PredictionStream(Iterator[Detections]):
     """An iterator over detections of image files; `skipped` lists the unreadable files met so far."""
 
-    def __init__(self, detector: Detector, paths: Sequence[Path]) -> None:
+    def __init__(self, detector: Detector, paths: Sequence[Path], *, batch_size: int) -> None:
         self.paths = tuple(paths)
         self.skipped: list[Path] = []
         self._detector = detector
+        self._batch_size = batch_size
+        self._pictures = [Picture(path=path) for path in paths]
+        self._unreadable: set[int] = set()  # ids of pictures
         self._found = self._predict()
 
     def __next__(self) -> Detections:
         return next(self._found)
 
     def _predict(self) -> Iterator[Detections]:
-        for batch in prefetch(self._readable()):
-            yield from self._detector.detect(batch)
+        waiting = deque(self._pictures)
+        found: dict[int, Detections] = {}
+        for batch in prefetch(self._batches()):
+            found |= {id(one.source): one for one in self._detector.detect(batch)}
+            while waiting and (id(waiting[0]) in found or id(waiting[0]) in self._unreadable):
+                picture = waiting.popleft()
+                if id(picture) in found:
+                    yield found.pop(id(picture))
 
-    def _readable(self) -> Iterator[EvalBatch]:
-        """Yields batches of one image, so that results come in the order of the files."""
-        for path in self.paths:
+    def _batches(self) -> Iterator[EvalBatch]:
+        """Yields batches of images that share a bucket, of the next few files at a time."""
+        window = self._batch_size * (1 if self._batch_size == 1 else WINDOW)
+        for start in range(0, len(self._pictures), window):
+            some = self._readable(self._pictures[start : start + window], lambda picture: picture.size)
+            for members, bucket in self._detector.plan(some, batch_size=self._batch_size):
+                try:
+                    batch = self._detector.prepare(members, bucket=bucket, batch_size=self._batch_size)
+                except InputError:
+                    members = self._readable(members, Picture.image)
+                    if not members:
+                        continue
+                    batch = self._detector.prepare(members, bucket=bucket, batch_size=self._batch_size)
+                yield batch
+
+    def _readable(self, pictures: Sequence[Picture], read: Callable[[Picture], object]) -> list[Picture]:
+        """Returns the pictures that `read` can read; the others are skipped."""
+        readable = []
+        for picture in pictures:
             try:
-                batches = list(self._detector.batches([Picture(path=path)], batch_size=1))
+                read(picture)
             except InputError as error:
                 logger.warning("skipped: %s", error)
-                self.skipped.append(path)
-                continue
-            yield from batches
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Picture:
-    """An image to predict: a file, which is read whenever its pixels are asked for, or pixels."""
-
-    path: Path | None = None
-    pixels: RGBImage | None = None
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width)."""
-        if self.path is not None:
-            return read_size(self.path)
-        height, width = self.image().shape[:2]
-        return height, width
-
-    def image(self) -> RGBImage:
-        """Returns RGB (H, W, 3) uint8. Raises InputError for a file that cannot be read."""
-        if self.path is not None:
-            return read_image(self.path)
-        assert self.pixels is not None
-        return self.pixels
-
-
-def as_source(image: Any, name: str = "image") -> Picture:
-    """Returns the image as a source. Raises InputError, with `name` for the image, for anything but an image."""
-    if isinstance(image, str | Path):
-        return Picture(path=Path(image))
-    if isinstance(image, PillowImage.Image):
-        return Picture(pixels=convert_image(image, name=name))
-    if not isinstance(image, np.ndarray):
-        kind = type(image).__name__
-        raise InputError(f"{name}: wanted a path, a PIL image or an RGB array (height, width, 3) uint8, got {kind}")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        got = f"shape {image.shape} of type {image.dtype}"
-        raise InputError(f"{name}: wanted an RGB array (height, width, 3) of type uint8, got {got}")
-    return Picture(pixels=np.ascontiguousarray(image))
+                assert picture.path is not None
+                self.skipped.append(picture.path)
+                self._unreadable.add(id(picture))
+            else:
+                readable.append(picture)
+        return readable
 
 
 def undo_resize(

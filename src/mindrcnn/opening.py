@@ -108,7 +108,10 @@ def device_keys(device: str | None) -> dict[str, Any]:
 
 
 def inference_keys(device: str | None) -> dict[str, Any]:
-    """Returns the device keys; on a CPU, which cannot train in float16, float32 too. Prediction is float32 anyway."""
+    """Returns the device keys; on a CPU, which cannot train in float16, train.precision is float32 too.
+
+    It does not change predictions. eval.precision does, so that a CPU refuses the configuration's float16.
+    """
     keys = device_keys(device)
     return keys | {"train.precision": "float32"} if keys.get("device.target") == "CPU" else keys
 

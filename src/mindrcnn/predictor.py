@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
 from mindrcnn.build.device import Mode, exclusive_device
 from mindrcnn.build.trained_model import restore_detector
 from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint
+from mindrcnn.engine.precision import use_float16
 from mindrcnn.image_detector import Detector, Predict
 from mindrcnn.models.detector import Predictor, TwoStageDetector
 
@@ -31,15 +32,26 @@ def network_detector(
     *, network: TwoStageDetector, config: Config, classes: Sequence[str], category_ids: Sequence[int]
 ) -> Detector:
     """Returns a detector that calls a network; concurrent calls take turns."""
-    predict = InTurn(NumpyPredictor(detector=network), config.device.mode)
+    predict = InTurn(_build_predict(network, config.eval.precision), config.device.mode)
     return Detector(predict=predict, config=config, classes=classes, category_ids=category_ids)
 
 
-class NumpyPredictor:
-    """Calls a detector's predict on numpy arrays."""
+def _build_predict(network: TwoStageDetector, precision: Literal["float32", "float16"]) -> Predict:
+    if precision == "float16":
+        return NumpyPredictor(detector=network, convert=use_float16)
+    return NumpyPredictor(detector=network)
 
-    def __init__(self, *, detector: TwoStageDetector) -> None:
-        self.predictor = Predictor(detector=detector)
+
+class NumpyPredictor:
+    """Calls a detector's predict on numpy arrays.
+
+    detector: the network.
+    convert: what the cell that predicts is passed through before it is called.
+    """
+
+    def __init__(self, *, detector: TwoStageDetector, convert: Callable[[nn.Cell], nn.Cell] | None = None) -> None:
+        predictor = Predictor(detector=detector)
+        self.predictor: nn.Cell = predictor if convert is None else convert(predictor)
 
     def __call__(self, images: NDArray[np.uint8], image_sizes: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
         """Returns the outputs of TwoStageDetector.predict as arrays.

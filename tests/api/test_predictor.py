@@ -238,6 +238,27 @@ class TestPredictMany:
         assert stream.skipped == [folder / "1_broken.png"]
         assert "1_broken.png" in caplog.text
 
+    @pytest.mark.parametrize("batch_size", [1, 2, 3])
+    def test_batches_share_a_bucket_and_results_keep_the_order_of_the_files(self, make_detector, tmp_path, batch_size):
+        for number in range(16):
+            size = [(32, 64), (64, 32)][number % 3 == 1]
+            Image.fromarray(image(*size, grey=10 * number)).save(tmp_path / f"{number:02}.png")
+        (tmp_path / "00_broken.png").write_text("no picture")
+        half = (tmp_path / "05.png").read_bytes()
+        (tmp_path / "05_cut.png").write_bytes(half[: len(half) * 2 // 3])  # its size can be read
+        (tmp_path / "16_cut.png").write_bytes(half[: len(half) * 2 // 3])
+        detector = make_detector()
+        stream = detector.predict_many(tmp_path, batch_size=batch_size)
+        assert greys(stream) == [10 * number for number in range(16)]
+        assert sorted(path.name for path in stream.skipped) == ["00_broken.png", "05_cut.png", "16_cut.png"]
+        assert {shape[0] for shape in detector._predict.predict.shapes} == {batch_size}
+        if batch_size == 2:
+            assert len(detector._predict.predict.shapes) <= 10  # two windows, each with one short batch a bucket
+
+    def test_no_batch_is_refused(self, make_detector, folder):
+        with pytest.raises(InputError, match="batch_size: wanted a number above 0, got 0"):
+            make_detector().predict_many(folder, batch_size=0)
+
     @pytest.mark.parametrize("form", [str, lambda folder: folder, lambda folder: str(folder / "*.png")])
     def test_a_folder_or_a_glob(self, make_detector, folder, form):
         assert len(list(make_detector().predict_many(form(folder)))) == 3

@@ -261,6 +261,11 @@ def test_errors_name_the_base_file_that_is_wrong(tmp_path: Path) -> None:
             1,
             "train.precision: wanted float32 with device.target=CPU, which has no fast float16, got 'float16'",
         ),
+        (
+            "eval: {precision: float16}",
+            1,
+            "eval.precision: wanted float32 with device.target=CPU, which has no fast float16, got 'float16'",
+        ),
         ("eval: {best_metric: segm}", 1, "eval.best_metric: wanted auto or bbox without model.mask, got 'segm'"),
         ("eval: {boundary: true}", 1, "eval.boundary: wanted false without model.mask, got True"),
         (

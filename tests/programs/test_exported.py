@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,6 +145,43 @@ def test_python(model: Path, demo: Path) -> None:
     assert fewer.mask_thresh == 0.3
 
 
+@pytest.mark.parametrize("name", ["model", "fixed"])
+def test_a_batch_gives_what_single_images_give(
+    request: pytest.FixtureRequest, call: Call, demo: Path, name: str
+) -> None:
+    file, found = request.getfixturevalue(name), []
+    for batch in (1, 3, None):
+        outcome = call(
+            lambda: infer(
+                file,
+                [str(demo / "val")],
+                [],
+                out=Path("out"),
+                score_thresh=0.2,
+                class_names=[],
+                batch_size=batch,  # noqa: B023
+            )
+        )
+        assert outcome.status == 0, outcome.stderr
+        images = json.loads(Path("out/predictions.json").read_text())["images"]
+        found.append([(image["file"], one) for image in images for one in image["predictions"]])
+    assert len(found[0]) > 4
+    for other in found[1:]:
+        for name_of in (lambda file, one: (file, one["class"]), lambda file, one: one["mask"]["size"]):
+            assert [name_of(*one) for one in other] == [name_of(*one) for one in found[0]]
+        for values_of, tolerance in ((lambda one: list(one["bbox"].values()), 3e-3), (lambda one: one["score"], 1e-5)):
+            values, wanted = ([values_of(one) for _, one in both] for both in (other, found[0]))
+            np.testing.assert_allclose(values, wanted, rtol=0, atol=tolerance)
+
+
+def test_short_batches_are_not_filled_for_a_free_batch(model: Path, demo: Path) -> None:
+    detector, counts = mindrcnn.load(model), []
+    predict = detector._predict
+    detector._predict = lambda images, sizes: counts.append(len(images)) or predict(images, sizes)  # type: ignore[func-returns-value]
+    assert len(list(detector.predict_many(demo / "val", batch_size=3))) == 4
+    assert counts == [3, 1]
+
+
 def test_inference_warns_of_scores_that_the_file_does_not_have(call: Call, model: Path, demo: Path) -> None:
     sources = [str(demo / "val" / "000001.jpg")]
     outcome = call(lambda: infer(model, sources, [], out=Path("out"), score_thresh=0.05, class_names=["circle"]))
@@ -184,6 +224,36 @@ def test_without_mindspore(model: Path, demo: Path, tmp_path: Path, expected: li
     check_entries(json.loads((tmp_path / "evaluated" / "results.json").read_text()), expected)
 
 
+SERVING = WITHOUT_MINDSPORE.replace("from mindrcnn.cli", "import mindrcnn.tasks.benchmark\nfrom mindrcnn.cli")
+
+
+def test_serving_without_mindspore_until_it_is_told_to_stop(model: Path, demo: Path, tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="needs the packages of requirements-dev.txt: uvicorn")
+    pytest.importorskip("fastapi", reason="needs the packages of requirements-dev.txt: fastapi")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), *sys.path])}
+    command = [sys.executable, "-c", SERVING, "serve", str(model), "--port", "0", "--score", "0.2"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        log = ""
+        for line in process.stderr:
+            log += line
+            if "serving " in line:
+                break
+        try:
+            address = re.search(r"serving .*model\.onnx at (http://127\.0\.0\.1:\d+)", log)
+            assert address is not None, log
+            body = (demo / "val" / "000001.jpg").read_bytes()
+            with urllib.request.urlopen(f"{address[1]}/predict", body, timeout=60) as response:
+                found = json.loads(response.read())
+        finally:
+            process.send_signal(signal.SIGTERM)
+            rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 143, rest
+    assert "Traceback" not in rest
+    (wanted,) = mindrcnn.load(model).predict([demo / "val" / "000001.jpg"])
+    assert found["predictions"] == wanted[wanted.scores >= 0.2].to_dict()["predictions"]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -198,6 +268,10 @@ def test_without_mindspore(model: Path, demo: Path, tmp_path: Path, expected: li
         ({"overrides": ["model.box.score_thresh=0.01"]}, r"model.box.score_thresh: wanted at least 0.1, .*got 0.01"),
         ({"overrides": ["model.rpn.min_size=3"]}, r"model: wanted the keys as they are in .*model\.onnx"),
         ({"overrides": ["eval.mask_tresh=3"]}, r"eval.mask_tresh"),
+        (
+            {"overrides": ["eval.precision=float16", "device.target=GPU"]},
+            r"eval.precision: wanted float32, in which .*model\.onnx computes, got float16",
+        ),
     ],
 )
 def test_settings_that_a_file_cannot_follow(model: Path, settings: dict[str, Any], message: str) -> None:

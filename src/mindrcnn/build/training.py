@@ -13,13 +13,14 @@ from mindrcnn.config.train import (
     StaticLossScaleConfig,
     TrainConfig,
 )
+from mindrcnn.engine.precision import use_float16
 from mindrcnn.engine.step import schedule as rates
 from mindrcnn.engine.step.accumulation import AccumulatingStep, GroupedFeed, GroupedLoader
 from mindrcnn.engine.step.ema import ParameterAverage
 from mindrcnn.engine.step.loss_scale import LossScale, LossScaler, NoLossScale
 from mindrcnn.engine.step.optimizer import build_adamw, build_sgd
 from mindrcnn.engine.step.param_groups import GroupRule, trainable_parameters
-from mindrcnn.engine.step.train_step import ReduceGradients, TrainStep, identity, use_float16
+from mindrcnn.engine.step.train_step import ReduceGradients, TrainStep, identity
 from mindrcnn.engine.step.training_state import TrainingState
 from mindrcnn.engine.trainer import Feed, Loader, Plan
 from mindrcnn.errors import InputError

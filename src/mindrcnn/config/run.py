@@ -24,6 +24,9 @@ class EvalConfig:
     """Evaluation and inference."""
 
     batch_size: int = key(1, "Images per forward pass.", low=1, high=1024)
+    precision: Literal["float32", "float16"] = key(
+        "float32", "float16: compute convolutions and matrix products of predictions in float16 (GPU and Ascend)."
+    )
     mask_thresh: float = key(0.5, "Least mask probability at which a pixel belongs to the object.", low=0, high=1)
     backend: Literal["faster_coco_eval", "pycocotools"] = key(
         "faster_coco_eval", "COCO evaluator; both give the same numbers."
@@ -83,7 +86,8 @@ class Config:
             require(find_format(name).has_masks, "data.train.format", wanted, name)
         if self.device.target == "CPU":
             wanted = "float32 with device.target=CPU, which has no fast float16"
-            require(self.train.precision == "float32", "train.precision", wanted, self.train.precision)
+            for part, precision in (("train", self.train.precision), ("eval", self.eval.precision)):
+                require(precision == "float32", f"{part}.precision", wanted, precision)
         if self.eval.boundary:
             require(
                 self.eval.backend == "faster_coco_eval",

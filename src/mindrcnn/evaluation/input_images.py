@@ -1,11 +1,17 @@
-"""The images of an inference run, given as a file, a folder or a glob."""
+"""The images of an inference run: files, given as a file, a folder or a glob, and pixels."""
 
 from __future__ import annotations
 
 import glob
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as PillowImage
 
 from mindrcnn import paths
+from mindrcnn.data.image_io import RGBImage, convert_image, read_image, read_size
 from mindrcnn.errors import InputError
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -42,3 +48,41 @@ def _may_be_image(path: Path) -> bool:
         return paths.is_file(path)
     except InputError:
         return True
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Picture:
+    """An image to predict: a file, which is read whenever its pixels are asked for, or pixels."""
+
+    path: Path | None = None
+    pixels: RGBImage | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        if self.path is not None:
+            return read_size(self.path)
+        height, width = self.image().shape[:2]
+        return height, width
+
+    def image(self) -> RGBImage:
+        """Returns RGB (H, W, 3) uint8. Raises InputError for a file that cannot be read."""
+        if self.path is not None:
+            return read_image(self.path)
+        assert self.pixels is not None
+        return self.pixels
+
+
+def as_source(image: Any, name: str = "image") -> Picture:
+    """Returns the image as a source. Raises InputError, with `name` for the image, for anything but an image."""
+    if isinstance(image, str | Path):
+        return Picture(path=Path(image))
+    if isinstance(image, PillowImage.Image):
+        return Picture(pixels=convert_image(image, name=name))
+    if not isinstance(image, np.ndarray):
+        kind = type(image).__name__
+        raise InputError(f"{name}: wanted a path, a PIL image or an RGB array (height, width, 3) uint8, got {kind}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        got = f"shape {image.shape} of type {image.dtype}"
+        raise InputError(f"{name}: wanted an RGB array (height, width, 3) of type uint8, got {got}")
+    return Picture(pixels=np.ascontiguousarray(image))

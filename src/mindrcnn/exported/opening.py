@@ -75,6 +75,8 @@ def open_exported(
         classes=card.classes,
         category_ids=card.category_ids,
         runtime=opened.runtime,
+        batch=None if opened.shape is None else opened.shape[0],
+        compiles=False,
     )
 
 
@@ -86,6 +88,9 @@ def require_followable(stored: Config, config: Config, file: Path, shape: tuple[
     file: for the message.
     shape: batch, height and width of a file with fixed shapes.
     """
+    if config.eval.precision != stored.eval.precision:
+        wanted_precision = f"wanted {stored.eval.precision}, in which {file} computes"
+        raise InputError(f"eval.precision: {wanted_precision}, got {config.eval.precision}")
     least, wanted = stored.model.box.score_thresh, config.model.box.score_thresh
     if wanted < least:
         raise InputError(f"model.box.score_thresh: wanted at least {least:g}, which is fixed in {file}, got {wanted:g}")

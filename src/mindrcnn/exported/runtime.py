@@ -35,13 +35,13 @@ class OpenedModel:
 Open = Callable[[Path, str, int], OpenedModel]  # file, device (CPU, GPU, Ascend), its number
 
 
-def import_package(name: str, extra: str) -> ModuleType:
-    """Imports an optional package. Raises InputError that says how to install it."""
+def import_package(name: str, extra: str, *, purpose: str = "an exported model") -> ModuleType:
+    """Imports an optional package. Raises InputError that says what for, and how to install it."""
     try:
         return import_module(name)
     except ImportError as error:
         raise InputError(
-            f"an exported model: wanted the package {name}, got none: run pip install 'mindrcnn[{extra}]'"
+            f"{purpose}: wanted the package {name}, got none: run pip install 'mindrcnn[{extra}]'"
         ) from error
 
 

@@ -10,7 +10,15 @@ from pathlib import Path
 from mindrcnn import paths
 from mindrcnn.errors import InputError
 from mindrcnn.exit_status import run_network
-from mindrcnn.programs.command_line import add_force, add_runtime, new_parser, parse_intermixed, path, probability
+from mindrcnn.programs.command_line import (
+    add_force,
+    add_runtime,
+    new_parser,
+    parse_intermixed,
+    path,
+    positive,
+    probability,
+)
 
 PROG = "mindrcnn infer"
 DESCRIPTION = """
@@ -21,7 +29,7 @@ EXAMPLES = """
 %(prog)s runs/first/best.ckpt photo.jpg folder 'more/*.png' --out found
 %(prog)s runs/first/best.ckpt folder --score 0.6 --classes person,dog
 %(prog)s runs/first/best.ckpt folder eval.mask_thresh=0.4
-%(prog)s detector.onnx folder --backend openvino
+%(prog)s detector.onnx folder --backend openvino --batch 8
 """
 
 OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=")
@@ -57,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         default="",
         help="names of the classes to keep, separated by commas (default: all)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=positive,
+        metavar="N",
+        help="images per forward pass (default: 1; with an exported model of a fixed batch, that)",
     )
     add_force(parser)
     add_runtime(parser)
@@ -106,6 +120,7 @@ def start(arguments: argparse.Namespace) -> int:
         out=arguments.out,
         score_thresh=arguments.score,
         class_names=arguments.classes,
+        batch_size=arguments.batch,
         runtime=Runtime(arguments.backend, arguments.device),
         force=arguments.force,
     )

@@ -99,7 +99,8 @@ def input_shape(config: Config, file_format: Format, size: tuple[int, int] | Non
 
 
 def describe(checkpoint: Checkpoint, config: Config, shape: Shape | None) -> Card:
-    """Returns the card of the file; in its configuration a fixed shape is the only bucket."""
+    """Returns the card of the file; its configuration has float32 predictions, and a fixed shape is its only bucket."""
+    config = replace(config, eval=replace(config.eval, precision="float32"))
     if shape is not None:
         batch, height, width = shape
         data = replace(config.data, buckets=((height, width),))
@@ -113,10 +114,20 @@ def write_onnx(checkpoint: Checkpoint, config: Config, target: Path, shape: Shap
     import_package("onnx", "onnx")
     from mindrcnn.onnx_export.detector import build_onnx
 
-    detector = restore_detector(checkpoint, replace(config, device=replace(config.device, target="CPU", id=0)))
+    detector = restore_detector(checkpoint, on_cpu(config))
     model = build_onnx(detector, shape=shape, metadata={KEY: describe(checkpoint, config, shape).to_json()})
     with replacing(target) as temporary:
         temporary.write_bytes(model.SerializeToString())
+
+
+def on_cpu(config: Config) -> Config:
+    """Returns the configuration for a CPU, which has no float16."""
+    return replace(
+        config,
+        device=replace(config.device, target="CPU", id=0),
+        train=replace(config.train, precision="float32"),
+        eval=replace(config.eval, precision="float32"),
+    )
 
 
 def write_compiled(checkpoint: Checkpoint, config: Config, target: Path, shape: Shape | None) -> None:

@@ -34,6 +34,7 @@ def infer(
     out: Path,
     score_thresh: float,
     class_names: Sequence[str],
+    batch_size: int | None = None,
     runtime: Runtime = DEFAULT_RUNTIME,
     force: bool = False,
 ) -> int:
@@ -45,6 +46,7 @@ def infer(
     out: folder to write.
     score_thresh: least score of a detection.
     class_names: classes to keep; empty keeps all.
+    batch_size: images per forward pass; None is 1, or the number that an exported model is fixed to.
     runtime: the back end and device.
     force: whether images and files of others may be replaced.
     """
@@ -55,7 +57,7 @@ def infer(
     protect(outputs, inputs=[file, *images], force=force)
     detector = open_detector(file, overrides, runtime=runtime, lowest_score=score_thresh)
     labels = find_labels(class_names or detector.classes, detector.classes)
-    stream = detector.predict_many(images)
+    stream = detector.predict_many(images, batch_size=batch_size)
 
     def finish(found: Detections) -> dict[str, Any]:
         assert found.path is not None

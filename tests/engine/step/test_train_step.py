@@ -1,13 +1,12 @@
-"""The train step against a numpy implementation of the same network and optimizer, and float16 against float32."""
+"""The train step against a numpy implementation of the same network and optimizer."""
 
-import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
 from mindrcnn.engine.step.optimizer import build_sgd
 from mindrcnn.engine.step.param_groups import freeze, trainable_parameters
-from mindrcnn.engine.step.train_step import CLIP_EPSILON, GradientFunction, TrainStep, global_norm, use_float16
+from mindrcnn.engine.step.train_step import CLIP_EPSILON, TrainStep, global_norm
 
 RATES = np.array([0.05, 0.1, 0.02], np.float32)
 MOMENTUM, DECAY = 0.9, 0.01
@@ -113,45 +112,3 @@ def test_norm_of_millions_of_elements_is_exact() -> None:
     gradients = [generator.normal(size=shape).astype(np.float32) * 1e-3 for shape in ((512, 8192), (64, 3, 3, 3), (7,))]
     expected = np.sqrt(sum((gradient.astype(np.float64) ** 2).sum() for gradient in gradients))
     assert float(global_norm(tuple(map(Tensor, gradients))).asnumpy()) == pytest.approx(expected, rel=1e-5)
-
-
-# ------------------------------------------------------------------------------------------------------------- float16
-
-
-class ConvAndDense(nn.Cell):
-    """A convolution, a product and a sum of squares that float16 could not hold."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        generator = np.random.default_rng(0)
-        self.conv, self.dense = nn.Conv2d(3, 4, 3), nn.Dense(4, 2)
-        for parameter in self.get_parameters():
-            parameter.set_data(Tensor(generator.normal(size=parameter.shape).astype(np.float32)))
-
-    def construct(self, images: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.conv(images).mean(axis=(2, 3))
-        shift = self.dense(ops.relu(hidden))
-        return ((boxes + shift) * 1000.25).sum(), ops.exp(-shift * shift).mean()
-
-
-def losses_and_gradients(network: nn.Cell, parameters: object) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    generator = np.random.default_rng(1)
-    images = generator.normal(size=(2, 3, 8, 8)).astype(np.float32)
-    boxes = np.float32([[1024.5, 3.25], [700.125, 0.5]])
-    losses, gradients = GradientFunction(network=network, parameters=parameters)(  # type: ignore[arg-type]
-        Tensor(1.0, ms.float32), Tensor(images), Tensor(boxes)
-    )
-    return [loss.asnumpy() for loss in losses], [gradient.asnumpy() for gradient in gradients]
-
-
-def test_float16_is_close_to_float32_and_gives_its_type(mode: str) -> None:
-    network = ConvAndDense()
-    parameters = network.trainable_params()
-    wanted, wanted_gradients = losses_and_gradients(network, parameters)
-    losses, gradients = losses_and_gradients(use_float16(network), parameters)
-    assert {value.dtype for value in (*losses, *gradients)} == {np.dtype(np.float32)}
-    assert losses[0] == pytest.approx(wanted[0], rel=1e-4)  # the boxes' own digits are all there
-    assert losses[1] == pytest.approx(wanted[1], rel=1e-2)
-    assert losses[1] != wanted[1]
-    for value, expected in zip(gradients, wanted_gradients, strict=True):
-        np.testing.assert_allclose(value, expected, rtol=0.05, atol=0.02 * np.abs(expected).max())

@@ -135,25 +135,3 @@ class TrainStep(TrimmedCell):
         norm = global_norm(gradients)
         updated = self.update(norm, *gradients)
         return ops.depend(losses, updated), norm
-
-
-def use_float16(network: nn.Cell) -> nn.Cell:
-    """Returns the network with its convolutions and matrix products in float16, and with float32 losses.
-
-    This is MindSpore's automatic mixed precision of level "auto". Exponentials, logarithms, softmax and norms stay
-    float32, and so does mixed-type arithmetic, box arithmetic included. Parameters and their gradients stay float32.
-    Level "O2" would put boxes in float16 as well, whose resolution is a whole pixel from 1024 on.
-    """
-    return _Float32Losses(network=ms.amp.auto_mixed_precision(network, "auto", ms.float16))
-
-
-class _Float32Losses(nn.Cell):
-    def __init__(self, *, network: nn.Cell) -> None:
-        super().__init__(auto_prefix=False)
-        self.network = network
-
-    def construct(self, *batch: Tensor) -> tuple[Tensor, ...]:
-        losses: tuple[Tensor, ...] = ()
-        for loss in self.network(*batch):
-            losses += (loss.astype(ms.float32),)
-        return losses

@@ -1,0 +1,1 @@
+"""A small HTTP server: images in, the predictions of `mindrcnn infer` out."""
