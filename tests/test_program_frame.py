@@ -130,6 +130,7 @@ def test_characters_that_the_encoding_lacks_are_escaped() -> None:
         RuntimeError("Memory not enough: Device(id:0) memory isn't enough and alloc failed, kernel name: Conv2D"),
         RuntimeError("can't start new thread"),
         RuntimeError("std::bad_alloc"),
+        RuntimeError("Return value from CPU AOT kernel(/x/libmindrcnn.so)'s function(nms) is 2. Any return value not"),
     ],
 )
 def test_too_little_memory_says_what_to_reduce(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,11 @@ REDUCE = (
     "not enough memory: reduce train.batch_size or eval.batch_size, data.buckets with data.short_side, or "
     "data.workers, or end other programs"
 )
-_OUT_OF_MEMORY = re.compile(r"memory not enough|out of memory|bad_alloc|can't start new thread|cannot allocate", re.I)
+_OUT_OF_MEMORY = re.compile(
+    r"memory not enough|out of memory|bad_alloc|can't start new thread|cannot allocate"
+    r"|AOT kernel\(.*function\(\w+\) is 2\b",  # kFailed of native/kernels/arguments.h
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def run(action: Callable[[], int]) -> int:

@@ -20,6 +20,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.launch import supervise, workers
 from mindrcnn.launch.commands import Job, cores_per_process, msrun_commands
 from mindrcnn.launch.guard import Guard
+from mindrcnn.launch.logs import claim_log_folder
 from mindrcnn.launch.workers import EndedRank, Workers
 from mindrcnn.programs.launch import main
 
@@ -160,6 +161,28 @@ def test_all_end_well(launch: Callable[..., subprocess.Popen[str]], tmp_path: Pa
     stdout, stderr = process.communicate(timeout=SOON)
     assert (process.returncode, stdout, stderr) == (0, "rank 0 of device 0 does end\n", "")
     assert (tmp_path / "logs" / "worker_1.log").read_text() == "rank 1 of device 1 does end\n"
+
+
+@pytest.mark.parametrize("name", ["launcher.log", "worker_1.log", "scheduler.log"])
+def test_logs_of_others_are_not_replaced(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, single: Path, name: str
+) -> None:
+    options = ["--launcher", "rank-table", "--rank-table", str(single), "--log-dir", str(tmp_path)]
+    theirs = tmp_path / name
+    theirs.write_text("of others")
+    assert main([*options, "--", str(WORKER), "end", "0"]) == 2
+    assert f"{name}: would be replaced, and MindRCNN did not write it; --force" in capsys.readouterr().err
+    assert theirs.read_text() == "of others"
+
+
+def test_logs_of_a_job_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "worker_1.log").write_text("of others")
+    claim_log_folder(tmp_path, force=True)
+    with supervise.open_output(tmp_path / "launcher.log") as log:
+        log.write(b"of the launcher")
+    assert supervise.log_tail(tmp_path / "launcher.log").endswith("launcher.log:\n  of the launcher")
+    claim_log_folder(tmp_path, force=False)
+    assert supervise.log_tail(tmp_path / "launcher.log").endswith("launcher.log is empty")
 
 
 @pytest.mark.parametrize(

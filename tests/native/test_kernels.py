@@ -2,10 +2,16 @@
 rows and images work.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+from mindrcnn.native.build import build
 
 Arrays = list[np.ndarray]
 RESOLUTION, CHANNELS, IMAGES, SLOTS = 5, 7, 3, 40
@@ -120,6 +126,15 @@ def test_no_images(name: str, kernel: Callable) -> None:
     inputs, outputs = cases()[name]
     empty = [array[:0] if len(array) in (IMAGES, IMAGES * SLOTS) else array for array in (*inputs, *outputs)]
     assert kernel(name, *empty) == 0
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_want_of_memory_is_an_error(threads: str) -> None:
+    """In a process of its own: an exception that left the kernels' threads would end it."""
+    program = Path(__file__).with_name("starved_kernels.py")
+    environment = os.environ | {"OMP_NUM_THREADS": threads, "LD_PRELOAD": ""}
+    done = subprocess.run([sys.executable, program, build()], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "2\n-1\n"), done.stderr
 
 
 def test_no_boxes(kernel: Callable) -> None:

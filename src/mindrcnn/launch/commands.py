@@ -14,6 +14,7 @@ from mindrcnn import paths
 from mindrcnn.cache import cache_folder
 from mindrcnn.engine.distributed.environment import LOCAL_HOST, read_rank_table
 from mindrcnn.errors import InputError
+from mindrcnn.launch.logs import LAUNCHER_LOG
 
 # Seconds that HCCL waits for the other devices to connect; its default of 120 is too short where ranks compile.
 HCCL_CONNECT_TIMEOUT = "600"
@@ -119,7 +120,7 @@ def msrun_commands(job: Job) -> list[Command]:
     return [
         Command(
             (*words, "python", *job.program),
-            job.log_dir / "launcher.log",
+            job.log_dir / LAUNCHER_LOG,
             common_environment() | {"PATH": path},
             aliases=aliases,
         )
@@ -151,7 +152,7 @@ def mpirun_commands(job: Job) -> list[Command]:
     worker = ["bash", "-c", REDIRECTED, str(paths.resolve(job.log_dir)), sys.executable, *job.program]
     cluster = {"MS_SCHED_HOST": job.master_addr, "MS_SCHED_PORT": str(job.master_port or free_port())}
     words = ["mpirun", *root, "-n", str(job.devices), *cores.split(), *worker]
-    return [Command(tuple(words), job.log_dir / "launcher.log", common_environment() | cluster)]
+    return [Command(tuple(words), job.log_dir / LAUNCHER_LOG, common_environment() | cluster)]
 
 
 def rank_table_commands(job: Job) -> list[Command]:

@@ -23,7 +23,9 @@ from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_FAILED, EXIT_OK
 from mindrcnn.launch.commands import Command, Job
 from mindrcnn.launch.guard import Guard
+from mindrcnn.launch.logs import LAUNCHER_LOG, claim_log_folder
 from mindrcnn.launch.workers import EndedRank, Workers
+from mindrcnn.outputs import MARK
 
 POLL = 0.2  # seconds; msrun collects its workers' status every second, after which nobody else can read it
 # Seconds in which the rest of a job may end by itself: after a rank has failed; after all ranks have ended; after one
@@ -36,11 +38,17 @@ LOG_TAIL = 20  # lines of a log in a message
 
 
 class Supervisor:
-    """Runs the commands of a job and shows the first local rank's log."""
+    """Runs the commands of a job and shows the first local rank's log.
 
-    def __init__(self, job: Job, commands: Sequence[Command]) -> None:
+    job: the processes.
+    commands: what to start.
+    force: whether logs that are not of a job may be replaced.
+    """
+
+    def __init__(self, job: Job, commands: Sequence[Command], *, force: bool = False) -> None:
         self.job = job
         self.commands = commands
+        self.force = force
         self.workers = Workers()
         self.processes: list[subprocess.Popen[bytes]] = []
         self.stopped_by: signal.Signals | None = None
@@ -68,7 +76,7 @@ class Supervisor:
         return status
 
     def _start(self) -> None:
-        paths.make_folder(self.job.log_dir)
+        claim_log_folder(self.job.log_dir, force=self.force)
         with start_told(sys.executable):
             self._guard = Guard(secrets.token_hex(16))
         for command in self.commands:
@@ -168,7 +176,7 @@ class Supervisor:
 def open_output(path: Path) -> BinaryIO:
     """Opens the file for the output of a process. Raises InputError if it cannot be written."""
     try:
-        return open(path, "wb")
+        return open(path, "ab" if path.name == LAUNCHER_LOG else "wb")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
@@ -191,7 +199,7 @@ def report(text: str) -> None:
 def log_tail(log: Path) -> str:
     """Returns the last lines of a log, for a message."""
     try:
-        lines = paths.read_bytes(log).decode(errors="replace").splitlines()[-LOG_TAIL:]
+        lines = paths.read_bytes(log).decode(errors="replace").removeprefix(f"{MARK}\n").splitlines()[-LOG_TAIL:]
     except InputError:
         lines = []
     if not lines:

@@ -11,7 +11,7 @@ from mindrcnn.engine.distributed.port import require_free_port
 from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK, run
 from mindrcnn.launch.commands import LAUNCHERS, Job, shell_line
-from mindrcnn.programs.command_line import new_parser, not_negative, path, positive
+from mindrcnn.programs.command_line import add_force, new_parser, not_negative, path, positive
 
 PROG = "mindrcnn launch"
 DESCRIPTION = """
@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-dir", type=path, metavar="DIR", required=True, help="folder for the output of each process"
     )
+    add_force(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the commands and exit (default: run them)")
     parser.add_argument(
         "program", nargs="+", metavar="PROGRAM", help="sub-command or Python file, and its arguments, after --"
@@ -98,7 +99,7 @@ def launch(arguments: argparse.Namespace) -> int:
         require_free_port(job.master_addr, job.master_port, "--master-port")
     commands = LAUNCHERS[arguments.launcher](job)
     if not arguments.dry_run:
-        return Supervisor(job, commands).run()
+        return Supervisor(job, commands, force=arguments.force).run()
     for command in commands:
         sys.stdout.write(shell_line(command) + "\n")
     return EXIT_OK

@@ -94,7 +94,7 @@ def convert_data(arguments: argparse.Namespace) -> int:
         ignore_other_categories=arguments.ignore_other_categories,
     )
     protect([Output(arguments.out / INDEX, is_index)], inputs=[arguments.annotations], force=arguments.force)
-    outcome = convert(source, arguments.out, shards=arguments.shards, workers=arguments.workers)
+    outcome = convert(source, arguments.out, shards=arguments.shards, workers=arguments.workers, force=arguments.force)
     manifest = outcome.manifest
     size = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)
     sys.stdout.write(

@@ -144,6 +144,28 @@ def test_a_stopped_conversion_goes_on(source, copied, monkeypatch):
     assert len(read_mindrecord(folder=copied).records) == IMAGES
 
 
+@pytest.mark.parametrize("suffix", [".mindrecord", ".mindrecord.db", ".npz"])
+def test_files_of_others_are_not_replaced(source, tmp_path, suffix):
+    """In a folder where no conversion was: a file of the same name is somebody else's."""
+    out = tmp_path / "out"
+    out.mkdir()
+    theirs = shard(out, 1, suffix)
+    theirs.write_bytes(b"of others")
+    with pytest.raises(InputError, match=rf"{theirs.name}: would be replaced, and MindRCNN did not write it"):
+        convert(source, out, shards=3, workers=0)
+    assert list(out.iterdir()) == [theirs]
+    assert theirs.read_bytes() == b"of others"
+
+
+def test_force_replaces_files_of_others(source, copied):
+    shard(copied, 1).write_bytes(b"of others")
+    shard(copied, 1, ".npz").write_bytes(b"of others")
+    with pytest.raises(InputError, match="would be replaced"):
+        convert(source, copied, shards=3, workers=0)
+    assert convert(source, copied, shards=3, workers=0, force=True).kept == 2
+    assert len(read_mindrecord(folder=copied).records) == IMAGES
+
+
 def test_changed_annotations_are_converted_again(source, copied, tmp_path):
     content = json.loads(source.annotations.read_text())
     content["annotations"] = content["annotations"][1:]

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "first_exception.h"
+
 namespace mindrcnn {
 namespace {
 
@@ -55,11 +57,17 @@ void crop_mask(const CropProblem& problem, const uint8_t* mask, const std::vecto
 void crop_masks(const CropProblem& problem, const uint8_t* gt_masks, const float* gt_boxes, const int32_t* matched_gt,
                 const float* boxes, float* targets) {
   const int64_t pixels = problem.side * problem.side;
+  FirstException exception;
 #pragma omp parallel
   {
-    std::vector<Place> columns(static_cast<size_t>(problem.side)), rows(columns.size());
+    std::vector<Place> columns, rows;
+    const bool ready = exception.keep([&] {
+      columns.resize(static_cast<size_t>(problem.side));
+      rows.resize(columns.size());
+    });
 #pragma omp for schedule(dynamic, 8)
     for (int64_t sample = 0; sample < problem.images * problem.samples; ++sample) {
+      if (!ready) continue;
       const int64_t slot = matched_gt[sample];
       if (slot < 0 || slot >= problem.objects) {
         std::fill_n(targets + sample * pixels, pixels, 0.0f);
@@ -73,6 +81,7 @@ void crop_masks(const CropProblem& problem, const uint8_t* gt_masks, const float
                 targets + sample * pixels);
     }
   }
+  exception.rethrow();
 }
 
 }  // namespace mindrcnn

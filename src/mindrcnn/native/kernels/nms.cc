@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "first_exception.h"
+
 namespace mindrcnn {
 namespace {
 
@@ -68,12 +70,16 @@ void suppress_row(int64_t length, const float* boxes, const float* scores, const
 
 void nms(int64_t rows, int64_t length, const float* boxes, const float* scores, const int32_t* labels,
          const uint8_t* valid, float iou_thresh, uint8_t* keep) {
+  FirstException exception;
 #pragma omp parallel for schedule(dynamic) if (rows > 1)
   for (int64_t row = 0; row < rows; ++row) {
     const int64_t start = row * length;
-    suppress_row(length, boxes + 4 * start, scores + start, labels ? labels + start : nullptr, valid + start,
-                 iou_thresh, keep + start);
+    exception.keep([&] {
+      suppress_row(length, boxes + 4 * start, scores + start, labels ? labels + start : nullptr, valid + start,
+                   iou_thresh, keep + start);
+    });
   }
+  exception.rethrow();
 }
 
 }  // namespace mindrcnn

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "first_exception.h"
+
 namespace mindrcnn {
 namespace {
 
@@ -131,10 +133,12 @@ std::string encode_mask(const PasteProblem& problem, const float* mask, const fl
 
 std::vector<std::string> encode_masks(const PasteProblem& problem, const float* masks, const float* boxes) {
   std::vector<std::string> texts(static_cast<size_t>(problem.objects));
+  FirstException exception;
 #pragma omp parallel for schedule(dynamic)
   for (int64_t i = 0; i < problem.objects; ++i) {
-    texts[i] = encode_mask(problem, masks + i * problem.side * problem.side, boxes + 4 * i);
+    exception.keep([&] { texts[i] = encode_mask(problem, masks + i * problem.side * problem.side, boxes + 4 * i); });
   }
+  exception.rethrow();
   return texts;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "first_exception.h"
 #include "roi_align_taps.h"
 
 namespace mindrcnn {
@@ -89,11 +90,14 @@ size_t widest(const RoiAlignProblem& problem) {
 template <typename Begin, typename Visit>
 void walk_planes(const RoiAlignProblem& problem, const TapTable& table, Begin begin, Visit visit) {
   const int64_t bins = static_cast<int64_t>(problem.resolution) * problem.resolution;
+  FirstException exception;
 #pragma omp parallel
   {
-    std::vector<float> row(widest(problem));
+    std::vector<float> row;
+    const bool ready = exception.keep([&] { row.resize(widest(problem)); });
 #pragma omp for schedule(dynamic)
     for (int64_t plane = 0; plane < problem.images * problem.channels; ++plane) {
+      if (!ready) continue;
       const int64_t image = plane / problem.channels, channel = plane % problem.channels;
       begin(image, channel);
       for (int64_t i = table.order_starts[image]; i < table.order_starts[image + 1]; ++i) {
@@ -105,6 +109,7 @@ void walk_planes(const RoiAlignProblem& problem, const TapTable& table, Begin be
       }
     }
   }
+  exception.rethrow();
 }
 
 }  // namespace

@@ -35,7 +35,11 @@ class Scratch {
 
   ~Scratch() {
     const std::lock_guard<std::mutex> lock(mutex());
-    spare().push_back(block_);
+    try {
+      spare().push_back(block_);
+    } catch (const std::bad_alloc&) {
+      std::free(block_.first);
+    }
   }
 
   Scratch(const Scratch&) = delete;

@@ -30,16 +30,18 @@ from mindrcnn.data.formats.mindrecord.manifest import (
     VERSION,
     Manifest,
     ShardEntry,
+    are_columns,
     columns_file,
     read_columns,
     write_columns,
     write_manifest,
 )
-from mindrcnn.data.formats.mindrecord.shard import Addresses, image_size, write_shard
+from mindrcnn.data.formats.mindrecord.shard import Addresses, image_size, is_shard, write_shard
 from mindrcnn.data.progress import ProgressLine
 from mindrcnn.data.record import Dataset, Record
 from mindrcnn.errors import InputError
 from mindrcnn.hashing import file_sha256
+from mindrcnn.outputs import Output, protect
 
 SHARD_BYTES = 1 << 30  # at this size a shard costs about 2 % more than its images
 POLL_SECONDS = 0.5  # between two reads of the count of images
@@ -78,6 +80,17 @@ class Job:
     start: int
     end: int
 
+    def outputs(self) -> list[Output]:
+        """Returns the files of the shard. MindRecord's index looks like that of any other shard, so its neighbours say."""
+        columns = columns_file(self.path)
+
+        def is_index(_: Path) -> bool:
+            return any(
+                paths.exists(one) and is_ours(one) for one, is_ours in ((self.path, is_shard), (columns, are_columns))
+            )
+
+        return [Output(self.path, is_shard), Output(_index(self.path), is_index), Output(columns, are_columns)]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -87,11 +100,15 @@ class Outcome:
     kept: int
 
 
-def convert(source: Source, out: Path, *, shards: int | None, workers: int) -> Outcome:
-    """Writes the data set into the folder `out`, with `workers` processes (0: in this one).
+def convert(source: Source, out: Path, *, shards: int | None, workers: int, force: bool = False) -> Outcome:
+    """Writes the data set into a folder.
 
-    `shards` None: one for each SHARD_BYTES of images. Raises InputError for mistakes in the source, an image that
-    cannot be read and a full disk.
+    source: the data set.
+    out: the folder.
+    shards: number of MindRecord files; None is one for each SHARD_BYTES of images.
+    workers: processes; 0 converts in this one.
+    force: whether files of others may be replaced.
+    Raises InputError for mistakes in the source, an image that cannot be read and a full disk.
     """
     dataset = source.read()
     _require_small_ids(dataset)
@@ -108,6 +125,7 @@ def convert(source: Source, out: Path, *, shards: int | None, workers: int) -> O
         finished = {job: entry for job in jobs if (entry := _finished(job, key)) is not None}
         kept = len(finished)
         todo = [job for job in jobs if job not in finished]
+        protect([output for job in todo for output in job.outputs()], force=force)
         for job in todo:
             columns_file(job.path).unlink(missing_ok=True)
         finished.update(zip(todo, _write_all(source, dataset, key, todo, workers), strict=True))

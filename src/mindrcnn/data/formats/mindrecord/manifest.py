@@ -147,6 +147,11 @@ def columns_file(shard: Path) -> Path:
     return shard.with_suffix(".npz")
 
 
+def are_columns(path: Path) -> bool:
+    """Says whether a file looks as `write_columns` writes it."""
+    return b"about.npy" in read_head(path)
+
+
 def write_columns(shard: Path, entry: ShardEntry, source: str, columns: dict[str, np.ndarray]) -> None:
     """Writes the columns of a finished shard, which mark it as finished."""
     about = np.array(json.dumps({"version": VERSION, "source": source, **asdict(entry)}))

@@ -20,7 +20,9 @@ from mindrcnn.data.formats.mindrecord.annotation import encode_annotation, head_
 from mindrcnn.data.formats.mindrecord.pages import Packing, pack
 from mindrcnn.data.record import Record
 from mindrcnn.errors import InputError
+from mindrcnn.outputs import read_head
 
+DESCRIPTION = "an image and its objects"  # of the schema, which is stored in the first bytes of a file
 SCHEMA = {
     "image": {"type": "bytes"},  # the image file as it is
     "annotation": {"type": "bytes"},  # see annotation.py
@@ -75,11 +77,16 @@ def write_shard(
         writer = FileWriter(str(path), shard_num=1, overwrite=True)
         writer.set_header_size(packing.header)
         writer.set_page_size(packing.page)
-        writer.add_schema(SCHEMA, "an image and its objects")
+        writer.add_schema(SCHEMA, DESCRIPTION)
         written = _write_rows(writer, records, names, packing, done)
         writer.commit()
     with _full_disk_told(path, sqlite3.Error, OSError):
         return _addresses(path, packing, written)
+
+
+def is_shard(path: Path) -> bool:
+    """Says whether a file looks as `write_shard` writes it."""
+    return DESCRIPTION.encode() in read_head(path)
 
 
 @contextmanager
