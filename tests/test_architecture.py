@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "cache": {"paths"},
     "hashing": {"paths"},
     "outputs": {"paths"},
+    "published": {"paths"},
     "data": {"atomic", "concurrency", "hashing", "messages", "outputs", "paths", "untrusted"},
     "engine": {"atomic", "hashing", "messages", "paths", "trimmed_cell", "untrusted"},
     "native": {"atomic", "cache", "hashing", "paths"},
@@ -71,7 +72,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"build", "engine", "exported", "image_detector", "opening", "paths", "tasks"},
     "programs": {
         *("config", "convert", "data", "datasets", "doctor", "engine", "exit_status", "extensions"),
-        *("launch", "migrate", "native", "opening", "outputs", "paths", "tasks", "zoo"),
+        *("launch", "migrate", "native", "opening", "outputs", "paths", "published", "tasks", "zoo"),
     },
     "": {"api", "cpu_setup", "detections", "image_detector", "tasks"},  # mindrcnn/__init__.py
 }
