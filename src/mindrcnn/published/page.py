@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
-from mindrcnn.published.table import PublishedModel, published_models
+from mindrcnn.published.table import TABLE, PublishedModel, published_models, read_table
 
 _COLUMNS = ("name", "box AP", "mask AP", "MB", "checksum", "licence")
 _HEAD = """\
@@ -54,6 +54,20 @@ the one that fetches it. Proxies are read from `https_proxy`, `http_proxy` and `
 names the address, and the file to put in its place by hand. Checksums are those that the sources publish: SHA-256, or
 for detectron2 six digits of MD5, which tell a broken file and no more.
 
+## Models of your own
+
+`MINDRCNN_MODELS=FILE` adds the rows of another table, in the form of
+[models.yaml](../src/mindrcnn/published/models.yaml): a team's models, or a mirror of these. A row whose name this table
+has too takes its place.
+
+```yaml
+models:
+  detectron2/shells:                # LIBRARY says how the file is converted, as in `mindrcnn convert --from LIBRARY`
+    url: https://example.com/shells.pkl
+    digest: sha256:0123456789abcdef
+    read: our own
+```
+
 ## Sources
 
 "-" means that the source does not say. AP is that on COCO val2017, as published, in percent.
@@ -87,7 +101,7 @@ def render_json(rows: Iterable[PublishedModel]) -> str:
 def render_page() -> str:
     """Returns docs/models.md."""
     parts = [_HEAD]
-    rows = list(published_models().values())
+    rows = list(read_table(TABLE).values())
     for library in dict.fromkeys(row.library for row in rows):
         parts.append(f"### {library}\n\n| Name | Box AP | Mask AP | MB | Checksum | Licence | Read in |\n")
         parts.append("|---|---|---|---|---|---|---|\n")

@@ -2,8 +2,9 @@
 
 import difflib
 import functools
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +14,12 @@ from mindrcnn import paths
 from mindrcnn.errors import InputError
 
 TABLE = Path(__file__).with_name("models.yaml")
+TABLE_VARIABLE = "MINDRCNN_MODELS"  # names a further table, whose rows come before those of the same name
 _NEAR = 3  # names in an error, at most
 _ALIKE = 0.5  # difflib's ratio of a name that is offered, at least
+
+_TEXTS = ("url", "read", "licence", "kind", "digest", "style", "note")
+_NUMBERS = ("box_ap", "mask_ap", "size_mb", "norm_eps")
 
 Kind = Literal["detector", "backbone"]
 
@@ -59,17 +64,46 @@ class PublishedModel:
         return library
 
 
-@functools.cache
 def published_models() -> Mapping[str, PublishedModel]:
-    """Returns the rows by name, in the table's order."""
-    tree = yaml.safe_load(paths.read_text(TABLE))
-    return {name: _row(name, fields, tree["libraries"]) for name, fields in tree["models"].items()}
+    """Returns the rows by name, in the table's order, then those of $MINDRCNN_MODELS.
+
+    Raises InputError if that is not a table.
+    """
+    further = os.environ.get(TABLE_VARIABLE)
+    return read_table(TABLE) | (read_table(paths.expand(further)) if further else {})
 
 
-def _row(name: str, fields: dict[str, Any], libraries: dict[str, dict[str, Any]]) -> PublishedModel:
-    library, _ = name.split("/")
-    overrides = tuple(fields.get("overrides", ()))
-    return PublishedModel(**{"name": name} | libraries[library] | fields | {"overrides": overrides})
+@functools.cache
+def read_table(path: Path) -> dict[str, PublishedModel]:
+    """Returns the rows of a table by name. Raises InputError for a file that is none."""
+    try:
+        tree = yaml.safe_load(paths.read_text(path, "table of models"))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{path}: wanted YAML, got something else ({str(error)[:200]})") from error
+    models = tree.get("models") if isinstance(tree, dict) else None
+    if not isinstance(models, dict):
+        raise InputError(f"{path}: wanted models, a mapping from LIBRARY/MODEL to its fields")
+    libraries = tree.get("libraries") or {}
+    return {name: _row(path, name, row, libraries) for name, row in models.items()}
+
+
+def _row(path: Path, name: Any, row: Any, libraries: dict[str, Any]) -> PublishedModel:
+    """Returns one row, with what holds for all of its library. Raises InputError that names the row."""
+    known = {field.name for field in fields(PublishedModel)} - {"name"}
+    library = str(name).partition("/")[0]
+    given = dict(libraries.get(library) or {}) | row if isinstance(row, dict) else {}
+    if str(name).count("/") != 1 or not {"url", "read"} <= set(given) <= known:
+        raise InputError(
+            f"{path}: models.{name}: wanted LIBRARY/MODEL with url, read and any of {', '.join(sorted(known))}"
+        )
+    texts = {key: str(value) for key, value in given.items() if key in _TEXTS}
+    numbers = {key: value for key, value in given.items() if key in _NUMBERS}
+    if not all(isinstance(value, int | float) for value in numbers.values()) or texts.get("kind", "detector") not in (
+        "detector", "backbone"
+    ):  # fmt: skip
+        raise InputError(f"{path}: models.{name}: wanted numbers for AP and size, and kind detector or backbone")
+    overrides = tuple(map(str, given.get("overrides") or ()))
+    return PublishedModel(name=str(name), overrides=overrides, **texts, **numbers)  # type: ignore[arg-type]
 
 
 def find_published(source: str) -> PublishedModel | None:
