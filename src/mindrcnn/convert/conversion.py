@@ -101,7 +101,8 @@ def _convert(file: WeightsFile, outputs: Outputs, library: str, options: Options
     """Writes the checkpoint, configuration and report of a file that has been read."""
     if library == BACKBONES_ONLY or (detect_family(file.arrays) is None):
         return _write_backbone(file, outputs)
-    imported = import_detector(file, FAMILIES.get(library), options)
+    named = FAMILIES.get(library)
+    imported = import_detector(file, detect_family(file.arrays, named.name) or named if named else None, options)
     info = CheckpointInfo(
         config_yaml=dump_config(imported.config),
         classes=imported.classes.names,

@@ -144,11 +144,11 @@ def configuration(
     options: the base and the overrides.
     """
     model = conventions.merge_trees(
-        conventions.SWITCHES[family.name],
+        conventions.SWITCHES[family.switches],
         conventions.STYLES.get(style, {}),
         conventions.MMDET_NORM.get(style, {}) if family.name == "mmdet" else {},
         conventions.ZOO_MOBILENET if architecture.backbone == "mobilenet_v1" else {},
-        conventions.MASK_SWITCHES.get((family.name, architecture.mask_type), {}) if architecture.mask_type else {},
+        conventions.MASK_SWITCHES.get((family.switches, architecture.mask_type), {}) if architecture.mask_type else {},
     )
     model = conventions.merge_trees(model, {k: v for k, v in architecture.model.items() if k != "mask"})
     mask = architecture.model["mask"]
@@ -188,10 +188,10 @@ def coco_config(family: Family, architecture: Architecture, classes: ClassChoice
 def choose_style(
     file: WeightsFile, family: Family, architecture: Architecture, given: str
 ) -> tuple[str, tuple[str, ...]]:
-    """Chooses the style of mmdetection's backbone, with a note if it is a guess; empty for other families."""
+    """Chooses the style of a backbone that comes in several, with a note if it is a guess; empty for other families."""
     if given:
         return given, ()
-    if family.name != "mmdet":
+    if not family.styled:
         return "", ()
     found = next(filter(None, map(_STYLE.search, _texts(file.meta.get("meta")))), None)
     if found:
@@ -219,8 +219,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 def convention_notes(family: Family, architecture: Architecture) -> tuple[str, ...]:
     """Returns notes on conventions of the source that the configuration cannot express."""
-    notes = conventions.NOT_REPRESENTED.get(family.name, ())
-    if family.name == "mindspore-zoo":
+    notes = conventions.NOT_REPRESENTED.get(family.switches, ())
+    if family.switches == "mindspore-zoo":
         notes += (conventions.ZOO_MASKS,) if architecture.mask_type else ()
         notes += () if architecture.backbone == "mobilenet_v1" else (conventions.ZOO_RESNET,)
     return tuple(f"not represented: {note}" for note in notes)

@@ -79,7 +79,11 @@ def convert(
         for axis in axes_of(ours):
             before = result
             result = to_ours(
-                result, axis, classes=classes.source_count, background=family.background, sources=classes.sources
+                *(result, axis),
+                classes=classes.source_count,
+                background=family.background,
+                sources=classes.sources,
+                others=initial.shape[axis.axis] - len(classes.sources),
             )
             if before.shape != result.shape or not np.array_equal(before, result):
                 changes.append(f"classes on axis {axis.axis}")
