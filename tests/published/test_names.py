@@ -17,7 +17,7 @@ from mindrcnn.build.trained_model import open_checkpoint
 from mindrcnn.config.loader import parse_config
 from mindrcnn.config.run import Config
 from mindrcnn.convert import conversion
-from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
+from mindrcnn.convert.importer import Options
 from mindrcnn.errors import InputError
 from mindrcnn.models.layers import NORM_EPS
 from mindrcnn.obtain import checkpoint_file, output_folder, with_local_checkpoint
@@ -171,18 +171,24 @@ def test_torchvisions_detector_from_the_server(
 LEAVES = ("gamma", "moving_variance")
 
 
-def test_a_caffe_style_file_of_mmdetection_from_the_server(
-    served: Callable[[str, str], None], rebuilt: Callable[[str], State], tmp_path: Path
-) -> None:
-    name = "mmdet/ms_rcnn_r50_caffe_fpn_1x"
-    tree = {"meta": {"CLASSES": None, "epoch": 12}, "state_dict": OrderedDict(rebuilt("mm_ms_rcnn_r50"))}
-    write_torch(tmp_path / "files" / "ms.pth", tree)
-    served(name, "ms.pth")
-    file = checkpoint_file(name)
-    config = open_checkpoint(file, [])[1]
-    assert (config.model.backbone.stride_in, config.model.pixel.channel_order) == ("1x1", "bgr")
-    assert load_checkpoint(file).info.epoch == 0
-    assert not list((tmp_path / "cache").rglob("*.part*"))
+def test_what_a_row_says_about_its_weights(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, tuple[str, Options]] = {}
+    monkeypatch.setattr(conversion, "fetch_weights", lambda url: Path(url))
+    monkeypatch.setattr(conversion, "read_weights", lambda path: path)
+    monkeypatch.setattr(
+        conversion, "_convert", lambda file, outputs, library, options: given.update({str(file): (library, options)})
+    )
+    for name in ("mmdet/ms_rcnn_r50_caffe_fpn_1x", "detectron2/mask_rcnn_r50_fpn_noaug_1x"):
+        row = find_published(name)
+        assert row is not None
+        checkpoint_file(name)
+    (caffe, d1) = given.values()
+    assert caffe == ("mmdet", Options(style="caffe", overrides=("name=mmdet_ms_rcnn_r50_caffe_fpn_1x",)))
+    assert d1[1].overrides[0] == "model.roi_align.aligned=false"
+    conversion.convert_in(
+        "mmdet/ms_rcnn_r50_caffe_fpn_1x", Path("a.ckpt"), library="auto", options=Options(style="pytorch")
+    )
+    assert given["mmdet/ms_rcnn_r50_caffe_fpn_1x"] == ("mmdet", Options(style="pytorch"))
 
 
 def test_no_network_and_no_file(served: Callable[[str, str], None], tmp_path: Path) -> None:
