@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "cache": {"paths"},
     "hashing": {"paths"},
     "outputs": {"paths"},
+    "published": {"paths"},
     "data": {"atomic", "concurrency", "hashing", "messages", "outputs", "paths", "untrusted"},
     "engine": {"atomic", "hashing", "messages", "paths", "trimmed_cell", "untrusted"},
     "native": {"atomic", "cache", "hashing", "paths"},
@@ -52,12 +53,13 @@ ALLOWED: dict[str, set[str]] = {
     "detections": {"data", "drawing", "evaluation"},
     "migrate": {"atomic", "config", "messages", "outputs", "zoo"},
     "onnx_export": {"models", "ops"},
-    "weights": {"atomic", "cache", "hashing", "messages", "models", "paths", "untrusted"},
+    "weights": {"atomic", "cache", "hashing", "messages", "models", "paths", "published", "untrusted"},
     "build": {"config", "data", "engine", "extensions", "messages", "models", "ops", "paths", "weights"},
     "convert": {
         *("atomic", "build", "config", "engine", "exit_status"),
-        *("messages", "models", "outputs", "paths", "weights"),
+        *("messages", "models", "outputs", "paths", "published", "weights"),
     },
+    "obtain": {"atomic", "cache", "config", "convert", "paths", "published"},
     "doctor": {"atomic", "build", "concurrency", "config", "data", "exit_status", "outputs"},
     "image_detector": {"build", "concurrency", "config", "data", "detections", "evaluation"},
     "exported": {"build", "config", "image_detector", "paths"},
@@ -65,13 +67,13 @@ ALLOWED: dict[str, set[str]] = {
     "opening": {"build", "config", "exported", "image_detector", "predictor"},
     "tasks": {
         *("atomic", "build", "concurrency", "config", "data", "detections", "drawing", "engine", "evaluation"),
-        *("exit_status", "exported", "image_detector", "models", "native", "onnx_export", "opening", "ops", "outputs"),
-        *("paths", "predictor"),
+        *("exit_status", "exported", "image_detector", "models", "native", "obtain", "onnx_export", "opening", "ops"),
+        *("outputs", "paths", "predictor"),
     },
-    "api": {"build", "engine", "exported", "image_detector", "opening", "paths", "tasks"},
+    "api": {"build", "engine", "exported", "image_detector", "obtain", "opening", "paths", "tasks"},
     "programs": {
         *("config", "convert", "data", "datasets", "doctor", "engine", "exit_status", "extensions"),
-        *("launch", "migrate", "native", "opening", "outputs", "paths", "tasks", "zoo"),
+        *("launch", "migrate", "native", "opening", "outputs", "paths", "published", "tasks", "zoo"),
     },
     "": {"api", "cpu_setup", "detections", "image_detector", "tasks"},  # mindrcnn/__init__.py
 }

@@ -18,6 +18,7 @@ from mindrcnn.engine.tracking.logging_setup import preserve_logging
 from mindrcnn.errors import InputError
 from mindrcnn.exported.opening import is_exported
 from mindrcnn.image_detector import Detector
+from mindrcnn.obtain import checkpoint_file
 from mindrcnn.opening import (
     Runtime,
     device_keys,
@@ -42,8 +43,9 @@ def load(
 ) -> Detector:
     """Returns the detector of a checkpoint or an exported model, ready to predict.
 
-    checkpoint: a .ckpt file that a training run or `mindrcnn convert` wrote, or a .onnx or .mindir file of
-        `mindrcnn export`. A .onnx file is loaded and runs without MindSpore.
+    checkpoint: a .ckpt file that a training run or `mindrcnn convert` wrote, a .onnx or .mindir file of
+        `mindrcnn export`, or the name of a published model, such as "torchvision/mask_rcnn_r50_fpn" (`mindrcnn models`
+        lists them), which is downloaded once. A .onnx file is loaded and runs without MindSpore.
     device: "CPU", "GPU" or "Ascend", or one of several as "GPU:1"; None takes the checkpoint's configuration, and the
         CPU for an exported model.
     score_thresh: least score of a detection; None takes the configuration's model.box.score_thresh. An exported model
@@ -58,7 +60,7 @@ def load(
     if is_exported(file):
         return open_exported_model(file, changes, runtime)
     with _preserve_process_state():
-        return open_detector(file, changes, runtime=runtime)
+        return open_detector(checkpoint_file(file), changes, runtime=runtime)
 
 
 def train(
@@ -101,9 +103,10 @@ def evaluate(
 
     Returns COCO's numbers by name.
 
-    checkpoint: a .ckpt, .onnx or .mindir file.
+    checkpoint: a .ckpt, .onnx or .mindir file, or the name of a published model.
     overrides: configuration keys to change, {"data.root": "other_data"} or ["data.root=other_data"].
-    out: the folder for results.json, metrics.json and pictures; None: eval/ beside the checkpoint.
+    out: the folder for results.json, metrics.json and pictures; None: eval/ beside the checkpoint, or evaluated/NAME
+        for a name.
     device: as in `load`.
     force: whether files in `out` that MindRCNN did not write may be replaced.
     backend: as in `load`.

@@ -35,8 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         UNFINISHED.add(temporary)
         yield temporary
-        _flush_to_disk(temporary)
-        os.replace(temporary, path)
+        move_into_place(temporary, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
@@ -64,7 +63,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _flush_to_disk(path: Path) -> None:
-    """Flushes a file to disk; otherwise a power cut after the rename could leave an empty file under the final name."""
-    with open(path, "rb") as file:
+def move_into_place(temporary: Path, path: Path) -> None:
+    """Lets a finished file replace `path`, as one step.
+
+    The file is flushed to disk before; otherwise a power cut could leave an empty file under the final name.
+    """
+    with open(temporary, "rb") as file:
         os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, SubCommand]] = {
         "launch": SubCommand("launch", "run train or eval in several processes, one per device"),
     },
     "Weights and results": {
+        "models": SubCommand("models", "list published checkpoints that can be used by name"),
         "convert": SubCommand("convert", "import weights from other libraries, or export them"),
         "compare-masks": SubCommand("compare_masks", "draw the masks of several models side by side"),
     },

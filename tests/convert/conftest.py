@@ -132,6 +132,49 @@ def zoo_mask_rcnn_mobilenet() -> State:
     return state
 
 
+def zoo_point_rend() -> State:
+    """PointRend of the zoo's research models: Mask R-CNN ResNet-50, two heads, a row for the background in the masks."""
+    state = zoo_faster_rcnn()
+    add_layer(state, "rcnn_mask.fpn_mask.mask_conv1", 256, 256, 3, 3)  # of the Mask R-CNN, without use
+    add_layer(state, "mask_coarse_head.reduce_spatial_dim_conv", 256, 256, 2, 2)
+    add_layer(state, "mask_coarse_head.fcs_seq.0", 1024, 12544)
+    add_layer(state, "mask_coarse_head.fcs_seq.1", 1024, 1024)
+    add_layer(state, "mask_coarse_head.prediction", 81 * 49, 1024)
+    for number in range(3):
+        add_layer(state, f"mask_point_head.seq.{number}", 256, 256 + 81, 1, 1)
+    add_layer(state, "mask_point_head.predictor", 81, 256 + 81, 1, 1)
+    rows = np.arange(256 + 81, dtype=np.float32).reshape(1, -1, 1, 1)
+    state["mask_point_head.seq.1.weight"] = np.broadcast_to(rows, (256, 256 + 81, 1, 1))
+    return state
+
+
+def zoo_ms_rcnn(shortcut: tuple[str, str] = ("down_sample_layer.0", "down_sample_layer.1")) -> State:
+    """Mask Scoring R-CNN of the zoo's research models, derived from mmdetection."""
+    state = resnet_layers("backbone.", shortcut, MINDSPORE_NORM)
+    add(state, "backbone.conv1.weight", 64, 3, 7, 7)
+    add_norm(state, "backbone.bn1", 64, MINDSPORE_NORM)
+    for level, channels in enumerate((256, 512, 1024, 2048)):
+        add_layer(state, f"neck.lateral_convs.{level}.conv", 256, channels, 1, 1)
+        add_layer(state, f"neck.fpn_convs.{level}.conv", 256, 256, 3, 3)
+    for layer, outputs, size in (("rpn_conv", 256, 3), ("rpn_cls", 3, 1), ("rpn_reg", 12, 1)):
+        add_layer(state, f"rpn_head.{layer}", outputs, 256, size, size)
+    for layer, outputs, inputs in (
+        *(("shared_fcs.0", 1024, 12544), ("shared_fcs.1", 1024, 1024)),
+        *(("fc_cls", 81, 1024), ("fc_reg", 320, 1024)),
+    ):
+        add_layer(state, f"bbox_head.{layer}", outputs, inputs)
+    for number in range(4):
+        add_layer(state, f"mask_head.convs.{number}.conv", 256, 256, 3, 3)
+        add_layer(state, f"mask_iou_head.convs.{number}", 256, 257 if number == 0 else 256, 3, 3)
+    add_layer(state, "mask_head.upsample", 256, 256, 2, 2)
+    add_layer(state, "mask_head.conv_logits", 80, 256, 1, 1)
+    for layer, outputs, inputs in (("fcs.0", 1024, 12544), ("fcs.1", 1024, 1024), ("fc_mask_iou", 80, 1024)):
+        add_layer(state, f"mask_iou_head.{layer}", outputs, inputs)
+    add(state, "moments.rpn_head.rpn_conv.weight", 256, 256, 3, 3)
+    add(state, "learning_rate", 1)
+    return state
+
+
 @pytest.fixture(scope="session")
 def reference_state(golden: Path) -> Callable[[str], State]:
     """Case name -> the reference's state dict."""
@@ -157,5 +200,7 @@ def made_up_state() -> Callable[[str], State]:
         "maskrcnn_benchmark": maskrcnn_benchmark,
         "zoo_faster_rcnn": zoo_faster_rcnn,
         "zoo_mask_rcnn_mobilenet": zoo_mask_rcnn_mobilenet,
+        "zoo_point_rend": zoo_point_rend,
+        "zoo_ms_rcnn": zoo_ms_rcnn,
     }
     return lambda library: makers[library]()

@@ -4,6 +4,7 @@ import itertools
 import pickle
 import re
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from mindspore import Tensor, nn
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
-from mindrcnn.weights.backbone import load_backbone
+from mindrcnn.weights.backbone import fill_backbone, load_backbone
+from mindrcnn.weights.read import WeightsFile
 
 Arrays = dict[str, np.ndarray]
 
@@ -66,6 +68,26 @@ def mindcv_resnet(depth: int) -> Arrays:
         else:
             arrays[f"{layer}.{leaf}"] = value
     return arrays
+
+
+def zoo_resnet(depth: int) -> Arrays:
+    """The same network under the MindSpore zoo's names, with what its training saves beside."""
+    arrays = {
+        name.replace("down_sample", "down_sample_layer").replace("classifier", "end_point"): value
+        for name, value in mindcv_resnet(depth).items()
+    }
+    moments = {f"moments.{name}": value for name, value in arrays.items() if name.startswith("layer1.0.conv1")}
+    return arrays | moments | {name: np.ones(1, np.float32) for name in ("learning_rate", "global_step", "momentum")}
+
+
+def converted_zoo_resnet(depth: int) -> Arrays:
+    """What convert_checkpoint.py of the zoo's Faster R-CNN makes of it."""
+    renamed: Arrays = {}
+    for name, value in zoo_resnet(depth).items():
+        prefix = "backbone." if name.startswith(("layer", "conv1", "bn")) else ""
+        new = name.replace("down_sample_layer.0", "conv_down_sample").replace("down_sample_layer.1", "bn_down_sample")
+        renamed[prefix + new] = value
+    return renamed
 
 
 MOBILENET_CHANNELS = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
@@ -152,6 +174,22 @@ def test_resnet_files(make, kind, suffix, torch, resnet50, writers, tmp_path):
     for name, parameter in parameters.items():
         np.testing.assert_array_equal(parameter.asnumpy(), arrays[resnet_name(name, torch=torch)], err_msg=name)
     assert not any(parameter.requires_grad for parameter in resnet50.stage2.get_parameters())  # still frozen
+
+
+@pytest.mark.parametrize(
+    ("make", "title"), [(zoo_resnet, "MindSpore zoo ResNet"), (converted_zoo_resnet, "convert_checkpoint.py")]
+)
+def test_resnet_files_of_the_model_zoo(make, title, resnet50):
+    arrays = make(50)
+    report = fill_backbone(zeroed(resnet50), WeightsFile(Path("resnet50.ckpt"), "mindspore", arrays))
+    assert title in report.layout
+    parameters = resnet50.parameters_dict()
+    assert set(report.loaded) == set(parameters)
+    extra = {"end_point.weight", "end_point.bias", "learning_rate", "global_step", "momentum"}
+    assert {name for name in report.dropped if not name.startswith("moments.")} == extra
+    published = mindcv_resnet(50)  # under the same names but for the shortcuts, whose values depend on the name
+    for name, parameter in parameters.items():
+        np.testing.assert_array_equal(parameter.asnumpy(), published[resnet_name(name, torch=False)], err_msg=name)
 
 
 def mobilenet_blocks(mobilenet: MobileNetV1) -> list:

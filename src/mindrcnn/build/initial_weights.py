@@ -19,7 +19,7 @@ from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.losses import SampleCount, at_least_one
 from mindrcnn.weights.backbone import load_backbone
 from mindrcnn.weights.class_axes import ClassAxis, axes_of
-from mindrcnn.weights.download import fetch_weights
+from mindrcnn.weights.download import fetch_backbone
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
     if not config.weights:
         logger.info("model.backbone.weights is empty: the backbone starts from random weights")
         return
-    logger.info("%s", load_backbone(backbone, fetch_weights(config.weights, sha256=config.weights_sha256)))
+    logger.info("%s", load_backbone(backbone, fetch_backbone(config.weights, sha256=config.weights_sha256)))
 
 
 def load_initial(detector: TwoStageDetector, checkpoint: Checkpoint, classes: Sequence[str]) -> None:

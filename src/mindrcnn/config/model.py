@@ -49,8 +49,8 @@ class BackboneConfig:
     )
     weights: str = key(
         "",
-        "ImageNet weights: a local file or https URL (torchvision .pth, detectron2 .pkl, mindcv .ckpt, .npz); empty: "
-        "start from scratch.",
+        "ImageNet weights: a published backbone's name (torchvision/resnet50_v2), or a local file or https URL "
+        "(torchvision .pth, detectron2 .pkl, mindcv or MindSpore zoo .ckpt, .npz); empty: start from scratch.",
     )
     weights_sha256: str = key(
         "", "Expected SHA-256 of the weights file (at least 8 leading hex digits); empty: not checked."

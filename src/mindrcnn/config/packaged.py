@@ -9,6 +9,7 @@ from mindrcnn.errors import InputError
 
 PREFIX = "configs"  # of packaged names, and the folder's name in the repository and in the installed package
 _FRAGMENTS = "_base_"  # a folder of parts, which are of no use by themselves
+_NO_CONFIG = (".ckpt", ".pth", ".pt", ".pkl", ".npz", ".safetensors", ".onnx", ".mindir")
 _NEAR = 3  # names in an error, at most
 _ALIKE = 0.6  # difflib's ratio of a name that is offered, at least
 
@@ -36,6 +37,11 @@ def find_config(path: Path) -> Path:
         InputError: neither exists; the message has the nearest names.
     """
     path = paths.expand(path)
+    if path.suffix in _NO_CONFIG:
+        raise InputError(
+            f"{path}: wanted a configuration file (YAML), got a file of weights; to start from it: "
+            f"mindrcnn train CONFIG train.init_checkpoint={path}"
+        )
     found = path if paths.exists(path) else find_packaged(str(path))
     if found is None:
         raise InputError(f"{path}: no such configuration file, neither on disk nor in the package{near_names(path)}")

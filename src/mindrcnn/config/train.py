@@ -119,8 +119,9 @@ class TrainConfig:
     )
     init_checkpoint: str = key(
         "",
-        "Checkpoint to load parameters from before training. If its list of classes differs, the class outputs are "
-        "re-initialised; if its mask branch has another type or is missing, the mask branch is.",
+        "Checkpoint to load parameters from before training, a file or a published model's name. If its list of "
+        "classes differs, the class outputs are re-initialised; if its mask branch has another type or is missing, the "
+        "mask branch is.",
     )
     precision: Literal["float32", "float16"] = key(
         "float32", "float16: compute convolutions and matrix products in float16 (GPU and Ascend); set loss_scale too."

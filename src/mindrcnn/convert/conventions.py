@@ -71,12 +71,26 @@ SWITCHES: Mapping[str, Mapping[str, Any]] = {
         "box": {"smooth_l1_beta": 1.0, "detections_per_image": 128},
     },
 }
+# The model zoo's Mask Scoring R-CNN is derived from mmdetection, but samples ROIAlign and masks as listed here.
+MS_RCNN_VARIANT = "mindspore-zoo, Mask Scoring R-CNN"
+SWITCHES = {
+    **SWITCHES,
+    MS_RCNN_VARIANT: {
+        **SWITCHES["mmdet"],
+        "backbone": {"norm": "frozen", "frozen_stages": 2},
+        "rpn": {**SWITCHES["mmdet"]["rpn"], "post_nms_topk": {"train": 1000, "test": 1000}},
+    },
+}
 # In addition to SWITCHES, by type of the mask branch.
 MASK_SWITCHES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("mmdet", "mask_rcnn"): {"roi_sampling": {"low_quality": "overwrite", "low_quality_min_iou": 0.5}},
     ("mmdet", "ms_rcnn"): {
         "roi_sampling": {"low_quality": "overwrite", "low_quality_min_iou": 0.5},
         "mask": {"iou_mask_logit_thresh": 0.5, "iou_area_eps": 1e-7},
+    },
+    (MS_RCNN_VARIANT, "ms_rcnn"): {
+        "roi_sampling": {"low_quality": "overwrite", "low_quality_min_iou": 0.5},
+        "mask": {"iou_weight": 1.0, "iou_area_eps": 1e-7},
     },
     ("mmdet", "point_rend"): {"roi_sampling": {"low_quality": "overwrite", "low_quality_min_iou": 0.5}},
     ("detectron2", "point_rend"): {"box": {"train_on_pred_boxes": True}},
@@ -100,6 +114,8 @@ ZOO_MASKS = "the pyramid of the zoo's Mask R-CNN upsamples bilinearly, ours take
 BACKBONE_SWITCHES: Mapping[str, Mapping[str, Any]] = {
     "torchvision ResNet": PYTORCH_STYLE,
     "mindcv ResNet": PYTORCH_STYLE,
+    "MindSpore zoo ResNet": PYTORCH_STYLE,
+    "MindSpore zoo ResNet after its convert_checkpoint.py": PYTORCH_STYLE,
     "detectron2's MSRA ResNet": CAFFE_STYLE,
     "mindcv MobileNetV1": {"pixel": RGB},
     "TensorFlow MobileNetV1 with folded batch norm": {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mindrcnn import paths
@@ -19,6 +20,7 @@ from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.outputs import MARK, Output
+from mindrcnn.published.table import PublishedModel, find_published
 from mindrcnn.weights.download import fetch_weights
 from mindrcnn.weights.read import WeightsFile, read_weights
 from mindrcnn.weights.write import write_state
@@ -68,14 +70,39 @@ def is_converted(path: Path) -> bool:
 
 
 def convert_in(source: str, out: Path, *, library: str, options: Options) -> int:
-    """Imports another library's file, a path or URL, as a checkpoint. Raises InputError if the file does not fit."""
+    """Imports another library's file, a path, name or URL, as a checkpoint. Raises InputError if it does not fit."""
     setup_logging()
-    outputs = Outputs(out)
-    file = read_weights(fetch_weights(source))
-    family = FAMILIES.get(library)
+    model = find_published(source)
+    if model is not None and not paths.is_file(paths.expand(source)):
+        library = model.library if library == "auto" else library
+        options = _published_options(model, options)
+    _convert(read_weights(fetch_weights(source)), Outputs(out), library, options)
+    return EXIT_OK
+
+
+def convert_published(model: PublishedModel, out: Path) -> None:
+    """Downloads a published detector and imports it as a checkpoint. Raises InputError if either fails."""
+    options = Options(overrides=(f"name={re.sub('[/-]', '_', model.name)}",))
+    file = read_weights(fetch_weights(model.url))
+    _convert(file, Outputs(out), model.library, _published_options(model, options))
+
+
+def _published_options(model: PublishedModel, given: Options) -> Options:
+    """Returns the options with what the model needs; those that the user gives take precedence."""
+    return replace(
+        given,
+        style=given.style or model.style,
+        norm_eps=model.norm_eps if given.norm_eps is None else given.norm_eps,
+        overrides=(*model.overrides, *given.overrides),
+    )
+
+
+def _convert(file: WeightsFile, outputs: Outputs, library: str, options: Options) -> None:
+    """Writes the checkpoint, configuration and report of a file that has been read."""
     if library == BACKBONES_ONLY or (detect_family(file.arrays) is None):
         return _write_backbone(file, outputs)
-    imported = import_detector(file, family, options)
+    named = FAMILIES.get(library)
+    imported = import_detector(file, detect_family(file.arrays, named.name) or named if named else None, options)
     info = CheckpointInfo(
         config_yaml=dump_config(imported.config),
         classes=imported.classes.names,
@@ -91,10 +118,9 @@ def convert_in(source: str, out: Path, *, library: str, options: Options) -> int
     for note in imported.report.notes:
         logger.warning("%s", note)
     logger.info("wrote %s, %s, %s", outputs.checkpoint, outputs.config, outputs.report)
-    return EXIT_OK
 
 
-def _write_backbone(file: WeightsFile, outputs: Outputs) -> int:
+def _write_backbone(file: WeightsFile, outputs: Outputs) -> None:
     imported = import_backbone(file)
     config = dump_config(imported.config(outputs.checkpoint))
     info = CheckpointInfo(config_yaml=config, classes=(), category_ids=(), epoch=0, step=0)
@@ -106,7 +132,6 @@ def _write_backbone(file: WeightsFile, outputs: Outputs) -> int:
     write_text(outputs.report, "\n".join(lines) + "\n")
     logger.info("%s", report)
     logger.info("wrote %s; to train with it, set model.backbone.weights=%s", outputs.checkpoint, outputs.checkpoint)
-    return EXIT_OK
 
 
 def convert_out(checkpoint: Path, out: Path, *, library: str) -> int:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mindrcnn.convert.conventions import MS_RCNN_VARIANT
 from mindrcnn.convert.names.detectron2 import DETECTRON2
 from mindrcnn.convert.names.maskrcnn_benchmark import MASKRCNN_BENCHMARK
 from mindrcnn.convert.names.mmdet import MMDET
 from mindrcnn.convert.names.table import NameTable
 from mindrcnn.convert.names.torchvision import TORCHVISION
 from mindrcnn.convert.names.zoo import ZOO
+from mindrcnn.convert.names.zoo_ms_rcnn import ZOO_MS_RCNN
 from mindrcnn.errors import InputError
 from mindrcnn.weights.class_axes import Order
 
@@ -29,6 +31,8 @@ class Family:
         background: place of the background on its class axes.
         rows_for_background: whether its regressors and masks have a row for the background too.
         transposed: pattern of our dense layers that it stores as (inputs, outputs).
+        conventions: key of its switches in conventions.py; empty for its name.
+        styled: whether its backbones come in several styles, which the names do not tell.
     """
 
     name: str
@@ -36,6 +40,13 @@ class Family:
     background: Order
     rows_for_background: bool
     transposed: re.Pattern[str] = re.compile(r"(?!)")
+    conventions: str = ""
+    styled: bool = False
+
+    @property
+    def switches(self) -> str:
+        """Key of its switches in conventions.py."""
+        return self.conventions or self.name
 
 
 NAMES_SHOWN = 4  # of a file of no known family, in a message
@@ -45,13 +56,23 @@ FAMILIES = {
     for family in (
         Family("torchvision", TORCHVISION, "first", rows_for_background=True),
         Family("detectron2", DETECTRON2, "last", rows_for_background=False),
-        Family("mmdet", MMDET, "last", rows_for_background=False),
+        Family("mmdet", MMDET, "last", rows_for_background=False, styled=True),
         Family("maskrcnn-benchmark", MASKRCNN_BENCHMARK, "first", rows_for_background=True),
         Family(
             "mindspore-zoo", ZOO, "first", rows_for_background=True, transposed=re.compile(r"box\.head\..*\.weight")
         ),
     )
 }
+# A library's other names; those of FAMILIES are the ones that are exported.
+VARIANTS = (
+    *FAMILIES.values(),
+    Family(
+        *("mindspore-zoo", ZOO_MS_RCNN, "first"),
+        rows_for_background=False,
+        conventions=MS_RCNN_VARIANT,
+        styled=True,
+    ),
+)
 # Parameters of every detector outside the backbone: a file belongs to the family under which most of them are found.
 _COMMON = (
     *(f"neck.{part}.{level}.weight" for part in ("laterals", "outputs") for level in range(4)),
@@ -86,12 +107,16 @@ def normalise_names(arrays: Mapping[str, NDArray], family: Family) -> dict[str, 
     return result
 
 
-def detect_family(arrays: Mapping[str, NDArray]) -> Family | None:
-    """Returns the family that accounts for most of the names, or None if none accounts for any."""
+def detect_family(arrays: Mapping[str, NDArray], library: str = "") -> Family | None:
+    """Returns the family that accounts for most of the names, or None if none accounts for any.
+
+    arrays: the file's.
+    library: considers this library alone.
+    """
 
     def count_known(family: Family) -> int:
         names = {family.table.normalise(name) for name in arrays}
         return sum(family.table.source(ours) in names for ours in _COMMON)
 
-    best = max(FAMILIES.values(), key=count_known)
+    best = max((family for family in VARIANTS if library in ("", family.name)), key=count_known)
     return best if count_known(best) else None

@@ -22,11 +22,12 @@ from mindrcnn.convert.architecture import Architecture, Probe, describe
 from mindrcnn.convert.classes import ClassChoice, choose_classes
 from mindrcnn.convert.coco_classes import COCO_CLASSES
 from mindrcnn.convert.families import FAMILIES, NAMES_SHOWN, Family, detect_family, normalise_names
-from mindrcnn.convert.mapping import map_parameters
+from mindrcnn.convert.mapping import map_parameters, refold_norms
 from mindrcnn.convert.report import Report, list_missing
 from mindrcnn.errors import InputError
 from mindrcnn.messages import shorten
 from mindrcnn.models.detector import TwoStageDetector
+from mindrcnn.models.layers import NORM_EPS
 from mindrcnn.weights.read import WeightsFile
 
 _STYLE = re.compile(r"style\W{1,6}(caffe|pytorch)\b")  # in a configuration of mmdetection
@@ -45,6 +46,7 @@ class Options:
         style: ImageNet style of mmdetection's backbone, "pytorch" or "caffe"; if empty, that of the published
             configurations.
         allow_leftover: accepts source parameters that have no place in the model.
+        norm_eps: what the source adds to the variances of the backbone's norms; None is the same as here, 1e-5.
     """
 
     base: Config | None = None
@@ -54,6 +56,7 @@ class Options:
     all_outputs: bool = False
     style: str = ""
     allow_leftover: bool = False
+    norm_eps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,9 @@ def import_detector(file: WeightsFile, family: Family | None, options: Options) 
     fresh = {name: parameter.asnumpy() for name, parameter in parameters.items()}
     with prefix_errors(file.path):
         values = map_parameters(entries, fresh, family=family, classes=classes, report=report)
+        if options.norm_eps is not None:
+            values |= refold_norms(values, options.norm_eps)
+            report.notes.append(f"norms: their scales make up for an epsilon of {options.norm_eps:g}, not {NORM_EPS:g}")
     check(report, allow_leftover=options.allow_leftover)
     for name, value in values.items():
         parameters[name].set_data(Tensor.from_numpy(value))
@@ -138,11 +144,11 @@ def configuration(
     options: the base and the overrides.
     """
     model = conventions.merge_trees(
-        conventions.SWITCHES[family.name],
+        conventions.SWITCHES[family.switches],
         conventions.STYLES.get(style, {}),
         conventions.MMDET_NORM.get(style, {}) if family.name == "mmdet" else {},
         conventions.ZOO_MOBILENET if architecture.backbone == "mobilenet_v1" else {},
-        conventions.MASK_SWITCHES.get((family.name, architecture.mask_type), {}) if architecture.mask_type else {},
+        conventions.MASK_SWITCHES.get((family.switches, architecture.mask_type), {}) if architecture.mask_type else {},
     )
     model = conventions.merge_trees(model, {k: v for k, v in architecture.model.items() if k != "mask"})
     mask = architecture.model["mask"]
@@ -182,10 +188,10 @@ def coco_config(family: Family, architecture: Architecture, classes: ClassChoice
 def choose_style(
     file: WeightsFile, family: Family, architecture: Architecture, given: str
 ) -> tuple[str, tuple[str, ...]]:
-    """Chooses the style of mmdetection's backbone, with a note if it is a guess; empty for other families."""
+    """Chooses the style of a backbone that comes in several, with a note if it is a guess; empty for other families."""
     if given:
         return given, ()
-    if family.name != "mmdet":
+    if not family.styled:
         return "", ()
     found = next(filter(None, map(_STYLE.search, _texts(file.meta.get("meta")))), None)
     if found:
@@ -213,8 +219,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 def convention_notes(family: Family, architecture: Architecture) -> tuple[str, ...]:
     """Returns notes on conventions of the source that the configuration cannot express."""
-    notes = conventions.NOT_REPRESENTED.get(family.name, ())
-    if family.name == "mindspore-zoo":
+    notes = conventions.NOT_REPRESENTED.get(family.switches, ())
+    if family.switches == "mindspore-zoo":
         notes += (conventions.ZOO_MASKS,) if architecture.mask_type else ()
         notes += () if architecture.backbone == "mobilenet_v1" else (conventions.ZOO_RESNET,)
     return tuple(f"not represented: {note}" for note in notes)

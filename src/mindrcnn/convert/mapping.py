@@ -13,6 +13,7 @@ from mindrcnn.convert.families import Entry, Family
 from mindrcnn.convert.report import Report, Use
 from mindrcnn.errors import InputError
 from mindrcnn.messages import shorten
+from mindrcnn.models.layers import NORM_EPS
 from mindrcnn.weights.class_axes import NEW, axes_of, fill_new, to_ours, to_theirs
 from mindrcnn.weights.layouts import LEFT_OUT
 
@@ -78,7 +79,11 @@ def convert(
         for axis in axes_of(ours):
             before = result
             result = to_ours(
-                result, axis, classes=classes.source_count, background=family.background, sources=classes.sources
+                *(result, axis),
+                classes=classes.source_count,
+                background=family.background,
+                sources=classes.sources,
+                others=initial.shape[axis.axis] - len(classes.sources),
             )
             if before.shape != result.shape or not np.array_equal(before, result):
                 changes.append(f"classes on axis {axis.axis}")
@@ -94,6 +99,21 @@ def convert(
         for axis in axes_of(ours):
             result = fill_new(result, initial, axis, classes.sources)
     return result, ", ".join(changes)
+
+
+def refold_norms(values: Arrays, eps: float) -> dict[str, NDArray]:
+    """Returns scales of norms with which our epsilon gives what `eps` gives with the present ones.
+
+    Raises InputError for a variance with which there is no such scale.
+    """
+    scales: dict[str, NDArray] = {}
+    for name in (name for name in values if name.endswith(".moving_variance")):
+        variance = values[name].astype(np.float64)
+        if (variance + eps <= 0).any():
+            raise InputError(f"{name}: wanted variances above 0 with an epsilon of {eps:g}, got {variance.min():g}")
+        gamma = name.replace(".moving_variance", ".gamma")
+        scales[gamma] = (values[gamma] * np.sqrt((variance + NORM_EPS) / (variance + eps))).astype(np.float32)
+    return scales
 
 
 def _strip_ones(shape: tuple[int, ...]) -> tuple[int, ...]:

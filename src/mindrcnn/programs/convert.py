@@ -16,6 +16,7 @@ also writes the configuration that fits the weights and a report on every parame
 EXAMPLES = """
 %(prog)s model_final.pkl mask_rcnn.ckpt
 %(prog)s --from torchvision weights.pth finetune.ckpt --config my_data.yaml
+%(prog)s mmdet/ms_rcnn_r50_caffe_fpn_1x ms_rcnn.ckpt
 %(prog)s --to detectron2 runs/first/best.ckpt model.pkl
 """
 
@@ -25,7 +26,11 @@ TARGETS = ("torchvision", "detectron2")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("src", metavar="SRC", help="weights: .pth, .pkl, .npz, .safetensors or .ckpt; a file or a URL")
+    parser.add_argument(
+        "src",
+        metavar="SRC",
+        help="weights: .pth, .pkl, .npz, .safetensors or .ckpt; a file, a URL or a published model's name",
+    )
     parser.add_argument(
         "out", metavar="OUT", type=path, help="a .ckpt to write; with --to a .pth, .pkl, .npz or .safetensors"
     )
@@ -72,6 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="mmdet: style of the backbone (default: read from the weights, or that of the published model)",
     )
     parser.add_argument(
+        "--norm-eps",
+        type=float,
+        metavar="NUMBER",
+        help="what the source adds to the variances of the backbone's norms (default: 1e-5, or the published model's)",
+    )
+    parser.add_argument(
         "--allow-leftover",
         action="store_true",
         help="ignore weights that have no place in the model (default: an error)",
@@ -114,6 +125,7 @@ def convert(arguments: argparse.Namespace) -> int:
         all_outputs=arguments.all_outputs,
         style=arguments.style,
         allow_leftover=arguments.allow_leftover,
+        norm_eps=arguments.norm_eps,
     )
     return convert_in(arguments.src, arguments.out, library=arguments.source, options=options)
 

@@ -8,6 +8,7 @@ from mindrcnn import paths
 from mindrcnn.exit_status import run_network
 from mindrcnn.programs.command_line import (
     CONFIG_HELP,
+    MODEL_HELP,
     add_force,
     add_overrides,
     add_runtime,
@@ -24,6 +25,7 @@ The COCO tables are printed; results, metrics and pictures are written to the ou
 EXAMPLES = """
 %(prog)s runs/first/best.ckpt
 %(prog)s runs/first/best.ckpt data.root=/path/to/coco eval.batch_size=4 --out tables
+%(prog)s detectron2/mask_rcnn_r50_fpn_3x data.root=/path/to/coco
 %(prog)s detector.onnx data.root=/path/to/coco --device gpu
 %(prog)s --results results.json --config configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco
 """
@@ -31,9 +33,7 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument(
-        "checkpoint", nargs="?", metavar="MODEL", help="checkpoint (.ckpt) or exported model (.onnx, .mindir)"
-    )
+    parser.add_argument("checkpoint", nargs="?", metavar="MODEL", help=MODEL_HELP)
     add_overrides(parser)
     parser.add_argument("--results", type=path, metavar="FILE", help="score this results JSON instead of a checkpoint")
     parser.add_argument("--config", type=path, metavar="CONFIG", help=f"with --results: {CONFIG_HELP}")
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=path,
         metavar="DIR",
         help="folder for results, metrics and pictures (default: "
-        "eval beside the model; with --results, the folder of that file)",
+        "eval beside the model, evaluated/NAME for a name; with --results, the folder of that file)",
     )
     add_force(parser)
     add_runtime(parser)

@@ -26,7 +26,9 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("checkpoint", type=path, metavar="CHECKPOINT", help="checkpoint (.ckpt)")
+    parser.add_argument(
+        "checkpoint", type=path, metavar="CHECKPOINT", help="checkpoint (.ckpt) or published model's name"
+    )
     add_overrides(parser)
     parser.add_argument(
         "--format",

@@ -11,6 +11,7 @@ from mindrcnn import paths
 from mindrcnn.errors import InputError
 from mindrcnn.exit_status import run_network
 from mindrcnn.programs.command_line import (
+    MODEL_HELP,
     add_force,
     add_runtime,
     new_parser,
@@ -30,6 +31,7 @@ EXAMPLES = """
 %(prog)s runs/first/best.ckpt folder --score 0.6 --classes person,dog
 %(prog)s runs/first/best.ckpt folder eval.mask_thresh=0.4
 %(prog)s detector.onnx folder --backend openvino --batch 8
+%(prog)s torchvision/mask_rcnn_r50_fpn photo.jpg
 """
 
 OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=")
@@ -37,9 +39,7 @@ OVERRIDE = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument(
-        "checkpoint", type=path, metavar="MODEL", help="checkpoint (.ckpt) or exported model (.onnx, .mindir)"
-    )
+    parser.add_argument("checkpoint", type=path, metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "images",
         nargs="+",

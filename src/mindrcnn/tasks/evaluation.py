@@ -20,6 +20,7 @@ from mindrcnn.evaluation.coco.results import read_results
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.exported.opening import is_exported
 from mindrcnn.image_detector import Detector
+from mindrcnn.obtain import checkpoint_file, output_folder
 from mindrcnn.opening import (
     DEFAULT_RUNTIME,
     Runtime,
@@ -72,13 +73,14 @@ def run_evaluation(
 ) -> Evaluation:
     """Predicts and scores the validation split of the configuration of a checkpoint or exported model.
 
-    file: the checkpoint or exported model.
+    file: the checkpoint or exported model, or a published model's name.
     overrides: configuration keys to change.
-    out: folder for the files; None is eval/ beside the file.
+    out: folder for the files; None is eval/ beside the file, or evaluated/NAME for a name.
     runtime: the back end and device.
     force: whether inputs and files of others may be replaced.
     """
     setup_logging()
+    given, file = file, checkpoint_file(file)
     opened = open_exported_for_evaluation if is_exported(file) else open_checkpoint_for_evaluation
     model = opened(file, overrides, runtime)
     ranks = model.ranks
@@ -88,7 +90,7 @@ def run_evaluation(
         dataset = build_dataset(model.config.data, model.config.data.val, "data.val")
         model.compare_data(dataset)
         split = SplitEvaluator(config=model.config, dataset=dataset, ranks=ranks)
-        folder = out or file.parent / "eval"
+        folder = out or output_folder(given, file)
         inputs = [file, split.dataset.annotation_file, *split.drawn]
         ranks.from_first(lambda: protect(split.all_outputs(folder), inputs=inputs, force=force))
         model.compare_parameters()

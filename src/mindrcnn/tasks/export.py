@@ -26,6 +26,7 @@ from mindrcnn.exported.card import KEY, Card, make_card
 from mindrcnn.exported.runtime import INPUTS, import_package
 from mindrcnn.models.detector import Predictor
 from mindrcnn.native.switch import portable_only
+from mindrcnn.obtain import checkpoint_file
 from mindrcnn.outputs import Output, never, protect
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ Shape = tuple[int, int, int]  # batch, height, width
 
 
 def export(
-    checkpoint_file: Path,
+    source: Path,
     overrides: Sequence[str],
     *,
     file_format: Format,
@@ -46,27 +47,29 @@ def export(
 ) -> int:
     """Writes the detector's predict as one file; returns the exit status.
 
-    checkpoint_file: the checkpoint.
+    source: the checkpoint, or a published model's name.
     overrides: configuration keys to change.
     file_format: ONNX, MINDIR, or AIR on Ascend.
-    out: file to write; None is the checkpoint's name with the suffix of the format.
+    out: file to write; None is the checkpoint's name with the suffix of the format, or the model's in the working
+        folder.
     size: (height, width) of the input; None is the first bucket, or any with ONNX.
     batch: number of images per call; None is 1, or any with ONNX.
     force: whether an existing file may be replaced.
     """
     setup_logging()
     suffix = f".{file_format.lower()}"
-    if not checkpoint_file.name:
-        raise InputError(f"checkpoint: wanted an existing .ckpt file, got {checkpoint_file}")
-    target = out or checkpoint_file.with_suffix(suffix)
+    if not source.name:
+        raise InputError(f"checkpoint: wanted an existing .ckpt file, got {source}")
+    checkpoint = checkpoint_file(source)
+    target = out or (source if source == checkpoint else Path(source.name)).with_suffix(suffix)
     if target.suffix != suffix:
         raise InputError(f"--out: wanted a file name ending in {suffix}, got {target}")
-    protect([Output(target, never)], inputs=[checkpoint_file], force=force)
-    checkpoint, config = open_checkpoint(checkpoint_file, overrides)
+    protect([Output(target, never)], inputs=[checkpoint], force=force)
+    loaded, config = open_checkpoint(checkpoint, overrides)
     require_exportable(config, file_format)
     shape = input_shape(config, file_format, size, batch)
     write = write_onnx if file_format == "ONNX" else write_compiled
-    write(checkpoint, config, target, shape)
+    write(loaded, config, target, shape)
     wanted = "any" if shape is None else "{} x 3 x {} x {}".format(*shape)
     logger.info("wrote %s: images of shape %s", target, wanted)
     return EXIT_OK

@@ -16,6 +16,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.evaluation.input_images import find_images
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.exit_status import EXIT_OK, EXIT_SKIPPED
+from mindrcnn.obtain import checkpoint_file
 from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, open_detector
 from mindrcnn.outputs import COMMENT, Output, protect
 from mindrcnn.tasks.progress import log_progress
@@ -40,7 +41,7 @@ def infer(
 ) -> int:
     """Predicts images; writes predictions.json and drawn pictures into `out`, and returns the exit status.
 
-    file: the checkpoint or exported file.
+    file: the checkpoint or exported file, or a published model's name.
     sources: files, folders and globs of images.
     overrides: configuration keys to change.
     out: folder to write.
@@ -51,6 +52,7 @@ def infer(
     force: whether images and files of others may be replaced.
     """
     setup_logging()
+    file = checkpoint_file(file)
     images = [image for source in sources for image in find_images(source)]
     names = picture_names(images)
     outputs = [Output(out / name) for name in (PREDICTIONS, *names.values())]

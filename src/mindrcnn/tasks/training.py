@@ -38,6 +38,7 @@ from mindrcnn.engine.tracking.sinks import require_reachable, require_sinks
 from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Steps, Trainer, TrainingRecorder, Validation
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
+from mindrcnn.obtain import with_local_checkpoint
 from mindrcnn.predictor import network_detector
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
 from mindrcnn.tasks.processes import (
@@ -124,12 +125,13 @@ def run_training(
 
 def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
     """Trains in the folder of a run."""
+    start = config if run_folder.checkpoint is not None else with_local_checkpoint(config)
     dataset = build_dataset(config.data, config.data.train, "data.train")
     require_same_data(dataset, ranks)
     config = replace(config, data=replace(config.data, classes=dataset.classes))
     evaluator = build_evaluator(config, ranks)
     loader = build_train_loader(config, dataset, rank=ranks.rank, world_size=ranks.size)
-    detector = build_initialised_detector(config, dataset.classes, run_folder.checkpoint, build_sample_count(ranks))
+    detector = build_initialised_detector(start, dataset.classes, run_folder.checkpoint, build_sample_count(ranks))
 
     plan = build_plan(config.train, loader.steps_per_epoch())
     learning_rates = build_learning_rates(config.train, plan, world_size=ranks.size)

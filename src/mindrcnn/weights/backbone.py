@@ -12,18 +12,20 @@ from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
 from mindrcnn.models.layers import ConvNorm
 from mindrcnn.weights.layouts import (
+    CONVERTED_ZOO_RESNET,
     MINDCV_MOBILENET_V1,
     MINDCV_RESNET,
     MSRA_RESNET,
     OUR_BACKBONE,
     TENSORFLOW_MOBILENET_V1,
     TORCHVISION_RESNET,
+    ZOO_RESNET,
     Layout,
 )
 from mindrcnn.weights.read import WeightsFile, read_weights
 
 LAYOUTS: dict[type[nn.Cell], tuple[Layout, ...]] = {
-    ResNet: (TORCHVISION_RESNET, MINDCV_RESNET, MSRA_RESNET, OUR_BACKBONE),
+    ResNet: (TORCHVISION_RESNET, MINDCV_RESNET, ZOO_RESNET, CONVERTED_ZOO_RESNET, MSRA_RESNET, OUR_BACKBONE),
     MobileNetV1: (TENSORFLOW_MOBILENET_V1, MINDCV_MOBILENET_V1, OUR_BACKBONE),
 }
 NAMES_SHOWN = 4  # per list in a message
@@ -53,7 +55,8 @@ class LoadReport:
 def load_backbone(backbone: nn.Cell, path: Path) -> LoadReport:
     """Sets every parameter of `backbone` (ResNet or MobileNetV1) from a file of ImageNet weights.
 
-    ResNet: torchvision's state dicts, mindcv's .ckpt, detectron2's MSRA pickles. MobileNetV1: mindcv's .ckpt and
+    ResNet: torchvision's state dicts, mindcv's and the MindSpore zoo's .ckpt (as published, or after its
+    convert_checkpoint.py), detectron2's MSRA pickles. MobileNetV1: mindcv's .ckpt and
     TensorFlow's weights with the batch norm folded in (Conv2d_0/weight, Conv2d_0/bias, Conv2d_1_depthwise/weight, ...).
     Both: the files that `mindrcnn convert` writes for a backbone. The names in the file tell which of these it is.
     Raises InputError, with the backbone untouched, unless the file fits exactly: for a parameter without an entry, an

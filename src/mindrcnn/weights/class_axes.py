@@ -55,7 +55,15 @@ def axes_of(name: str) -> list[ClassAxis]:
     return [axis for axis in CLASS_AXES if re.fullmatch(axis.pattern, name)]
 
 
-def to_ours(value: NDArray, axis: ClassAxis, *, classes: int, background: Order, sources: Sequence[int]) -> NDArray:
+def to_ours(
+    value: NDArray,
+    axis: ClassAxis,
+    *,
+    classes: int,
+    background: Order,
+    sources: Sequence[int],
+    others: int | None = None,
+) -> NDArray:
     """Rearranges a source parameter along one class axis into our order, with zeros for NEW classes.
 
     value: the source's parameter.
@@ -63,10 +71,11 @@ def to_ours(value: NDArray, axis: ClassAxis, *, classes: int, background: Order,
     classes: number of classes in the source, without the background.
     background: the place of the background in the source.
     sources: for each of our classes, the index of the source's class, or NEW.
+    others: number of values before those of the classes, where those are trailing; None leaves no background there.
     Raises ValueError if the axis fits neither with the background nor without it.
     """
     value = np.moveaxis(value, axis.axis, 0)
-    others = len(value) - classes if axis.trailing else 0
+    others = 0 if not axis.trailing else len(value) - classes if others is None else others
     head, rows = value[:others], value[others:]
     per_class = axis.per_class or len(rows) // classes
     groups = rows.reshape(-1, per_class, *rows.shape[1:])

@@ -25,6 +25,11 @@ class NormNames:
 
 TORCH_NORM = NormNames(gamma="weight", beta="bias", moving_mean="running_mean", moving_variance="running_var")
 MINDSPORE_NORM = NormNames(gamma="gamma", beta="beta", moving_mean="moving_mean", moving_variance="moving_variance")
+# Pattern of what MindSpore's optimizers and training networks save beside the weights.
+TRAINING_STATE = (
+    r"(accum|stat|moments|moment1|moment2)\..*|learning_rate|momentum|global_step|epoch_num|step_num|loss_scale"
+    r"|current_iterator_step|last_overflow_iterator_step|scale_sense"
+)
 # Values with which a part has no effect: the variance plus the norm's epsilon is 1.
 LEFT_OUT = {"gamma": 1.0, "moving_mean": 0.0, "moving_variance": 1.0 - NORM_EPS}
 
@@ -87,6 +92,21 @@ def _mindcv_resnet_block(block: str) -> tuple[str, str]:
     return resnet_block(block, shortcut="down_sample")
 
 
+def _zoo_resnet_block(block: str) -> tuple[str, str]:
+    return resnet_block(block, shortcut="down_sample_layer")
+
+
+def converted_zoo_block(block: str) -> tuple[str, str]:
+    """Maps as for torchvision, except for the shortcut's convolution and norm."""
+    convolution, norm = resnet_block(block, shortcut="shortcut")
+    return convolution.replace("shortcut.0", "conv_down_sample"), norm.replace("shortcut.1", "bn_down_sample")
+
+
+def _converted_backbone_block(block: str) -> tuple[str, str]:
+    convolution, norm = converted_zoo_block(block)
+    return f"backbone.{convolution}", f"backbone.{norm}"
+
+
 def _msra_resnet_block(block: str) -> tuple[str, str]:
     """Maps stem.conv1 -> conv1, res_conv1_bn; stage3.0.conv2 -> res3_0_branch2b, ..._bn; shortcut -> res3_0_branch1."""
     if block == "stem.conv1":
@@ -145,6 +165,21 @@ MINDCV_RESNET = Layout(
     norm=MINDSPORE_NORM,
     separator=".",
     dropped=re.compile(r"classifier\.(weight|bias)"),
+)
+ZOO_RESNET = Layout(
+    title="MindSpore zoo ResNet",
+    block=_zoo_resnet_block,
+    norm=MINDSPORE_NORM,
+    separator=".",
+    dropped=re.compile(rf"end_point\.(weight|bias)|{TRAINING_STATE}"),
+)
+# what convert_checkpoint.py of the zoo's Faster and Mask R-CNN writes
+CONVERTED_ZOO_RESNET = Layout(
+    title="MindSpore zoo ResNet after its convert_checkpoint.py",
+    block=_converted_backbone_block,
+    norm=MINDSPORE_NORM,
+    separator=".",
+    dropped=ZOO_RESNET.dropped,
 )
 MINDCV_MOBILENET_V1 = Layout(
     title="mindcv MobileNetV1",

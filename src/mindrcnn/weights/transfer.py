@@ -1,15 +1,17 @@
 """The transfer of one file from a URL, with limits on its size, its time and where redirections lead."""
 
 import logging
+import re
 import threading
 import time
+import urllib.error
 import urllib.request
 from http.client import HTTPMessage
-from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlparse
 
 from mindrcnn.errors import InputError
+from mindrcnn.weights.partial_file import PartialFile
 
 logger = logging.getLogger(__name__)
 
@@ -21,15 +23,23 @@ _POLL = 0.2  # seconds
 _CHUNK = 1 << 18
 _PROGRESS_EVERY = 5.0  # seconds between progress lines
 _MEGABYTE = 1e6
+_AGENT = "mindrcnn"  # some servers refuse Python's own name
+_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")  # Content-Range
+_PARTIAL, _UNSATISFIABLE = 206, 416  # HTTP statuses
+_LONGEST_TAG = 500
+
+
+class Interrupted(InputError):
+    """A transfer that broke off, of which the rest may be had."""
 
 
 class _Transfer(threading.Thread):
     """The transfer, in a thread of its own: a server can make each call of the library last for hours."""
 
-    def __init__(self, url: str, target: Path) -> None:
+    def __init__(self, url: str, partial: PartialFile) -> None:
         super().__init__(name="download", daemon=True)
         self.url = url
-        self.target = target
+        self.partial = partial
         self.done = 0
         self.failure: BaseException | None = None
         self.stopped = threading.Event()
@@ -37,28 +47,56 @@ class _Transfer(threading.Thread):
     def run(self) -> None:
         """Transfers the file; what goes wrong is kept in `failure`."""
         try:
-            opener = urllib.request.build_opener(_HttpRedirects)
-            with opener.open(self.url, timeout=_TIMEOUT) as response, open(self.target, "wb") as file:
-                self._copy(response, file)
+            with self._open() as response:
+                start = self._start(response)
+                with open(self.partial.path, "ab" if start else "wb") as file:
+                    self._copy(response, file, start)
         except BaseException as error:
             self.failure = error
 
-    def _copy(self, response: Any, file: IO[bytes]) -> None:
-        size = _announced(response)
+    def _open(self) -> Any:
+        """Requests what is missing, or all of it if that is refused."""
+        opener = urllib.request.build_opener(_HttpRedirects)
+        headers = {"User-Agent": _AGENT}
+        if size := self.partial.size:
+            rest = headers | {"Range": f"bytes={size}-", "If-Range": self.partial.tag}
+            try:
+                return opener.open(urllib.request.Request(self.url, headers=rest), timeout=_TIMEOUT)
+            except urllib.error.HTTPError as error:
+                if error.code != _UNSATISFIABLE:
+                    raise
+                error.close()
+        return opener.open(urllib.request.Request(self.url, headers=headers), timeout=_TIMEOUT)
+
+    def _start(self, response: Any) -> int:
+        """Returns the place in the file where the response begins; from 0, what there was is of no more use."""
+        begun = _RANGE.fullmatch(response.headers.get("Content-Range") or "")
+        if getattr(response, "status", None) == _PARTIAL and begun and int(begun[1]) == self.partial.size > 0:
+            return self.partial.size
+        self.partial.begin(_tag(response))
+        return 0
+
+    def _copy(self, response: Any, file: IO[bytes], start: int) -> None:
+        announced = _announced(response)
+        size = start + announced if announced else 0
         if size > LARGEST:
             raise self._too_large(size)
         shown = time.monotonic()
-        logger.info("downloading %s%s", self.url, f" ({size / _MEGABYTE:.1f} MB)" if size else "")
+        resumed = f", resumed after {start / _MEGABYTE:.1f} MB" if start else ""
+        logger.info("downloading %s%s%s", self.url, f" ({size / _MEGABYTE:.1f} MB)" if size else "", resumed)
         while not self.stopped.is_set() and (chunk := response.read1(_CHUNK)):
             file.write(chunk)
             self.done += len(chunk)
-            if self.done > LARGEST:
-                raise self._too_large(self.done)
+            done = start + self.done
+            if done > LARGEST:
+                raise self._too_large(done)
             if time.monotonic() - shown > _PROGRESS_EVERY:
                 shown = time.monotonic()
-                logger.info("  %.1f MB%s", self.done / _MEGABYTE, f", {100 * self.done / size:.0f} %" if size else "")
-        if size and self.done != size:
-            raise InputError(f"cannot download {self.url}: the connection closed after {self.done} of {size} bytes")
+                logger.info("  %.1f MB%s", done / _MEGABYTE, f", {100 * done / size:.0f} %" if size else "")
+        if size and start + self.done != size:
+            raise Interrupted(
+                f"cannot download {self.url}: the connection closed after {start + self.done} of {size} bytes"
+            )
 
     def _too_large(self, size: int) -> InputError:
         return InputError(
@@ -82,13 +120,13 @@ class _HttpRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetch(url: str, target: Path) -> None:
-    """Writes what a URL holds into a file.
+def fetch(url: str, partial: PartialFile) -> None:
+    """Writes what a URL holds into a file, or what is missing of it.
 
-    Raises InputError for a file that is too large, a transfer that is too slow and a redirection that is not followed;
-    other failures as urllib raises them.
+    Raises Interrupted for a transfer that broke off, InputError for a file that is too large, a transfer that is too
+    slow and a redirection that is not followed; other failures as urllib raises them.
     """
-    transfer = _Transfer(url, target)
+    transfer = _Transfer(url, partial)
     transfer.start()
     begun = watched = time.monotonic()
     before = 0
@@ -114,3 +152,13 @@ def _announced(response: Any) -> int:
     """Returns the size that the server announces; 0 without one."""
     text = str(response.headers.get("Content-Length") or "")
     return int(text) if text.isdecimal() and text.isascii() and len(text) < 20 else 0
+
+
+def _tag(response: Any) -> str:
+    """Returns the tag of this version of the file, if the server would send a rest of it; empty otherwise."""
+    if response.headers.get("Accept-Ranges") != "bytes":
+        return ""
+    tag = str(response.headers.get("ETag") or "")
+    if not tag or tag.startswith("W/"):  # a weak tag stands for versions that differ in their bytes
+        tag = str(response.headers.get("Last-Modified") or "")
+    return tag if len(tag) <= _LONGEST_TAG and tag.isprintable() and tag.isascii() else ""

@@ -1,15 +1,9 @@
-"""The MindSpore model zoo (mindspore-ai/models, official/cv): Faster R-CNN and Mask R-CNN, ResNet and MobileNetV1."""
+"""The MindSpore model zoo: Faster R-CNN, Mask R-CNN (official/cv) and PointRend, ResNet and MobileNetV1."""
 
 import re
 
-from mindrcnn.convert.names.table import NameTable, numbered
-from mindrcnn.weights.layouts import MINDSPORE_NORM, Layout, mobilenet_block, resnet_block
-
-
-def _resnet(block: str) -> tuple[str, str]:
-    """Maps as for torchvision, except for the shortcut's convolution and norm."""
-    convolution, norm = resnet_block(block, shortcut="shortcut")
-    return convolution.replace("shortcut.0", "conv_down_sample"), norm.replace("shortcut.1", "bn_down_sample")
+from mindrcnn.convert.names.table import MAX_CONVS, NameTable, numbered
+from mindrcnn.weights.layouts import MINDSPORE_NORM, TRAINING_STATE, Layout, converted_zoo_block, mobilenet_block
 
 
 def _mobilenet(block: str) -> tuple[str, str]:
@@ -23,7 +17,7 @@ _NOTHING = re.compile(r"(?!)")
 
 ZOO = NameTable(
     prefix="backbone.",
-    resnet=Layout(title="zoo ResNet", block=_resnet, norm=MINDSPORE_NORM, separator=".", dropped=_NOTHING),
+    resnet=Layout(title="zoo ResNet", block=converted_zoo_block, norm=MINDSPORE_NORM, separator=".", dropped=_NOTHING),
     mobilenet=Layout(title="zoo MobileNetV1", block=_mobilenet, norm=MINDSPORE_NORM, separator=".", dropped=_NOTHING),
     layers={
         **numbered("neck.laterals.#", "fpn_neck.lateral_convs_list.#", 4),
@@ -38,14 +32,19 @@ ZOO = NameTable(
         **numbered("mask.head.convs.#", "rcnn_mask.fpn_mask.mask_conv#", 4, first=1),
         "mask.head.upsample": "rcnn_mask.fpn_mask.mask_deconv5",
         "mask.head.mask_logits": "rcnn_mask.fpn_mask.mask_conv6",
+        "mask.coarse_head.reduce": "mask_coarse_head.reduce_spatial_dim_conv",
+        "mask.coarse_head.fc1": "mask_coarse_head.fcs_seq.0",
+        "mask.coarse_head.fc2": "mask_coarse_head.fcs_seq.1",
+        "mask.coarse_head.prediction": "mask_coarse_head.prediction",
+        **numbered("mask.point_head.fcs.#", "mask_point_head.seq.#", MAX_CONVS),
+        "mask.point_head.predictor": "mask_point_head.predictor",
     },
     spellings=(
         (r"^fpn_ncek\.", "fpn_neck."),
         (r"^rcnn_cls\.fpn_cls\.", "rcnn."),
+        (r"^mask_coarse_head\.conv_seq\.0\.", "mask_coarse_head.reduce_spatial_dim_conv."),
         (r"^rpn_with_loss\.rpn_convs_list\.\d+\.", "rpn_with_loss.rpn_convs_list.0."),  # its five heads share weights
     ),
-    ignored=re.compile(
-        r"(accum|stat|moments|moment1|moment2)\..*|learning_rate|momentum|global_step|epoch_num|step_num|loss_scale"
-        r"|current_iterator_step|last_overflow_iterator_step|scale_sense"
-    ),
+    # rcnn_mask: of no use in PointRend, which inherits it from Mask R-CNN
+    ignored=re.compile(rf"{TRAINING_STATE}|rcnn_mask\..*"),
 )

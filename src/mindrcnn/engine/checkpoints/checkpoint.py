@@ -36,6 +36,7 @@ TRAINED_PREFIX = "trained."
 _OPTIMIZER_STATE = ("accum.", "moment1.", "moment2.", "global_step", "updates")
 _DIFFERENCES_SHOWN = 10  # in a message
 _NAMES_SHOWN = 3
+FOREIGN = (".pth", ".pt", ".pkl", ".npz", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def save_checkpoint(
 def load_checkpoint(path: Path) -> Checkpoint:
     """Reads a file written by `save_checkpoint`. Raises InputError if it is missing, truncated, damaged or foreign."""
     if path.suffix != ".ckpt" or not paths.is_file(path):
-        raise InputError(f"checkpoint: wanted an existing .ckpt file, got {path}")
+        raise InputError(f"checkpoint: wanted an existing .ckpt file, got {path}{_import_hint(path)}")
     try:
         verify_digest(path)
     except OSError as error:
@@ -105,6 +106,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     info = read_info(path, entries.pop(INFO_NAME).asnumpy().tobytes())
     optimizer, trained = (_pop_prefixed(entries, prefix) for prefix in (OPTIMIZER_PREFIX, TRAINED_PREFIX))
     return Checkpoint(path=path, parameters=entries, optimizer=optimizer, trained=trained, info=info)
+
+
+def _import_hint(path: Path) -> str:
+    """Returns the end of a message about a file of weights that another library may have written."""
+    if path.suffix not in FOREIGN or not paths.is_file(path):
+        return ""
+    return f"; `mindrcnn convert {path} {path.stem}.ckpt` imports weights of other libraries"
 
 
 def _read_entries(path: Path) -> dict[str, Parameter]:

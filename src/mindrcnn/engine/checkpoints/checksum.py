@@ -48,7 +48,8 @@ def verify_digest(path: Path) -> None:
         trailer = file.read()
     if trailer[:-DIGEST_BYTES] != encode_trailer(bytes(DIGEST_BYTES))[:-DIGEST_BYTES]:
         raise InputError(
-            f"{path}: the checkpoint is truncated, or was not written by MindRCNN (no checksum at its end)"
+            f"{path}: the checkpoint is truncated, or was not written by MindRCNN (no checksum at its end); if another "
+            f"library wrote it, `mindrcnn convert {path} NEW.ckpt` imports it"
         )
     if trailer[-DIGEST_BYTES:] != file_sha256(path, body):
         raise InputError(f"{path}: the checkpoint is damaged: its contents do not match the checksum at its end")

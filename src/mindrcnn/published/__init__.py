@@ -1,0 +1,1 @@
+"""Published checkpoints by name: the table, the search in it, and its page."""
