@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mindrcnn import paths
@@ -13,10 +13,20 @@ from mindrcnn.errors import InputError
 
 @dataclass(frozen=True)
 class SplitFiles:
-    """The annotations, a file or a folder, and the folder that image names are relative to; both exist."""
+    """The annotations, a file or a folder, and the folder that image names are relative to; both exist.
+
+    split: name of the split, for annotations that hold several.
+    format: name of the format that was recognised; empty if the configuration names it.
+    class_attribute: the attribute that names the class, for formats in which objects have several; empty to choose one.
+    skip_missing: whether images that are listed but absent are left out; otherwise they are an error.
+    """
 
     annotations: Path
     images: Path
+    split: str = field(default="", compare=False)
+    format: str = field(default="", compare=False)
+    class_attribute: str = ""
+    skip_missing: bool = False
 
 
 def find_split(*, root: Path, name: str, annotations: str = "", images: str = "") -> SplitFiles:
