@@ -32,6 +32,7 @@ class Kind(Enum):
     NO_OBJECTS = ("data sets without any object to train on", True)
     FEW_CORNERS = ("annotations with polygons of fewer than 3 points, which are ignored", False)
     LEFT_OUT = ("categories without annotations that stand for no class, which are left out", False)
+    NO_OBJECT = ("shapes that are no objects, which are left out", False)
     SKIPPED = ("listed images that are absent, which data.skip_missing_images leaves out", False)
     DEGENERATE = ("boxes without area inside their image, which are ignored", False)
     OUTSIDE = ("boxes that extend beyond their image, which are clipped", False)
