@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "extensions": {"data"},
     "ops": {"native"},
     "cli": {"exit_status"},
-    "config": {"data", "extensions", "messages", "paths", "zoo"},
+    "config": {"data", "extensions", "messages", "paths", "untrusted", "zoo"},
     "drawing": {"atomic", "data", "evaluation", "outputs"},
     "launch": {"cache", "engine", "exit_status", "paths"},
     "models": {"ops", "trimmed_cell"},

@@ -85,8 +85,9 @@ def test_an_unknown_name_lists_registered_ones_too() -> None:
         "x.yaml, line 1: model.mask.type: wanted one of mask_rcnn, ms_rcnn, point_rend, plain_mask, "
         f"got 'm' (string) {needed}"
     )
-    assert error_of("data: {val: {format: yolo}}") == (
-        f"x.yaml, line 1: data.val.format: wanted one of coco, txt, mindrecord, csv, got 'yolo' (string) {needed}"
+    assert error_of("data: {val: {format: kitti}}") == (
+        "x.yaml, line 1: data.val.format: wanted one of auto, coco, txt, mindrecord, lvis, yolo, voc, labelme, via, "
+        f"cityscapes, csv, got 'kitti' (string) {needed}"
     )
 
 
@@ -207,7 +208,7 @@ def test_a_backbone_of_other_strides_is_refused() -> None:
 
 def test_a_configuration_made_in_python_knows_the_formats_too() -> None:
     split = SplitConfig(format="nothing", annotations="a")
-    with pytest.raises(InputError, match="wanted one of coco, txt, mindrecord, got 'nothing'"):
+    with pytest.raises(InputError, match=r"wanted one of auto, coco, txt, mindrecord, lvis, yolo, .*, got 'nothing'"):
         DataConfig(root="x", train=split)
 
 

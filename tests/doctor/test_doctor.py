@@ -63,7 +63,7 @@ SQUARE = [[5, 10, 25, 10, 25, 40, 5, 40]]
 
 ERRORS = {
     "malformed box": (edit("annotations", 0, bbox=[1, 2]), {"malformed": 1}, "annotation id 11: bbox: wanted four"),
-    "malformed id": (edit("annotations", 1, id="x"), {"malformed": 1}, "annotation id x: id: wanted a whole number"),
+    "malformed id": (edit("annotations", 1, id=""), {"malformed": 1}, "annotation id : id: wanted a whole number"),
     "annotation id": (repeat("annotations", 0), {"repeated": 1}, "got annotation id 11 2 times"),
     "image id": (repeat("images", 0), {"repeated": 1}, "got image id 70 2 times"),
     "unknown image": (repeat("annotations", 0, id=1, image_id=9), {"unknown_image": 1}, "annotation id 1: image_id 9"),

@@ -1,6 +1,7 @@
 """Data sets and loaders, built from the keys under `data`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mindrcnn import paths
 from mindrcnn.config.data import DataConfig, SplitConfig
@@ -29,7 +30,8 @@ def locate_split(data: DataConfig, split: SplitConfig, key: str) -> tuple[DataFo
         annotations=str(paths.expand(split.annotations)) if split.annotations else "",
         images=str(paths.expand(split.images)) if split.images else "",
     )
-    return data_format, files
+    files = replace(files, class_attribute=split.class_attribute, skip_missing=data.skip_missing_images)
+    return find_format(files.format) if files.format else data_format, files
 
 
 def build_dataset(data: DataConfig, split: SplitConfig, key: str) -> Dataset:

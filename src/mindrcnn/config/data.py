@@ -19,19 +19,23 @@ class SplitConfig:
 
     name: str = key(
         "",
-        "Name of the split, for example train2017: finds annotations/instances_NAME.json with NAME/, or "
-        "NAME/labels.json with NAME/data/ (also without the year).",
+        "Name of the split, for example train2017: finds annotations/instances_NAME.json with NAME/, and the layouts "
+        "of other tools (own_data.md).",
     )
     format: str = key(
-        "coco",
-        "coco: COCO JSON; txt: rows of `path x1,y1,x2,y2,class ...`; mindrecord: a folder that "
-        "`mindrcnn mindrecord` wrote. Other packages add more.",
+        "auto",
+        "auto: whichever of the others the annotations are; coco: COCO JSON; txt: rows of "
+        "`path x1,y1,x2,y2,class ...`; mindrecord: a folder that `mindrcnn mindrecord` wrote; the others are named by "
+        "their tool. Other packages add more.",
         registered=FORMATS,
     )
-    annotations: str = key(
-        "", "Annotation file, or with format mindrecord its folder, relative to data.root unless absolute."
-    )
+    annotations: str = key("", "Annotation file or folder, relative to data.root unless absolute.")
     images: str = key("", "Image folder, relative to data.root unless absolute.")
+    class_attribute: str = key(
+        "",
+        "With format via, the region attribute that names the class; empty: the only one, or one called class, label, "
+        "category, name or type.",
+    )
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,15 @@ class DataConfig:
     root: str = key("", "Folder that holds the data set.")
     train: SplitConfig = key(SplitConfig, "Training split.")
     val: SplitConfig = key(SplitConfig, "Validation split.")
+    test: SplitConfig = key(SplitConfig, "Split that only `mindrcnn eval --split test` reads.")
     classes: tuple[str, ...] = key(
         (), "Class names; label i+1 is classes[i]. Empty: the categories of the training annotations by ascending id."
     )
     ignore_other_categories: bool = key(
         False, "Ignore annotations of categories that are not in `classes` instead of raising an error."
+    )
+    skip_missing_images: bool = key(
+        False, "Leave out images that are listed but absent, with a count in the log, instead of raising an error."
     )
     keep_empty_images: bool = key(False, "Use images without objects for training, as negatives.")
     buckets: tuple[tuple[int, int], ...] = key(
@@ -89,7 +97,7 @@ class DataConfig:
         for height, width in self.buckets:
             divisible = height % INPUT_STRIDE == 0 and width % INPUT_STRIDE == 0
             require(divisible, "data.buckets", f"sides divisible by {INPUT_STRIDE}", (height, width))
-        for name, split in (("train", self.train), ("val", self.val)):
+        for name, split in (("train", self.train), ("val", self.val), ("test", self.test)):
             wanted = find_format(split.format).needs_annotations
             given = not wanted or bool(split.annotations)
             require(given, f"data.{name}.annotations", f"{wanted} with format {split.format}", split.annotations)

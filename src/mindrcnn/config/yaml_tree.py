@@ -18,10 +18,10 @@ import yaml
 
 from mindrcnn import paths
 from mindrcnn.config.packaged import find_packaged, near_names
-from mindrcnn.config.yaml_composer import FLOAT, TAG, compose
 from mindrcnn.errors import InputError
 from mindrcnn.extensions import BACKBONES
 from mindrcnn.messages import quote_value, shorten
+from mindrcnn.untrusted.yaml_composer import FLOAT, TAG, compose
 
 COMMAND_LINE = "command line"
 OVERRIDES = "overrides"

@@ -118,6 +118,20 @@ def read_size(path: Path) -> tuple[int, int]:
         return (width, height) if _orientation(image) in SIDEWAYS else (height, width)
 
 
+def read_labels(path: Path) -> npt.NDArray[np.int64]:
+    """Reads a map of numbers (H, W): the indices of a palette, grey values, or colours of Pascal VOC's palette."""
+    with _open(path, path) as image:
+        _load(image, path)
+        if image.mode in ("1", "L", "P") or image.mode.startswith("I"):
+            return np.asarray(image).astype(np.int64)
+        pixels = _to_rgb(image).astype(np.int64)
+    numbers = np.zeros(pixels.shape[:2], dtype=np.int64)
+    for bit in range(8):  # each group of three bits of a number sets one bit of red, green and blue, the highest first
+        for channel in range(3):
+            numbers |= (pixels[:, :, channel] >> (7 - bit) & 1) << (3 * bit + channel)
+    return numbers
+
+
 @functools.cache
 def _formats() -> list[str]:
     """Returns those of FORMATS that this build of Pillow reads."""

@@ -136,7 +136,7 @@ BAD = {
     "missing bbox": (remove("annotations", 2, "bbox"), "annotation id 6: wanted a key 'bbox'"),
     "missing id": (remove("annotations", 2, "id"), "annotation number 3: wanted a key 'id'"),
     "missing height": (remove("images", 1, "height"), "image id 3: wanted a key 'height'"),
-    "id is a text": (edit("images", 1, id="x"), "image id x: id: wanted a whole number, got 'x'"),
+    "id is a text": (edit("images", 1, id=""), "image id : id: wanted a whole number, got ''"),
     "id is a fraction": (edit("annotations", 1, image_id=3.5), "annotation id 5: image_id: wanted a whole number"),
     "height is zero": (edit("images", 0, height=0), "image id 70: height: wanted a whole number of at least 1"),
     "file name is a number": (edit("images", 0, file_name=7), "image id 70: file_name: wanted a text"),

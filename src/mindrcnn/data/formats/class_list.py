@@ -10,6 +10,7 @@ from pathlib import Path
 from mindrcnn.errors import InputError
 from mindrcnn.messages import shorten
 
+BACKGROUND = ("background", "bg")  # names of no class
 SHOWN_NAMES = 20  # categories in a message
 
 
@@ -17,7 +18,7 @@ SHOWN_NAMES = 20  # categories in a message
 class ClassList:
     """The classes in label order: label i + 1 is classes[i], whose id in the file is category_ids[i].
 
-    left_out: a description of each category that has the name of another and no annotation.
+    left_out: a description of each category without annotations that has the name of another or stands for no class.
     """
 
     classes: tuple[str, ...]
@@ -30,6 +31,7 @@ def match_classes(
     path: Path,
     names: Sequence[str],
     ids: Sequence[int],
+    parents: Sequence[str],
     wanted: Sequence[str],
     used: frozenset[int],
     ignore_others: bool,
@@ -37,11 +39,13 @@ def match_classes(
     """Returns the labels for the categories of a file.
 
     A category that no annotation uses is never an error: some tools write a root category that stands for the data set,
-    and may give it the name of a class.
+    and may give it the name of a class. Unless it is wanted, it is no class if it is the parent of all others or called
+    background.
 
     path: the file, for messages.
     names: names of its categories.
     ids: their ids.
+    parents: their `supercategory`, empty where there is none.
     wanted: class names in the order of the labels, each of which must be in the file; empty takes all categories by
         ascending id.
     used: category ids of the annotations.
@@ -51,7 +55,9 @@ def match_classes(
         raise InputError(f"{path}: categories: wanted at least one, got none")
     id_of, left_out = _ids_by_name(path, names, ids, used)
     if not wanted:
-        ordered = sorted(id_of, key=id_of.__getitem__)
+        no_class = _no_classes(names, ids, parents, used)
+        ordered = sorted(id_of.keys() - no_class.keys(), key=id_of.__getitem__)
+        left_out = (*left_out, *no_class.values())
         return ClassList(tuple(ordered), tuple(id_of[name] for name in ordered), left_out)
     _require_known(path, wanted, names)
     others = sorted(name for name in set(names) - set(wanted) if id_of[name] in used)
@@ -85,6 +91,22 @@ def _ids_by_name(
         if one != id_of[name]
     )
     return id_of, left_out
+
+
+def _no_classes(
+    names: Sequence[str], ids: Sequence[int], parents: Sequence[str], used: frozenset[int]
+) -> dict[str, str]:
+    """Returns a description of each category without annotations that is the root of all others or a background."""
+    found = {}
+    for name, category_id in zip(names, ids, strict=True):
+        others = {parent for other, parent in zip(names, parents, strict=True) if other != name}
+        if category_id in used or names.count(name) > 1 or not others:
+            continue
+        if others == {name}:
+            found[name] = f"category id {category_id} ({name}), which no annotation uses and which all others belong to"
+        elif name.strip("_").lower() in BACKGROUND:
+            found[name] = f"category id {category_id} ({name}), which no annotation uses"
+    return found
 
 
 def _require_known(path: Path, wanted: Sequence[str], names: Sequence[str]) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from mindrcnn.data.formats.coco.format import CocoFormat
+from mindrcnn.data.formats.auto import KNOWN, AutoFormat
 from mindrcnn.data.formats.format import DataFormat
-from mindrcnn.data.formats.mindrecord.format import MindRecordFormat
-from mindrcnn.data.formats.txt_list import TxtFormat
 from mindrcnn.errors import InputError
 
-_OURS: tuple[DataFormat, ...] = (CocoFormat(), TxtFormat(), MindRecordFormat())
+AUTO = AutoFormat()
 
-FORMATS: dict[str, DataFormat] = {data_format.name: data_format for data_format in _OURS}
+FORMATS: dict[str, DataFormat] = {AUTO.name: AUTO} | KNOWN
 
 
 def find_format(name: str) -> DataFormat:

@@ -114,7 +114,7 @@ def load_ground_truth(source: Path | str | Mapping[str, Any]) -> GroundTruth:
         tables = content_tables(name, _with_names(source))
         checked = check_annotations(tables, classes=(), ignore_other_categories=False, findings=FirstError(name))
         return _from_annotations(checked, lambda place: state(rows[int(checked.rows[place])]))  # type: ignore[index]
-    checked, stored = open_annotations(Path(source), classes=(), ignore_other_categories=False, images=None)
+    checked, stored = open_annotations(Path(source), classes=(), ignore_other_categories=False)
     return _from_annotations(checked, stored.stated)
 
 

@@ -98,6 +98,7 @@ def _class_list(tables: Tables, classes: Sequence[str], ignore_others: bool, fin
             path=tables.path,
             names=categories.names,
             ids=categories.ids.tolist(),
+            parents=categories.parents,
             wanted=classes,
             used=frozenset(np.unique(tables.objects.category_ids).tolist()),
             ignore_others=ignore_others,

@@ -6,6 +6,7 @@ objects.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ Doubles = npt.NDArray[np.float64]
 SINGULAR = {"images": "image", "annotations": "annotation", "categories": "category"}
 TABLES = tuple(SINGULAR)
 BLOCK_ROWS = 4096
+TEXT_ID_BYTES = 7  # of a checksum: among a million texts, two have the same number with a chance of 1 in 140,000
+MAX_DIGITS = 18
 _QUOTES = "'\""
 
 
@@ -124,8 +127,13 @@ class Columns:
             yield Columns(path=self._path, table=self._table, rows=[row], first=self._first + index)
 
     def ids(self, key: str) -> Ints:
-        """Returns a column (n,) of whole numbers: int64, or object where one is larger than that."""
+        """Returns a column (n,) of whole numbers: int64, or object where one is larger than that.
+
+        A text is the number that it writes or, of letters, one made of it: the same for the same text in any column.
+        """
         values = self._values(key)
+        if str in set(map(type, values)):
+            values = [text_id(value) if isinstance(value, str) and value else value for value in values]
         self._require(key, "a whole number", values, set(map(type, values)) <= {int}, _is_whole)
         return id_array(values)
 
@@ -212,6 +220,13 @@ class Columns:
 
     def _wrong(self, index: int, key: str, wanted: str) -> InputError:
         return self.error(index, f"{key}: wanted {wanted}, got {quote_value(self.rows[index].get(key))}")
+
+
+def text_id(text: str) -> int:
+    """Returns the number that stands for an id that is a text."""
+    if len(text) <= MAX_DIGITS and text.isascii() and text.isdecimal() and str(int(text)) == text:
+        return int(text)
+    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:TEXT_ID_BYTES], "big")
 
 
 def id_array(values: Sequence[int]) -> Ints:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from mindrcnn import paths
 from mindrcnn.data.findings import Findings, Kind
 from mindrcnn.data.formats.coco.annotations import Annotations, check_annotations
+from mindrcnn.data.formats.coco.presence import present_tables
 from mindrcnn.data.formats.coco.tables import Mask, read_tables
-from mindrcnn.data.formats.image_files import missing_images
 from mindrcnn.data.survey import Survey
 from mindrcnn.errors import InputError
 
@@ -25,31 +26,54 @@ def examine_coco(
     ignore_other_categories: bool,
     needs_masks: bool,
     findings: Findings,
+    skip_missing: bool = False,
 ) -> Survey:
     """Returns the numbers of the usable images and objects. Raises InputError if the file cannot be read.
 
     See DataFormat.examine for the parameters.
     """
+    with paths.open_file(annotations, "annotation file") as file:
+        return examine_opened(
+            annotations,
+            file,
+            images=images,
+            classes=classes,
+            ignore_other_categories=ignore_other_categories,
+            needs_masks=needs_masks,
+            findings=findings,
+            skip_missing=skip_missing,
+        )
+
+
+def examine_opened(
+    path: Path,
+    file: BinaryIO,
+    *,
+    images: Path,
+    classes: Sequence[str],
+    ignore_other_categories: bool,
+    needs_masks: bool,
+    findings: Findings,
+    skip_missing: bool,
+) -> Survey:
+    """Examines an open file of COCO JSON as `examine_coco` does; `path` is its name in messages."""
 
     def malformed(error: InputError) -> None:
-        findings.add(Kind.MALFORMED, str(error).removeprefix(f"{annotations}: "))
+        findings.add(Kind.MALFORMED, str(error).removeprefix(f"{path}: "))
 
     try:
-        with paths.open_file(annotations, "annotation file") as file:
-            tables = read_tables(annotations, file, malformed=malformed)
+        tables = read_tables(path, file, malformed=malformed)
     except OSError as error:
-        raise InputError(f"{annotations}: cannot be read: {error.strerror}") from error
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    tables = present_tables(tables, folder=images, skip_missing=skip_missing, findings=findings)
     pictures = tables.pictures
-    names = [os.fsdecode(name) for name in pictures.names]
-    missing = missing_images(names, folder=images)
-    findings.add_all(Kind.MISSING, (str(images / name) for name in missing), len(missing))
     checked = check_annotations(
         tables, classes=classes, ignore_other_categories=ignore_other_categories, findings=findings
     )
     used = _examine_shapes(checked, findings, needs_masks=needs_masks)
     return Survey(
-        source=annotations,
-        names=names,
+        source=path,
+        names=[os.fsdecode(name) for name in pictures.names],
         sizes=pictures.sizes,
         image=checked.image[used],
         boxes=checked.boxes[used],

@@ -32,6 +32,7 @@ class CocoFormat:
             images=files.images,
             classes=classes,
             ignore_other_categories=ignore_other_categories,
+            skip_missing=files.skip_missing,
         )
 
     def examine(
@@ -51,5 +52,6 @@ class CocoFormat:
             ignore_other_categories=ignore_other_categories,
             needs_masks=needs_masks,
             findings=findings,
+            skip_missing=files.skip_missing,
         )
         return examination_of_files(survey, folder=files.images)

@@ -74,6 +74,14 @@ class JsonStream:
         if self._next():
             self._fail("Extra data")
 
+    def elements(self) -> Iterator[Element]:
+        """Yields the elements of a file that is a list."""
+        yield from self._list()
+
+    def is_list(self) -> bool:
+        """Returns whether the file begins as a list."""
+        return self._next() == "["
+
     def _list(self) -> Iterator[Element]:
         self._expect("[")
         for _ in self._items("]"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from mindrcnn import paths
 from mindrcnn.data.findings import FirstError
 from mindrcnn.data.formats.coco.annotations import Annotations, check_annotations
 from mindrcnn.data.formats.coco.columns import Ints
+from mindrcnn.data.formats.coco.presence import present_tables
 from mindrcnn.data.formats.coco.segmentation import StoredAnnotations
-from mindrcnn.data.formats.coco.tables import read_tables
-from mindrcnn.data.formats.image_files import require_images
+from mindrcnn.data.formats.coco.tables import Tables, read_tables
 from mindrcnn.data.record import Dataset, Shapeless, log_dropped
 from mindrcnn.data.record_table import RecordTable
 from mindrcnn.errors import InputError
@@ -25,7 +25,12 @@ logger = logging.getLogger(__name__)
 
 
 def read_coco(
-    *, annotations: Path, images: Path, classes: Sequence[str] = (), ignore_other_categories: bool = False
+    *,
+    annotations: Path,
+    images: Path,
+    classes: Sequence[str] = (),
+    ignore_other_categories: bool = False,
+    skip_missing: bool = False,
 ) -> Dataset:
     """Returns all images of `annotations`, in the file's order; their names are relative to the folder `images`.
 
@@ -33,41 +38,83 @@ def read_coco(
     image; objects without area are dropped and counted. `iscrowd` may be missing (0), as may `segmentation` (box only).
     The masks stay in the file, which is read again for each image. Raises InputError that names the file and the id:
     malformed or missing keys, repeated ids, an annotation of an unknown image or category, a class list that does not
-    match, missing images.
+    match, missing images unless `skip_missing` leaves them out.
     """
-    checked, stored = open_annotations(
-        annotations, classes=classes, ignore_other_categories=ignore_other_categories, images=images
+    with paths.open_file(annotations, "annotation file") as file:
+        return read_opened(
+            annotations,
+            file,
+            images=images,
+            classes=classes,
+            ignore_other_categories=ignore_other_categories,
+            skip_missing=skip_missing,
+        )
+
+
+def read_opened(
+    path: Path,
+    file: BinaryIO,
+    *,
+    images: Path,
+    classes: Sequence[str],
+    ignore_other_categories: bool,
+    skip_missing: bool,
+) -> Dataset:
+    """Returns the images of an open file of COCO JSON as `read_coco` does; `path` is its name in messages."""
+    checked, stored = _check(
+        path,
+        file,
+        classes=classes,
+        ignore_other_categories=ignore_other_categories,
+        present=lambda tables: present_tables(tables, folder=images, skip_missing=skip_missing),
     )
     log_left_out(checked)
     return _dataset(checked, stored, images)
 
 
 def open_annotations(
-    path: Path, *, classes: Sequence[str], ignore_other_categories: bool, images: Path | None
+    path: Path, *, classes: Sequence[str], ignore_other_categories: bool
 ) -> tuple[Annotations, StoredAnnotations]:
-    """Returns the checked annotations of a file, and access to what it states of each; raises as read_coco does.
+    """Returns the checked annotations of a file, and access to what it states of each; does not look for images.
 
-    path: the annotation file.
-    classes: see read_coco.
-    ignore_other_categories: whether annotations of other categories are ignored.
-    images: the folder in which every image must have a file; None does not look for them.
+    Otherwise raises as read_coco does.
     """
+    with paths.open_file(path, "annotation file") as file:
+        return _check(
+            path,
+            file,
+            classes=classes,
+            ignore_other_categories=ignore_other_categories,
+            present=lambda tables: tables,
+        )
+
+
+def _check(
+    path: Path,
+    file: BinaryIO,
+    *,
+    classes: Sequence[str],
+    ignore_other_categories: bool,
+    present: Callable[[Tables], Tables],
+) -> tuple[Annotations, StoredAnnotations]:
+    """Returns the checked annotations of an open file; `present` leaves out or refuses absent images."""
     try:
-        with paths.open_file(path, "annotation file") as file:
-            tables = read_tables(path, file)
-            if not len(tables.pictures.ids):
-                raise InputError(f"{path}: images: wanted at least one, got none")
-            if images is not None:
-                require_images([os.fsdecode(name) for name in tables.pictures.names], folder=images, listed_in=path)
-            checked = check_annotations(
-                tables, classes=classes, ignore_other_categories=ignore_other_categories, findings=FirstError(path)
-            )
-            stored = StoredAnnotations(
-                path=path,
-                descriptor=file.fileno(),
-                starts=tables.objects.starts[checked.rows],
-                lengths=tables.objects.lengths[checked.rows].astype(np.int32),
-            )
+        tables = read_tables(path, file)
+        if not len(tables.pictures.ids):
+            raise InputError(f"{path}: images: wanted at least one, got none")
+        checked = check_annotations(
+            present(tables),
+            classes=classes,
+            ignore_other_categories=ignore_other_categories,
+            findings=FirstError(path),
+        )
+        objects = checked.tables.objects
+        stored = StoredAnnotations(
+            path=path,
+            descriptor=file.fileno(),
+            starts=objects.starts[checked.rows],
+            lengths=objects.lengths[checked.rows].astype(np.int32),
+        )
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     return checked, stored

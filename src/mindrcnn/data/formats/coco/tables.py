@@ -60,9 +60,10 @@ class Objects:
 
 @dataclass(frozen=True, eq=False)
 class Categories:
-    """The table of categories."""
+    """The table of categories. `parents`: the `supercategory` of each, empty where there is none."""
 
     names: Sequence[str]
+    parents: Sequence[str]
     ids: Ints
 
 
@@ -97,11 +98,12 @@ def content_tables(name: Path, content: Any) -> Tables:
 def _collect(path: Path, blocks: Iterator[tuple[str, Block]], malformed: Callable[[InputError], None]) -> Tables:
     file_names = Texts()
     class_names: list[str] = []
+    parents: list[str] = []
     problems: dict[int, str] = {}
     columns_of = {
         "images": partial(_picture_columns, file_names=file_names),
         "annotations": partial(_object_columns, problems=problems),
-        "categories": partial(_category_columns, class_names=class_names),
+        "categories": partial(_category_columns, class_names=class_names, parents=parents),
     }
     # made from an empty block, so that every column has its type in an empty table too
     columns = {
@@ -116,7 +118,7 @@ def _collect(path: Path, blocks: Iterator[tuple[str, Block]], malformed: Callabl
         path,
         Pictures(file_names, *pictures),
         Objects(problems, *objects),
-        Categories(class_names, *categories),
+        Categories(class_names, parents, *categories),
     )
 
 
@@ -151,9 +153,11 @@ def _picture_columns(block: Block, file_names: Texts) -> tuple[np.ndarray, ...]:
     return ids, sizes.astype(np.int32)
 
 
-def _category_columns(block: Block, class_names: list[str]) -> tuple[np.ndarray, ...]:
+def _category_columns(block: Block, class_names: list[str], parents: list[str]) -> tuple[np.ndarray, ...]:
     ids, names = block.columns.ids("id"), block.columns.texts("name")
     class_names += names
+    above = [row.get("supercategory") for row in block.columns.rows]
+    parents += [one if isinstance(one, str) else "" for one in above]
     return (ids,)
 
 

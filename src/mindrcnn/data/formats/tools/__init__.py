@@ -1,0 +1,1 @@
+"""The files of annotation tools as data formats, each written as COCO JSON and read as such."""
