@@ -100,7 +100,7 @@ def test_mask_branch_can_be_switched_off_and_on() -> None:
         (
             "save_every: 100\n",
             1,
-            "unknown key save_every, nearest valid key: train.save_every (counts epochs here, steps there",
+            "unknown key save_every, nearest valid key: train.save_every_steps (train.save_every counts epochs",
         ),
         (
             "test_cfg:\n  rcnn:\n    mine: 1\n    score_thr: 0.05\n",
@@ -287,6 +287,11 @@ def test_errors_name_the_base_file_that_is_wrong(tmp_path: Path) -> None:
             "data: {train: {format: txt, annotations: a.txt}}\nmodel: {mask: {type: mask_rcnn}}",
             1,
             "data.train.format: wanted one of coco, mindrecord with model.mask: txt has no masks, got 'txt'",
+        ),
+        (
+            "train:\n  save_every: 100\n",
+            2,
+            "train.save_every: wanted at most the 12 epochs of the run (train.save_every_steps counts steps), got 100",
         ),
     ],
 )

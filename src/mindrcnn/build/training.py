@@ -13,6 +13,7 @@ from mindrcnn.config.train import (
     StaticLossScaleConfig,
     TrainConfig,
 )
+from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.step import schedule as rates
 from mindrcnn.engine.step.accumulation import AccumulatingStep, GroupedFeed, GroupedLoader
 from mindrcnn.engine.step.ema import ParameterAverage
@@ -21,7 +22,7 @@ from mindrcnn.engine.step.optimizer import build_adamw, build_sgd
 from mindrcnn.engine.step.param_groups import GroupRule, trainable_parameters
 from mindrcnn.engine.step.train_step import ReduceGradients, TrainStep, identity, use_float16
 from mindrcnn.engine.step.training_state import TrainingState
-from mindrcnn.engine.trainer import Feed, Loader, Plan
+from mindrcnn.engine.trainer import Feed, Loader
 from mindrcnn.errors import InputError
 
 
@@ -32,11 +33,21 @@ def build_plan(train: TrainConfig, batches_per_epoch: int) -> Plan:
         raise InputError(
             f"train.accumulate: wanted at most the {batches_per_epoch} batches of an epoch, got {train.accumulate}"
         )
+    schedule = train.schedule
+    total_steps = rates.to_steps(schedule.length, unit=schedule.unit, steps_per_epoch=steps_per_epoch)
+    epochs = total_steps / steps_per_epoch
+    if train.save_every > max(epochs, 1):
+        raise InputError(
+            f"train.save_every: wanted at most the {epochs:g} epochs of the run (train.save_every_steps counts steps), "
+            f"got {train.save_every}"
+        )
     return Plan(
-        total_steps=rates.to_steps(train.schedule.length, unit=train.schedule.unit, steps_per_epoch=steps_per_epoch),
+        total_steps=total_steps,
         steps_per_epoch=steps_per_epoch,
         eval_every=train.eval_every,
         save_every=train.save_every,
+        eval_every_steps=train.eval_every_steps,
+        save_every_steps=train.save_every_steps,
     )
 
 

@@ -138,9 +138,21 @@ class TrainConfig:
     keep_best: int = key(
         0, "Number of best checkpoints to keep as best_METRIC_step_STEP.ckpt, in addition to `best`.", low=0
     )
-    eval_every: int = key(1, "Number of epochs between evaluations; 0 evaluates only at the end.", low=0)
-    save_every: int = key(1, "Number of epochs between saves of `last`.", low=1)
+    eval_every: float = key(
+        1.0, "Number of epochs between evaluations, also a fraction such as 0.5; 0 evaluates only at the end.", low=0
+    )
+    eval_every_steps: int = key(0, "Number of steps between evaluations, instead of eval_every; 0 for none.", low=0)
+    save_every: float = key(
+        1.0, "Number of epochs (not of steps) between saves of `last`, also a fraction such as 0.5.", low=1e-4
+    )
+    save_every_steps: int = key(0, "Number of steps between saves of `last`, instead of save_every; 0 for none.", low=0)
     log_every: int = key(20, "Number of steps between progress lines, and between rows of metrics.", low=1)
     log_to: tuple[Literal["tensorboard", "mlflow", "summary_record"], ...] = key(
         (), "Extra destinations of metrics and pictures: TensorBoard event files, an MLflow run, a SummaryRecord."
     )
+
+    def __post_init__(self) -> None:
+        if self.schedule.unit == "epoch":
+            epochs = self.schedule.length
+            wanted = f"at most the {epochs} epochs of the run (train.save_every_steps counts steps)"
+            require(self.save_every <= epochs, "train.save_every", wanted, self.save_every)

@@ -11,8 +11,9 @@ from mindrcnn.engine.checkpoints.resume import keep_previous
 from mindrcnn.engine.checkpoints.retention import KeptCheckpoints, Write
 from mindrcnn.engine.distributed.collectives import average_statistics
 from mindrcnn.engine.distributed.ranks import Ranks
+from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.step.training_state import TrainingState
-from mindrcnn.engine.trainer import Plan, Progress
+from mindrcnn.engine.trainer import Progress
 
 
 class RunCheckpoints:

@@ -26,6 +26,7 @@ from mindrcnn.data.record import Dataset
 from mindrcnn.engine.checkpoints.resume import BEST, LAST, best_so_far
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop, evaluations_since_best
+from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.step.accumulation import AccumulatingStep
 from mindrcnn.engine.step.ema import use_averages
 from mindrcnn.engine.step.feed import BatchFeed
@@ -35,7 +36,7 @@ from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.tracking.metrics_log import MetricsLog
 from mindrcnn.engine.tracking.recorder import METRICS
 from mindrcnn.engine.tracking.sinks import require_reachable, require_sinks
-from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Steps, Trainer, TrainingRecorder, Validation
+from mindrcnn.engine.trainer import Evaluate, Loader, Progress, Steps, Trainer, TrainingRecorder, Validation
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.predictor import network_detector
@@ -255,7 +256,6 @@ def build_evaluation(evaluator: SplitEvaluator, training: Training, step: TrainS
     )
 
     def evaluate(epoch: int) -> Mapping[str, float]:
-        logger.info("evaluating after epoch %d", epoch)
         with use_averages(training.state.average):
             metrics = headline(evaluator.run(detector, training.folder / EVALUATION))
         step.set_train(True)

@@ -159,11 +159,6 @@ def clipping(value: Any, values: Values) -> dict[str, Any]:
     return {"train.optimizer.clip_norm": value or 0}
 
 
-def whole_epochs(value: Any, values: Values) -> dict[str, Any]:
-    """Converts an interval in epochs, rounded up."""
-    return {"train.save_every": max(1, math.ceil(value))}
-
-
 def evaluation(value: Any, values: Values) -> dict[str, Any]:
     """Converts the interval of evaluation, which `run_eval` switches off."""
     return {"train.eval_every": value} if values.get("run_eval", True) else {}

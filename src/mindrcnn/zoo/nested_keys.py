@@ -201,9 +201,8 @@ _RUN = (
     carried("to_rgb", "model.pixel.channel_order", via=switch("model.pixel.channel_order", "rgb", "bgr")),
     carried(
         "save_every",
-        "train.save_every",
-        "counts epochs here, steps there; every epoch saves",
-        via=lambda value, values: {"train.save_every": 1},
+        "train.save_every_steps",
+        "train.save_every counts epochs",
     ),
     carried("keep_best_checkpoints_max", "train.keep_best"),
     carried("grad_clip", "train.optimizer.clip_norm", "0 there and here is none", via=clipping),

@@ -118,7 +118,7 @@ class Recorder:
             self._report(result)
         self._compiled = True
 
-    def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+    def evaluation(self, *, epoch: float, step: int, metrics: Mapping[str, float]) -> None:
         """Writes an evaluation's row, passes its pictures to the sinks and redraws the curves."""
         self._write("eval", step=step, epoch=epoch, metrics=dict(metrics))
         drawn = [picture for picture in self.pictures if paths.is_file(picture)]
@@ -203,7 +203,7 @@ class RankRecorder:
         if result.step % self._log_every == 0:
             logger.info("step %d took %.2f s, %.2f s of it waiting for data", result.step, result.seconds, result.wait)
 
-    def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+    def evaluation(self, *, epoch: float, step: int, metrics: Mapping[str, float]) -> None:
         """Does nothing: the first process writes the row."""
 
     def curves(self) -> None:
