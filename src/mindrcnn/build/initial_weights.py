@@ -29,6 +29,7 @@ Parameters = Mapping[str, Parameter]
 MASK_BRANCH = "mask."
 MASK_HEAD, SCORED_MASK_HEAD = "mask.head.", "mask.mask.head."  # the same layers in Mask R-CNN and Mask Scoring R-CNN
 IOU_HEAD = "mask.iou_head."
+BOX_DELTAS, CLASS_LOGITS = "box.head.deltas.", "box.head.class_logits.weight"
 _CLASSES_SHOWN = 5  # in a log line
 
 
@@ -45,13 +46,17 @@ def build_initialised_detector(
     resumed: the checkpoint to continue from, if any.
     sample_count: counts the samples that losses are divided by.
     """
-    detector = build_detector(config.model, len(classes), sample_count=sample_count)
+    trains_mask = config.train.mask_branch
+    detector = build_detector(config.model, len(classes), sample_count=sample_count, train_mask=trains_mask)
     if resumed is not None:
         load_into(detector, resumed)
     elif config.train.init_checkpoint:
         load_initial(detector, load_checkpoint(paths.expand(config.train.init_checkpoint)), classes)
     else:
         load_backbone_weights(detector.backbone, config.model.backbone)
+    if not trains_mask:
+        freeze(detector, (MASK_BRANCH,))
+        logger.info("train.mask_branch is false: the mask branch stays as it is")
     frozen = freeze(detector, config.train.freeze)
     if frozen:
         logger.info("train.freeze freezes %d parameters", len(frozen))
@@ -75,11 +80,15 @@ def load_initial(detector: TwoStageDetector, checkpoint: Checkpoint, classes: Se
     """Loads the parts of a checkpoint that fit; the log names the parameters that keep their initial values.
 
     If the classes differ, in names or order, the class outputs keep their initial values. So does the mask branch if
-    the checkpoint has none or one of another type; Mask R-CNN and Mask Scoring R-CNN share their mask head.
+    the checkpoint has none or one of another type; Mask R-CNN and Mask Scoring R-CNN share their mask head. A detector
+    without a mask branch leaves out the checkpoint's.
     Raises InputError, with the detector untouched, if anything else differs.
     """
     own = {parameter.name: parameter for parameter in detector.get_parameters()}
     given = rename_mask_head(checkpoint.parameters, own)
+    if _has(given, MASK_BRANCH) and not _has(own, MASK_BRANCH):
+        logger.info("this model has no mask branch: that of %s is left out", checkpoint.path)
+        given = {name: value for name, value in given.items() if not name.startswith(MASK_BRANCH)}
     fresh_part = find_fresh_part(own, given)
     if tuple(classes) != checkpoint.info.classes:
         given = {**given, **fresh_class_outputs(own, given, len(checkpoint.info.classes), len(classes))}
@@ -118,7 +127,7 @@ def fresh_class_outputs(own: Parameters, given: Parameters, old: int, new: int) 
     fresh = {}
     for name, value in given.items():
         axes = axes_of(name)
-        if name not in own or not axes:
+        if name not in own or not axes or _is_shared(own, name):
             continue
         if all(axis.trailing for axis in axes):
             axis, *_ = axes
@@ -126,6 +135,14 @@ def fresh_class_outputs(own: Parameters, given: Parameters, old: int, new: int) 
         else:
             fresh[name] = own[name]
     return fresh
+
+
+def _is_shared(own: Parameters, name: str) -> bool:
+    """Tells whether a parameter of the box regressor serves all of several classes."""
+    if not name.startswith(BOX_DELTAS):
+        return False
+    (regressor, *_), (logits, *_) = own[name].shape, own[CLASS_LOGITS].shape
+    return regressor == 4 and logits > 2
 
 
 def _fresh_columns(own: Parameter, given: Parameter, axis: ClassAxis, old: int, new: int) -> Parameter:
@@ -163,7 +180,7 @@ def log_fresh_parameters(
             _summarise(checkpoint.info.classes),
             _summarise(classes),
         )
-        for name in (name for name in compared if name in given and axes_of(name)):
+        for name in (name for name in compared if name in given and axes_of(name) and not _is_shared(own, name)):
             part = "the class columns of " if all(axis.trailing for axis in axes_of(name)) else ""
             logger.info("  %s%s %s", part, name, tuple(own[name].shape))
 

@@ -6,6 +6,7 @@ import numpy as np
 from mindspore import nn
 
 from mindrcnn.config.train import (
+    AdamConfig,
     AdamWConfig,
     DynamicLossScaleConfig,
     ParameterGroupConfig,
@@ -18,7 +19,7 @@ from mindrcnn.engine.step import schedule as rates
 from mindrcnn.engine.step.accumulation import AccumulatingStep, GroupedFeed, GroupedLoader
 from mindrcnn.engine.step.ema import ParameterAverage
 from mindrcnn.engine.step.loss_scale import LossScale, LossScaler, NoLossScale
-from mindrcnn.engine.step.optimizer import build_adamw, build_sgd
+from mindrcnn.engine.step.optimizer import build_adam, build_adamw, build_sgd
 from mindrcnn.engine.step.param_groups import GroupRule, trainable_parameters
 from mindrcnn.engine.step.train_step import ReduceGradients, TrainStep, identity, use_float16
 from mindrcnn.engine.step.training_state import TrainingState
@@ -77,6 +78,7 @@ def build_learning_rates(train: TrainConfig, plan: Plan, *, world_size: int = 1)
             milestones=_milestone_steps(schedule, plan.steps_per_epoch),
             gamma=schedule.gamma,
         )
+    decayed = np.maximum(decayed, np.float32(min(schedule.min_lr, peak)))
     return rates.linear_warmup(decayed, steps=schedule.warmup_iterations, ratio=schedule.warmup_ratio)
 
 
@@ -90,8 +92,9 @@ def _milestone_steps(schedule: ScheduleConfig, steps_per_epoch: int) -> list[int
 def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarray) -> nn.Optimizer:
     """Returns the optimizer of the trainable parameters."""
     optimizer = train.optimizer
-    if isinstance(optimizer, AdamWConfig):
-        return build_adamw(
+    if isinstance(optimizer, AdamWConfig | AdamConfig):
+        build = build_adamw if isinstance(optimizer, AdamWConfig) else build_adam
+        return build(
             parameters=trainable_parameters(detector),
             learning_rates=learning_rates,
             betas=optimizer.betas,

@@ -58,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="names of the classes to keep, separated by commas (default: all)",
     )
+    parser.add_argument(
+        "--format",
+        choices=("mindrcnn", "zoo"),
+        default="mindrcnn",
+        help="form of predictions.json; zoo: the model zoo's map from path to predictions, with labels from 0 "
+        "(default: %(default)s)",
+    )
     add_force(parser)
     add_runtime(parser)
 
@@ -107,6 +114,7 @@ def start(arguments: argparse.Namespace) -> int:
         score_thresh=arguments.score,
         class_names=arguments.classes,
         runtime=Runtime(arguments.backend, arguments.device),
+        zoo_format=arguments.format == "zoo",
         force=arguments.force,
     )
 

@@ -87,5 +87,5 @@ def best_metric(config: Config) -> str:
     """Returns the name of the metric that decides which checkpoint is best."""
     kind = config.eval.best_metric
     if kind == "auto":
-        kind = "bbox" if config.model.mask is None else "segm"
+        kind = "segm" if config.model.mask is not None and config.train.mask_branch else "bbox"
     return f"{kind}_AP"

@@ -16,8 +16,6 @@ from mindrcnn.build.training import (
     build_plan,
     build_state,
     build_step,
-    global_batch,
-    peak_learning_rate,
 )
 from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
@@ -37,10 +35,14 @@ from mindrcnn.engine.tracking.metrics_log import MetricsLog
 from mindrcnn.engine.tracking.recorder import METRICS
 from mindrcnn.engine.tracking.sinks import require_reachable, require_sinks
 from mindrcnn.engine.trainer import Evaluate, Loader, Progress, Steps, Trainer, TrainingRecorder, Validation
+from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.predictor import network_detector
+from mindrcnn.tasks.announcement import announce
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
+from mindrcnn.tasks.mindrecord_folder import build_training_dataset
+from mindrcnn.tasks.modelarts import fetch_data, uploaded
 from mindrcnn.tasks.processes import (
     build_gradient_reduction,
     build_sample_count,
@@ -120,12 +122,13 @@ def run_training(
     ranks = join_job(config.device, config.train.seed)
     with ranks.together(), ExitStack() as held:
         require_same_job(config, ranks)
-        return _train(config, ranks, find_run_folder(run_dir, config.name, ranks, held, resume=resume))
+        config, folder = fetch_data(config), held.enter_context(uploaded(run_dir, ranks))
+        return _train(config, ranks, find_run_folder(folder, config.name, ranks, held, resume=resume))
 
 
 def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
     """Trains in the folder of a run."""
-    dataset = build_dataset(config.data, config.data.train, "data.train")
+    dataset = build_training_dataset(config.data, ranks)
     require_same_data(dataset, ranks)
     config = replace(config, data=replace(config.data, classes=dataset.classes))
     evaluator = build_evaluator(config, ranks)
@@ -143,7 +146,7 @@ def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
     require_same_parameters(detector.get_parameters(), ranks)
     folder = run_folder.open(config, progress, ranks)
     open_log(folder, ranks)
-    announce(config, dataset, plan, folder, ranks.size)
+    announce(config, dataset, detector, plan, folder, ranks.size)
     if run_folder.resumed:
         logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
     recorder = build_recorder(
@@ -216,30 +219,9 @@ def build_evaluator(config: Config, ranks: Ranks) -> SplitEvaluator | None:
         return None
     dataset = build_dataset(config.data, split, "data.val")
     require_same_data(dataset, ranks)
+    if not any(len(record.labels) for record in dataset.records):
+        raise InputError(f"data.val: wanted a split with annotated objects, got none in {dataset.annotation_file}")
     return SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
-
-
-def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path, world_size: int) -> None:
-    """Logs a line each about folder, data, length and learning rate.
-
-    config: the schedule.
-    dataset: the training split.
-    plan: the length of training.
-    folder: the run folder.
-    world_size: number of processes.
-    """
-    schedule, images = config.train.schedule, global_batch(config.train, world_size=world_size)
-    logger.info("run folder %s", folder)
-    logger.info("%d images, %d classes", len(dataset.records), len(dataset.classes))
-    if world_size > 1:
-        logger.info("%d processes", world_size)
-    logger.info("%d steps of %d images, %d steps an epoch", plan.total_steps, images, plan.steps_per_epoch)
-    scaled = f"base_lr {schedule.base_lr:g} x {images} / {schedule.reference_batch} images"
-    logger.info(
-        "learning rate %g after warm-up (%s)",
-        peak_learning_rate(config.train, world_size=world_size),
-        scaled if schedule.scale_lr else "base_lr, not scaled to the batch",
-    )
 
 
 def build_evaluation(evaluator: SplitEvaluator, training: Training, step: TrainStep | AccumulatingStep) -> Evaluate:

@@ -189,10 +189,11 @@ _TRAINING = (
     settled("log_summary", "train.log_to: [summary_record]", "train.log_to"),
 )
 _DATA = (
-    by_hand(
+    carried(
         "mindrecord_dir",
-        "images are read as they are; `mindrcnn mindrecord` converts, then data.train.format: mindrecord",
-        "data.train.annotations",
+        "data.mindrecord_dir",
+        "files are made at the first training; an empty one reads images as they are",
+        via=unless_empty("data.mindrecord_dir"),
     ),
     carried("coco_root", "data.root", via=unless_empty("data.root")),
     carried("train_data_type", "data.train.name"),

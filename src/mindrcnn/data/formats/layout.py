@@ -22,8 +22,9 @@ class SplitFiles:
 def find_split(*, root: Path, name: str, annotations: str = "", images: str = "") -> SplitFiles:
     """Returns the files of a split under `root`.
 
-    With `annotations` empty, NAME is looked for as annotations/instances_NAME.json with the images in NAME/ (COCO), and
-    as NAME/labels.json with NAME/data/ (FiftyOne), the latter also without a year at the end of NAME. `annotations` and
+    With `annotations` empty, NAME is looked for as annotations/instances_NAME.json or image_info_NAME.json with the
+    images in NAME/ (COCO; test-dev2017 has those of test2017), and as NAME/labels.json with NAME/data/ (FiftyOne), the
+    latter also without a year at the end of NAME, and as validation/ for val. `annotations` and
     `images` name them directly, relative to `root` unless absolute; `images` alone overrides the folder of a found
     layout. Raises InputError that says what is missing and lists the paths tried.
     """
@@ -47,7 +48,10 @@ def _found(root: Path, name: str) -> SplitFiles:
     if not name:
         raise InputError(f"{root}: wanted a split's name or its annotation file, got neither")
     layouts = [SplitFiles(root / "annotations" / f"instances_{name}.json", root / name)]
-    for short in dict.fromkeys((name, re.sub(r"\d{4}$", "", name))):
+    images = root / name.replace("test-dev", "test")
+    layouts.append(SplitFiles(root / "annotations" / f"image_info_{name}.json", images))
+    short_name = re.sub(r"\d{4}$", "", name)
+    for short in dict.fromkeys((name, short_name, "validation" if short_name == "val" else name)):
         layouts.append(SplitFiles(root / short / "labels.json", root / short / "data"))
     for files in layouts:
         if paths.exists(files.annotations):
