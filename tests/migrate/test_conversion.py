@@ -148,7 +148,7 @@ def test_values_that_had_no_counterpart_once(tmp_path: Path) -> None:
     migration, config = migrated(
         tmp_path,
         "keep_ratio: False\nopt_type: adam\nlr_type: multistep\nlr: 0.01\nmin_lr: 0.0001\nmindrecord_dir: records\n"
-        "save_every: 100\nbbox_head: {reg_class_agnostic: True}\n"
+        "save_every: 100\nbbox_head: {reg_class_agnostic: 1}\n"
         "train_cfg: {rpn: {sampler: {neg_pos_ub: 3}}, rcnn: {sampler: {neg_pos_ub: -1}}}\n",
     )
     assert [item.name for item in migration.left] == []

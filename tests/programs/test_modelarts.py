@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mindrcnn.config.loader import load_config
 from mindrcnn.tasks import modelarts
 from mindrcnn.tasks.training import train
 
@@ -40,6 +41,7 @@ def test_data_comes_from_the_bucket_and_the_run_goes_there(call: Call, tiny: Pat
     outcome = call(lambda: train(tiny, overrides, run_dir))
     assert outcome.status == 0, outcome.stderr
     assert {"last.ckpt", "config.yaml", "train.log"} <= {path.name for path in (bucket / "out" / "run").iterdir()}
+    assert load_config(bucket / "out" / "run" / "config.yaml").data.root == "obs://bucket/demo"
     assert f"copying obs://bucket/demo to {bucket.parent}/cache/data/" in outcome.stderr
     shutil.rmtree(bucket.parent / "cache" / "runs")  # as a new machine has it
     again = call(lambda: train(tiny, [*overrides, "train.schedule.length=3"], run_dir, resume=True))

@@ -18,7 +18,7 @@ from mindrcnn.messages import shorten
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.losses import SampleCount, at_least_one
 from mindrcnn.weights.backbone import load_backbone
-from mindrcnn.weights.class_axes import ClassAxis, axes_of
+from mindrcnn.weights.class_axes import ClassAxis, axes_of, serves_all_classes
 from mindrcnn.weights.download import fetch_weights
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,6 @@ Parameters = Mapping[str, Parameter]
 MASK_BRANCH = "mask."
 MASK_HEAD, SCORED_MASK_HEAD = "mask.head.", "mask.mask.head."  # the same layers in Mask R-CNN and Mask Scoring R-CNN
 IOU_HEAD = "mask.iou_head."
-BOX_DELTAS, CLASS_LOGITS = "box.head.deltas.", "box.head.class_logits.weight"
 _CLASSES_SHOWN = 5  # in a log line
 
 
@@ -127,7 +126,7 @@ def fresh_class_outputs(own: Parameters, given: Parameters, old: int, new: int) 
     fresh = {}
     for name, value in given.items():
         axes = axes_of(name)
-        if name not in own or not axes or _is_shared(own, name):
+        if name not in own or not axes or serves_all_classes(name, own):
             continue
         if all(axis.trailing for axis in axes):
             axis, *_ = axes
@@ -135,14 +134,6 @@ def fresh_class_outputs(own: Parameters, given: Parameters, old: int, new: int) 
         else:
             fresh[name] = own[name]
     return fresh
-
-
-def _is_shared(own: Parameters, name: str) -> bool:
-    """Tells whether a parameter of the box regressor serves all of several classes."""
-    if not name.startswith(BOX_DELTAS):
-        return False
-    (regressor, *_), (logits, *_) = own[name].shape, own[CLASS_LOGITS].shape
-    return regressor == 4 and logits > 2
 
 
 def _fresh_columns(own: Parameter, given: Parameter, axis: ClassAxis, old: int, new: int) -> Parameter:
@@ -180,7 +171,9 @@ def log_fresh_parameters(
             _summarise(checkpoint.info.classes),
             _summarise(classes),
         )
-        for name in (name for name in compared if name in given and axes_of(name) and not _is_shared(own, name)):
+        for name in (
+            name for name in compared if name in given and axes_of(name) and not serves_all_classes(name, own)
+        ):
             part = "the class columns of " if all(axis.trailing for axis in axes_of(name)) else ""
             logger.info("  %s%s %s", part, name, tuple(own[name].shape))
 

@@ -48,7 +48,7 @@ class AugmentConfig:
     crop_prob: float = key(0.0, "Probability of a random crop that keeps at least one object.", low=0, high=1)
     crop_min_scale: float = key(0.5, "Smallest ratio of crop side to image side.", low=0.05, high=1)
     crop_size: tuple[int, ...] = key(
-        (), "(height, width) of every crop in pixels of the image, instead of crop_min_scale; empty: none.", low=1
+        (), "Height and width of every crop in pixels of the image, instead of crop_min_scale; empty: none.", low=1
     )
 
     def __post_init__(self) -> None:

@@ -69,7 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bind-cores", action="store_true", help="give each process its own cores (default: the system places them)"
     )
     parser.add_argument(
-        "--log-dir", type=path, metavar="DIR", help="folder for the output of each process (required to run a program)"
+        "--log-dir",
+        type=path,
+        metavar="DIR",
+        help="folder for the output of each process (default: none; a program needs it)",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the commands and exit (default: run them)")
     parser.add_argument(

@@ -29,6 +29,7 @@ from mindrcnn.opening import (
     with_overrides,
 )
 from mindrcnn.outputs import protect
+from mindrcnn.tasks.modelarts import fetch_data
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
@@ -85,7 +86,8 @@ def run_evaluation(
     with ranks.together():
         model.compare_jobs()
         # Results carry the ids of the split at hand, whose numbering may differ from the training data's.
-        dataset = build_dataset(model.config.data, model.config.data.val, "data.val")
+        data = fetch_data(model.config.data)
+        dataset = build_dataset(data, data.val, "data.val")
         model.compare_data(dataset)
         split = SplitEvaluator(config=model.config, dataset=dataset, ranks=ranks)
         folder = out or file.parent / "eval"

@@ -15,7 +15,7 @@ from typing import Any
 
 from mindrcnn import paths
 from mindrcnn.atomic import locked
-from mindrcnn.config.run import Config
+from mindrcnn.config.data import DataConfig
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.errors import InputError
 
@@ -31,18 +31,17 @@ def is_remote(place: object) -> bool:
     return str(place).startswith((SCHEME, SCHEME.replace("//", "/")))  # Path writes one slash
 
 
-def fetch_data(config: Config, *, local: Path | None = None) -> Config:
-    """Returns the configuration with a local data.root, to which a remote one is copied once for each machine."""
-    root = config.data.root
-    if not is_remote(root):
-        return config
-    folder = (local or LOCAL) / "data" / hashlib.sha256(root.encode()).hexdigest()[:16]
+def fetch_data(data: DataConfig, *, local: Path | None = None) -> DataConfig:
+    """Returns the keys under `data` with a local root, to which a remote one is copied once for each machine."""
+    if not is_remote(data.root):
+        return data
+    folder = (local or LOCAL) / "data" / hashlib.sha256(data.root.encode()).hexdigest()[:16]
     marker = folder.with_suffix(COPIED)
     with locked(folder.parent):  # the processes of a machine share the copy
         if not paths.exists(marker):
-            _copy(root, str(folder))
+            _copy(data.root, str(folder))
             marker.touch()
-    return replace(config, data=replace(config.data, root=str(folder)))
+    return replace(data, root=str(folder))
 
 
 @contextmanager

@@ -122,16 +122,17 @@ def run_training(
     ranks = join_job(config.device, config.train.seed)
     with ranks.together(), ExitStack() as held:
         require_same_job(config, ranks)
-        config, folder = fetch_data(config), held.enter_context(uploaded(run_dir, ranks))
+        folder = held.enter_context(uploaded(run_dir, ranks))
         return _train(config, ranks, find_run_folder(folder, config.name, ranks, held, resume=resume))
 
 
 def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
     """Trains in the folder of a run."""
-    dataset = build_training_dataset(config.data, ranks)
+    data = fetch_data(config.data)
+    dataset = build_training_dataset(data, ranks)
     require_same_data(dataset, ranks)
     config = replace(config, data=replace(config.data, classes=dataset.classes))
-    evaluator = build_evaluator(config, ranks)
+    evaluator = build_evaluator(replace(config, data=replace(config.data, root=data.root)), ranks)
     loader = build_train_loader(config, dataset, rank=ranks.rank, world_size=ranks.size)
     detector = build_initialised_detector(config, dataset.classes, run_folder.checkpoint, build_sample_count(ranks))
 

@@ -78,7 +78,11 @@ _HEADS = (
     settled("bbox_head.in_channels", _FPN, "model.fpn.out_channels"),
     carried("bbox_head.fc_out_channels", "model.box.fc_channels"),
     carried("bbox_head.roi_feat_size", "model.box.resolution"),
-    carried("bbox_head.reg_class_agnostic", "model.box.class_agnostic"),
+    carried(
+        "bbox_head.reg_class_agnostic",
+        "model.box.class_agnostic",
+        via=switch("model.box.class_agnostic", True, False),
+    ),
     always("bbox_head.bbox_coder.target_means", [0, 0, 0, 0], "0, always"),
     carried(
         "bbox_head.bbox_coder.target_stds",

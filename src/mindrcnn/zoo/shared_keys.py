@@ -1,6 +1,16 @@
 """Keys that all of the zoo's files have, and those of its environment (ModelArts, evaluation, export)."""
 
-from mindrcnn.zoo.conversions import canvas, choice, evaluation, expansion, foreground, length, rate, static_scale
+from mindrcnn.zoo.conversions import (
+    canvas,
+    choice,
+    evaluation,
+    expansion,
+    foreground,
+    length,
+    rate,
+    static_scale,
+    switch,
+)
 from mindrcnn.zoo.key import ZooKey, by_hand, carried, off, settled
 
 _CLOUD = "data.root and --run-dir take obs:// paths, copied by moxing: docs/migrate.md"
@@ -9,7 +19,7 @@ _BY_COMMAND = "given on the command line of"
 _INPUT = (
     carried("img_width", "data.buckets data.short_side", "(height, width); padded to multiples of 32", via=canvas),
     carried("img_height", "data.buckets data.short_side", "(height, width); padded to multiples of 32", via=canvas),
-    carried("keep_ratio", "data.keep_ratio"),
+    carried("keep_ratio", "data.keep_ratio", via=switch("data.keep_ratio", True, False)),
     carried("flip_ratio", "data.augment.flip_prob"),
     carried(
         "expand_ratio",
