@@ -100,7 +100,7 @@ def test_mask_branch_can_be_switched_off_and_on() -> None:
         (
             "save_every: 100\n",
             1,
-            "unknown key save_every, nearest valid key: train.save_every (counts epochs here, steps there",
+            "unknown key save_every, nearest valid key: train.save_every_steps (train.save_every counts epochs",
         ),
         (
             "test_cfg:\n  rcnn:\n    mine: 1\n    score_thr: 0.05\n",
@@ -249,7 +249,21 @@ def test_errors_name_the_base_file_that_is_wrong(tmp_path: Path) -> None:
         ("model: {backbone: {name: mobilenet_v1, stride_in: 1x1}}", 1, "model.backbone.stride_in: wanted 3x3"),
         ("model: {backbone: {weights_sha256: xyz}}", 1, "model.backbone.weights_sha256: wanted 8 to 64"),
         ("data: {buckets: []}", 1, "data.buckets: wanted at least one (height, width)"),
-        ("data: {buckets: [[64, 100]]}", 1, "data.buckets: wanted sides divisible by 32, got (64, 100)"),
+        (
+            "data: {keep_ratio: false, augment: {short_sides: [640]}}",
+            1,
+            "data.augment.short_sides: wanted none with data.keep_ratio=false, got (640,)",
+        ),
+        (
+            "data: {augment: {crop_size: [300]}}",
+            1,
+            "data.augment.crop_size: wanted a height and a width, or an empty list, got (300,)",
+        ),
+        (
+            "train: {schedule: {base_lr: 0.1, min_lr: 0.2}}",
+            1,
+            "train.schedule.min_lr: wanted at most base_lr (0.1), got 0.2",
+        ),
         ("data: {classes: [a, b, a]}", 1, "data.classes: wanted names without repeats, got ['a']"),
         ("data: {val: {format: txt}}", 1, "data.val.annotations: wanted the TXT list's path with format txt, got ''"),
         ("train: {schedule: {milestones: [8, 8]}}", 1, "train.schedule.milestones: wanted increasing numbers"),
@@ -294,6 +308,21 @@ def test_errors_name_the_base_file_that_is_wrong(tmp_path: Path) -> None:
             "data.train.format: wanted one of auto, coco, mindrecord, lvis, yolo, voc, labelme, via, cityscapes with "
             "model.mask: txt has no masks, got 'txt'",
         ),
+        (
+            "train:\n  save_every: 100\n",
+            2,
+            "train.save_every: wanted at most the 12 epochs of the run (train.save_every_steps counts steps), got 100",
+        ),
+        (
+            "train:\n  mask_branch: false\n",
+            2,
+            "train.mask_branch: wanted true without model.mask, got False",
+        ),
+        (
+            "model: {mask: {type: mask_rcnn}}\ntrain: {mask_branch: false}\neval:\n  best_metric: segm\n",
+            4,
+            "eval.best_metric: wanted auto or bbox with train.mask_branch=false, got 'segm'",
+        ),
     ],
 )
 def test_impossible_combinations(text: str, line: int, message: str) -> None:
@@ -309,6 +338,8 @@ def test_impossible_combinations(text: str, line: int, message: str) -> None:
         "data: {train: {format: txt, annotations: a.txt}, val: {format: txt, annotations: b.txt}}",
         "train: {schedule: {kind: cosine, milestones: [9, 3]}}",
         "model: {backbone: {weights_sha256: 0676ba61}}",
+        "data: {train: {format: txt, annotations: a.txt}}\nmodel: {mask: {type: ms_rcnn}}\ntrain: {mask_branch: false}",
+        "data: {buckets: [[300, 300]], keep_ratio: false, augment: {crop_size: [300, 300]}}",
     ],
 )
 def test_possible_combinations(text: str) -> None:

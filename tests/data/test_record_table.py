@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mindrcnn.data.formats.coco.reader import read_coco
-from mindrcnn.data.record import RecordSelection
+from mindrcnn.data.record import RecordSelection, Shapeless
 from mindrcnn.errors import InputError
 
 
@@ -22,6 +24,17 @@ def test_places_and_slices(dataset):
     chosen = RecordSelection(records, np.array([1, 0, 1]))
     assert [record.image_id for record in chosen] == [3, 70, 3]
     assert [record.image_id for record in chosen[1:]] == [70, 3]
+
+
+def test_a_limit_spreads_over_the_split(dataset):
+    repeated = replace(dataset, records=RecordSelection(dataset.records, np.array([0, 1, 0, 1, 1, 0])))
+    limited = repeated.first_evenly(3)
+    assert [record.image_id for record in limited.records] == [70, 70, 3]
+    assert limited.classes == dataset.classes
+    assert repeated.first_evenly(6) is repeated
+    shapeless = replace(repeated, shapeless=Shapeless([5], RecordSelection(dataset.records, np.array([1] * 6))))
+    limited = shapeless.first_evenly(3)
+    assert [record.image_id for record in limited.require_masks().records] == [3, 3, 3]
 
 
 def test_masks_are_read_when_they_are_asked_for(dataset):

@@ -13,12 +13,13 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, save_checkpoint
+from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.step.optimizer import build_sgd
 from mindrcnn.engine.step.schedule import multistep
 from mindrcnn.engine.step.train_step import TrainStep
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.tracking.recorder import Recorder
-from mindrcnn.engine.trainer import Plan, Progress, Steps, Trainer
+from mindrcnn.engine.trainer import Progress, Steps, Trainer
 from mindrcnn.exit_status import EXIT_OK, run
 
 STEPS = 100

@@ -20,10 +20,11 @@ from mindspore import Tensor
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop
+from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.signals import StopSignals, preserve_interrupts
 from mindrcnn.engine.tracking.metrics_log import read_rows
 from mindrcnn.engine.tracking.recorder import Recorder
-from mindrcnn.engine.trainer import Plan, Progress, Steps, Trainer, Validation
+from mindrcnn.engine.trainer import Progress, Steps, Trainer, Validation
 from mindrcnn.errors import InputError
 
 LOSSES = ("box", "mask")
@@ -107,7 +108,7 @@ class Harness:
         return {"bbox_AP": next(self.aps)}
 
 
-def plan(total_steps: int, *, steps_per_epoch: int = 2, eval_every: int = 1, save_every: int = 1) -> Plan:
+def plan(total_steps: int, *, steps_per_epoch: int = 2, eval_every: float = 1, save_every: float = 1) -> Plan:
     return Plan(total_steps=total_steps, steps_per_epoch=steps_per_epoch, eval_every=eval_every, save_every=save_every)
 
 
@@ -179,6 +180,44 @@ def test_length_in_iterations_may_end_within_an_epoch(tmp_path: Path) -> None:
         "step 0", "step 1", "step 2", "last 1 3 {}", "step 3", "step 4", "last 1 5 {}",
         "eval 1", "best 1 5 {'bbox_AP': 0.3}",
     ]  # fmt: skip
+
+
+def test_saves_and_evaluations_within_an_epoch(tmp_path: Path) -> None:
+    within = Plan(total_steps=6, steps_per_epoch=3, eval_every=0, save_every=1, eval_every_steps=4, save_every_steps=2)
+    harness = Harness(tmp_path, within, aps=(0.3, 0.2))
+    harness.trainer.run()
+    assert harness.events == [
+        "step 0", "step 1", "last 0 2 {}", "step 2", "step 3", "last 1 4 {}", "eval 1", "best 1 4 {'bbox_AP': 0.3}",
+        "step 4", "step 5", "last 2 6 {'bbox_AP': 0.3}", "eval 2",
+    ]  # fmt: skip
+    rows = [row for row in read_rows(tmp_path / "metrics.jsonl") if row["kind"] == "eval"]
+    assert [row["epoch"] for row in rows] == [1.3333, 2]
+
+
+def test_an_evaluation_within_an_epoch_can_end_training_and_is_made_up_for(tmp_path: Path) -> None:
+    halves = plan(40, steps_per_epoch=4, eval_every=0.5)
+    harness = Harness(tmp_path, halves, aps=(0.3, 0.2), early_stop=EarlyStop(patience=1))
+    assert harness.trainer.run().step == 4
+    missed = Harness(tmp_path, plan(2, steps_per_epoch=4), aps=(0.3,), progress=Progress(0, 2, {}))
+    missed.trainer.run()
+    assert missed.events == []  # its row is there
+    missed = Harness(tmp_path, plan(8, steps_per_epoch=4, eval_every=1.5), aps=(0.3, 0.4), progress=Progress(1, 6, {}))
+    missed.trainer.run()
+    assert missed.events[0] == "eval 1"
+
+
+@pytest.mark.parametrize(
+    ("every", "due"),
+    [(1, [7, 14]), (2, [14]), (0.5, [4, 7, 11, 14]), (0.01, list(range(1, 15))), (1.5, [11, 14]), (0, [14])],
+)
+def test_fractions_of_epochs_fall_on_the_next_step(every: float, due: list[int]) -> None:
+    intervals = plan(14, steps_per_epoch=7, eval_every=every)
+    assert [step for step in range(1, 15) if intervals.evaluates_after(step)] == due
+
+
+def test_a_tenth_of_an_epoch_is_due_ten_times() -> None:
+    tenths = plan(30, steps_per_epoch=30, save_every=0.1)
+    assert [step for step in range(1, 31) if tenths.saves_after(step)] == list(range(3, 31, 3))
 
 
 def test_without_evaluation_last_is_saved_at_the_end_all_the_same(tmp_path: Path) -> None:

@@ -26,7 +26,12 @@ def migrated(folder: Path, text: str) -> tuple[Migration, Config]:
 @pytest.mark.parametrize(
     ("text", "name", "group", "reason"),
     [
-        ("keep_ratio: False", "keep_ratio", "lost", "here it is always True"),
+        (
+            "train_cfg: {rcnn: {sampler: {add_gt_as_proposals: False}}}",
+            "train_cfg.rcnn.sampler.add_gt_as_proposals",
+            "lost",
+            "here it is always True",
+        ),
         ("anchor_scales: [4, 8]", "anchor_scales", "lost", "one scale for all levels"),
         ("rpn_target_stds: [1, 1, 2, 2]", "rpn_target_stds", "lost", "here it is always"),
         ("backbone: resnet_v1_152", "backbone", "lost", "ResNet-50 and 101 only"),
@@ -40,7 +45,7 @@ def migrated(folder: Path, text: str) -> tuple[Migration, Config]:
         ),
         ("rpn_proposal_nms_thr: 0.7\nrpn_nms_thr: 0.5", "rpn_nms_thr", "lost", "one value for both here"),
         ("min_lr: 0.1\nlr_type: cosine", "min_lr", "lost", "a fraction of lr, which is not given"),
-        ("train_dataset_num: 5", "train_dataset_num", "lost", "mindrcnn subset"),
+        ("train_dataset_divider: 5", "train_dataset_divider", "lost", "data.train.limit takes a number of images"),
         ("my_key: 5", "my_key", "unknown", ""),
         ("my_key: 5\n---\nmy_key: Mine\n---\nmy_key: [5, 6]", "my_key", "unknown", "Mine; one of [5, 6]"),
         ("pre_trained: a.ckpt", "pre_trained", "by_hand", "mindrcnn convert"),
@@ -67,15 +72,16 @@ def test_values_that_are_converted(tmp_path: Path) -> None:
     _, config = migrated(
         tmp_path,
         "img_width: 1000\nimg_height: 600\nbackbone: resnet_v1_101\nopt_type: adam\ngrad_clip: 5\nlr: 0.01\n"
-        "lr_type: cosine\nmin_lr: 0.001\nanno_path: train.txt\nimage_dir: images\nsave_checkpoint_epochs: 2\n",
+        "lr_type: cosine\nmin_lr: 0.001\nanno_path: train.txt\nimage_dir: images\nsave_checkpoint_epochs: 2\n"
+        "train_dataset_num: 5\n",
     )
-    assert config.data.buckets == ((608, 1024),)
+    assert config.data.buckets == ((600, 1000),)
     assert config.data.short_side == 600
     assert config.model.backbone.name == "resnet101"
-    assert (config.train.optimizer.type, config.train.optimizer.clip_norm) == ("adamw", 5)
+    assert (config.train.optimizer.type, config.train.optimizer.clip_norm) == ("adam", 5)
     assert config.train.schedule.final_ratio == pytest.approx(0.1)
     assert (config.data.train.format, config.data.train.images) == ("txt", "images")
-    assert config.train.save_every == 2
+    assert (config.train.save_every, config.data.train.limit) == (2, 5)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +128,7 @@ def test_the_input_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_the_text_goes_to_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "c.yaml").write_text("base_lr: 0.1\nkeep_ratio: False\nmine: 1\nnum_anchors: 3\n")
+    (tmp_path / "c.yaml").write_text("base_lr: 0.1\nfpn_num_outs: 4\nmine: 1\nnum_anchors: 3\n")
     migrate_file(tmp_path / "c.yaml", out=None)
     printed = capsys.readouterr()
     assert "    base_lr: 0.1\n" in printed.out
@@ -136,3 +142,20 @@ def test_the_table_names_each_key_once_and_only_keys_that_exist() -> None:
     ours = {dotted for dotted, _ in all_keys(Config)}
     assert len(KEYS) == sum(len(group) for group in GROUPS.values())
     assert [(key.name, name) for key in KEYS.values() for name in key.ours if name not in ours] == []
+
+
+def test_values_that_had_no_counterpart_once(tmp_path: Path) -> None:
+    migration, config = migrated(
+        tmp_path,
+        "keep_ratio: False\nopt_type: adam\nlr_type: multistep\nlr: 0.01\nmin_lr: 0.0001\nmindrecord_dir: records\n"
+        "save_every: 100\nbbox_head: {reg_class_agnostic: 1}\n"
+        "train_cfg: {rpn: {sampler: {neg_pos_ub: 3}}, rcnn: {sampler: {neg_pos_ub: -1}}}\n",
+    )
+    assert [item.name for item in migration.left] == []
+    assert not config.data.keep_ratio
+    assert config.train.schedule.min_lr == 0.0001
+    assert config.train.save_every_steps == 100
+    assert config.model.box.class_agnostic
+    assert config.model.rpn.negatives_per_positive == 3
+    assert config.model.roi_sampling.negatives_per_positive == 0
+    assert config.data.mindrecord_dir == "records"

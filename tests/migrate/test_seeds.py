@@ -101,7 +101,7 @@ def test_mask_rcnn(migrated: dict[str, tuple[str, Config]]) -> None:
 def test_point_rend(migrated: dict[str, tuple[str, Config]]) -> None:
     config = migrated["point_rend_r50.yaml"][1]
     assert config.model.mask == PointRendConfig()
-    assert (config.train.batch_size, config.train.save_every) == (4, 1)
+    assert (config.train.batch_size, config.train.save_every) == (4, 0.5)
     assert config.data.classes == ("person", "bicycle")
     assert config.train.schedule.warmup_iterations == 10000
     assert config.data.root == "data/coco"  # empty in the file
@@ -114,7 +114,7 @@ def test_mask_scoring(migrated: dict[str, tuple[str, Config]]) -> None:
     assert (config.model.backbone.frozen_stages, config.model.backbone.stride_in) == (2, "1x1")
     assert config.model.roi_align.sampling_ratio == 0
     assert config.train.loss_scale is not None
-    assert (config.train.save_every, config.train.keep_last, config.train.keep_best) == (1, 5, 5)
+    assert (config.train.save_every_steps, config.train.keep_last, config.train.keep_best) == (100, 5, 5)
     assert config.train.schedule.milestones == (8, 11)
     assert config.data.val.annotations == "/data/coco-2017/validation/labels.json"
     assert (config.name, config.device.target) == ("gpu-1_1024x1024", "GPU")

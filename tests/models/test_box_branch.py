@@ -42,6 +42,23 @@ def test_head_equals_numpy(mode: str) -> None:
             np.testing.assert_allclose(ours, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_a_class_agnostic_head_has_the_same_deltas_for_all_classes(mode: str) -> None:
+    rng = np.random.default_rng(0)
+    head = BoxHead(in_channels=2, resolution=3, fc_channels=6, num_classes=4, class_agnostic=True)
+    for parameter in head.get_parameters():
+        parameter.set_data(Tensor(rng.normal(size=parameter.shape).astype(np.float32)))
+    assert head.deltas.weight.shape == (4, 6)
+    pooled = rng.normal(size=(5, 2, 3, 3)).astype(np.float32)
+    _, deltas = (output.asnumpy() for output in head(Tensor(pooled)))
+    assert deltas.shape == (5, 4, 4)
+    hidden = pooled.reshape(5, -1)
+    for layer in (head.fc1, head.fc2):
+        hidden = np.maximum(hidden @ layer.weight.asnumpy().T + layer.bias.asnumpy(), 0)
+    wanted = hidden @ head.deltas.weight.asnumpy().T + head.deltas.bias.asnumpy()
+    for label in range(4):
+        np.testing.assert_allclose(deltas[:, label], wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_initial_values() -> None:
     """The values are those of detectron2 and torchvision: uniform in hidden layers, narrow normals in outputs."""
     head = BoxHead(in_channels=8, resolution=7, fc_channels=200, num_classes=20)

@@ -8,9 +8,11 @@ from mindspore import Tensor, nn
 
 from mindrcnn.errors import InputError
 from mindrcnn.models.backbones import resnet
+from mindrcnn.models.box_branch import BoxHead
 from mindrcnn.models.detector import PixelNormalizer
 from mindrcnn.models.layers import ConvNorm
 from mindrcnn.onnx_export.backbones import add_backbone
+from mindrcnn.onnx_export.detections import add_box_head
 from mindrcnn.onnx_export.layers import add_layer, add_pixels
 
 RNG = np.random.default_rng(2)
@@ -65,3 +67,12 @@ def test_layers_of_an_unknown_type() -> None:
         add_layer(nn.Tanh(), None, "x")
     with pytest.raises(InputError, match=r"wanted a backbone with an ONNX form, got Tanh: .*add_backbone\.register"):
         add_backbone(nn.Tanh(), None, "x")
+
+
+def test_one_box_regressor_for_all_classes(run_part: Any, randomise: Any) -> None:
+    head = randomise(BoxHead(in_channels=2, resolution=2, fc_channels=5, num_classes=3, class_agnostic=True))
+    pooled = RNG.normal(size=(4, 2, 2, 2)).astype(np.float32)
+    logits, deltas = run_part(lambda graph, value: add_box_head(graph, head, value), pooled)
+    wanted_logits, wanted = (output.asnumpy() for output in head(Tensor(pooled)))
+    np.testing.assert_allclose(logits, wanted_logits, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(deltas.reshape(-1, 3, 4), wanted, rtol=0, atol=1e-5)

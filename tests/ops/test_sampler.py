@@ -83,3 +83,19 @@ def test_there_is_always_one_positive_slot(run) -> None:
     assert pos_valid.all()
     np.testing.assert_array_equal(neg_index, [[1, 2, 4, 0]])
     np.testing.assert_array_equal(neg_valid, [[True, True, True, False]])
+
+
+def sample_with_limit(state: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+    return sample_balanced(state, noise, count=8, positive_fraction=0.25, negatives_per_positive=1.5)
+
+
+def test_negatives_are_limited_by_the_positives_that_are_sampled(run) -> None:
+    state = np.zeros((3, 20), np.int32)
+    state[0, :5] = 1  # two are sampled: 3 negatives
+    state[1, 0] = 1  # one negative
+    noise = np.random.default_rng(0).random((3, 20), dtype=np.float32)
+    _, pos_valid, neg_index, neg_valid = run(sample_with_limit, state, noise)
+    assert pos_valid.sum(axis=1).tolist() == [2, 1, 0]
+    assert neg_valid.sum(axis=1).tolist() == [3, 1, 1]  # without positives as with one
+    lowest = np.argsort(np.where(state[0] == 0, noise[0], 2))[:3]
+    assert neg_index[0, :3].tolist() == lowest.tolist()

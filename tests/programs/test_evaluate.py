@@ -19,6 +19,7 @@ from mindrcnn.data.formats.coco.reader import read_coco
 from mindrcnn.data.record import Record
 from mindrcnn.datasets.demo import CATEGORY_IDS
 from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
+from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
 
@@ -77,8 +78,45 @@ def test_the_tables_are_pycocotools_own_and_saved_results_give_the_same(
         again = call(lambda: evaluate_results(Path("out/results.json"), tiny, overrides, Path("again")))  # noqa: B023
         assert again.status == 0, again.stderr
         assert again.stdout.replace("again", "out") == first.stdout
+        assert Path("again/tables.txt").read_text() == first.stdout.removesuffix("\nwritten to out\n")
         for iou_type, stats in json.loads(Path("again/metrics.json").read_text()).items():
             assert stats["AP"] == pytest.approx(metrics[iou_type]["AP"], abs=1e-12)
+
+
+def test_a_split_without_annotations_gets_results_alone(
+    call: Call, untrained: Path, tiny: Path, own_demo: Path, every_class_once: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "NumpyPredictor", every_class_once)
+    content = json.loads((own_demo / "annotations/instances_val.json").read_text())
+    del content["annotations"]
+    (own_demo / "annotations/image_info_test.json").write_text(json.dumps(content))
+    overrides = [f"data.root={own_demo}", "data.val.name=test", "data.val.images=val"]
+    outcome = call(lambda: evaluate_checkpoint(untrained, overrides, Path("out")))
+    assert outcome.status == 0, outcome.stderr
+    assert outcome.stdout == "nothing to score; written to out\n"
+    assert "has no annotated objects, so nothing is scored" in outcome.stderr
+    entries = json.loads(Path("out/results.json").read_text())
+    assert {entry["image_id"] for entry in entries} == {image["id"] for image in content["images"]}
+    assert sorted(path.name for path in Path("out").iterdir()) == ["pictures", "results.json"]
+    message = call(lambda: train(tiny, overrides)).error
+    assert "data.val: wanted a split with annotated objects, got none in " in message
+
+
+def test_boxes_alone_train_and_score_a_mask_model(
+    call: Call, tiny: Path, own_demo: Path, stand_in: Any, every_class_once: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor, "NumpyPredictor", every_class_once)
+    for path in (own_demo / "annotations").iterdir():
+        content = json.loads(path.read_text())
+        for annotation in content["annotations"]:
+            del annotation["segmentation"]
+        path.write_text(json.dumps(content))
+    overrides = [f"data.root={own_demo}", "data.train.limit=8", "data.keep_empty_images=true"]
+    assert "wanted a segmentation for every object" in call(lambda: train(tiny, overrides)).error
+    outcome = call(lambda: train(tiny, [*overrides, "train.mask_branch=false"]))
+    assert outcome.status == 0, outcome.stderr
+    assert "8 images, 6 classes" in outcome.stderr
+    assert set(json.loads(Path("runs/tiny/eval/metrics.json").read_text())) == {"bbox"}
 
 
 def test_predicted_mask_ious_are_compared_with_true_ones(

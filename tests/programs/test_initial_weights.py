@@ -105,6 +105,42 @@ def test_equal_classes_keep_everything(
     assert "initial values" not in caplog.text
 
 
+@pytest.mark.parametrize("mask", MASKS)
+def test_a_faster_rcnn_starts_from_any_mask_model(
+    saved: Callable[[str], Path], start: Callable[..., Values], caplog: pytest.LogCaptureFixture, mask: str
+) -> None:
+    with caplog.at_level(logging.INFO, logger="mindrcnn"):
+        values = start(saved(mask), OLD, "model.mask=null")
+    assert values
+    assert all((value == 7).all() for value in values.values())
+    assert "this model has no mask branch: that of " in caplog.text
+
+
+def test_a_class_agnostic_regressor_is_kept_for_other_classes(
+    tiny: Path, tmp_path: Path, start: Callable[..., Values], caplog: pytest.LogCaptureFixture
+) -> None:
+    shared = ("model.box.class_agnostic=true", "model.mask=null")
+    config = load_config(tiny, shared)
+    detector = build_detector(config.model, len(OLD))
+    for parameter in detector.get_parameters():
+        parameter.set_data(0 * parameter + 7)
+    info = CheckpointInfo(dump_config(config), OLD, tuple(CATEGORY_IDS.values()), epoch=0, step=0)
+    save_checkpoint(tmp_path / "shared.ckpt", network=detector, info=info)
+    with caplog.at_level(logging.INFO, logger="mindrcnn"):
+        values = start(tmp_path / "shared.ckpt", NEW, *shared)
+    assert fresh_names(values) == {"box.head.class_logits.weight", "box.head.class_logits.bias"}
+    assert "box.head.deltas" not in caplog.text
+
+
+def test_a_mask_branch_that_does_not_train_has_no_losses(tiny: Path) -> None:
+    config = load_config(tiny, ["train.mask_branch=false"])
+    detector = build_initialised_detector(config, OLD)
+    assert detector.loss_names == ("loss_rpn_cls", "loss_rpn_box", "loss_cls", "loss_box_reg")
+    assert len(detector.noise_shapes(2, 64, 64, 8)) == 2
+    trained = {parameter.name.partition(".")[0] for parameter in detector.trainable_params()}
+    assert trained == {"backbone", "neck", "rpn", "box"}
+
+
 def test_mask_scoring_takes_the_mask_head_of_a_mask_rcnn(
     saved: Callable[[str], Path], start: Callable[..., Values], caplog: pytest.LogCaptureFixture
 ) -> None:

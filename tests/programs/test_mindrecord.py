@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mindrcnn.programs.mindrecord import main as convert
+from mindrcnn.tasks.training import train
 
 MADE = "data.{split}={{format: mindrecord, annotations: {folder}/{split}}}"
 
@@ -34,3 +35,21 @@ def test_training_on_mindrecord_equals_training_on_json(
     results = [json.loads((tmp_path / name / "eval" / "results.json").read_text()) for name in ("json", "mindrecord")]
     assert results[0]
     assert results[0] == results[1]
+
+
+def test_files_are_made_at_the_first_training(
+    call: Callable[..., Any], tiny: Path, own_demo: Path, stand_in: Any, tmp_path: Path
+) -> None:
+    overrides = [f"data.root={own_demo}", "data.val={name: ''}", "data.keep_empty_images=true"]
+    overrides.append(f"data.mindrecord_dir={tmp_path / 'records'}")
+    first = call(lambda: train(tiny, overrides))
+    assert first.status == 0, first.stderr
+    assert "converting " in first.stderr
+    assert "12 images in 1 MindRecord files" in first.stderr
+    second = call(lambda: train(tiny, [*overrides, "data.train.limit=8"]))
+    assert second.status == 0, second.stderr
+    assert f"training reads the MindRecord files in {tmp_path / 'records' / 'train'}" in second.stderr
+    assert "8 images, 6 classes" in second.stderr
+    path = own_demo / "annotations" / "instances_train.json"
+    path.write_text(path.read_text() + "\n")
+    assert "data.mindrecord_dir: wanted a folder for " in call(lambda: train(tiny, overrides)).error

@@ -43,6 +43,14 @@ def test_numbers_and_pictures_of_a_run_and_of_its_resumption(
     run = Path("runs/tiny")
     outcome = call(lambda: train(tiny, OVERRIDES))
     assert outcome.status == 0, outcome.stderr
+    for line in (
+        "device CPU 0, graph mode; ",
+        "MindSpore 2",
+        " parameters, of which ",
+        "input 64 x 64 (height x width): ",
+    ):
+        assert line in outcome.stderr
+    assert "epoch 2/2 ended: 3 steps in 0:00:0" in outcome.stderr
     first = shown(run)
     assert set(first.values()) == {1}
     names = {name for _, name in first}

@@ -11,7 +11,7 @@ from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, CheckpointInfo
 from mindrcnn.engine.checkpoints.run_lock import run_lock
 from mindrcnn.engine.distributed.ranks import Ranks
-from mindrcnn.engine.trainer import Plan
+from mindrcnn.engine.plan import Plan
 from mindrcnn.errors import InputError
 from mindrcnn.tasks.run_folder import find_run_folder, restore_progress
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mindrcnn.weights.class_axes import NEW, axes_of, fill_new, to_ours, to_theirs
+from mindrcnn.weights.class_axes import NEW, axes_of, fill_new, serves_all_classes, to_ours, to_theirs
 
 K = 3
 SOURCES = [(0, 1, 2), (2, 0), (1, NEW, 0), (NEW,)]
@@ -104,3 +104,18 @@ def test_most_parameters_have_no_class_axis():
         "mask.point_head.fcs.0.bias",
     ):
         assert axes_of(name) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "logits", "shared"),
+    [
+        ("box.head.deltas.weight", 4, 4, True),
+        ("box.head.deltas.bias", 4, 81, True),
+        ("box.head.deltas.weight", 12, 4, False),
+        ("box.head.deltas.weight", 4, 2, False),  # one class
+        ("box.head.fc1.weight", 4, 4, False),
+    ],
+)
+def test_a_regressor_of_all_classes(name: str, rows: int, logits: int, shared: bool) -> None:
+    parameters = {name: np.zeros((rows, 3)), "box.head.class_logits.weight": np.zeros((logits, 3))}
+    assert serves_all_classes(name, parameters) == shared

@@ -38,7 +38,8 @@ def build_dataset(data: DataConfig, split: SplitConfig, key: str) -> Dataset:
     """Reads one split; `key` is its dotted name in the configuration, for messages."""
     allow_large_images(data)
     data_format, files = locate_split(data, split, key)
-    return data_format.read(files, classes=data.classes, ignore_other_categories=data.ignore_other_categories)
+    dataset = data_format.read(files, classes=data.classes, ignore_other_categories=data.ignore_other_categories)
+    return dataset.first_evenly(split.limit) if split.limit else dataset
 
 
 def allow_large_images(data: DataConfig) -> None:
@@ -53,6 +54,7 @@ def build_input_format(config: Config) -> InputFormat:
         buckets=config.data.buckets,
         short_side=config.data.short_side,
         channel_order=config.model.pixel.channel_order,
+        keep_ratio=config.data.keep_ratio,
     )
 
 
@@ -65,7 +67,8 @@ def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world
     world_size: number of processes.
     """
     data, augment = config.data, config.data.augment
-    if config.model.mask is not None:
+    trains_masks = config.model.mask is not None and config.train.mask_branch
+    if trains_masks:
         dataset = dataset.require_masks()
     mean = config.model.pixel.mean
     red, green, blue = mean if config.model.pixel.channel_order == "rgb" else mean[::-1]
@@ -74,7 +77,7 @@ def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world
         input_format=build_input_format(config),
         object_format=ObjectFormat(
             max_objects=data.max_objects,
-            mask_side=data.mask_side if config.model.mask is not None else 1,
+            mask_side=data.mask_side if trains_masks else 1,
         ),
         augment=Augment(
             flip_prob=augment.flip_prob,
@@ -85,6 +88,8 @@ def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world
             expand_fill=(red, green, blue),
             crop_prob=augment.crop_prob,
             crop_min_scale=augment.crop_min_scale,
+            crop_size=augment.crop_size,
+            keep_ratio=data.keep_ratio,
         ),
         batch_size=config.train.batch_size,
         seed=config.train.seed,

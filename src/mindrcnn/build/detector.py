@@ -24,9 +24,15 @@ from mindrcnn.ops.losses import SampleCount, at_least_one
 
 
 def build_detector(
-    config: ModelConfig, num_classes: int, *, sample_count: SampleCount = at_least_one
+    config: ModelConfig, num_classes: int, *, sample_count: SampleCount = at_least_one, train_mask: bool = True
 ) -> TwoStageDetector:
-    """Returns the detector with fresh parameters; backbone weights are loaded separately."""
+    """Returns the detector with fresh parameters; backbone weights are loaded separately.
+
+    config: the keys under `model`.
+    num_classes: number of classes, without the background.
+    sample_count: counts the samples that losses are divided by.
+    train_mask: whether a mask branch has losses.
+    """
     backbone = build_backbone(config.backbone)
     roi_sampler = build_roi_sampler(config.roi_sampling)
     return TwoStageDetector(
@@ -37,6 +43,7 @@ def build_detector(
         roi_sampler=roi_sampler,
         box=build_box_branch(config, num_classes, sample_count),
         mask=build_mask_branch(config, num_classes, roi_sampler.max_positives, sample_count),
+        train_mask=train_mask,
     )
 
 
@@ -75,6 +82,7 @@ def build_candidate_sampler(config: RPNConfig | RoiSamplingConfig) -> CandidateS
         low_quality_min_iou=config.low_quality_min_iou,
         batch_size_per_image=config.batch_size_per_image,
         positive_fraction=config.positive_fraction,
+        negatives_per_positive=config.negatives_per_positive,
     )
 
 
@@ -116,6 +124,7 @@ def build_box_branch(config: ModelConfig, num_classes: int, sample_count: Sample
             resolution=box.resolution,
             fc_channels=box.fc_channels,
             num_classes=num_classes,
+            class_agnostic=box.class_agnostic,
         ),
         loss=BoxLoss(
             coder_weights=box.coder_weights,

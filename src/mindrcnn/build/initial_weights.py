@@ -18,7 +18,7 @@ from mindrcnn.messages import shorten
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.ops.losses import SampleCount, at_least_one
 from mindrcnn.weights.backbone import load_backbone
-from mindrcnn.weights.class_axes import ClassAxis, axes_of
+from mindrcnn.weights.class_axes import ClassAxis, axes_of, serves_all_classes
 from mindrcnn.weights.download import fetch_backbone
 
 logger = logging.getLogger(__name__)
@@ -45,13 +45,17 @@ def build_initialised_detector(
     resumed: the checkpoint to continue from, if any.
     sample_count: counts the samples that losses are divided by.
     """
-    detector = build_detector(config.model, len(classes), sample_count=sample_count)
+    trains_mask = config.train.mask_branch
+    detector = build_detector(config.model, len(classes), sample_count=sample_count, train_mask=trains_mask)
     if resumed is not None:
         load_into(detector, resumed)
     elif config.train.init_checkpoint:
         load_initial(detector, load_checkpoint(paths.expand(config.train.init_checkpoint)), classes)
     else:
         load_backbone_weights(detector.backbone, config.model.backbone)
+    if not trains_mask:
+        freeze(detector, (MASK_BRANCH,))
+        logger.info("train.mask_branch is false: the mask branch stays as it is")
     frozen = freeze(detector, config.train.freeze)
     if frozen:
         logger.info("train.freeze freezes %d parameters", len(frozen))
@@ -75,11 +79,15 @@ def load_initial(detector: TwoStageDetector, checkpoint: Checkpoint, classes: Se
     """Loads the parts of a checkpoint that fit; the log names the parameters that keep their initial values.
 
     If the classes differ, in names or order, the class outputs keep their initial values. So does the mask branch if
-    the checkpoint has none or one of another type; Mask R-CNN and Mask Scoring R-CNN share their mask head.
+    the checkpoint has none or one of another type; Mask R-CNN and Mask Scoring R-CNN share their mask head. A detector
+    without a mask branch leaves out the checkpoint's.
     Raises InputError, with the detector untouched, if anything else differs.
     """
     own = {parameter.name: parameter for parameter in detector.get_parameters()}
     given = rename_mask_head(checkpoint.parameters, own)
+    if _has(given, MASK_BRANCH) and not _has(own, MASK_BRANCH):
+        logger.info("this model has no mask branch: that of %s is left out", checkpoint.path)
+        given = {name: value for name, value in given.items() if not name.startswith(MASK_BRANCH)}
     fresh_part = find_fresh_part(own, given)
     if tuple(classes) != checkpoint.info.classes:
         given = {**given, **fresh_class_outputs(own, given, len(checkpoint.info.classes), len(classes))}
@@ -118,7 +126,7 @@ def fresh_class_outputs(own: Parameters, given: Parameters, old: int, new: int) 
     fresh = {}
     for name, value in given.items():
         axes = axes_of(name)
-        if name not in own or not axes:
+        if name not in own or not axes or serves_all_classes(name, own):
             continue
         if all(axis.trailing for axis in axes):
             axis, *_ = axes
@@ -163,7 +171,9 @@ def log_fresh_parameters(
             _summarise(checkpoint.info.classes),
             _summarise(classes),
         )
-        for name in (name for name in compared if name in given and axes_of(name)):
+        for name in (
+            name for name in compared if name in given and axes_of(name) and not serves_all_classes(name, own)
+        ):
             part = "the class columns of " if all(axis.trailing for axis in axes_of(name)) else ""
             logger.info("  %s%s %s", part, name, tuple(own[name].shape))
 

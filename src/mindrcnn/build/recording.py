@@ -7,10 +7,11 @@ import numpy as np
 
 from mindrcnn.config.run import Config
 from mindrcnn.engine.distributed.ranks import Ranks
+from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.tracking.metrics_log import read_rows
 from mindrcnn.engine.tracking.recorder import METRICS, RankRecorder, Recorder
 from mindrcnn.engine.tracking.sinks import open_sinks
-from mindrcnn.engine.trainer import Plan, TrainingRecorder
+from mindrcnn.engine.trainer import TrainingRecorder
 
 
 def build_recorder(

@@ -6,6 +6,7 @@ import numpy as np
 from mindspore import nn
 
 from mindrcnn.config.train import (
+    AdamConfig,
     AdamWConfig,
     DynamicLossScaleConfig,
     ParameterGroupConfig,
@@ -13,16 +14,17 @@ from mindrcnn.config.train import (
     StaticLossScaleConfig,
     TrainConfig,
 )
+from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.precision import use_float16
 from mindrcnn.engine.step import schedule as rates
 from mindrcnn.engine.step.accumulation import AccumulatingStep, GroupedFeed, GroupedLoader
 from mindrcnn.engine.step.ema import ParameterAverage
 from mindrcnn.engine.step.loss_scale import LossScale, LossScaler, NoLossScale
-from mindrcnn.engine.step.optimizer import build_adamw, build_sgd
+from mindrcnn.engine.step.optimizer import build_adam, build_adamw, build_sgd
 from mindrcnn.engine.step.param_groups import GroupRule, trainable_parameters
 from mindrcnn.engine.step.train_step import ReduceGradients, TrainStep, identity
 from mindrcnn.engine.step.training_state import TrainingState
-from mindrcnn.engine.trainer import Feed, Loader, Plan
+from mindrcnn.engine.trainer import Feed, Loader
 from mindrcnn.errors import InputError
 
 
@@ -33,11 +35,21 @@ def build_plan(train: TrainConfig, batches_per_epoch: int) -> Plan:
         raise InputError(
             f"train.accumulate: wanted at most the {batches_per_epoch} batches of an epoch, got {train.accumulate}"
         )
+    schedule = train.schedule
+    total_steps = rates.to_steps(schedule.length, unit=schedule.unit, steps_per_epoch=steps_per_epoch)
+    epochs = total_steps / steps_per_epoch
+    if train.save_every > max(epochs, 1):
+        raise InputError(
+            f"train.save_every: wanted at most the {epochs:g} epochs of the run (train.save_every_steps counts steps), "
+            f"got {train.save_every}"
+        )
     return Plan(
-        total_steps=rates.to_steps(train.schedule.length, unit=train.schedule.unit, steps_per_epoch=steps_per_epoch),
+        total_steps=total_steps,
         steps_per_epoch=steps_per_epoch,
         eval_every=train.eval_every,
         save_every=train.save_every,
+        eval_every_steps=train.eval_every_steps,
+        save_every_steps=train.save_every_steps,
     )
 
 
@@ -67,6 +79,7 @@ def build_learning_rates(train: TrainConfig, plan: Plan, *, world_size: int = 1)
             milestones=_milestone_steps(schedule, plan.steps_per_epoch),
             gamma=schedule.gamma,
         )
+    decayed = np.maximum(decayed, np.float32(min(schedule.min_lr, peak)))
     return rates.linear_warmup(decayed, steps=schedule.warmup_iterations, ratio=schedule.warmup_ratio)
 
 
@@ -80,8 +93,9 @@ def _milestone_steps(schedule: ScheduleConfig, steps_per_epoch: int) -> list[int
 def build_optimizer(train: TrainConfig, detector: nn.Cell, learning_rates: np.ndarray) -> nn.Optimizer:
     """Returns the optimizer of the trainable parameters."""
     optimizer = train.optimizer
-    if isinstance(optimizer, AdamWConfig):
-        return build_adamw(
+    if isinstance(optimizer, AdamWConfig | AdamConfig):
+        build = build_adamw if isinstance(optimizer, AdamWConfig) else build_adam
+        return build(
             parameters=trainable_parameters(detector),
             learning_rates=learning_rates,
             betas=optimizer.betas,

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mindrcnn.config.schema import key, require
+from mindrcnn.data.batching.buckets import padded_size
 from mindrcnn.data.formats.registry import FORMATS, find_format
 from mindrcnn.data.image_io import MAX_PIXELS
-
-INPUT_STRIDE = 32  # coarsest backbone stride: FPN's top-down 2x upsampling is exact only on multiples of it
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class SplitConfig:
         "With format via, the region attribute that names the class; empty: the only one, or one called class, label, "
         "category, name or type.",
     )
+    limit: int = key(0, "Number of images to use, spread evenly over the split; 0 uses all.", low=0)
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,13 @@ class AugmentConfig:
     expand_max_ratio: float = key(2.0, "Largest ratio of canvas side to image side.", low=1)
     crop_prob: float = key(0.0, "Probability of a random crop that keeps at least one object.", low=0, high=1)
     crop_min_scale: float = key(0.5, "Smallest ratio of crop side to image side.", low=0.05, high=1)
+    crop_size: tuple[int, ...] = key(
+        (), "Height and width of every crop in pixels of the image, instead of crop_min_scale; empty: none.", low=1
+    )
+
+    def __post_init__(self) -> None:
+        fits = len(self.crop_size) in (0, 2)
+        require(fits, "data.augment.crop_size", "a height and a width, or an empty list", self.crop_size)
 
 
 @dataclass(frozen=True)
@@ -73,16 +80,25 @@ class DataConfig:
     keep_empty_images: bool = key(False, "Use images without objects for training, as negatives.")
     buckets: tuple[tuple[int, int], ...] = key(
         ((800, 1344), (1344, 800)),
-        "Input sizes (height, width); each image uses the one that fits its aspect ratio best.",
+        "Input sizes (height, width); each image uses the one that fits its aspect ratio best. Inside, the network's "
+        "input is padded to multiples of 32.",
         low=32,
         high=16384,
     )
     short_side: int = key(
         800, "Target length of the short side in pixels; the bucket limits the long side.", low=32, high=16384
     )
+    keep_ratio: bool = key(
+        True, "Images keep their ratio of sides; false stretches them to fill their bucket, whatever short_side says."
+    )
     max_objects: int = key(128, "Ground-truth slots per image (G).", low=1, high=10000)
     mask_side: int = key(112, "Side of the stored masks, each in the frame of its box (R).", low=14, high=512)
     augment: AugmentConfig = key(AugmentConfig, "Training-time augmentation.")
+    mindrecord_dir: str = key(
+        "",
+        "Folder for MindRecord files of the training split, made at the first training and read by the next ones; "
+        "empty: images are read as they are.",
+    )
     max_megapixels: float = key(
         MAX_PIXELS / 1e6,
         "Largest image that is read, in millions of pixels; decoding takes 7 bytes for each, in every loader thread.",
@@ -94,12 +110,17 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.buckets), "data.buckets", "at least one (height, width)", self.buckets)
-        for height, width in self.buckets:
-            divisible = height % INPUT_STRIDE == 0 and width % INPUT_STRIDE == 0
-            require(divisible, "data.buckets", f"sides divisible by {INPUT_STRIDE}", (height, width))
+        if not self.keep_ratio:
+            short_sides = self.augment.short_sides
+            require(not short_sides, "data.augment.short_sides", "none with data.keep_ratio=false", short_sides)
         for name, split in (("train", self.train), ("val", self.val), ("test", self.test)):
             wanted = find_format(split.format).needs_annotations
             given = not wanted or bool(split.annotations)
             require(given, f"data.{name}.annotations", f"{wanted} with format {split.format}", split.annotations)
         repeated = sorted({name for name in self.classes if self.classes.count(name) > 1})
         require(not repeated, "data.classes", "names without repeats", repeated)
+
+    @property
+    def input_sizes(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) of the network's inputs, one for each bucket."""
+        return tuple(padded_size(bucket) for bucket in self.buckets)

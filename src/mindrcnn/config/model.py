@@ -112,6 +112,9 @@ class RPNConfig:
     low_quality_min_iou: float = key(0.0, "Least IoU of a low-quality match (mmdetection: 0.3).", low=0, high=1)
     batch_size_per_image: int = key(256, "Anchors sampled per image for the loss.", low=1, high=100000)
     positive_fraction: float = key(0.5, "Largest share of positives among the sampled anchors.", low=0, high=1)
+    negatives_per_positive: float = key(
+        0.0, "Most negatives for each positive (mmdetection's neg_pos_ub); 0 sets no limit.", low=0
+    )
     normalizer: Literal["batch_size", "sampled"] = key(
         "batch_size",
         "Divisor of both losses: batch_size_per_image x images (detectron2), or the number of anchors that were "
@@ -138,6 +141,7 @@ class RoiSamplingConfig:
     )
     batch_size_per_image: int = key(512, "Proposals sampled per image.", low=1, high=100000)
     positive_fraction: float = key(0.25, "Largest share of positives among the samples.", low=0, high=1)
+    negatives_per_positive: float = key(0.0, "Same as model.rpn.negatives_per_positive.", low=0)
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,9 @@ class BoxConfig:
     detections_per_image: int = key(100, "Detections kept per image over all classes.", low=1, high=10000)
     pre_nms_topk: int = key(
         1000, "Number of best-scoring class-box pairs of an image that enter NMS.", low=1, high=100000
+    )
+    class_agnostic: bool = key(
+        False, "One box regressor for all classes instead of one for each (mmdetection's reg_class_agnostic)."
     )
     train_on_pred_boxes: bool = key(
         False, "Train the mask branch on the boxes predicted for the samples instead of the sampled boxes."

@@ -71,6 +71,7 @@ class Config:
         usable = bool(self.name) and self.name not in (".", "..") and not set(self.name) & set("/\\")
         require(usable, "name", "a folder name without slashes", self.name)
         if self.model.mask is None:
+            require(self.train.mask_branch, "train.mask_branch", "true without model.mask", False)
             require(self.eval.best_metric != "segm", "eval.best_metric", "auto or bbox without model.mask", "segm")
             require(not self.eval.boundary, "eval.boundary", "false without model.mask", True)
             require(
@@ -79,6 +80,9 @@ class Config:
                 "false without model.mask",
                 True,
             )
+        elif not self.train.mask_branch:
+            wanted = "auto or bbox with train.mask_branch=false"
+            require(self.eval.best_metric != "segm", "eval.best_metric", wanted, "segm")
         else:
             name = self.data.train.format
             with_masks = ", ".join(known.name for known in FORMATS.values() if known.has_masks)

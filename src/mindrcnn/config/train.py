@@ -54,6 +54,19 @@ class AdamWConfig:
 
 
 @dataclass(frozen=True)
+class AdamConfig:
+    """Adam with an L2 penalty as part of the gradient; adamw usually trains detectors better."""
+
+    type: Literal["adam"] = key("adam", "Optimizer type.")
+    betas: tuple[float, float] = key((0.9, 0.999), "As in adamw.", low=1e-6, high=0.999999)
+    eps: float = key(1e-8, "As in adamw.", low=1e-12)
+    weight_decay: float = key(0.0, "L2 penalty on weights.", low=0)
+    decay_norm_and_bias: bool = key(False, "As in sgd.")
+    clip_norm: float = key(0.0, "As in sgd.", low=0)
+    groups: tuple[ParameterGroupConfig, ...] = key((), "As in sgd.")
+
+
+@dataclass(frozen=True)
 class EMAConfig:
     """Exponential moving average of the parameters; when on, it is what is evaluated, saved as best and exported."""
 
@@ -92,6 +105,7 @@ class ScheduleConfig:
     milestones: tuple[int, ...] = key((8, 11), "multistep: when the rate is multiplied by gamma, in `unit`s.", low=1)
     gamma: float = key(0.1, "multistep: factor on the rate at each milestone.", low=0, high=1)
     final_ratio: float = key(0.0, "cosine: final rate, as a fraction of the base rate.", low=0, high=1)
+    min_lr: float = key(0.0, "Lower limit on the rate, the warm-up excepted; scale_lr does not scale it.", low=0)
     warmup_iterations: int = key(1000, "Length of the linear warm-up, in iterations.", low=0)
     warmup_ratio: float = key(0.001, "Rate at the start of the warm-up, as a fraction of the base rate.", low=0, high=1)
 
@@ -99,6 +113,8 @@ class ScheduleConfig:
         if self.kind == "multistep":
             increasing = all(a < b for a, b in zip(self.milestones, self.milestones[1:], strict=False))
             require(increasing, "train.schedule.milestones", "increasing numbers", self.milestones)
+        wanted = f"at most base_lr ({self.base_lr:g})"
+        require(self.min_lr <= self.base_lr, "train.schedule.min_lr", wanted, self.min_lr)
 
 
 @dataclass(frozen=True)
@@ -112,16 +128,21 @@ class TrainConfig:
         "Batches whose gradients are averaged for one optimizer step; all counts of steps are of optimizer steps.",
         low=1,
     )
-    optimizer: SGDConfig | AdamWConfig = key(SGDConfig, "Optimizer, selected by its `type`.")
+    optimizer: SGDConfig | AdamWConfig | AdamConfig = key(SGDConfig, "Optimizer, selected by its `type`.")
     schedule: ScheduleConfig = key(ScheduleConfig, "Learning-rate schedule and training length.")
     freeze: tuple[str, ...] = key(
         (), "Name prefixes of parameters to keep frozen; each prefix must match at least one parameter."
+    )
+    mask_branch: bool = key(
+        True,
+        "Train the mask branch. false leaves it as it is, so that data with boxes only can train the rest; masks are "
+        "then evaluated only where the data has them, and boxes decide which checkpoint is `best`.",
     )
     init_checkpoint: str = key(
         "",
         "Checkpoint to load parameters from before training, a file or a published model's name. If its list of "
         "classes differs, the class outputs are re-initialised; if its mask branch has another type or is missing, the "
-        "mask branch is.",
+        "mask branch is. Without model.mask its mask branch is left out.",
     )
     precision: Literal["float32", "float16"] = key(
         "float32", "float16: compute convolutions and matrix products in float16 (GPU and Ascend); set loss_scale too."
@@ -139,9 +160,21 @@ class TrainConfig:
     keep_best: int = key(
         0, "Number of best checkpoints to keep as best_METRIC_step_STEP.ckpt, in addition to `best`.", low=0
     )
-    eval_every: int = key(1, "Number of epochs between evaluations; 0 evaluates only at the end.", low=0)
-    save_every: int = key(1, "Number of epochs between saves of `last`.", low=1)
+    eval_every: float = key(
+        1.0, "Number of epochs between evaluations, also a fraction such as 0.5; 0 evaluates only at the end.", low=0
+    )
+    eval_every_steps: int = key(0, "Number of steps between evaluations, instead of eval_every; 0 for none.", low=0)
+    save_every: float = key(
+        1.0, "Number of epochs (not of steps) between saves of `last`, also a fraction such as 0.5.", low=1e-4
+    )
+    save_every_steps: int = key(0, "Number of steps between saves of `last`, instead of save_every; 0 for none.", low=0)
     log_every: int = key(20, "Number of steps between progress lines, and between rows of metrics.", low=1)
     log_to: tuple[Literal["tensorboard", "mlflow", "summary_record"], ...] = key(
         (), "Extra destinations of metrics and pictures: TensorBoard event files, an MLflow run, a SummaryRecord."
     )
+
+    def __post_init__(self) -> None:
+        if self.schedule.unit == "epoch":
+            epochs = self.schedule.length
+            wanted = f"at most the {epochs} epochs of the run (train.save_every_steps counts steps)"
+            require(self.save_every <= epochs, "train.save_every", wanted, self.save_every)

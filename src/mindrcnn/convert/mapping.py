@@ -14,7 +14,7 @@ from mindrcnn.convert.report import Report, Use
 from mindrcnn.errors import InputError
 from mindrcnn.messages import shorten
 from mindrcnn.models.layers import NORM_EPS
-from mindrcnn.weights.class_axes import NEW, axes_of, fill_new, to_ours, to_theirs
+from mindrcnn.weights.class_axes import NEW, axes_of, fill_new, serves_all_classes, to_ours, to_theirs
 from mindrcnn.weights.layouts import LEFT_OUT
 
 Arrays = Mapping[str, NDArray]
@@ -148,7 +148,7 @@ def export_state(parameters: Mapping[str, NDArray], family: Family) -> dict[str,
         raise InputError(f"{family.name} has no place for {len(unsupported)} parameters: {shorten(unsupported)}")
     state = {}
     for name, value in parameters.items():
-        for axis in axes_of(name):
+        for axis in axes_of(name) if not serves_all_classes(name, parameters) else ():
             value = to_theirs(value, axis, background=family.background, row_for_background=family.rows_for_background)
         if _POINT_LAYER.fullmatch(name):
             value = value.reshape(*value.shape[:2], 1)

@@ -136,6 +136,17 @@ class Dataset:
         """Says whether every object that is not a crowd has a mask."""
         return not self.without_mask
 
+    def first_evenly(self, limit: int) -> Dataset:
+        """Returns the split with at most `limit` of its images, spread evenly over their order."""
+        count = len(self.records)
+        if count <= limit:
+            return self
+        indices = np.arange(limit, dtype=np.int64) * count // limit
+        shapeless = self.shapeless
+        if shapeless is not None:
+            shapeless = replace(shapeless, others=RecordSelection(shapeless.others, indices))
+        return replace(self, records=RecordSelection(self.records, indices), shapeless=shapeless)
+
     def require_masks(self) -> Dataset:
         """Returns the split for a model with masks: without shapeless objects, which the log counts.
 

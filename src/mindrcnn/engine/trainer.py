@@ -12,27 +12,12 @@ from mindspore import Tensor
 
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop
+from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.signals import StopSignals
 from mindrcnn.engine.tracking.recorder import StepResult
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Length of training and the intervals of evaluations and saves; both also happen at the end.
-
-    total_steps: number of steps; the last epoch may be partial.
-    steps_per_epoch: steps of a full epoch.
-    eval_every: epochs between evaluations; 0 evaluates at the end only.
-    save_every: epochs between saves of `last`.
-    """
-
-    total_steps: int
-    steps_per_epoch: int
-    eval_every: int
-    save_every: int
 
 
 @dataclass(frozen=True)
@@ -59,7 +44,8 @@ class TrainingRecorder(Protocol):
     def __enter__(self) -> Any: ...
     def __exit__(self, *error: Any) -> None: ...
     def step(self, result: StepResult) -> None: ...
-    def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None: ...
+    def end_epoch(self, step: int) -> None: ...
+    def evaluation(self, *, epoch: float, step: int, metrics: Mapping[str, float]) -> None: ...
     def curves(self) -> None: ...
     def has_evaluation(self, step: int) -> bool: ...
 
@@ -152,7 +138,6 @@ class Trainer:
             self._run_missed_evaluation(signals)
             while not self._is_finished() and not self._stops_early():
                 self._run_epoch(signals)
-                self._finish_epoch(signals)
         if self.validation is not None and not self._is_finished():
             stale = self.validation.early_stop.stale
             logger.info("ended early: %d evaluations without a better %s", stale, self.validation.metric)
@@ -160,13 +145,13 @@ class Trainer:
 
     def _run_missed_evaluation(self, signals: StopSignals) -> None:
         """Runs the evaluation that a resumed run was stopped before: saving comes first."""
-        progress = self.progress
-        at_end_of_epoch = progress.step > 0 and self._epoch_is_over()
-        if at_end_of_epoch and self._evaluation_is_due() and not self.recorder.has_evaluation(progress.step):
+        step = self.progress.step
+        if step > 0 and self._evaluation_is_due() and not self.recorder.has_evaluation(step):
             with signals.immediate():
                 self._evaluate()
 
     def _run_epoch(self, signals: StopSignals) -> None:
+        """Runs the steps to the end of the epoch, unless training stops early, with the saves and evaluations due."""
         epoch, first = divmod(self.progress.step, self.plan.steps_per_epoch)
         wanted = min(self.plan.steps_per_epoch - first, self.plan.total_steps - self.progress.step)
         batches = self.steps.loader.epoch(epoch, first)
@@ -182,6 +167,9 @@ class Trainer:
                 self.checkpoints.save("last", self.progress)
                 logger.warning("stopped by %s after step %d; saved last", stop.name, self.progress.step)
                 signals.end_if_received()
+            self._finish_step(signals)
+            if self._stops_early():
+                return
 
     def _run_step(self, batch: Any, started: float) -> None:
         """Runs one step; `started` is the time at which the wait for its batch began."""
@@ -220,14 +208,18 @@ class Trainer:
                 "kept. A lower base_lr, a longer warm-up or clip_norm may help"
             )
 
-    def _finish_epoch(self, signals: StopSignals) -> None:
-        evaluates = self._evaluation_is_due()
-        if self._is_finished() or evaluates or self.progress.epoch % self.plan.save_every == 0:
+    def _finish_step(self, signals: StopSignals) -> None:
+        """Saves, evaluates and draws the curves where they are due."""
+        step, evaluates = self.progress.step, self._evaluation_is_due()
+        if self.plan.is_end_of_epoch(step):
+            self.recorder.end_epoch(step)
+        if evaluates or self.plan.saves_after(step):
             self.checkpoints.save("last", self.progress)
-        with signals.immediate():
-            self.recorder.curves()
-            if evaluates:
-                self._evaluate()
+        if evaluates or self.plan.is_end_of_epoch(step):
+            with signals.immediate():
+                self.recorder.curves()
+                if evaluates:
+                    self._evaluate()
 
     def _is_finished(self) -> bool:
         return self.progress.step >= self.plan.total_steps
@@ -235,16 +227,14 @@ class Trainer:
     def _stops_early(self) -> bool:
         return self.validation is not None and self.validation.early_stop.due
 
-    def _epoch_is_over(self) -> bool:
-        return self._is_finished() or self.progress.step % self.plan.steps_per_epoch == 0
-
     def _evaluation_is_due(self) -> bool:
-        every = self.plan.eval_every
-        return self.validation is not None and (self._is_finished() or (every > 0 and self.progress.epoch % every == 0))
+        return self.validation is not None and self.plan.evaluates_after(self.progress.step)
 
     def _evaluate(self) -> None:
         assert self.validation is not None
         epoch, step, metric = self.progress.epoch, self.progress.step, self.validation.metric
+        whole = self.plan.is_end_of_epoch(step)
+        logger.info("evaluating after %s", f"epoch {epoch}" if whole else f"step {step} of epoch {epoch + 1}")
         metrics = self.validation.evaluate(epoch)
         self.progress = Progress(epoch, step, metrics)
         better = metrics[metric] > self.best
@@ -255,4 +245,5 @@ class Trainer:
         self.checkpoints.record_evaluation(self.progress)
         self.validation.early_stop.record_evaluation(better=better)
         # Last, because a resumed run takes this row as a sign that the rest was done.
-        self.recorder.evaluation(epoch=epoch, step=step, metrics=metrics)
+        exact = epoch if whole else round(step / self.plan.steps_per_epoch, 4)
+        self.recorder.evaluation(epoch=exact, step=step, metrics=metrics)

@@ -97,7 +97,7 @@ def require_followable(stored: Config, config: Config, file: Path, shape: tuple[
     same_score = replace(config.model, box=replace(config.model.box, score_thresh=least))
     if same_score != stored.model:
         raise InputError(f"model: wanted the keys as they are in {file}, because it is exported; got others")
-    if shape is not None and config.data.buckets != (shape[1:],):
+    if shape is not None and config.data.input_sizes != (shape[1:],):
         got = [list(bucket) for bucket in config.data.buckets]
         raise InputError(f"data.buckets: wanted [{list(shape[1:])}], which {file} is fixed to, got {got}")
 

@@ -20,21 +20,34 @@ from mindrcnn.ops.topk import topk
 
 
 class BoxHead(nn.Cell):
-    """Two fully connected layers, then class logits (background first) and deltas per foreground class."""
+    """Two fully connected layers, then class logits (background first) and deltas per foreground class.
 
-    def __init__(self, *, in_channels: int, resolution: int, fc_channels: int, num_classes: int) -> None:
+    class_agnostic: predicts the same deltas for all classes.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        resolution: int,
+        fc_channels: int,
+        num_classes: int,
+        class_agnostic: bool = False,
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
+        self.copies = num_classes if class_agnostic else 1  # of each box's deltas
         self.fc1 = dense(in_channels * resolution * resolution, fc_channels, weight_init=xavier_fill())
         self.fc2 = dense(fc_channels, fc_channels, weight_init=xavier_fill())
         self.class_logits = dense(fc_channels, num_classes + 1, weight_init=Normal(0.01))
-        self.deltas = dense(fc_channels, 4 * num_classes, weight_init=Normal(0.001))
+        self.deltas = dense(fc_channels, 4 * num_classes // self.copies, weight_init=Normal(0.001))
 
     def construct(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Returns logits (N, K + 1) and deltas (N, K, 4) of pooled features (N, C, r, r)."""
         hidden = ops.relu(self.fc1(pooled.reshape(pooled.shape[0], -1)))
         hidden = ops.relu(self.fc2(hidden))
-        return self.class_logits(hidden), self.deltas(hidden).reshape(-1, self.num_classes, 4)
+        deltas = ops.tile(self.deltas(hidden), (1, self.copies)) if self.copies > 1 else self.deltas(hidden)
+        return self.class_logits(hidden), deltas.reshape(-1, self.num_classes, 4)
 
 
 class BoxLoss(nn.Cell):

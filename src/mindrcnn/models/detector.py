@@ -46,7 +46,7 @@ class TwoStageDetector(nn.Cell):
     mask side, R stored mask side. Boxes are xyxy float32 in pixels of the padded network input.
 
     A mask branch is any cell with `loss_names`, `noise_shapes(batch)`, `losses(features, samples, gt, *noise)` and
-    `predict(features, detections)`.
+    `predict(features, detections)`. Without `train_mask` it predicts, but has no losses.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class TwoStageDetector(nn.Cell):
         roi_sampler: RoiSampler,
         box: BoxBranch,
         mask: nn.Cell | None = None,
+        train_mask: bool = True,
     ) -> None:
         super().__init__()
         self.pixels = pixels
@@ -68,7 +69,10 @@ class TwoStageDetector(nn.Cell):
         self.roi_sampler = roi_sampler
         self.box = box
         self.mask = mask
-        self.loss_names = rpn.loss_names + box.loss_names + (mask.loss_names if mask is not None else ())
+        self.train_mask = train_mask
+        self.loss_names = rpn.loss_names + box.loss_names
+        if mask is not None and train_mask:
+            self.loss_names += mask.loss_names
 
     def noise_shapes(self, batch: int, height: int, width: int, max_objects: int) -> tuple[tuple[int, ...], ...]:
         """Returns the shapes of rpn_noise (B, A), roi_noise (B, P + G) and any noise of the mask branch.
@@ -77,7 +81,7 @@ class TwoStageDetector(nn.Cell):
         """
         anchors = self.rpn.anchors.counts(height, width)
         proposals = self.rpn.selector.count(anchors, training=True)
-        mask_noise = self.mask.noise_shapes(batch) if self.mask is not None else ()
+        mask_noise = self.mask.noise_shapes(batch) if self.mask is not None and self.train_mask else ()
         return (batch, sum(anchors)), (batch, proposals + max_objects), *mask_noise
 
     def features(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
@@ -115,7 +119,7 @@ class TwoStageDetector(nn.Cell):
         samples = self.roi_sampler(proposals, proposal_valid, gt_boxes, gt_labels, gt_valid, gt_crowd, roi_noise)
         box_losses, samples = self.box.losses_and_samples(features, samples, gt_boxes)
         losses = rpn_losses + box_losses
-        if self.mask is not None:
+        if self.mask is not None and self.train_mask:
             gt = (gt_boxes, gt_labels, gt_valid, gt_crowd, gt_masks)
             losses += self.mask.losses(features, samples, gt, *mask_noise)
         return losses

@@ -32,6 +32,7 @@ class CandidateSampler(nn.Cell):
         low_quality_min_iou: float,
         batch_size_per_image: int,
         positive_fraction: float,
+        negatives_per_positive: float = 0.0,
     ) -> None:
         super().__init__()
         self.fg_iou_thresh = fg_iou_thresh
@@ -39,6 +40,7 @@ class CandidateSampler(nn.Cell):
         self.low_quality = low_quality
         self.low_quality_min_iou = low_quality_min_iou
         self.batch_size_per_image = batch_size_per_image
+        self.negatives_per_positive = negatives_per_positive
         self.max_positives = max(int(batch_size_per_image * positive_fraction), 1)
 
     def construct(
@@ -86,7 +88,13 @@ class CandidateSampler(nn.Cell):
         noise: (B, N) float32 in [0, 1).
         """
         state = ops.MaskedFill()(state, ops.logical_not(valid), IGNORED)
-        return sample_balanced(state, noise, count=self.batch_size_per_image, max_positives=self.max_positives)
+        return sample_balanced(
+            state,
+            noise,
+            count=self.batch_size_per_image,
+            max_positives=self.max_positives,
+            negatives_per_positive=self.negatives_per_positive,
+        )
 
 
 class RoiSampler(nn.Cell):

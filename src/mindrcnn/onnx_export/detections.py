@@ -54,7 +54,10 @@ def add_box_head(graph: Graph, cell: BoxHead, pooled: Value) -> tuple[Value, Val
     """Adds the head; returns logits (B * P, K + 1) and deltas (B * P, 4K)."""
     hidden = graph.Relu(add_layer(cell.fc1, graph, graph.Flatten(pooled)))
     hidden = graph.Relu(add_layer(cell.fc2, graph, hidden))
-    return add_layer(cell.class_logits, graph, hidden), add_layer(cell.deltas, graph, hidden)
+    deltas = add_layer(cell.deltas, graph, hidden)
+    if cell.copies > 1:
+        deltas = graph.Concat(*(deltas,) * cell.copies, axis=-1)
+    return add_layer(cell.class_logits, graph, hidden), deltas
 
 
 def select_detections(

@@ -16,7 +16,7 @@ _LOWEST_CANDIDATE = -1.5
 
 
 def sample_balanced(
-    state: Tensor, noise: Tensor, *, count: int, max_positives: int
+    state: Tensor, noise: Tensor, *, count: int, max_positives: int, negatives_per_positive: float = 0.0
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Samples up to `count` distinct candidates per image, smallest noise first, with a bounded share of positives.
 
@@ -28,10 +28,15 @@ def sample_balanced(
     noise: (B, N) float32 in [0, 1), uniform for a random choice.
     count: samples per image.
     max_positives: positives among them.
+    negatives_per_positive: most negatives for each positive, and for none as for one; 0 sets no limit.
     """
     pos_index, pos_valid = _smallest_noise(state == POSITIVE, noise, max_positives)
     neg_index, neg_valid = _smallest_noise(state == NEGATIVE, noise, count)
-    left = count - pos_valid.astype(ms.int32).sum(axis=1, keepdims=True)
+    sampled = pos_valid.astype(ms.int32).sum(axis=1, keepdims=True)
+    left = count - sampled
+    if negatives_per_positive > 0:
+        limit = ops.maximum(sampled, ops.ones_like(sampled)).astype(ms.float32) * negatives_per_positive
+        left = ops.minimum(left, limit.astype(ms.int32))
     neg_valid = ops.logical_and(neg_valid, arange(count) < left)
     return pos_index, pos_valid, ops.where(neg_valid, neg_index, 0).astype(ms.int32), neg_valid
 

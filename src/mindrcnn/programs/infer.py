@@ -72,6 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images per forward pass (default: 1; with an exported model of a fixed batch, that)",
     )
+    parser.add_argument(
+        "--format",
+        choices=("mindrcnn", "zoo"),
+        default="mindrcnn",
+        help="form of predictions.json; zoo: the model zoo's map from path to predictions, with labels from 0 "
+        "(default: %(default)s)",
+    )
     add_force(parser)
     add_runtime(parser)
 
@@ -122,6 +129,7 @@ def start(arguments: argparse.Namespace) -> int:
         class_names=arguments.classes,
         batch_size=arguments.batch,
         runtime=Runtime(arguments.backend, arguments.device),
+        zoo_format=arguments.format == "zoo",
         force=arguments.force,
     )
 

@@ -23,6 +23,7 @@ EXAMPLES = """
 %(prog)s --devices 8 --log-dir logs -- train configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco
 %(prog)s --devices 2 --log-dir logs --dry-run -- eval runs/first/best.ckpt
 %(prog)s --launcher rank-table --rank-table hccl_8p.json --log-dir logs -- train.py mine.yaml
+%(prog)s --make-rank-table hccl_8p.json --device-ids 0-7
 """
 SUB_COMMANDS = ("train", "eval")  # those that share their work among processes
 
@@ -68,20 +69,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bind-cores", action="store_true", help="give each process its own cores (default: the system places them)"
     )
     parser.add_argument(
-        "--log-dir", type=path, metavar="DIR", required=True, help="folder for the output of each process"
+        "--log-dir",
+        type=path,
+        metavar="DIR",
+        help="folder for the output of each process (default: none; a program needs it)",
     )
     add_force(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the commands and exit (default: run them)")
     parser.add_argument(
-        "program", nargs="+", metavar="PROGRAM", help="sub-command or Python file, and its arguments, after --"
+        "program", nargs="*", metavar="PROGRAM", help="sub-command or Python file, and its arguments, after --"
     )
+    table = parser.add_argument_group("rank tables")
+    table.add_argument(
+        "--make-rank-table",
+        type=path,
+        metavar="FILE",
+        help="write the HCCL rank table of this machine's Ascend devices, and run nothing (default: run a program)",
+    )
+    table.add_argument(
+        "--device-ids", metavar="LIST", default="0-7", help="devices of the table, as 0-7 or 0,1 (default: %(default)s)"
+    )
+    table.add_argument("--server-ip", metavar="ADDRESS", help="address of this machine (default: that of its name)")
+    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
     """Parses the command line; ends the program on a wrong one."""
     parser = new_parser(prog=prog, description=DESCRIPTION, examples=EXAMPLES)
     add_arguments(parser)
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    if arguments.make_rank_table is None and (not arguments.program or arguments.log_dir is None):
+        parser.error("wanted --log-dir and, after --, a program; or --make-rank-table")
+    if arguments.make_rank_table is not None and arguments.program:
+        parser.error("--make-rank-table runs no program")
+    return arguments
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -91,9 +112,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def launch(arguments: argparse.Namespace) -> int:
-    """Runs the job, or prints its commands."""
+    """Runs the job, prints its commands, or writes a rank table."""
     from mindrcnn.launch.supervise import Supervisor
 
+    if arguments.make_rank_table is not None:
+        return make_rank_table(arguments)
     job = read_job(arguments)
     if job.master_port and job.node_rank == 0 and arguments.launcher != "rank-table" and not arguments.dry_run:
         require_free_port(job.master_addr, job.master_port, "--master-port")
@@ -102,6 +125,19 @@ def launch(arguments: argparse.Namespace) -> int:
         return Supervisor(job, commands, force=arguments.force).run()
     for command in commands:
         sys.stdout.write(shell_line(command) + "\n")
+    return EXIT_OK
+
+
+def make_rank_table(arguments: argparse.Namespace) -> int:
+    """Writes the rank table of this machine."""
+    from mindrcnn.launch.make_rank_table import is_rank_table, read_devices, server_address, write_rank_table
+    from mindrcnn.outputs import Output, protect
+
+    target, devices = arguments.make_rank_table, read_devices(arguments.device_ids)
+    protect([Output(target, is_rank_table)], force=arguments.force)
+    server = server_address(arguments.server_ip)
+    write_rank_table(target, devices, server=server)
+    sys.stdout.write(f"{target}: {len(devices)} devices of {server}\n")
     return EXIT_OK
 
 

@@ -11,8 +11,9 @@ from mindrcnn.engine.checkpoints.resume import keep_previous
 from mindrcnn.engine.checkpoints.retention import KeptCheckpoints, Write
 from mindrcnn.engine.distributed.collectives import average_statistics
 from mindrcnn.engine.distributed.ranks import Ranks
+from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.step.training_state import TrainingState
-from mindrcnn.engine.trainer import Plan, Progress
+from mindrcnn.engine.trainer import Progress
 
 
 class RunCheckpoints:
@@ -86,5 +87,5 @@ def best_metric(config: Config) -> str:
     """Returns the name of the metric that decides which checkpoint is best."""
     kind = config.eval.best_metric
     if kind == "auto":
-        kind = "bbox" if config.model.mask is None else "segm"
+        kind = "segm" if config.model.mask is not None and config.train.mask_branch else "bbox"
     return f"{kind}_AP"

@@ -15,7 +15,7 @@ from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.metrics import Metrics
-from mindrcnn.evaluation.coco.report import per_class_text, summary_text
+from mindrcnn.evaluation.coco.report import tables_text
 from mindrcnn.evaluation.coco.results import read_results
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.exported.opening import is_exported
@@ -30,6 +30,7 @@ from mindrcnn.opening import (
     with_overrides,
 )
 from mindrcnn.outputs import protect
+from mindrcnn.tasks.modelarts import fetch_data
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
@@ -87,7 +88,8 @@ def run_evaluation(
     with ranks.together():
         model.compare_jobs()
         # Results carry the ids of the split at hand, whose numbering may differ from the training data's.
-        dataset = build_dataset(model.config.data, model.config.data.val, "data.val")
+        data = fetch_data(model.config.data)
+        dataset = build_dataset(data, data.val, "data.val")
         model.compare_data(dataset)
         split = SplitEvaluator(config=model.config, dataset=dataset, ranks=ranks)
         folder = out or output_folder(given, file)
@@ -161,7 +163,7 @@ def evaluate_results(
         results,
         image_sizes=evaluator.truth.image_sizes,
         category_ids=dataset.category_ids,
-        needs_masks=config.model.mask is not None,
+        needs_masks="segm" in evaluator.iou_types,
     )
     folder = out or results.parent
     inputs = [results, config_file, dataset.annotation_file]
@@ -171,8 +173,9 @@ def evaluate_results(
 
 
 def print_report(evaluations: Sequence[Metrics], folder: Path) -> None:
-    """Prints the COCO tables."""
-    print(summary_text(evaluations))
-    print()
-    print(per_class_text(evaluations))
+    """Prints the COCO tables; without annotated objects there are none."""
+    if not evaluations:
+        print(f"nothing to score; written to {folder}")
+        return
+    print(tables_text(evaluations))
     print(f"\nwritten to {folder}")

@@ -16,8 +16,8 @@ from mindrcnn import paths
 from mindrcnn.atomic import replacing
 from mindrcnn.build.device import set_device
 from mindrcnn.build.trained_model import open_checkpoint, restore_detector
-from mindrcnn.config.data import INPUT_STRIDE
 from mindrcnn.config.run import Config
+from mindrcnn.data.batching.buckets import INPUT_STRIDE, padded_size
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
@@ -92,7 +92,7 @@ def input_shape(config: Config, file_format: Format, size: tuple[int, int] | Non
         if batch is not None:
             raise InputError("--batch: wanted --height and --width with it; without them an ONNX file takes any batch")
         return None
-    height, width = size or config.data.buckets[0]
+    height, width = size or config.data.input_sizes[0]
     if height < INPUT_STRIDE or width < INPUT_STRIDE or height % INPUT_STRIDE or width % INPUT_STRIDE:
         raise InputError(f"--height, --width: wanted multiples of {INPUT_STRIDE}, got {height} and {width}")
     batch = 1 if batch is None else batch
@@ -106,7 +106,9 @@ def describe(checkpoint: Checkpoint, config: Config, shape: Shape | None) -> Car
     config = replace(config, eval=replace(config.eval, precision="float32"))
     if shape is not None:
         batch, height, width = shape
-        data = replace(config.data, buckets=((height, width),))
+        fixed = (height, width)
+        bucket = next((bucket for bucket in config.data.buckets if padded_size(bucket) == fixed), fixed)
+        data = replace(config.data, buckets=(bucket,))
         config = replace(config, data=data, eval=replace(config.eval, batch_size=batch))
     info = checkpoint.info
     return make_card(config, classes=info.classes, category_ids=info.category_ids, shape=shape)

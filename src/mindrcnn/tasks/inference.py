@@ -15,10 +15,11 @@ from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.input_images import find_images
 from mindrcnn.evaluation.json_files import write_json
+from mindrcnn.evaluation.zoo_predictions import is_zoo_document, zoo_document
 from mindrcnn.exit_status import EXIT_OK, EXIT_SKIPPED
 from mindrcnn.obtain import checkpoint_file
 from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, open_detector
-from mindrcnn.outputs import COMMENT, Output, protect
+from mindrcnn.outputs import COMMENT, Output, is_marked, protect
 from mindrcnn.tasks.progress import log_progress
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ def infer(
     class_names: Sequence[str],
     batch_size: int | None = None,
     runtime: Runtime = DEFAULT_RUNTIME,
+    zoo_format: bool = False,
     force: bool = False,
 ) -> int:
     """Predicts images; writes predictions.json and drawn pictures into `out`, and returns the exit status.
@@ -49,13 +51,15 @@ def infer(
     class_names: classes to keep; empty keeps all.
     batch_size: images per forward pass; None is 1, or the number that an exported model is fixed to.
     runtime: the back end and device.
+    zoo_format: whether predictions.json is a map from path to predictions, as the model zoo writes it.
     force: whether images and files of others may be replaced.
     """
     setup_logging()
     file = checkpoint_file(file)
     images = [image for source in sources for image in find_images(source)]
     names = picture_names(images)
-    outputs = [Output(out / name) for name in (PREDICTIONS, *names.values())]
+    is_ours = is_zoo_document if zoo_format else is_marked
+    outputs = [Output(out / PREDICTIONS, is_ours), *(Output(out / name) for name in names.values())]
     protect(outputs, inputs=[file, *images], force=force)
     detector = open_detector(file, overrides, runtime=runtime, lowest_score=score_thresh)
     labels = find_labels(class_names or detector.classes, detector.classes)
@@ -71,7 +75,7 @@ def infer(
         return selected.to_dict()
 
     documents = list(run_behind(finish, log_progress(stream, total=len(images))))
-    write_json(out / PREDICTIONS, COMMENT | {"images": documents})
+    write_json(out / PREDICTIONS, zoo_document(documents) if zoo_format else COMMENT | {"images": documents})
     logger.info("%d images with predictions.json in %s", len(documents), out)
     if stream.skipped:
         logger.error("%d of %d images could not be read and were skipped", len(stream.skipped), len(images))

@@ -14,9 +14,10 @@ from mindrcnn.engine.checkpoints.resume import newest_checkpoint
 from mindrcnn.engine.checkpoints.run_folder import claim_run_folder, create_run_folder, latest_run_folder
 from mindrcnn.engine.checkpoints.run_lock import LOCK, is_vacant, run_lock
 from mindrcnn.engine.distributed.ranks import Ranks
+from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.tracking.metrics_log import MetricsLog
 from mindrcnn.engine.tracking.recorder import METRICS
-from mindrcnn.engine.trainer import Plan, Progress
+from mindrcnn.engine.trainer import Progress
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from mindrcnn.evaluation.coco.mask_calibration import (
     write_calibration,
 )
 from mindrcnn.evaluation.coco.metrics import IouType, Metrics
-from mindrcnn.evaluation.coco.report import is_metrics, write_metrics
+from mindrcnn.evaluation.coco.report import is_metrics, is_tables, write_metrics, write_tables
 from mindrcnn.evaluation.coco.results import is_results, write_results
 from mindrcnn.image_detector import Detector
 from mindrcnn.outputs import Output
@@ -31,7 +31,7 @@ from mindrcnn.tasks.progress import log_progress
 
 logger = logging.getLogger(__name__)
 
-RESULTS, METRICS = "results.json", "metrics.json"
+RESULTS, METRICS, TABLES = "results.json", "metrics.json", "tables.txt"
 PICTURES = "pictures"  # subfolder of an evaluation's folder
 
 
@@ -47,7 +47,8 @@ class SplitEvaluator:
     def __init__(self, *, config: Config, dataset: Dataset, ranks: Ranks | None = None) -> None:
         self.ranks = ranks or Ranks()
         self.config = config
-        has_masks = config.model.mask is not None
+        # A mask branch that was left as it is may be evaluated on boxes alone.
+        has_masks = config.model.mask is not None and (config.train.mask_branch or dataset.has_masks)
         self.dataset = dataset.require_masks() if has_masks else dataset
         self.iou_types: tuple[IouType, ...] = ("bbox", "segm") if has_masks else ("bbox",)
         if config.eval.boundary:
@@ -63,7 +64,8 @@ class SplitEvaluator:
     def outputs(self, folder: Path) -> list[Output]:
         """Returns the files that `score` writes into `folder`."""
         calibration = CALIBRATION_FILES if self.predicts_iou else ()
-        return [Output(folder / METRICS, is_metrics), *(Output(folder / name) for name in calibration)]
+        tables = Output(folder / TABLES, is_tables)
+        return [Output(folder / METRICS, is_metrics), tables, *(Output(folder / name) for name in calibration)]
 
     def all_outputs(self, folder: Path) -> list[Output]:
         """Returns the files that `run` writes into `folder`."""
@@ -73,10 +75,11 @@ class SplitEvaluator:
     @property
     def predicts_iou(self) -> bool:
         """Whether the model predicts the IoU of its masks."""
-        return self.config.model.mask is not None and self.config.model.mask.predicts_iou
+        mask = self.config.model.mask
+        return mask is not None and mask.predicts_iou and "segm" in self.iou_types
 
     def run(self, detector: Detector, folder: Path) -> list[Metrics]:
-        """Predicts every image; writes results.json, metrics.json and pictures/ into `folder`.
+        """Predicts every image; writes results.json, metrics.json, tables.txt and pictures/ into `folder`.
 
         Of several processes each predicts its share, and the first draws some of its own.
         """
@@ -91,16 +94,21 @@ class SplitEvaluator:
         return self.score(entries, folder)
 
     def score(self, entries: Sequence[dict[str, Any]], folder: Path) -> list[Metrics]:
-        """Returns the COCO numbers of result entries and writes metrics.json into `folder`.
+        """Returns the COCO numbers of result entries and writes metrics.json and tables.txt into `folder`.
 
-        A model that predicts the IoU of its masks also gets mask_calibration.json and .png.
+        A model that predicts the IoU of its masks also gets mask_calibration.json and .png. Without annotated objects
+        there are no numbers, and no files of them.
         """
+        if not self.truth.annotations:
+            logger.warning("%s has no annotated objects, so nothing is scored", self.truth.name)
+            return []
         if self.ranks.first:
             log_uncounted(entries, max_detections=self.config.eval.max_detections)
         evaluations = [self.compute_metrics(entries, iou_type) for iou_type in self.iou_types]
         if not self.ranks.first:
             return evaluations
         write_metrics(folder / METRICS, evaluations)
+        write_tables(folder / TABLES, evaluations)
         if self.predicts_iou:
             plain = self.compute_metrics(without_iou_scores(entries), "segm")
             (rescored,) = (metrics for metrics in evaluations if metrics.iou_type == "segm")

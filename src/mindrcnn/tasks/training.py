@@ -16,8 +16,6 @@ from mindrcnn.build.training import (
     build_plan,
     build_state,
     build_step,
-    global_batch,
-    peak_learning_rate,
 )
 from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
@@ -26,6 +24,7 @@ from mindrcnn.data.record import Dataset
 from mindrcnn.engine.checkpoints.resume import BEST, LAST, best_so_far
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop, evaluations_since_best
+from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.step.accumulation import AccumulatingStep
 from mindrcnn.engine.step.ema import use_averages
 from mindrcnn.engine.step.feed import BatchFeed
@@ -35,12 +34,16 @@ from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.tracking.metrics_log import MetricsLog
 from mindrcnn.engine.tracking.recorder import METRICS
 from mindrcnn.engine.tracking.sinks import require_reachable, require_sinks
-from mindrcnn.engine.trainer import Evaluate, Loader, Plan, Progress, Steps, Trainer, TrainingRecorder, Validation
+from mindrcnn.engine.trainer import Evaluate, Loader, Progress, Steps, Trainer, TrainingRecorder, Validation
+from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.obtain import with_local_checkpoint
 from mindrcnn.predictor import network_detector
+from mindrcnn.tasks.announcement import announce
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
+from mindrcnn.tasks.mindrecord_folder import build_training_dataset
+from mindrcnn.tasks.modelarts import fetch_data, uploaded
 from mindrcnn.tasks.processes import (
     build_gradient_reduction,
     build_sample_count,
@@ -120,16 +123,18 @@ def run_training(
     ranks = join_job(config.device, config.train.seed)
     with ranks.together(), ExitStack() as held:
         require_same_job(config, ranks)
-        return _train(config, ranks, find_run_folder(run_dir, config.name, ranks, held, resume=resume))
+        folder = held.enter_context(uploaded(run_dir, ranks))
+        return _train(config, ranks, find_run_folder(folder, config.name, ranks, held, resume=resume))
 
 
 def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
     """Trains in the folder of a run."""
     start = config if run_folder.checkpoint is not None else with_local_checkpoint(config)
-    dataset = build_dataset(config.data, config.data.train, "data.train")
+    data = fetch_data(config.data)
+    dataset = build_training_dataset(data, ranks)
     require_same_data(dataset, ranks)
     config = replace(config, data=replace(config.data, classes=dataset.classes))
-    evaluator = build_evaluator(config, ranks)
+    evaluator = build_evaluator(replace(config, data=replace(config.data, root=data.root)), ranks)
     loader = build_train_loader(config, dataset, rank=ranks.rank, world_size=ranks.size)
     detector = build_initialised_detector(start, dataset.classes, run_folder.checkpoint, build_sample_count(ranks))
 
@@ -144,7 +149,7 @@ def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
     require_same_parameters(detector.get_parameters(), ranks)
     folder = run_folder.open(config, progress, ranks)
     open_log(folder, ranks)
-    announce(config, dataset, plan, folder, ranks.size)
+    announce(config, dataset, detector, plan, folder, ranks.size)
     if run_folder.resumed:
         logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
     recorder = build_recorder(
@@ -217,30 +222,9 @@ def build_evaluator(config: Config, ranks: Ranks) -> SplitEvaluator | None:
         return None
     dataset = build_dataset(config.data, split, "data.val")
     require_same_data(dataset, ranks)
+    if not any(len(record.labels) for record in dataset.records):
+        raise InputError(f"data.val: wanted a split with annotated objects, got none in {dataset.annotation_file}")
     return SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
-
-
-def announce(config: Config, dataset: Dataset, plan: Plan, folder: Path, world_size: int) -> None:
-    """Logs a line each about folder, data, length and learning rate.
-
-    config: the schedule.
-    dataset: the training split.
-    plan: the length of training.
-    folder: the run folder.
-    world_size: number of processes.
-    """
-    schedule, images = config.train.schedule, global_batch(config.train, world_size=world_size)
-    logger.info("run folder %s", folder)
-    logger.info("%d images, %d classes", len(dataset.records), len(dataset.classes))
-    if world_size > 1:
-        logger.info("%d processes", world_size)
-    logger.info("%d steps of %d images, %d steps an epoch", plan.total_steps, images, plan.steps_per_epoch)
-    scaled = f"base_lr {schedule.base_lr:g} x {images} / {schedule.reference_batch} images"
-    logger.info(
-        "learning rate %g after warm-up (%s)",
-        peak_learning_rate(config.train, world_size=world_size),
-        scaled if schedule.scale_lr else "base_lr, not scaled to the batch",
-    )
 
 
 def build_evaluation(evaluator: SplitEvaluator, training: Training, step: TrainStep | AccumulatingStep) -> Evaluate:
@@ -257,7 +241,6 @@ def build_evaluation(evaluator: SplitEvaluator, training: Training, step: TrainS
     )
 
     def evaluate(epoch: int) -> Mapping[str, float]:
-        logger.info("evaluating after epoch %d", epoch)
         with use_averages(training.state.average):
             metrics = headline(evaluator.run(detector, training.folder / EVALUATION))
         step.set_train(True)

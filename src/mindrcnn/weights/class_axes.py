@@ -7,9 +7,9 @@ regressors and masks a row for it that is never used.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,17 @@ CLASS_AXES = (
     # coarse class logits are appended to the fine features at the input of every layer
     ClassAxis(r"mask\.point_head\.(fcs\.\d+|predictor)\.weight", axis=1, trailing=True),
 )
+
+
+BOX_DELTAS, CLASS_LOGITS = "box.head.deltas.", "box.head.class_logits.weight"
+
+
+def serves_all_classes(name: str, parameters: Mapping[str, Any]) -> bool:
+    """Tells whether a parameter, by its shape, belongs to a box regressor that all of several classes share."""
+    if not name.startswith(BOX_DELTAS):
+        return False
+    (rows, *_), (logits, *_) = parameters[name].shape, parameters[CLASS_LOGITS].shape
+    return rows == 4 and logits > 2
 
 
 def axes_of(name: str) -> list[ClassAxis]:

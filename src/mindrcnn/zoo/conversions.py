@@ -11,7 +11,6 @@ from typing import Any
 
 from mindrcnn.zoo.key import Convert, Values
 
-_STRIDE = 32
 _POINT_REND = ("rcnn_loss_mask_coarse_weight", "rcnn_loss_mask_point_weight", "not_mask")
 
 
@@ -21,10 +20,9 @@ def has_point_rend(values: Values) -> bool:
 
 
 def canvas(value: Any, values: Values) -> dict[str, Any]:
-    """Converts the input's width and height to one bucket with sides rounded up to multiples of 32."""
+    """Converts the input's width and height to one bucket."""
     width, height = values.get("img_width", value), values.get("img_height", value)
-    bucket = [_STRIDE * math.ceil(side / _STRIDE) for side in (height, width)]
-    return {"data.buckets": [bucket], "data.short_side": min(width, height)}
+    return {"data.buckets": [[height, width]], "data.short_side": min(width, height)}
 
 
 def anchor_sizes(scales_key: str, strides_key: str) -> Convert:
@@ -129,9 +127,9 @@ def rate(value: Any, values: Values) -> dict[str, Any]:
 
 
 def least_rate(value: Any, values: Values) -> dict[str, Any]:
-    """Converts the least learning rate, which only a cosine has here."""
+    """Converts the least learning rate: that of a cosine is where it ends."""
     if _kind(values) == "multistep":
-        return {}
+        return {"train.schedule.min_lr": value}
     if "lr" not in values:
         raise ValueError("a fraction of lr, which is not given")
     return {"train.schedule.final_ratio": value / values["lr"]}
@@ -152,16 +150,16 @@ def static_scale(value: Any, values: Values) -> dict[str, Any]:
     return {"train.loss_scale": {"type": "static", "scale": value} if value > 1 else None}
 
 
+def negatives(ours: str) -> Convert:
+    """Returns the conversion of the most negatives for each positive, of which -1 there is 0 here."""
+    return lambda value, values: {ours: max(value, 0)}
+
+
 def clipping(value: Any, values: Values) -> dict[str, Any]:
     """Converts the norm of gradient clipping, where 0 and false switch it off."""
     if value is True:
         raise ValueError("give the largest norm as train.optimizer.clip_norm")
     return {"train.optimizer.clip_norm": value or 0}
-
-
-def whole_epochs(value: Any, values: Values) -> dict[str, Any]:
-    """Converts an interval in epochs, rounded up."""
-    return {"train.save_every": max(1, math.ceil(value))}
 
 
 def evaluation(value: Any, values: Values) -> dict[str, Any]:

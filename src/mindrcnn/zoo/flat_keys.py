@@ -14,7 +14,6 @@ from mindrcnn.zoo.conversions import (
     side_of_masks,
     text_list,
     unless_empty,
-    whole_epochs,
     with_mask_rcnn,
 )
 from mindrcnn.zoo.key import ZooKey, always, by_hand, carried, off, settled
@@ -185,15 +184,16 @@ _TRAINING = (
     carried("sgd_step", "train.schedule.milestones", "of multistep alone", via=milestones),
     by_hand("pretrain_epoch_size", "continue a run with `mindrcnn train --resume --run-dir DIR`"),
     always("save_checkpoint", True, "checkpoints are always saved"),
-    carried("save_checkpoint_epochs", "train.save_every", "whole epochs; a fraction becomes 1", via=whole_epochs),
+    carried("save_checkpoint_epochs", "train.save_every", "epochs, also a fraction such as 0.5"),
     by_hand("save_checkpoint_path", "the run's folder: `--run-dir DIR`"),
     settled("log_summary", "train.log_to: [summary_record]", "train.log_to"),
 )
 _DATA = (
-    by_hand(
+    carried(
         "mindrecord_dir",
-        "images are read as they are; `mindrcnn mindrecord` converts, then data.train.format: mindrecord",
-        "data.train.annotations",
+        "data.mindrecord_dir",
+        "files are made at the first training; an empty one reads images as they are",
+        via=unless_empty("data.mindrecord_dir"),
     ),
     carried("coco_root", "data.root", via=unless_empty("data.root")),
     carried("train_data_type", "data.train.name"),

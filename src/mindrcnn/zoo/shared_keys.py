@@ -1,15 +1,25 @@
 """Keys that all of the zoo's files have, and those of its environment (ModelArts, evaluation, export)."""
 
-from mindrcnn.zoo.conversions import canvas, choice, evaluation, expansion, foreground, length, rate, static_scale
-from mindrcnn.zoo.key import ZooKey, always, by_hand, carried, off, settled
+from mindrcnn.zoo.conversions import (
+    canvas,
+    choice,
+    evaluation,
+    expansion,
+    foreground,
+    length,
+    rate,
+    static_scale,
+    switch,
+)
+from mindrcnn.zoo.key import ZooKey, by_hand, carried, off, settled
 
-_CLOUD = "ModelArts' own folders are not used"
+_CLOUD = "data.root and --run-dir take obs:// paths, copied by moxing: docs/migrate.md"
 _BY_COMMAND = "given on the command line of"
 
 _INPUT = (
-    carried("img_width", "data.buckets data.short_side", "(height, width), in multiples of 32", via=canvas),
-    carried("img_height", "data.buckets data.short_side", "(height, width), in multiples of 32", via=canvas),
-    always("keep_ratio", True, "images keep their ratio of sides, always"),
+    carried("img_width", "data.buckets data.short_side", "(height, width); padded to multiples of 32", via=canvas),
+    carried("img_height", "data.buckets data.short_side", "(height, width); padded to multiples of 32", via=canvas),
+    carried("keep_ratio", "data.keep_ratio", via=switch("data.keep_ratio", True, False)),
     carried("flip_ratio", "data.augment.flip_prob"),
     carried(
         "expand_ratio",
@@ -47,8 +57,7 @@ _TRAINING = (
     carried(
         "opt_type",
         "train.optimizer.type",
-        "adam becomes adamw, whose weight decay is not part of the gradient",
-        via=choice("train.optimizer.type", sgd="sgd", adam="adamw", adamw="adamw"),
+        via=choice("train.optimizer.type", sgd="sgd", adam="adam", adamw="adamw"),
     ),
     carried("momentum", "train.optimizer.momentum"),
     carried("weight_decay", "train.optimizer.weight_decay", "decay_norm_and_bias says whether of biases too"),
@@ -90,9 +99,9 @@ _PROGRAMS = (
     by_hand("ckpt_file", f"{_BY_COMMAND} `mindrcnn export CHECKPOINT`"),
     by_hand("file_name", f"{_BY_COMMAND} `mindrcnn export --out FILE`"),
     by_hand("file_format", f"{_BY_COMMAND} `mindrcnn export --format MINDIR`"),
-    off("enable_modelarts", _CLOUD),
+    settled("enable_modelarts", _CLOUD, "data.root"),
     off("enable_profiling", "profiling has no switch"),
-    settled("data_url", _CLOUD),
+    settled("data_url", _CLOUD, "data.root"),
     settled("train_url", _CLOUD),
     settled("checkpoint_url", _CLOUD),
     settled("data_path", _CLOUD, "data.root"),

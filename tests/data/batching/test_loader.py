@@ -254,6 +254,22 @@ def test_waiting_work_is_cancelled_when_the_consumer_stops():
     assert len(started) == count < 10
 
 
+@pytest.mark.parametrize("keep_ratio", [True, False])
+def test_an_input_of_any_size_is_padded_to_the_stride(records, keep_ratio):
+    form = InputFormat(buckets=((50, 70),), short_side=50, keep_ratio=keep_ratio)
+    for batch in EvalLoader(records=records, input_format=form, batch_size=5, workers=0):
+        assert batch.images.shape[2:] == (64, 96)
+        for image, size, record in zip(batch.images, batch.image_sizes, batch.sources, strict=False):
+            kept = [50, 67] if record.width > record.height else [50, 38]
+            assert size.tolist() == (kept if keep_ratio else [50, 70])
+            assert image[:, : size[0], : size[1]].any()
+            assert not image[:, size[0] :].any()
+            assert not image[:, :, size[1] :].any()
+    augment = Augment(keep_ratio=keep_ratio)
+    loader = train_loader(records, input_format=form, augment=augment)
+    assert {batch.images.shape[2:] for batch in loader.epoch(0)} == {(64, 96)}
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_eval_loader_has_every_record_once(records, workers):
     loader = EvalLoader(records=records, input_format=FORMAT, batch_size=5, workers=workers)

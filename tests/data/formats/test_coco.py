@@ -106,6 +106,9 @@ def test_an_annotation_file_without_annotations(content, write_coco):
     content["annotations"] = []
     dataset = read(write_coco(content))
     assert [len(record.labels) for record in dataset.records] == [0, 0]
+    del content["annotations"]
+    dataset = read(write_coco(content))
+    assert [len(record.labels) for record in dataset.records] == [0, 0]
 
 
 def edit(table, index, **changes):

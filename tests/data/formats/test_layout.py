@@ -26,6 +26,26 @@ def test_layouts(annotations, images, tmp_path):
     assert find_split(root=tmp_path, name="train2017") == SplitFiles(tmp_path / annotations, tmp_path / images)
 
 
+@pytest.mark.parametrize(
+    ("name", "annotations", "images"),
+    [
+        ("val2017", "validation/labels.json", "validation/data"),
+        ("val", "validation/labels.json", "validation/data"),
+        ("test-dev2017", "annotations/image_info_test-dev2017.json", "test2017"),
+        ("test2017", "annotations/image_info_test2017.json", "test2017"),
+    ],
+)
+def test_layouts_of_the_other_splits(name, annotations, images, tmp_path):
+    make(tmp_path, annotations, images)
+    assert find_split(root=tmp_path, name=name) == SplitFiles(tmp_path / annotations, tmp_path / images)
+
+
+def test_validation_stands_for_val_alone(tmp_path):
+    make(tmp_path, "validation/labels.json", "validation/data")
+    with pytest.raises(InputError, match="no annotation file of split 'train2017'"):
+        find_split(root=tmp_path, name="train2017")
+
+
 def test_explicit_paths(tmp_path):
     make(tmp_path, "labels/all.json", "photos")
     found = find_split(root=tmp_path, name="", annotations="labels/all.json", images=str(tmp_path / "photos"))

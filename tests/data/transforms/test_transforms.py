@@ -205,6 +205,22 @@ def test_crop_holds_the_centre_of_the_chosen_object(image, target):
         assert 0 <= y <= cropped.shape[0]
 
 
+def test_crop_of_a_fixed_size(image, target):
+    for seed in range(50):
+        cropped, cut = crop(image, target, np.random.default_rng(seed), min_scale=1.0, size=(20, 400))
+        assert cropped.shape[:2] == (20, 90)  # the image is 60 x 90
+        assert not cut.crowd.all()
+        top = round(-cut.affine.shift_y)
+        np.testing.assert_array_equal(cropped, image[top : top + 20])
+
+
+def test_without_its_ratio_of_sides_an_image_fills_the_bucket(image, target):
+    stretched = Augment(keep_ratio=False)
+    resized, moved = stretched(image, target, np.random.default_rng(0), short_side=30, bucket=(120, 45))
+    assert resized.shape == (120, 45, 3)
+    np.testing.assert_allclose(moved.boxes, target.boxes * [0.5, 2, 0.5, 2], rtol=1e-6)
+
+
 def test_crop_of_an_image_without_objects(image):
     cropped, cut = crop(image, empty_target(), np.random.default_rng(0), min_scale=0.3)
     assert cropped.size < image.size

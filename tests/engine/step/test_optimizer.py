@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Parameter, Tensor
 
-from mindrcnn.engine.step.optimizer import build_adamw, build_sgd
+from mindrcnn.engine.step.optimizer import build_adam, build_adamw, build_sgd
 from mindrcnn.engine.step.param_groups import GroupRule
 from mindrcnn.errors import InputError
 
@@ -107,3 +107,26 @@ def test_sgd_with_a_learning_rate_of_its_own() -> None:
         optimizer((Tensor(gradient), Tensor(gradient)))
     np.testing.assert_array_equal(slow.asnumpy(), START)
     np.testing.assert_allclose(fast.asnumpy(), reference(0.9, False, 0.1), rtol=1e-5)
+
+
+def test_adam_equals_pytorch(mode: str) -> None:
+    """torch.optim.Adam with weight_decay, in float64."""
+    decay, betas, eps = 0.1, (0.9, 0.999), 1e-3
+    parameter = Parameter(Tensor(START), name="conv.weight")
+    optimizer = build_adam(
+        parameters=(parameter,),
+        learning_rates=RATES,
+        betas=betas,
+        eps=eps,
+        weight_decay=decay,
+        decay_norm_and_bias=False,
+    )
+    weight, first, second = START.astype(np.float64), np.zeros(3), np.zeros(3)
+    for number, (rate, raw) in enumerate(zip(RATES, GRADIENTS, strict=True), start=1):
+        optimizer((Tensor(raw),))
+        gradient = raw + decay * weight
+        first = betas[0] * first + (1 - betas[0]) * gradient
+        second = betas[1] * second + (1 - betas[1]) * gradient**2
+        mean, mean_square = first / (1 - betas[0] ** number), second / (1 - betas[1] ** number)
+        weight = weight - rate * mean / (np.sqrt(mean_square) + eps)
+    np.testing.assert_allclose(parameter.asnumpy(), weight, rtol=1e-5)

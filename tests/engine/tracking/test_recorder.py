@@ -53,6 +53,23 @@ def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptur
     assert text[-1].startswith("epoch 2/2 step 6/6")
 
 
+def test_an_epoch_ends_with_its_means_and_its_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder(
+        folder=tmp_path, loss_names=("box",), learning_rates=np.ones(5, np.float32), steps_per_epoch=3, log_every=100
+    )
+    with caplog.at_level(logging.INFO, logger="mindrcnn"):
+        for step in range(1, 6):
+            seconds = 60.0 if step == 1 else 2.0
+            recorder.step(StepResult(step, (float(step),), grad_norm=1, images=3, wait=0.5, seconds=seconds))
+            if step in (3, 5):
+                recorder.end_epoch(step)
+    ended = [line for line in caplog.messages if "ended" in line]
+    assert ended == [
+        "epoch 1/2 ended: 3 steps in 0:01:04, 2.000 s a step | mean loss 2.0000 (box 2.0000) | 0:00:00 since the start",
+        "epoch 2/2 ended: 2 steps in 0:00:04, 2.000 s a step | mean loss 4.5000 (box 4.5000) | 0:00:00 since the start",
+    ]
+
+
 def test_evaluation_row_and_curves(tmp_path: Path) -> None:
     recorder = Recorder(
         folder=tmp_path, loss_names=("box",), learning_rates=np.ones(4, np.float32), steps_per_epoch=2, log_every=2

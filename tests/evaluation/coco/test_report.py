@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from mindrcnn.evaluation.coco.evaluator import evaluate
-from mindrcnn.evaluation.coco.report import metrics_document, per_class_text, summary_text, write_metrics
+from mindrcnn.evaluation.coco.report import (
+    is_tables,
+    metrics_document,
+    per_class_text,
+    summary_text,
+    write_metrics,
+    write_tables,
+)
 from mindrcnn.evaluation.paste import encode_bitmap
 
 
@@ -41,6 +48,15 @@ def test_per_class_table(evaluations):
     assert first.split() == ["ψάρι", "70.0", "100.0", "100.0", "100.0", "1"]
     assert second.split() == ["a", "long", "name", "-", "-", "-", "-", "0"]
     assert len({len(line) for line in (header, rule, first, second)}) == 1
+
+
+def test_tables_in_a_file_are_known_again(tmp_path, evaluations):
+    path = tmp_path / "tables.txt"
+    write_tables(path, evaluations)
+    assert path.read_text() == f"{summary_text(evaluations)}\n\n{per_class_text(evaluations)}\n"
+    assert is_tables(path)
+    path.write_text("boxes of mine\n")
+    assert not is_tables(path)
 
 
 def test_metrics_json(tmp_path, evaluations):

@@ -1,7 +1,7 @@
 """Padded batches, the form in which images and objects reach the network.
 
-B is the number of images, G of ground-truth slots, R the side of the stored masks, (H, W) the bucket. Images are padded
-with zeros at the bottom and right; unused slots are zero. The model, not the batch, normalises pixel values.
+B is the number of images, G of ground-truth slots, R the side of the stored masks, (H, W) the padded bucket. Images are
+padded with zeros at the bottom and right; unused slots are zero. The model, not the batch, normalises pixel values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.batching.buckets import Bucket
+from mindrcnn.data.batching.buckets import Bucket, padded_size
 from mindrcnn.data.image_io import ImageSource, RGBImage
 from mindrcnn.data.transforms.resize import fitted_size, resize_image
 from mindrcnn.data.transforms.target import Target
@@ -24,11 +24,18 @@ Images = npt.NDArray[np.uint8]  # (B, 3, H, W)
 
 @dataclass(frozen=True, kw_only=True)
 class InputFormat:
-    """The network's input: buckets (h, w), target length of the short side in pixels, order of the colour channels."""
+    """The network's input.
+
+    buckets: sizes (h, w) that images are resized into.
+    short_side: target length of the short side in pixels.
+    channel_order: order of the colour channels.
+    keep_ratio: whether images keep their ratio of sides; if not, they fill their bucket.
+    """
 
     buckets: tuple[Bucket, ...]
     short_side: int
     channel_order: Literal["rgb", "bgr"] = "rgb"
+    keep_ratio: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +124,8 @@ def evaluation_batch(
     """
     images = [source.image() for source in sources]
     originals = [(image.shape[0], image.shape[1]) for image in images]
-    sizes = [fitted_size(*size, short_side=input_format.short_side, bucket=bucket) for size in originals]
+    short_side, keep_ratio = input_format.short_side, input_format.keep_ratio
+    sizes = [fitted_size(*size, short_side=short_side, bucket=bucket, keep_ratio=keep_ratio) for size in originals]
     resized = [resize_image(image, size) for image, size in zip(images, sizes, strict=True)]
     missing = batch_size - len(resized)
     filler = np.zeros((*bucket, 3), dtype=np.uint8)
@@ -135,8 +143,11 @@ def evaluation_batch(
 def pad_images(
     images: Sequence[RGBImage], *, bucket: Bucket, channel_order: Literal["rgb", "bgr"]
 ) -> tuple[Images, npt.NDArray[np.int32]]:
-    """Pads RGB images (h, w, 3) no larger than the bucket; returns them as (B, 3, H, W) with their sizes (B, 2)."""
-    padded = np.zeros((len(images), 3, *bucket), dtype=np.uint8)
+    """Pads RGB images (h, w, 3) no larger than the bucket; returns them as (B, 3, H, W) with their sizes (B, 2).
+
+    (H, W) is the bucket, padded to the network's stride.
+    """
+    padded = np.zeros((len(images), 3, *padded_size(bucket)), dtype=np.uint8)
     order = (0, 1, 2) if channel_order == "rgb" else (2, 1, 0)
     for image, planes in zip(images, padded, strict=True):
         height, width = image.shape[:2]

@@ -1,7 +1,7 @@
 """Input sizes, and the assignment of images to batches.
 
-A bucket is one (height, width) of the network's input. All images of a batch share a bucket, so each bucket compiles
-once and padding stays small.
+A bucket is one (height, width) that images are resized into; the network's input is padded to the stride. All images of
+a batch share a bucket, so each bucket compiles once and padding stays small.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from mindrcnn.errors import InputError
 Bucket = tuple[int, int]
 Ints = npt.NDArray[np.int64]
 
+INPUT_STRIDE = 32  # coarsest backbone stride: FPN's top-down 2x upsampling is exact only on multiples of it
+
 _PLAN_STREAM = 0xB47C  # keeps these draws apart from the images' for the same seed and epoch
 
 
@@ -26,6 +28,12 @@ class PlannedBatch:
 
     bucket: Bucket
     indices: tuple[int, ...]
+
+
+def padded_size(bucket: Bucket) -> tuple[int, int]:
+    """Returns the network's input (h, w) for a bucket: its sides, rounded up to multiples of the stride."""
+    height, width = (-(-side // INPUT_STRIDE) * INPUT_STRIDE for side in bucket)
+    return height, width
 
 
 def assign_buckets(sizes: Sequence[tuple[int, int]], *, buckets: Sequence[Bucket], short_side: int) -> Ints:

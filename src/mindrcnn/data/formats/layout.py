@@ -14,6 +14,7 @@ from mindrcnn.errors import InputError
 
 SAME_SPLIT = ({"val", "valid", "validation"}, {"train", "training"}, {"test", "testing"})  # names in use for one split
 INSTANCES = "instances_"
+IMAGE_INFO = "image_info_"  # begins COCO's files of splits without annotations
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def split_names(name: str) -> list[str]:
 def split_files(root: Path, name: str) -> Iterator[Path]:
     """Yields the COCO files of a split in the layouts of COCO, FiftyOne, Roboflow, Label Studio and CVAT."""
     yield root / "annotations" / f"{INSTANCES}{name}.json"
+    yield root / "annotations" / f"{IMAGE_INFO}{name}.json"
     for short in split_names(name):
         yield root / short / "labels.json"
     for short in split_names(name):
@@ -133,7 +135,8 @@ def lvis_name(row: dict[str, object]) -> str:
 def _usual_folder(root: Path, name: str, file: Path) -> Path:
     if file.name == "labels.json":
         return file.parent / "data"
-    return root / name
+    # COCO lists the images of test-dev apart; they are among those of the test split.
+    return root / (name.replace("test-dev", "test") if file.name.startswith(IMAGE_INFO) else name)
 
 
 def _other_folders(root: Path, name: str, file: Path) -> Iterator[Path]:

@@ -28,6 +28,8 @@ class Augment:
 
     short_sides: one is drawn for each image; empty uses the caller's.
     expand_fill: the canvas colour, RGB, 0..255.
+    crop_size: (h, w) of every crop in pixels; empty draws sizes by crop_min_scale.
+    keep_ratio: whether images keep their ratio of sides; if not, they fill their bucket.
     """
 
     flip_prob: float = 0.0
@@ -38,6 +40,8 @@ class Augment:
     expand_fill: tuple[float, float, float] = (123.675, 116.28, 103.53)  # ImageNet's mean colour
     crop_prob: float = 0.0
     crop_min_scale: float = 0.5
+    crop_size: tuple[int, ...] = ()
+    keep_ratio: bool = True
 
     def __call__(
         self, image: RGBImage, target: Target, rng: np.random.Generator, *, short_side: int, bucket: tuple[int, int]
@@ -55,8 +59,9 @@ class Augment:
         if rng.random() < self.expand_prob:
             image, target = expand(image, target, rng, max_ratio=self.expand_max_ratio, fill=self.expand_fill)
         if rng.random() < self.crop_prob:
-            image, target = crop(image, target, rng, min_scale=self.crop_min_scale)
+            image, target = crop(image, target, rng, min_scale=self.crop_min_scale, size=self.crop_size)
         if rng.random() < self.flip_prob:
             image, target = flip(image, target)
         wanted = int(rng.choice(self.short_sides)) if self.short_sides else short_side
-        return resize(image, target, fitted_size(*image.shape[:2], short_side=wanted, bucket=bucket))
+        size = fitted_size(*image.shape[:2], short_side=wanted, bucket=bucket, keep_ratio=self.keep_ratio)
+        return resize(image, target, size)

@@ -14,16 +14,24 @@ from mindrcnn.data.transforms.target import Target
 MIN_VISIBLE_SIDE = 1.0  # pixels; an object with a smaller side left cannot be seen
 
 
-def crop(image: RGBImage, target: Target, rng: np.random.Generator, *, min_scale: float) -> tuple[RGBImage, Target]:
-    """Crops a window of at least `min_scale` of each side that contains the centre of a randomly chosen object.
+def crop(
+    image: RGBImage, target: Target, rng: np.random.Generator, *, min_scale: float, size: Sequence[int] = ()
+) -> tuple[RGBImage, Target]:
+    """Crops a window that contains the centre of a randomly chosen object.
+
+    The window has `size` (h, w), or the image's own side where that is smaller; without a size, at least `min_scale` of
+    each side.
 
     Objects are cut at the window: their boxes shrink to the visible part of the mask, or of the box if there is no
     mask, and objects with nothing left are dropped. The image is returned unchanged if no object would be left (a
     ring's centre is not part of the ring). An image without objects is cropped anywhere.
     """
     height, width = image.shape[:2]
-    window_height = max(round(height * rng.uniform(min_scale, 1.0)), 1)
-    window_width = max(round(width * rng.uniform(min_scale, 1.0)), 1)
+    if size:
+        window_height, window_width = (min(wanted, side) for wanted, side in zip(size, (height, width), strict=True))
+    else:
+        window_height = max(round(height * rng.uniform(min_scale, 1.0)), 1)
+        window_width = max(round(width * rng.uniform(min_scale, 1.0)), 1)
     ordinary = np.flatnonzero(~target.crowd)
     if len(ordinary):
         x1, y1, x2, y2 = target.boxes[rng.choice(ordinary)].tolist()

@@ -1,4 +1,4 @@
-"""Aspect-preserving resizing into a bucket."""
+"""Resizing into a bucket."""
 
 from __future__ import annotations
 
@@ -13,9 +13,16 @@ from mindrcnn.data.transforms.target import Target
 LEAST_BILINEAR_SCALE = 0.5
 
 
-def fitted_size(height: int, width: int, *, short_side: int, bucket: tuple[int, int]) -> tuple[int, int]:
-    """Returns (h, w) after scaling the short side to `short_side`, or to less if the bucket (h, w) is too small."""
+def fitted_size(
+    height: int, width: int, *, short_side: int, bucket: tuple[int, int], keep_ratio: bool = True
+) -> tuple[int, int]:
+    """Returns (h, w) after scaling the short side to `short_side`, or to less if the bucket (h, w) is too small.
+
+    Without `keep_ratio` it is the bucket.
+    """
     bucket_height, bucket_width = bucket
+    if not keep_ratio:
+        return bucket_height, bucket_width
     scale = min(short_side / min(height, width), bucket_height / height, bucket_width / width)
     return (
         min(max(int(height * scale + 0.5), 1), bucket_height),

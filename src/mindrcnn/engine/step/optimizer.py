@@ -1,4 +1,4 @@
-"""SGD with momentum and AdamW, both with PyTorch's formulas."""
+"""SGD with momentum, Adam and AdamW, with PyTorch's formulas."""
 
 import math
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from mindrcnn.engine.step.param_groups import GroupRule, group_parameters
 from mindrcnn.errors import InputError
 
 _sgd = ops.MultitypeFuncGraph("sgd")
+_adam = ops.MultitypeFuncGraph("adam")
 _adamw = ops.MultitypeFuncGraph("adamw")
 
 
@@ -89,8 +90,8 @@ def build_adamw(
     weight_decay: float,
     decay_norm_and_bias: bool,
     rules: Sequence[GroupRule] = (),
-) -> "AdamW":
-    """Builds AdamW.
+) -> "Adam":
+    """Builds AdamW: weight *= 1 - rate * decay at each step (Loshchilov and Hutter, 2019).
 
     parameters: those to train.
     learning_rates: (total_steps,) float32, one per step.
@@ -101,21 +102,45 @@ def build_adamw(
     rules: factors for parameters with other rates or decays.
     """
     groups = _groups(parameters, learning_rates, weight_decay, decay_norm_and_bias, rules)
-    return AdamW(groups, learning_rates=learning_rates, betas=betas, eps=eps)
+    return Adam(groups, update_one=_adamw, learning_rates=learning_rates, betas=betas, eps=eps)
 
 
-class AdamW(nn.Optimizer):
-    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), equivalent to torch.optim.AdamW.
+def build_adam(
+    *,
+    parameters: Sequence[Parameter],
+    learning_rates: np.ndarray,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decay_norm_and_bias: bool,
+    rules: Sequence[GroupRule] = (),
+) -> "Adam":
+    """Builds Adam with an L2 penalty: decay * weight is added to the gradient. See build_adamw for the parameters."""
+    groups = _groups(parameters, learning_rates, weight_decay, decay_norm_and_bias, rules)
+    return Adam(groups, update_one=_adam, learning_rates=learning_rates, betas=betas, eps=eps)
 
-    weight *= 1 - rate * decay; weight -= rate * m' / (sqrt(v') + eps), where m' and v' are the moving averages of
-    gradient and squared gradient, divided by the sum of their weights so far. MindSpore's AdamWeightDecay lacks this
-    division.
 
-    groups: in MindSpore's form. eps: added to the root, above 0.
+class Adam(nn.Optimizer):
+    """The equivalent of torch.optim.Adam or AdamW.
+
+    weight -= rate * m' / (sqrt(v') + eps), where m' and v' are the moving averages of gradient and squared gradient,
+    divided by the sum of their weights so far. MindSpore's AdamWeightDecay lacks this division.
+
+    groups: in MindSpore's form.
+    update_one: updates one parameter, with its weight decay.
+    learning_rates: (total_steps,) float32, one per step.
+    betas: decays of the moving averages.
+    eps: added to the root, above 0.
     """
 
     def __init__(
-        self, groups: list[dict[str, Any]], *, learning_rates: np.ndarray, betas: tuple[float, float], eps: float
+        self,
+        groups: list[dict[str, Any]],
+        *,
+        update_one: Any,
+        learning_rates: np.ndarray,
+        betas: tuple[float, float],
+        eps: float,
     ) -> None:
         super().__init__(_as_tensor(learning_rates), groups)
         self.moment1 = self._parameters.clone(prefix="moment1", init="zeros")
@@ -127,6 +152,7 @@ class AdamW(nn.Optimizer):
         self.log_beta1, self.log_beta2 = (Tensor(math.log(float(np.float32(beta))), ms.float32) for beta in betas)
         self.one, self.zero = Tensor(1.0, ms.float32), Tensor(0.0, ms.float32)
         self.adam = ops.Adam()
+        self.update_one = update_one
 
     def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Updates the parameters with their gradients, in the same order."""
@@ -138,7 +164,8 @@ class AdamW(nn.Optimizer):
         weight1, weight2 = -ops.expm1(updates * self.log_beta1), -ops.expm1(updates * self.log_beta2)
         root2 = ops.sqrt(weight2)
         # Powers of 0 switch off the kernel's bias correction: its 1 - 0.999**n, from float32 powers, has few digits.
-        update = ops.partial(_adamw, self.adam, self.zero, self.beta1, self.beta2, self.eps * root2, root2 / weight1)
+        settings = (self.adam, self.zero, self.beta1, self.beta2, self.eps * root2, root2 / weight1)
+        update = ops.partial(self.update_one, *settings)
         return self.hyper_map_reverse(
             update, rates, self.weight_decay, self._parameters, self.moment1, self.moment2, gradients
         )
@@ -165,6 +192,30 @@ def _adamw_one(
     decayed = ops.assign(weight, weight * (1 - rate * decay))
     done = adam(weight, moment1, moment2, zero, zero, rate * correction, beta1, beta2, eps, gradient)
     return ops.depend(ops.depend(gradient, decayed), done)
+
+
+@_adam.register(
+    "Function", "Tensor", "Tensor", "Tensor", "Tensor", "Tensor",
+    "Tensor", "Tensor", "Tensor", "Tensor", "Tensor", "Tensor",
+)  # fmt: skip
+def _adam_one(
+    adam: Any,
+    zero: Tensor,
+    beta1: Tensor,
+    beta2: Tensor,
+    eps: Tensor,
+    correction: Tensor,
+    rate: Tensor,
+    decay: Tensor,
+    weight: Parameter,
+    moment1: Parameter,
+    moment2: Parameter,
+    gradient: Tensor,
+) -> Tensor:
+    penalised = gradient + decay * weight
+    return ops.depend(
+        gradient, adam(weight, moment1, moment2, zero, zero, rate * correction, beta1, beta2, eps, penalised)
+    )
 
 
 def _groups(

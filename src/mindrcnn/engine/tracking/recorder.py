@@ -2,6 +2,7 @@
 
 import logging
 import resource
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,7 @@ import numpy as np
 
 from mindrcnn import paths
 from mindrcnn.engine.tracking.curves import draw_curves
+from mindrcnn.engine.tracking.epoch_totals import EpochTotals
 from mindrcnn.engine.tracking.metrics_log import MetricsLog, replace_non_finite
 from mindrcnn.engine.tracking.sinks import MetricSink, row_scalars
 
@@ -95,6 +97,8 @@ class Recorder:
         self._timed_steps = 0
         self._timed_seconds = 0.0
         self._compiled = False
+        self._epoch = EpochTotals()
+        self._started = time.perf_counter()
 
     def __enter__(self) -> "Recorder":
         return self
@@ -108,6 +112,7 @@ class Recorder:
     def step(self, result: StepResult) -> None:
         """Adds one step, and writes a line and a row when they are due."""
         self._window.append(result)
+        self._epoch.add(result.losses, result.seconds, timed=self._compiled)
         if not self._compiled:
             logger.info("the first step took %.1f s, most of it compilation", result.seconds)
         else:
@@ -118,7 +123,14 @@ class Recorder:
             self._report(result)
         self._compiled = True
 
-    def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+    def end_epoch(self, step: int) -> None:
+        """Logs duration and mean losses of the epoch that ends with `step`, and the time since the start."""
+        finished, self._epoch = self._epoch, EpochTotals()
+        epoch, epochs = self._place(step)
+        text, elapsed = finished.text(self.loss_names), timedelta(seconds=round(time.perf_counter() - self._started))
+        logger.info("epoch %d/%d ended: %s | %s since the start", epoch, epochs, text, elapsed)
+
+    def evaluation(self, *, epoch: float, step: int, metrics: Mapping[str, float]) -> None:
         """Writes an evaluation's row, passes its pictures to the sinks and redraws the curves."""
         self._write("eval", step=step, epoch=epoch, metrics=dict(metrics))
         drawn = [picture for picture in self.pictures if paths.is_file(picture)]
@@ -173,9 +185,12 @@ class Recorder:
         )  # fmt: skip
 
     def _where(self, step: int) -> str:
-        epochs = -(-len(self.learning_rates) // self.steps_per_epoch)
-        epoch = (step - 1) // self.steps_per_epoch
-        return f"epoch {epoch + 1}/{epochs} step {step}/{len(self.learning_rates)}"
+        epoch, epochs = self._place(step)
+        return f"epoch {epoch}/{epochs} step {step}/{len(self.learning_rates)}"
+
+    def _place(self, step: int) -> tuple[int, int]:
+        """Returns the number of the epoch that `step` is in, from 1, and the number of epochs."""
+        return (step - 1) // self.steps_per_epoch + 1, -(-len(self.learning_rates) // self.steps_per_epoch)
 
 
 def _pace(speed: float | None, wait: float | None, eta: float | None) -> str:
@@ -203,7 +218,10 @@ class RankRecorder:
         if result.step % self._log_every == 0:
             logger.info("step %d took %.2f s, %.2f s of it waiting for data", result.step, result.seconds, result.wait)
 
-    def evaluation(self, *, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+    def end_epoch(self, step: int) -> None:
+        """Does nothing: the first process logs it."""
+
+    def evaluation(self, *, epoch: float, step: int, metrics: Mapping[str, float]) -> None:
         """Does nothing: the first process writes the row."""
 
     def curves(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mindrcnn.atomic import write_text
 from mindrcnn.evaluation.coco.metrics import IouType, Metrics, percent
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.outputs import read_head
@@ -36,6 +37,21 @@ def per_class_text(evaluations: Sequence[Metrics]) -> str:
         first, *_ = classes  # the name and the number of objects are the same in all evaluations
         rows.append([first.name, *numbers, str(first.objects)])
     return _align(rows)
+
+
+def tables_text(evaluations: Sequence[Metrics]) -> str:
+    """Formats COCO's tables and the classes below them."""
+    return f"{summary_text(evaluations)}\n\n{per_class_text(evaluations)}"
+
+
+def write_tables(path: Path, evaluations: Sequence[Metrics]) -> None:
+    """Writes the tables as text. Raises InputError if they cannot be written."""
+    write_text(path, f"{tables_text(evaluations)}\n")
+
+
+def is_tables(path: Path) -> bool:
+    """Says whether a file looks as `write_tables` writes it."""
+    return re.match(rb"boxes \(bbox\), \d+ images, \d+ objects\n", read_head(path)) is not None
 
 
 def metrics_document(evaluations: Sequence[Metrics]) -> dict[str, Any]:

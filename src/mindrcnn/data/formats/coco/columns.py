@@ -52,7 +52,8 @@ class Block:
 def read_blocks(path: Path, file: BinaryIO) -> Iterator[tuple[str, Block]]:
     """Yields the three tables of the open file, block by block in the file's order; other members are skipped.
 
-    Raises InputError: not JSON, or a table that is missing, repeated or not a list of objects.
+    The annotations may be missing: COCO publishes its test splits without them.
+    Raises InputError: not JSON, or another table that is missing, one that is repeated or not a list of objects.
     """
     stream = JsonStream(file)
     keys: list[str] = []
@@ -67,7 +68,7 @@ def read_blocks(path: Path, file: BinaryIO) -> Iterator[tuple[str, Block]]:
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise InputError(f"{path}: wanted a COCO annotation file, got one that is not JSON: {error}") from error
     for table in TABLES:
-        if keys.count(table) != 1:
+        if keys.count(table) != 1 and (table, keys.count(table)) != ("annotations", 0):
             wanted = f"a key {table!r}" if table not in keys else f"one key {table!r}"
             raise InputError(f"{path}: wanted {wanted}, got only {quote_value(sorted(keys))}")
 
