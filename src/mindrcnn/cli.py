@@ -28,6 +28,7 @@ GROUPS: dict[str, dict[str, SubCommand]] = {
         "eval": SubCommand("evaluate", "compute COCO metrics of a checkpoint or of a results file"),
         "infer": SubCommand("infer", "predict image files; writes one JSON file and drawn pictures"),
         "export": SubCommand("export", "write a detector as ONNX, MINDIR or AIR for deployment"),
+        "offline": SubCommand("offline", "evaluate an exported model that another program runs"),
         "launch": SubCommand("launch", "run train or eval in several processes, one per device"),
     },
     "Weights and results": {

@@ -11,7 +11,7 @@ from mindrcnn import paths
 from mindrcnn.errors import InputError
 
 CONFIG_HELP = "configuration file (YAML): on disk, or one that comes with the package"
-BACKENDS = ("onnxruntime", "openvino", "mindspore")  # of exported.opening, which is slow to import
+BACKENDS = ("onnxruntime", "openvino", "mindspore", "lite")  # of exported.opening, which is slow to import
 OVERRIDES_HELP = "configuration keys to change, with values in YAML"
 
 
