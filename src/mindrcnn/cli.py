@@ -30,6 +30,7 @@ GROUPS: dict[str, dict[str, SubCommand]] = {
         "export": SubCommand("export", "write a detector as ONNX, MINDIR or AIR for deployment"),
         "serve": SubCommand("serve", "answer HTTP requests with the predictions of a detector"),
         "benchmark": SubCommand("benchmark", "measure the speed and memory of a detector"),
+        "offline": SubCommand("offline", "evaluate an exported model that another program runs"),
         "launch": SubCommand("launch", "run train or eval in several processes, one per device"),
     },
     "Weights and results": {

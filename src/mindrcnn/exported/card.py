@@ -94,3 +94,10 @@ def read_card(metadata: Mapping[str, str], file: Path) -> Card:
         return Card(**{**fields, **tuples, "buckets": buckets})
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: its card was written by another version of MindRCNN ({error})") from error
+
+
+def fixed_shape_of(card: Card, file: Path) -> tuple[int, int, int]:
+    """Returns the batch, height and width that a file is fixed to. Raises InputError if it takes any."""
+    if card.batch is None or len(card.buckets) != 1:
+        raise InputError(f"{file}: wanted a model of fixed shape (mindrcnn export --height --width), got one without")
+    return card.batch, *card.buckets[0]

@@ -15,6 +15,7 @@ from mindrcnn.config.run import Config
 from mindrcnn.config.yaml_tree import Overrides
 from mindrcnn.errors import InputError
 from mindrcnn.exported.card import read_card
+from mindrcnn.exported.lite import open_with_lite
 from mindrcnn.exported.onnx_runtime import open_with_onnxruntime
 from mindrcnn.exported.openvino import open_with_openvino
 from mindrcnn.exported.runtime import Open, OpenedModel
@@ -31,7 +32,7 @@ def open_mindir(file: Path, target: str, number: int) -> OpenedModel:
 # The runtimes of each format by name; the first is the default.
 RUNTIMES: dict[str, dict[str, Open]] = {
     ".onnx": {"onnxruntime": open_with_onnxruntime, "openvino": open_with_openvino},
-    ".mindir": {"mindspore": open_mindir},
+    ".mindir": {"mindspore": open_mindir, "lite": open_with_lite},
 }
 BACKENDS = tuple(name for runtimes in RUNTIMES.values() for name in runtimes)
 
@@ -59,7 +60,11 @@ def open_exported(
         raise InputError(f"--backend: wanted one of {', '.join(runtimes)} for {file}, got {backend}")
     if not paths.is_file(file):
         raise InputError(f"model: wanted an existing {file.suffix} file, got {file}")
-    opened = runtimes[backend](file, *device)
+    return make_detector(runtimes[backend](file, *device), overrides, file)
+
+
+def make_detector(opened: OpenedModel, overrides: Overrides, file: Path) -> Detector:
+    """Returns the detector of a loaded model. Raises InputError for overrides that its file cannot follow."""
     card = read_card(opened.metadata, file)
     stored = parse_config(card.config, f"{file} (its configuration)")
     config = parse_config(card.config, f"{file} (its configuration)", overrides)

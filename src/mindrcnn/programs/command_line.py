@@ -12,7 +12,7 @@ from mindrcnn.errors import InputError
 
 CONFIG_HELP = "configuration file (YAML): on disk, or one that comes with the package"
 MODEL_HELP = "checkpoint (.ckpt), exported model (.onnx, .mindir), or a name that `mindrcnn models` lists"
-BACKENDS = ("onnxruntime", "openvino", "mindspore")  # of exported.opening, which is slow to import
+BACKENDS = ("onnxruntime", "openvino", "mindspore", "lite")  # of exported.opening, which is slow to import
 OVERRIDES_HELP = "configuration keys to change, with values in YAML"
 
 

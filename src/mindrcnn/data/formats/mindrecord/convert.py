@@ -81,7 +81,7 @@ class Job:
     end: int
 
     def outputs(self) -> list[Output]:
-        """Returns the files of the shard. MindRecord's index looks like that of any other shard, so its neighbours say."""
+        """Returns the files of the shard. Its index looks like that of any other shard, so its neighbours say."""
         columns = columns_file(self.path)
 
         def is_index(_: Path) -> bool:
