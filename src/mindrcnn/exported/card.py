@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,9 @@ from mindrcnn import __version__
 from mindrcnn.config.loader import dump_config
 from mindrcnn.config.run import Config
 from mindrcnn.errors import InputError
+from mindrcnn.messages import quote_value, shorten
+from mindrcnn.untrusted.json_text import parse_json
+from mindrcnn.untrusted.numbers import is_number, is_whole
 
 KEY = "mindrcnn"  # in ONNX metadata_props and MINDIR user_info
 
@@ -87,13 +90,21 @@ def read_card(metadata: Mapping[str, str], file: Path) -> Card:
     """Returns the card among a file's texts. Raises InputError if there is none that this version can read."""
     if KEY not in metadata:
         raise InputError(f"{file}: wanted a model that `mindrcnn export` wrote, got one without its card")
-    try:
-        fields: dict[str, Any] = json.loads(metadata[KEY])
-        tuples = {name: tuple(fields[name]) for name in ("classes", "category_ids")}
-        buckets = tuple((int(height), int(width)) for height, width in fields["buckets"])
-        return Card(**{**fields, **tuples, "buckets": buckets})
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{file}: its card was written by another version of MindRCNN ({error})") from error
+    card = parse_json(metadata[KEY], f"{file} (its card)")
+    if not isinstance(card, dict) or set(card) != set(_FIELDS):
+        got = shorten(sorted(card), len(_FIELDS)) if isinstance(card, dict) else quote_value(card)
+        raise InputError(
+            f"{file}: its card was written by another version of MindRCNN: wanted {', '.join(_FIELDS)}, got {got}"
+        )
+    for name, value in card.items():
+        wanted, is_good = _FIELDS[name]
+        if not is_good(value):
+            raise InputError(f"{file} (its card): {name}: wanted {wanted}, got {quote_value(value)}")
+    if len(card["classes"]) != len(card["category_ids"]):
+        got = f"{len(card['classes'])} and {len(card['category_ids'])}"
+        raise InputError(f"{file} (its card): wanted as many classes as category_ids, got {got}")
+    tuples = {name: tuple(card[name]) for name in ("classes", "category_ids")}
+    return Card(**{**card, **tuples, "buckets": tuple((height, width) for height, width in card["buckets"])})
 
 
 def fixed_shape_of(card: Card, file: Path) -> tuple[int, int, int]:
@@ -101,3 +112,42 @@ def fixed_shape_of(card: Card, file: Path) -> tuple[int, int, int]:
     if card.batch is None or len(card.buckets) != 1:
         raise InputError(f"{file}: wanted a model of fixed shape (mindrcnn export --height --width), got one without")
     return card.batch, *card.buckets[0]
+
+
+def _is_text(value: Any) -> bool:
+    # half of a surrogate pair, which JSON can hold, cannot be written anywhere
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _are_different(value: Any, is_good: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(is_good, value)) and len(set(value)) == len(value)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(is_whole(side, 1) for side in value)
+
+
+def _is_share(value: Any) -> bool:
+    return is_number(value) and 0 <= value <= 1
+
+
+_TEXT = "a text", _is_text
+_SHARE = "a number from 0 to 1", _is_share
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "version": _TEXT,
+    "name": _TEXT,
+    "model": _TEXT,
+    "backbone": _TEXT,
+    "classes": ("a list of different names", lambda value: _are_different(value, lambda name: _is_text(name) and name)),
+    "category_ids": (
+        "a list of different whole numbers",
+        lambda value: _are_different(value, lambda number: type(number) is int),
+    ),
+    "channel_order": ("rgb or bgr", lambda value: value in ("rgb", "bgr")),
+    "buckets": ("a list of [height, width]", lambda value: isinstance(value, list) and all(map(_is_size, value))),
+    "short_side": ("a whole number of at least 1", lambda value: is_whole(value, 1)),
+    "batch": ("null or a whole number of at least 1", lambda value: value is None or is_whole(value, 1)),
+    "score_thresh": _SHARE,
+    "mask_thresh": _SHARE,
+    "config": _TEXT,
+}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mindrcnn.errors import InputError
 from mindrcnn.exported.card import fixed_shape_of, read_card
-from mindrcnn.exported.runtime import OpenedModel, thread_count
+from mindrcnn.exported.runtime import INPUTS, OpenedModel, thread_count
 from mindrcnn.exported.texts import read_texts
 
 # Lite's own default on an Ascend is float16, in which boxes beyond 1024 are whole pixels.
@@ -29,7 +29,7 @@ def open_with_lite(file: Path, target: str, number: int) -> OpenedModel:
             "none; docs/deploy.md says where it is"
         ) from error
     metadata = read_texts(file)
-    shape = fixed_shape_of(read_card(metadata, file), file)
+    batch, height, width = fixed_shape_of(read_card(metadata, file), file)
     model = lite.Model()
     try:
         model.build_from_file(str(file), lite.ModelType.MINDIR, make_context(lite, target, number))
@@ -47,7 +47,12 @@ def open_with_lite(file: Path, target: str, number: int) -> OpenedModel:
                 tensor.set_data_from_numpy(np.ascontiguousarray(values))
             return tuple(output.get_data_to_numpy().copy() for output in model.predict(inputs))
 
-    return OpenedModel(predict=predict, metadata=metadata, shape=shape, runtime=f"MindSpore Lite, {target}")
+    return OpenedModel(
+        predict=predict,
+        metadata=metadata,
+        inputs={INPUTS[0]: (batch, 3, height, width), INPUTS[1]: (batch, 2)},
+        runtime=f"MindSpore Lite, {target}",
+    )
 
 
 def make_context(lite: Any, target: str, number: int) -> Any:

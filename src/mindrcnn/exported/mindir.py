@@ -15,7 +15,7 @@ from mindrcnn import paths
 from mindrcnn.build.device import exclusive_device, select_device
 from mindrcnn.config.run import DeviceConfig
 from mindrcnn.errors import InputError
-from mindrcnn.exported.runtime import OpenedModel
+from mindrcnn.exported.runtime import INPUTS, OpenedModel
 
 
 def open_with_mindspore(file: Path, target: Any, number: int) -> OpenedModel:
@@ -26,6 +26,7 @@ def open_with_mindspore(file: Path, target: Any, number: int) -> OpenedModel:
     try:
         model.ParseFromString(content)
         network = nn.GraphCell(ms.load(str(file)))
+        sizes = list(model.graph.input[0].tensor[0].dims)
     except Exception as error:  # protobuf's and MindSpore's exceptions have no common base class
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{file}: wanted a MINDIR model, got one that MindSpore cannot load: {reason}") from error
@@ -35,10 +36,9 @@ def open_with_mindspore(file: Path, target: Any, number: int) -> OpenedModel:
             outputs = network(Tensor.from_numpy(images), Tensor.from_numpy(image_sizes))
             return tuple(output.asnumpy() for output in outputs)
 
-    batch, _, height, width = model.graph.input[0].tensor[0].dims
     return OpenedModel(
         predict=predict,
         metadata={one.key: one.value for one in model.user_info},
-        shape=(batch, height, width),
+        inputs={INPUTS[0]: sizes, INPUTS[1]: ()},
         runtime=f"MindSpore, {target}",
     )

@@ -46,8 +46,9 @@ def open_offline(file: Path, predict: Predict) -> OpenedModel:
     predict: takes the place of running it.
     """
     metadata = read_texts(file)
-    shape = fixed_shape_of(read_card(metadata, file), file)
-    return OpenedModel(predict=predict, metadata=metadata, shape=shape, runtime="another program")
+    batch, height, width = fixed_shape_of(read_card(metadata, file), file)
+    inputs = {INPUTS[0]: (batch, 3, height, width), INPUTS[1]: (batch, 2)}
+    return OpenedModel(predict=predict, metadata=metadata, inputs=inputs, runtime="another program")
 
 
 class StoredOutputs:
@@ -65,7 +66,8 @@ class StoredOutputs:
     def __call__(self, images: NDArray[np.uint8], image_sizes: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
         """Returns the outputs of the next batch. Raises InputError if the program read another."""
         number, self.number = self.number, self.number + 1
-        for file, values in zip(input_files(self.inputs, number), (images, image_sizes), strict=True):
+        arrays: tuple[NDArray[Any], ...] = (images, image_sizes)
+        for file, values in zip(input_files(self.inputs, number), arrays, strict=True):
             if paths.read_bytes(file) != values.tobytes():
                 raise InputError(f"{file}: wanted the data set at hand, got other images; prepare the inputs again")
         return tuple(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mindrcnn.errors import InputError
-from mindrcnn.exported.runtime import INPUTS, OpenedModel, fixed_shape, import_package, thread_count
+from mindrcnn.exported.runtime import INPUTS, OpenedModel, import_package, thread_count
 
 PROVIDERS = {"CPU": "CPUExecutionProvider", "GPU": "CUDAExecutionProvider", "Ascend": "CANNExecutionProvider"}
 
@@ -36,6 +36,6 @@ def open_with_onnxruntime(file: Path, target: str, number: int) -> OpenedModel:
     return OpenedModel(
         predict=predict,
         metadata=session.get_modelmeta().custom_metadata_map,
-        shape=fixed_shape(session.get_inputs()[0].shape),
+        inputs={one.name: one.shape for one in session.get_inputs()},
         runtime=f"ONNX Runtime, {target}",
     )

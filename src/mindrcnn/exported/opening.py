@@ -15,10 +15,11 @@ from mindrcnn.config.run import Config
 from mindrcnn.config.yaml_tree import Overrides
 from mindrcnn.errors import InputError
 from mindrcnn.exported.card import read_card
+from mindrcnn.exported.checked import CheckedModel
 from mindrcnn.exported.lite import open_with_lite
 from mindrcnn.exported.onnx_runtime import open_with_onnxruntime
 from mindrcnn.exported.openvino import open_with_openvino
-from mindrcnn.exported.runtime import Open, OpenedModel
+from mindrcnn.exported.runtime import Open, OpenedModel, fixed_shape
 from mindrcnn.image_detector import Detector, Predict
 
 
@@ -66,12 +67,13 @@ def open_exported(
 def make_detector(opened: OpenedModel, overrides: Overrides, file: Path) -> Detector:
     """Returns the detector of a loaded model. Raises InputError for overrides that its file cannot follow."""
     card = read_card(opened.metadata, file)
+    shape = fixed_shape(opened.inputs, file)
     stored = parse_config(card.config, f"{file} (its configuration)")
     config = parse_config(card.config, f"{file} (its configuration)", overrides)
-    require_followable(stored, config, file, opened.shape)
-    predict = opened.predict
-    if opened.shape is not None:
-        predict = FixedBatch(predict, opened.shape[0])
+    require_followable(stored, config, file, shape)
+    predict: Predict = CheckedModel(opened.predict, file, len(card.classes), config.model.mask is not None)
+    if shape is not None:
+        predict = FixedBatch(predict, shape[0])
     if config.model.box.score_thresh > stored.model.box.score_thresh:
         predict = ScoreLimit(predict, config.model.box.score_thresh)
     return Detector(
@@ -80,7 +82,7 @@ def make_detector(opened: OpenedModel, overrides: Overrides, file: Path) -> Dete
         classes=card.classes,
         category_ids=card.category_ids,
         runtime=opened.runtime,
-        batch=None if opened.shape is None else opened.shape[0],
+        batch=None if shape is None else shape[0],
         compiles=False,
     )
 

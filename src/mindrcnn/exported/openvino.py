@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mindrcnn.errors import InputError
 from mindrcnn.exported.card import KEY
-from mindrcnn.exported.runtime import INPUTS, OpenedModel, fixed_shape, import_package, thread_count
+from mindrcnn.exported.runtime import INPUTS, OpenedModel, import_package, thread_count
 
 _PLACE = ["framework", KEY]  # of an ONNX file's metadata in OpenVINO's
 
@@ -44,6 +44,11 @@ def open_with_openvino(file: Path, target: str, number: int) -> OpenedModel:
         results = request.infer(dict(zip(INPUTS, (images, image_sizes), strict=True)))
         return tuple(results[output].copy() for output in compiled.outputs)
 
-    sizes = [size.get_length() if size.is_static else str(size) for size in model.input(INPUTS[0]).partial_shape]
+    inputs = {one.any_name: sizes_of(one.partial_shape) for one in model.inputs}
     metadata = {KEY: str(model.get_rt_info(_PLACE).value)} if model.has_rt_info(_PLACE) else {}
-    return OpenedModel(predict=predict, metadata=metadata, shape=fixed_shape(sizes), runtime=f"OpenVINO, {target}")
+    return OpenedModel(predict=predict, metadata=metadata, inputs=inputs, runtime=f"OpenVINO, {target}")
+
+
+def sizes_of(shape: Any) -> list[object]:
+    """Returns the sizes of a partial shape; one that may vary as text."""
+    return [size.get_length() if size.is_static else str(size) for size in shape] if shape.rank.is_static else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +11,7 @@ from types import ModuleType
 
 from mindrcnn.errors import InputError
 from mindrcnn.image_detector import Predict
+from mindrcnn.messages import shorten
 
 INPUTS = ("images", "image_sizes")
 THREADS = "OMP_NUM_THREADS"
@@ -22,13 +23,13 @@ class OpenedModel:
 
     predict: runs it; thread-safe.
     metadata: the texts that its file carries.
-    shape: the batch, height and width that it is fixed to; None if it takes any.
+    inputs: the sizes of its inputs by name; one that may vary is not a number.
     runtime: the runtime's name, with the device.
     """
 
     predict: Predict
     metadata: Mapping[str, str]
-    shape: tuple[int, int, int] | None
+    inputs: Mapping[str, Sequence[object]]
     runtime: str
 
 
@@ -51,8 +52,14 @@ def thread_count() -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def fixed_shape(sizes: list[object]) -> tuple[int, int, int] | None:
-    """Returns batch, height and width if the input's sizes (B, 3, H, W) are all numbers."""
+def fixed_shape(inputs: Mapping[str, Sequence[object]], file: Path) -> tuple[int, int, int] | None:
+    """Returns batch, height and width if the sizes of `images` are all numbers. Raises InputError for other inputs."""
+    if set(inputs) != set(INPUTS):
+        got = shorten(sorted(inputs)) or "none"
+        raise InputError(f"{file}: wanted a model with the inputs {' and '.join(INPUTS)}, got {got}")
+    sizes = inputs[INPUTS[0]]
+    if len(sizes) != 4 or any(isinstance(size, int) and size < 1 for size in sizes):
+        raise InputError(f"{file}: wanted images (batch, 3, height, width), got an input {list(sizes)}")
     batch, _, height, width = sizes
     if isinstance(batch, int) and isinstance(height, int) and isinstance(width, int):
         return batch, height, width
