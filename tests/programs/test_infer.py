@@ -89,3 +89,18 @@ def test_labels_of_names() -> None:
 def test_an_unknown_class_is_named_with_its_neighbours(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         find_labels(["fig", name], ("hazelnut", "fig"))
+
+
+def test_the_model_zoos_form_of_predictions(call: Call, untrained: Path, demo: Path) -> None:
+    source = str(demo / "val" / "000001.jpg")
+
+    def zoo() -> int:
+        return infer(untrained, [source], [], out=Path("out"), score_thresh=0.55, class_names=[], zoo_format=True)
+
+    assert call(zoo).status == 0
+    ((path, image),) = json.loads(Path("out/predictions.json").read_text()).items()
+    assert (path, list(image)) == (source, ["height", "width", "predictions"])
+    assert [one["class"]["label"] for one in image["predictions"]] == [5]  # the sixth of six classes
+    assert call(zoo).status == 0  # its own file is replaced
+    Path("out/predictions.json").write_text('{"mine": 1}')
+    assert "predictions.json: would be replaced, and MindRCNN did not write it" in call(zoo).error
