@@ -1,10 +1,13 @@
 """Files that appear whole or not at all."""
 
+import errno
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
 
-from mindrcnn.atomic import replacing, write_text
+from mindrcnn.atomic import locked, replacing, write_text
 from mindrcnn.errors import InputError
 
 
@@ -50,6 +53,35 @@ def test_os_error_becomes_an_input_error_that_names_the_file(tmp_path: Path) -> 
 def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     write_text(tmp_path / "new" / "deep" / "a.txt", "text")
     assert (tmp_path / "new" / "deep" / "a.txt").read_text() == "text"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_others_put_in_the_temporary_place_is_not_written_through(tmp_path: Path, kind: str) -> None:
+    place, theirs = tmp_path / ".a.partial.txt", tmp_path / "theirs.txt"
+    theirs.write_text("theirs")
+    if kind == "link":
+        place.symlink_to(theirs)
+    else:
+        os.mkfifo(place)
+    write_text(tmp_path / "a.txt", "text")
+    assert (tmp_path / "a.txt").read_text() == "text"
+    assert not (tmp_path / "a.txt").is_symlink()
+    assert theirs.read_text() == "theirs"
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(InputError, match="lock: No locks available; MINDRCNN_CACHE names"), locked(tmp_path):
+        pass
+
+
+def test_a_pipe_in_the_place_of_a_lock_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    with locked(tmp_path):
+        pass
 
 
 def test_what_a_killed_process_left_is_overwritten(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """No program replaces an input, or a file that MindRCNN did not write, unless it is told to."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ def test_what_protect_refuses(tmp_path):
         ([Output(ours, never)], "ours.txt: would be replaced"),
         ([Output(new), Output(tmp_path / "x" / ".." / "new.txt")], "wanted a different file for each output"),
         ([Output(tmp_path)], "wanted a file to write, got a folder"),
+        ([Output(Path("/dev/null"))], "wanted a file to write, got a device"),
     ):
         with pytest.raises(InputError, match=message):
             protect(outputs)
@@ -39,8 +41,14 @@ def test_what_protect_refuses(tmp_path):
         with pytest.raises(InputError, match="wanted an output that is not an input too; --force"):
             protect([Output(name)], inputs=[ours])
     protect([Output(old), Output(ours)], inputs=[ours], force=True)
-    with pytest.raises(InputError, match="got this one twice"):
-        protect([Output(new), Output(new)], force=True)
+    os.mkfifo(tmp_path / "pipe")
+    for outputs, message in (
+        ([Output(new), Output(new)], "got this one twice"),
+        ([Output(Path("/dev/null"))], "got a device"),
+        ([Output(tmp_path / "pipe")], "got a pipe"),
+    ):
+        with pytest.raises(InputError, match=message):
+            protect(outputs, force=True)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.jpeg", "a.png"])

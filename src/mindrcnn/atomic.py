@@ -33,6 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # a link or a pipe of that name would be written through
         UNFINISHED.add(temporary)
         yield temporary
         move_into_place(temporary, path)
@@ -52,15 +53,27 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the folder's lock, which the system releases if the process is killed. Creates the folder if needed."""
+    """Holds the folder's lock, which the system releases if the process is killed. Creates the folder if needed.
+
+    Raises InputError if the folder cannot be written, or its file system, of a network say, has no locks.
+    """
     paths.make_folder(folder)
+    path = folder / "lock"
     try:
-        file = open(folder / "lock", "w")  # noqa: SIM115 (closed below)
+        # Without O_NONBLOCK, a pipe in the file's place would be waited for.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            raise InputError(
+                f"cannot lock {path}: {error.strerror or error}; MINDRCNN_CACHE names a folder on another disk"
+            ) from error
         yield
+    finally:
+        os.close(descriptor)
 
 
 def move_into_place(temporary: Path, path: Path) -> None:

@@ -51,8 +51,8 @@ def protect(outputs: Iterable[Output], *, inputs: Iterable[Path] = (), force: bo
     inputs: the files that the program reads.
     force: whether inputs and files of others may be replaced.
 
-    Raises InputError for a file that is written twice, one that is a folder and, without `force`, one that is an input
-    or that these programs did not write.
+    Raises InputError for a file that is written twice, for a folder, pipe or device and, without `force`, for a file
+    that is an input or that these programs did not write.
     """
     read = {paths.resolve(path) for path in inputs}
     written: set[Path] = set()
@@ -62,8 +62,8 @@ def protect(outputs: Iterable[Output], *, inputs: Iterable[Path] = (), force: bo
         if place in written:
             raise InputError(f"{path}: wanted a different file for each output, got this one twice")
         written.add(place)
-        if paths.is_folder(path):
-            raise InputError(f"{path}: wanted a file to write, got a folder")
+        if paths.exists(path) and not paths.is_file(path):  # a device would be replaced, a pipe waited for
+            raise InputError(f"{path}: wanted a file to write, got {paths.describe(path)}")
         if force or not paths.exists(path):
             continue
         if place in read:

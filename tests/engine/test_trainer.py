@@ -351,6 +351,23 @@ class TestInterruptsKept:
             pass
         assert "interrupt-keeper" not in [thread.name for thread in threading.enumerate()]
 
+    @pytest.mark.parametrize("method", ["start", "join"])
+    def test_no_thread_is_left_by_a_ctrl_c_at_the_edges(self, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+        """Where a call that a notebook repeats spends its time on a busy machine."""
+        plain = getattr(threading.Thread, method)
+
+        def interrupted(self: threading.Thread) -> None:
+            monkeypatch.setattr(threading.Thread, method, plain)
+            if method == "start":
+                plain(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        monkeypatch.setattr(threading.Thread, method, interrupted)
+        with pytest.raises(KeyboardInterrupt), preserve_interrupts():
+            pass
+        assert "interrupt-keeper" not in [thread.name for thread in threading.enumerate()]
+        self.test_within_and_after()
+
 
 def kill_and_wait(number: int) -> None:
     os.kill(os.getpid(), number)

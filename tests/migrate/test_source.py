@@ -1,5 +1,6 @@
 """The zoo's files as they are read: literals, arithmetic, documents, and what is refused."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,20 @@ def test_other_files_are_one_message(tmp_path: Path, name: str, text: str, messa
     assert "\n" not in str(caught.value)
 
 
+def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+    for name, text in (("c.py", "config = dict(a=1)\n"), ("c.yaml", "a: 1\r\n---\r\na: what it means\r\n")):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+        assert read_zoo_file(tmp_path / name).values == {"a": 1}
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "c.yaml")
+    with pytest.raises(InputError, match="wanted a file, got a pipe"):
+        read_zoo_file(tmp_path / "c.yaml")
+
+
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "c.py").write_bytes(b"\xff")
-    for path, message in ((tmp_path / "c.py", "wanted UTF-8 text"), (tmp_path, "cannot be read")):
+    for path, message in ((tmp_path / "c.py", "wanted UTF-8 text"), (tmp_path, "wanted a file, got a folder")):
         with pytest.raises(InputError, match=message):
             read_zoo_file(path)

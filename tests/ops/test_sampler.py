@@ -86,7 +86,7 @@ def test_there_is_always_one_positive_slot(run) -> None:
 
 
 def sample_with_limit(state: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-    return sample_balanced(state, noise, count=8, positive_fraction=0.25, negatives_per_positive=1.5)
+    return sample_balanced(state, noise, count=8, max_positives=2, negatives_per_positive=1.5)
 
 
 def test_negatives_are_limited_by_the_positives_that_are_sampled(run) -> None:

@@ -186,6 +186,23 @@ def test_results_carry_the_ids_of_the_split_at_hand(
     assert {one["category_id"]: one["objects"] for one in per_class if one["objects"]} == objects
 
 
+def test_results_are_scored_over_the_classes_of_training(call: Call, tiny: Path, own_demo: Path) -> None:
+    """Training refuses a validation split with objects of a class that it does not have; so does the evaluation."""
+    file = own_demo / "annotations/instances_val.json"
+    content = json.loads(file.read_text())
+    content["categories"].append({"id": 99, "name": "unseen"})
+    content["annotations"][0]["category_id"] = 99
+    file.write_text(json.dumps(content))
+    Path("none.json").write_text("[]")
+    data = [f"data.root={own_demo}"]
+    refused = call(lambda: evaluate_results(Path("none.json"), tiny, data, Path("out")))
+    assert "has annotations of categories outside the class list: unseen" in refused.error
+    (own_demo / "annotations/instances_train.json").unlink()
+    outcome = call(lambda: evaluate_results(Path("none.json"), tiny, data, Path("out")))
+    assert outcome.status == 0, outcome.stderr
+    assert "unseen" in outcome.stdout
+
+
 def test_a_split_without_one_of_the_classes_is_refused(call: Call, untrained: Path, renumbered: Path) -> None:
     file = renumbered / "annotations/instances_val.json"
     content = json.loads(file.read_text())

@@ -62,6 +62,19 @@ def test_classes_in_another_order(tiny: Path) -> None:
         restore_progress(checkpoint, with_classes(config_of(tiny, 2), "b", "a"), PLAN, 1)
 
 
+def test_a_configuration_that_no_run_wrote_is_not_replaced(tmp_path: Path, tiny: Path) -> None:
+    """A project with a config.yaml of its own looks like a run that was killed before its first checkpoint."""
+    theirs = tmp_path / "config.yaml"
+    for text in ("name: mine\n", "- of another program\n", f"{dump_config(load_config(tiny))}# with a remark\n"):
+        theirs.write_text(text)
+        with ExitStack() as held, pytest.raises(InputError, match=r"a config\.yaml that no run wrote"):
+            find_run_folder(tmp_path, "name", Ranks(), held, resume=True)
+        assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+    theirs.write_text(dump_config(load_config(tiny)))
+    with ExitStack() as held:
+        assert find_run_folder(tmp_path, "name", Ranks(), held, resume=True).resumed
+
+
 @pytest.mark.parametrize("resume", [True, False])
 def test_a_folder_in_use_is_refused(tmp_path: Path, resume: bool) -> None:
     (tmp_path / "config.yaml").touch()

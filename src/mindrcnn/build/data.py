@@ -42,6 +42,16 @@ def build_dataset(data: DataConfig, split: SplitConfig, key: str) -> Dataset:
     return dataset.first_evenly(split.limit) if split.limit else dataset
 
 
+def training_classes(data: DataConfig) -> tuple[str, ...]:
+    """Returns the classes that training expects of the validation split: those of its own split, empty without one.
+
+    Raises InputError if that cannot be read.
+    """
+    if data.classes or not (data.train.name or data.train.annotations):
+        return data.classes
+    return build_dataset(data, data.train, "data.train").classes
+
+
 def allow_large_images(data: DataConfig) -> None:
     """Lets the process read images of up to `data.max_megapixels`."""
     allow_pixels(round(data.max_megapixels * 1e6))

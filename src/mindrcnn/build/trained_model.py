@@ -10,7 +10,7 @@ from mindrcnn.build.device import select_device
 from mindrcnn.config.loader import parse_config
 from mindrcnn.config.run import Config
 from mindrcnn.config.yaml_tree import Overrides
-from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into, require_finite, require_fit
+from mindrcnn.engine.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_into, require_finite
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import TwoStageDetector
 
@@ -30,17 +30,11 @@ def restore_detector(checkpoint: Checkpoint, config: Config) -> TwoStageDetector
     """
     require_finite(checkpoint)
     select_device(config.device)
-    _require_fit(checkpoint, config)
-    detector = build_detector(config.model, len(checkpoint.info.classes))
-    load_into(detector, checkpoint)
-    return detector
-
-
-def _require_fit(checkpoint: Checkpoint, config: Config) -> None:
-    """Compares names and shapes without making the values, as a configuration can ask for more than memory holds."""
     try:
+        # Without initial values: a configuration can ask for more than memory holds, and all come from the checkpoint.
         with no_init_parameters():
-            outline = build_detector(config.model, len(checkpoint.info.classes))
+            detector = build_detector(config.model, len(checkpoint.info.classes))
     except (MemoryError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{checkpoint.path}: its configuration is of no model that can be built: {error}") from error
-    require_fit(outline, checkpoint)
+    load_into(detector, checkpoint)
+    return detector

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mindrcnn.build.data import build_dataset, locate_split
+from mindrcnn.build.data import locate_split, training_classes
 from mindrcnn.concurrency import map_ordered
 from mindrcnn.config.data import DataConfig
 from mindrcnn.config.run import Config
@@ -33,7 +33,7 @@ def examine_split(
     data_format, files = locate_split(data, split, f"data.{split_name}")
     examination = data_format.examine(
         files,
-        classes=data.classes if split_name == "train" else training_classes(data, findings),
+        classes=data.classes if split_name == "train" else classes_to_expect(data, findings),
         ignore_other_categories=data.ignore_other_categories,
         needs_masks=config.model.mask is not None,
         findings=findings,
@@ -60,15 +60,10 @@ def use_of(split_name: str, data: DataConfig) -> Use:
     return Use.TRAINING_WITH_EMPTY_IMAGES if data.keep_empty_images else Use.TRAINING
 
 
-def training_classes(data: DataConfig, findings: Findings) -> Sequence[str]:
-    """Returns the classes that training expects of the validation split: those of its own split.
-
-    They are not known, and empty, without a training split or if it cannot be read, which is a finding.
-    """
-    if data.classes or not (data.train.name or data.train.annotations):
-        return data.classes
+def classes_to_expect(data: DataConfig, findings: Findings) -> Sequence[str]:
+    """Returns the classes of the validation split; not known, and empty, if training's cannot be read: a finding."""
     try:
-        return build_dataset(data, data.train, "data.train").classes
+        return training_classes(data)
     except InputError as error:
         findings.add(Kind.TRAIN_SPLIT, str(error))
         return ()

@@ -149,23 +149,33 @@ class _InterruptKeeper:
     @contextmanager
     def hold(self, *, newly_set: bool = False) -> Iterator[None]:
         """Keeps the handler in force, or with `newly_set` the one that Python has just set, inside the block."""
-        with self._lock:
-            action = ctypes.create_string_buffer(self.SIGACTION_BYTES)
-            if self._actions and not newly_set:  # the installed one may be MindSpore's
-                ctypes.memmove(action, self._actions[-1], self.SIGACTION_BYTES)
-            else:
-                self._library.sigaction(int(signal.SIGINT), None, action)
-            self._actions.append(action)
-            if len(self._actions) == 1:
-                self._start()
+        action = ctypes.create_string_buffer(self.SIGACTION_BYTES)
         try:
+            with self._lock:
+                if self._actions and not newly_set:  # the installed one may be MindSpore's
+                    ctypes.memmove(action, self._actions[-1], self.SIGACTION_BYTES)
+                else:
+                    self._library.sigaction(int(signal.SIGINT), None, action)
+                self._actions.append(action)
+                if len(self._actions) == 1:
+                    self._start()
             yield
         finally:
-            with self._lock:
+            try:
+                self._release(action)
+            except BaseException:  # a Ctrl-C meanwhile
+                self._release(action)
+                raise
+
+    def _release(self, action: "ctypes.Array[ctypes.c_char]") -> None:
+        """Gives up a handler, if it was taken; may be repeated."""
+        with self._lock:
+            if self._actions:
+                self._restore(next((one for one in reversed(self._actions) if one is not action), action))
                 self._actions = [other for other in self._actions if other is not action]
-                self._restore(self._actions[-1] if self._actions else action)
-                thread = None if self._actions else self._stop()
-            if thread is not None:
+            thread = None if self._actions else self._stop()
+        if thread is not None:
+            with suppress(RuntimeError):  # a Ctrl-C has interrupted its start
                 thread.join()
 
     def _start(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mindrcnn import paths
 from mindrcnn.config.yaml_tree import Node, parse_yaml
 from mindrcnn.errors import InputError
 from mindrcnn.migrate.literals import evaluate, evaluate_text, is_dict_call
@@ -50,14 +52,15 @@ def read_zoo_file(path: Path) -> ZooFile:
 
 def _read_text(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(MAX_CHARACTERS + 1)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such configuration file") from error
+        with (
+            paths.open_file(path, "configuration file") as file,
+            io.TextIOWrapper(file, encoding="utf-8-sig") as reader,
+        ):
+            text = reader.read(MAX_CHARACTERS + 1)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: wanted UTF-8 text, got other bytes at offset {error.start}") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise paths.refusal(path, error) from error
     if len(text) > MAX_CHARACTERS:
         raise InputError(f"{path}: wanted up to {MAX_CHARACTERS} characters, got more")
     return text

@@ -46,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     direction.add_argument(
         "--to", dest="target", choices=TARGETS, help="export: SRC is a checkpoint of MindRCNN, OUT is for this library"
     )
+    _add_reading(parser)
+    add_force(parser)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         type=path,
@@ -87,7 +92,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ignore weights that have no place in the model (default: an error)",
     )
-    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:

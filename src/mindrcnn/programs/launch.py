@@ -79,6 +79,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "program", nargs="*", metavar="PROGRAM", help="sub-command or Python file, and its arguments, after --"
     )
+    _add_rank_table(parser)
+
+
+def _add_rank_table(parser: argparse.ArgumentParser) -> None:
     table = parser.add_argument_group("rank tables")
     table.add_argument(
         "--make-rank-table",
@@ -90,7 +94,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device-ids", metavar="LIST", default="0-7", help="devices of the table, as 0-7 or 0,1 (default: %(default)s)"
     )
     table.add_argument("--server-ip", metavar="ADDRESS", help="address of this machine (default: that of its name)")
-    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:

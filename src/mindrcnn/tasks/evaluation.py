@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from mindrcnn.build.data import build_dataset
+from mindrcnn.build.data import build_dataset, training_classes
 from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
 from mindrcnn.config.yaml_tree import Overrides
@@ -157,6 +159,22 @@ def evaluate_results(
     """Scores a saved results JSON against the validation split of a configuration and prints the COCO tables."""
     setup_logging()
     config = load_config(config_file, overrides)
+    evaluator, entries = _read_for_evaluation(results, config)
+    if {entry["category_id"] for entry in entries} < set(evaluator.dataset.category_ids):
+        # A class that is never predicted may be one that training does not have: reading that takes time.
+        with suppress(InputError):  # which is missing where only results are scored
+            config = replace(config, data=replace(config.data, classes=training_classes(config.data)))
+        if config.data.classes not in ((), evaluator.dataset.classes):
+            evaluator, entries = _read_for_evaluation(results, config)
+    folder = out or results.parent
+    inputs = [results, config_file, evaluator.dataset.annotation_file]
+    protect(evaluator.outputs(folder), inputs=inputs, force=force)
+    print_report(evaluator.score(entries, folder), folder)
+    return EXIT_OK
+
+
+def _read_for_evaluation(results: Path, config: Config) -> tuple[SplitEvaluator, list[dict[str, Any]]]:
+    """Returns the evaluator of a configuration's validation split, and the entries of a file that it takes."""
     dataset = build_dataset(config.data, config.data.val, "data.val")
     evaluator = SplitEvaluator(config=config, dataset=dataset)
     entries = read_results(
@@ -165,11 +183,7 @@ def evaluate_results(
         category_ids=dataset.category_ids,
         needs_masks="segm" in evaluator.iou_types,
     )
-    folder = out or results.parent
-    inputs = [results, config_file, dataset.annotation_file]
-    protect(evaluator.outputs(folder), inputs=inputs, force=force)
-    print_report(evaluator.score(entries, folder), folder)
-    return EXIT_OK
+    return evaluator, entries
 
 
 def print_report(evaluations: Sequence[Metrics], folder: Path) -> None:

@@ -10,7 +10,7 @@ from mindrcnn.atomic import write_text
 from mindrcnn.config.loader import dump_config, parse_config
 from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint
-from mindrcnn.engine.checkpoints.resume import newest_checkpoint
+from mindrcnn.engine.checkpoints.resume import LAST, PREVIOUS, newest_checkpoint
 from mindrcnn.engine.checkpoints.run_folder import claim_run_folder, create_run_folder, latest_run_folder
 from mindrcnn.engine.checkpoints.run_lock import LOCK, is_vacant, run_lock
 from mindrcnn.engine.distributed.ranks import Ranks
@@ -82,7 +82,21 @@ def _find_existing(run_dir: Path | None, name: str, held: ExitStack) -> Path | N
         held.enter_context(run_lock(folder))
     if not paths.is_file(folder / "config.yaml"):
         raise InputError(f"--resume: wanted the folder of a training run, got {folder}, which has no config.yaml")
+    if not any(paths.exists(folder / name) for name in (LAST, PREVIOUS)) and not _is_dumped(folder / "config.yaml"):
+        raise InputError(
+            f"--resume: wanted the folder of a training run, got {folder}, which has no checkpoint, and a config.yaml "
+            "that no run wrote"
+        )
     return folder
+
+
+def _is_dumped(path: Path) -> bool:
+    """Says whether a configuration is one that a run wrote, which has every key."""
+    text = paths.read_text(path)
+    try:
+        return dump_config(parse_config(text, str(path))) == text
+    except InputError:
+        return False
 
 
 def _choose_new(run_dir: Path | None, name: str) -> Path:

@@ -84,9 +84,12 @@ def test_an_owner_on_another_machine_whose_count_rises_lives(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("_quick")
-def test_without_flock_the_record_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL])
+def test_without_flock_the_record_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """As on a network file system whose server has no locks."""
+
     def flock(descriptor: int, operation: int) -> None:
-        raise OSError(errno.ENOSYS, "Function not implemented")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with run_lock(tmp_path), pytest.raises(InputError, match="in use by process"), run_lock(tmp_path):
@@ -100,6 +103,15 @@ def test_without_flock_the_record_decides(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_lock_file_with_other_content_is_taken_over(tmp_path: Path, content: bytes) -> None:
     (tmp_path / LOCK).write_bytes(content)
     with run_lock(tmp_path):
+        pass
+
+
+def test_a_lock_file_that_the_server_has_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def samestat(one: os.stat_result, other: os.stat_result) -> bool:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(os.path, "samestat", samestat)
+    with pytest.raises(InputError, match=r"run\.lock: cannot be read: Stale file handle"), run_lock(tmp_path):
         pass
 
 

@@ -1,6 +1,7 @@
 """Console and file, once each."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,12 @@ def _restore() -> Iterator[None]:
     for handler in package.handlers:
         handler.close()
     package.handlers[:], package.level = handlers, level
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train.log")
+    with pytest.raises(InputError, match=r"train\.log: wanted a file to write, got a pipe"):
+        setup_logging(tmp_path / "train.log")
 
 
 def test_a_message_reaches_console_and_file_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

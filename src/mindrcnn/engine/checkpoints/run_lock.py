@@ -99,6 +99,9 @@ def _open_locked(folder: Path, path: Path) -> tuple[int, bool]:
                 return descriptor, certain
         except FileNotFoundError:
             pass
+        except OSError as error:
+            os.close(descriptor)
+            raise paths.refusal(path, error) from error
         os.close(descriptor)  # its owner has removed it meanwhile
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mindrcnn import paths
 from mindrcnn.errors import InputError
 
 PACKAGE = "mindrcnn"
@@ -26,6 +27,8 @@ def setup_logging(log_file: Path | None = None, *, console_level: int = logging.
     console.setLevel(console_level)
     _attach(package, console, _DATE)
     if log_file is not None:
+        if paths.exists(log_file) and not paths.is_file(log_file):  # a pipe would be waited for
+            raise InputError(f"{log_file}: wanted a file to write, got {paths.describe(log_file)}")
         try:
             _attach(package, logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace"), _FILE_DATE)
         except OSError as error:

@@ -81,15 +81,13 @@ class Job:
     end: int
 
     def outputs(self) -> list[Output]:
-        """Returns the files of the shard. Its index looks like that of any other shard, so its neighbours say."""
-        columns = columns_file(self.path)
+        """Returns the files of the shard."""
+        shard, columns = Output(self.path, is_shard), Output(columns_file(self.path), are_columns)
 
-        def is_index(_: Path) -> bool:
-            return any(
-                paths.exists(one) and is_ours(one) for one, is_ours in ((self.path, is_shard), (columns, are_columns))
-            )
+        def is_index(_: Path) -> bool:  # MindRecord's own looks like that of any other shard, so its neighbours say
+            return any(paths.exists(one.path) and one.is_ours(one.path) for one in (shard, columns))
 
-        return [Output(self.path, is_shard), Output(_index(self.path), is_index), Output(columns, are_columns)]
+        return [shard, Output(_index(self.path), is_index), columns]
 
 
 @dataclass(frozen=True)

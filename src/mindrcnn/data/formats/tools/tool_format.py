@@ -44,7 +44,7 @@ class ToolFormat(DataFormat):
         """Returns the files or folders in which the tool keeps the annotations of a split."""
 
     @abstractmethod
-    def resolve(self, path: Path) -> Path | None:
+    def recognise(self, path: Path) -> Path | None:
         """Returns the annotations at an existing path, told by their content; None if they are of another format."""
 
     @abstractmethod
@@ -58,7 +58,7 @@ class ToolFormat(DataFormat):
     def find(self, root: Path, name: str) -> Path | None:
         """Returns the annotations of a split in the tool's layout; None if there are none."""
         for place in self.places(root, name):
-            if paths.exists(place) and (found := self.resolve(place)) is not None:
+            if paths.exists(place) and (found := self.recognise(place)) is not None:
                 return found
         return None
 
@@ -69,7 +69,7 @@ class ToolFormat(DataFormat):
             path = root / annotations
             if not paths.exists(path):
                 raise InputError(f"{path}: no such annotations")
-            found = self.resolve(path)
+            found = self.recognise(path)
             if found is None:
                 raise InputError(f"{path}: wanted {self.title}, got something else")
         else:
