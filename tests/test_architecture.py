@@ -68,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
     "tasks": {
         *("atomic", "build", "concurrency", "config", "data", "detections", "drawing", "engine", "evaluation"),
         *("exit_status", "exported", "image_detector", "models", "native", "obtain", "onnx_export", "opening", "ops"),
-        *("outputs", "paths", "predictor"),
+        *("outputs", "paths", "predictor", "published"),
     },
     "api": {"build", "engine", "exported", "image_detector", "obtain", "opening", "paths", "tasks"},
     "programs": {
