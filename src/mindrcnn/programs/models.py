@@ -27,13 +27,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument(
-        "--detectors", action="store_const", dest="kind", const="detector", default="", help="list detectors alone"
+        "--detectors",
+        action="store_const",
+        dest="kind",
+        const="detector",
+        default="",
+        help="list detectors alone (default: both kinds)",
     )
-    kinds.add_argument("--backbones", action="store_const", dest="kind", const="backbone", help="list backbones alone")
+    kinds.add_argument(
+        "--backbones",
+        action="store_const",
+        dest="kind",
+        const="backbone",
+        help="list backbones alone (default: both kinds)",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON, with all that is known (default: a table)")
     form.add_argument(
-        "--page", action="store_true", help="print the page of all models; in the repository it is docs/models.md"
+        "--page",
+        action="store_true",
+        help="print the page of all models, docs/models.md in the repository (default: a table)",
     )
 
 
