@@ -53,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="configuration for the classes and for what the weights do not decide (default: the library's settings, "
         "and COCO in data/coco)",
     )
+    _add_interpretation(parser)
+    add_force(parser)
+
+
+def _add_interpretation(parser: argparse.ArgumentParser) -> None:
+    """Adds what the source's file may not say about itself."""
     parser.add_argument(
         "--classes",
         type=path,
@@ -87,7 +93,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ignore weights that have no place in the model (default: an error)",
     )
-    add_force(parser)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
