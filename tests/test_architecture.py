@@ -66,9 +66,9 @@ ALLOWED: dict[str, set[str]] = {
     "predictor": {"build", "config", "engine", "image_detector", "models"},
     "opening": {"build", "config", "exported", "image_detector", "predictor"},
     "tasks": {
-        *("atomic", "build", "concurrency", "config", "data", "detections", "drawing"),
-        *("engine", "evaluation", "exit_status", "exported", "image_detector", "models", "native"),
-        *("obtain", "onnx_export", "opening", "ops", "outputs", "paths", "predictor"),
+        *("atomic", "build", "concurrency", "config", "data", "detections", "drawing", "engine"),
+        *("evaluation", "exit_status", "exported", "image_detector", "models", "native", "obtain", "onnx_export"),
+        *("opening", "ops", "outputs", "paths", "predictor", "published"),
     },
     "api": {"build", "engine", "exported", "image_detector", "obtain", "opening", "paths", "tasks"},
     "programs": {

@@ -35,6 +35,7 @@ GROUPS: dict[str, dict[str, SubCommand]] = {
     },
     "Weights and results": {
         "models": SubCommand("models", "list published checkpoints that can be used by name"),
+        "reproduce": SubCommand("reproduce", "measure the AP of published models and compare it with theirs"),
         "convert": SubCommand("convert", "import weights from other libraries, or export them"),
         "compare-masks": SubCommand("compare_masks", "draw the masks of several models side by side"),
     },

@@ -73,6 +73,14 @@ def test_a_missing_file_has_near_names(elsewhere: Path) -> None:
         load_config("qqqqqq")
 
 
+@pytest.mark.parametrize("name", ["pre.ckpt", "model_final.pkl", "folder/weights.pth"])
+def test_weights_in_the_place_of_a_configuration(elsewhere: Path, name: str) -> None:
+    with pytest.raises(
+        InputError, match=rf"{name}: wanted a config.*: mindrcnn train CONFIG train.init_checkpoint={name}"
+    ):
+        load_config(name)
+
+
 def test_a_missing_base_has_near_names(elsewhere: Path) -> None:
     (elsewhere / "mine.yaml").write_text("name: a\nbase: configs/mask_rcnn_r50.yaml\n")
     with pytest.raises(InputError, match=r"mine\.yaml, line 2: base: no such file: .*; nearest: .*mask_rcnn_r50\.yaml"):

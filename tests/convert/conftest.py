@@ -133,7 +133,7 @@ def zoo_mask_rcnn_mobilenet() -> State:
 
 
 def zoo_point_rend() -> State:
-    """PointRend of the zoo's research models: Mask R-CNN R50, two heads, a row for the background in the masks."""
+    """The zoo's PointRend: Mask R-CNN ResNet-50 and two heads, with a row for the background in the masks."""
     state = zoo_faster_rcnn()
     add_layer(state, "rcnn_mask.fpn_mask.mask_conv1", 256, 256, 3, 3)  # of the Mask R-CNN, without use
     add_layer(state, "mask_coarse_head.reduce_spatial_dim_conv", 256, 256, 2, 2)

@@ -58,6 +58,12 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="configuration for the classes and for what the weights do not decide (default: the library's settings, "
         "and COCO in data/coco)",
     )
+    _add_interpretation(parser)
+    add_force(parser)
+
+
+def _add_interpretation(parser: argparse.ArgumentParser) -> None:
+    """Adds what the source's file may not say about itself."""
     parser.add_argument(
         "--classes",
         type=path,

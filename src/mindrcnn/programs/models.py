@@ -32,10 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="kind",
         const="detector",
         default="",
-        help="list detectors alone (default: all)",
+        help="list detectors alone (default: both kinds)",
     )
     kinds.add_argument(
-        "--backbones", action="store_const", dest="kind", const="backbone", help="list backbones alone (default: all)"
+        "--backbones",
+        action="store_const",
+        dest="kind",
+        const="backbone",
+        help="list backbones alone (default: both kinds)",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON, with all that is known (default: a table)")

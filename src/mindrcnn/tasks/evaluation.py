@@ -43,11 +43,13 @@ class Evaluation:
     metrics: one for boxes, and one each for masks and boundaries if they are evaluated.
     folder: the folder of the files.
     ranks: the processes that evaluated.
+    device: the kind of device.
     """
 
     metrics: Sequence[Metrics]
     folder: Path
     ranks: Ranks
+    device: str = ""
 
 
 def evaluate_checkpoint(
@@ -99,7 +101,7 @@ def run_evaluation(
         ranks.from_first(lambda: protect(split.all_outputs(folder), inputs=inputs, force=force))
         model.compare_parameters()
         metrics = split.run(model.build_detector(), folder)
-    return Evaluation(metrics, folder, ranks)
+    return Evaluation(metrics, folder, ranks, model.config.device.target)
 
 
 def _nothing(*_: object) -> None:

@@ -139,7 +139,9 @@ def test_no_such_checkpoint(tmp_path: Path, name: str) -> None:
 def test_foreign_mindspore_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "foreign.ckpt"
     ms.save_checkpoint(build_network(), str(path))
-    with pytest.raises(InputError, match=r"foreign\.ckpt.*not written by MindRCNN"):
+    with pytest.raises(
+        InputError, match=r"foreign\.ckpt.*not written by MindRCNN.*`mindrcnn convert .*foreign\.ckpt NEW"
+    ):
         load_checkpoint(path)
 
 
@@ -221,3 +223,12 @@ def test_killed_while_saving(tmp_path: Path) -> None:
     assert load_checkpoint(path).parameters["weight"].shape == (3, 3)
     save_checkpoint(path, network=build_network(), info=INFO)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["model_final.pkl", "mask_rcnn.pth"])
+def test_weights_of_another_library_name_the_conversion(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(
+        InputError, match=rf"wanted an existing \.ckpt.*; `mindrcnn convert .*{name} \w+\.ckpt` imports"
+    ):
+        load_checkpoint(tmp_path / name)
