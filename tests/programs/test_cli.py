@@ -49,7 +49,7 @@ def test_every_program_is_a_command_and_is_listed_once(capsys: pytest.CaptureFix
     assert cli.main(["--help"]) == EXIT_OK
     listed = re.findall(r"^  ([a-z][a-z-]*) {2,}[a-z]", capsys.readouterr().out, re.MULTILINE)
     assert listed == list(cli.COMMANDS)
-    assert len(listed) == 14
+    assert len(listed) == 15
     modules = {path.stem for path in PROGRAMS.glob("*.py")} - {"__init__", "command_line"}
     assert sorted(command.module for command in cli.COMMANDS.values()) == sorted(modules)
 

@@ -64,6 +64,8 @@ def export(
     protect([Output(target, never)], inputs=[checkpoint_file], force=force)
     checkpoint, config = open_checkpoint(checkpoint_file, overrides)
     require_exportable(config, file_format)
+    if file_format == "AIR":
+        logger.warning("MindSpore deprecates AIR and will remove it; MINDIR with MindSpore Lite takes its place")
     shape = input_shape(config, file_format, size, batch)
     write = write_onnx if file_format == "ONNX" else write_compiled
     write(checkpoint, config, target, shape)
