@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=path, metavar="MODEL", help="exported model with fixed shapes (.mindir, .onnx)")
     add_overrides(parser)
     parser.add_argument("--inputs", type=path, metavar="DIR", required=True, help="folder of the model's inputs")
-    parser.add_argument("--outputs", type=path, metavar="DIR", help="folder of the model's outputs, to evaluate")
+    parser.add_argument(
+        "--outputs", type=path, metavar="DIR", help="folder of the model's outputs, for evaluate (default: none)"
+    )
     parser.add_argument(
         "--out",
         type=path,

@@ -36,9 +36,10 @@ def prepare_inputs(file: Path, overrides: Sequence[str], inputs: Path) -> int:
         raise InputError(f"--inputs: wanted a new or empty folder, got {inputs}")
     paths.make_folder(inputs)
     for number, batch in enumerate(build_eval_loader(config, dataset.records)):
-        for path, values in zip(input_files(inputs, number), (batch.images, batch.image_sizes), strict=True):
+        contents = (batch.images.tobytes(), batch.image_sizes.tobytes())
+        for path, content in zip(input_files(inputs, number), contents, strict=True):
             with replacing(path) as temporary:
-                temporary.write_bytes(values.tobytes())
+                temporary.write_bytes(content)
     logger.info("wrote %s: %d images in batches of %d", inputs, len(dataset.records), config.eval.batch_size)
     return EXIT_OK
 
