@@ -207,7 +207,6 @@ OWN_FILES = {
     "data/formats/mindrecord/shard.py",  # has a message for each failure
     "engine/checkpoints/run_folder.py",  # creates folders inside a handler of OSError
     "engine/checkpoints/run_lock.py",  # inside a handler of OSError
-    "weights/partial_file.py",  # inside a handler of OSError
     "launch/guard.py",  # lists processes, and runs without the package
     "engine/tracking/sink_tensorboard.py",  # inside a handler of OSError
     "engine/tracking/sink_summary_record.py",

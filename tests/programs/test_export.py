@@ -8,6 +8,7 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 import pytest
+from mindir_operators import require_adapted
 from mindspore import Tensor, nn
 from mindspore.train.mind_ir_pb2 import ModelProto
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ def test_the_exported_file_predicts_as_the_checkpoint_does(
     assert files_under(Path()) == {str(TARGET)}
     assert TARGET.stat().st_mode & 0o777 == 0o644
     assert b"libmindrcnn" not in TARGET.read_bytes()  # the kernels of this machine
+    require_adapted(TARGET)
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 96), dtype=np.uint8)
     image_sizes = np.array([[64, 90], [50, 96]], np.int32)
     images[0, :, :, 90:] = images[1, :, 50:] = 0
@@ -87,6 +89,13 @@ def check_opened(images: NDArray[np.uint8], image_sizes: NDArray[np.int32], outp
 def test_a_request_that_cannot_be_met(call: Call, untrained: Path, changed: dict[str, Any], message: str) -> None:
     assert call(requested(untrained, **changed)).error.startswith(message)
     assert not list(Path().iterdir())
+
+
+def test_air_on_an_ascend(call: Call, untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mindrcnn.tasks.export.write_compiled", lambda *_: None)
+    outcome = call(requested(untrained, "device.target=Ascend", file_format="AIR", out=Path("tiny.air")))
+    assert outcome.status == 0, outcome.stderr
+    assert "MindSpore deprecates AIR and will remove it; MINDIR with MindSpore Lite takes its place" in outcome.stderr
 
 
 def test_the_name_comes_from_the_checkpoint(call: Call, untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

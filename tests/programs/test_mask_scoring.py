@@ -8,6 +8,7 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 import pytest
+from mindir_operators import require_adapted
 from mindspore import Tensor, nn
 
 from mindrcnn.build.device import exclusive_device
@@ -62,6 +63,7 @@ def check_export(call: Call, checkpoint: Path) -> None:
     target = Path("ms.mindir")
     exported = call(lambda: export(checkpoint, [], file_format="MINDIR", out=target, size=(64, 64), batch=1))
     assert exported.status == 0, exported.stderr
+    require_adapted(target)
     images = np.random.default_rng(0).integers(0, 256, (1, 3, 64, 64), dtype=np.uint8)
     sizes = np.array([[64, 64]], np.int32)
     outputs = nn.GraphCell(ms.load(str(target)))(Tensor(images), Tensor(sizes))

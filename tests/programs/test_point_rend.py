@@ -8,6 +8,7 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 import pytest
+from mindir_operators import require_adapted
 from mindspore import Tensor, nn
 
 from mindrcnn.build.detector import build_detector
@@ -98,6 +99,7 @@ def test_training_evaluation_and_export(call: Call, tiny_point_rend: Path, untra
     target = Path("tiny.mindir")
     outcome = call(lambda: export(last, [], file_format="MINDIR", out=target, size=None, batch=1))
     assert outcome.status == 0, outcome.stderr
+    require_adapted(target)
     images = np.random.default_rng(0).integers(0, 256, (1, 3, 64, 64), dtype=np.uint8)
     image_sizes = np.array([[64, 64]], np.int32)
     outputs = nn.GraphCell(ms.load(str(target)))(Tensor(images), Tensor(image_sizes))

@@ -66,9 +66,9 @@ class StoredOutputs:
     def __call__(self, images: NDArray[np.uint8], image_sizes: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
         """Returns the outputs of the next batch. Raises InputError if the program read another."""
         number, self.number = self.number, self.number + 1
-        arrays: tuple[NDArray[Any], ...] = (images, image_sizes)
-        for file, values in zip(input_files(self.inputs, number), arrays, strict=True):
-            if paths.read_bytes(file) != values.tobytes():
+        contents = (images.tobytes(), image_sizes.tobytes())
+        for file, content in zip(input_files(self.inputs, number), contents, strict=True):
+            if paths.read_bytes(file) != content:
                 raise InputError(f"{file}: wanted the data set at hand, got other images; prepare the inputs again")
         return tuple(
             read_array(self.outputs / f"{batch_name(number)}.{index}.bin", *stored).astype(wanted)

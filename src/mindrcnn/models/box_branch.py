@@ -131,8 +131,9 @@ class DetectionSelector(nn.Cell):
         scores = ops.select(usable, scores, ops.zeros_like(scores)).reshape(batch, -1)
         # Greedy NMS works in score order, so cutting here changes nothing as long as D of these survive.
         best, index = topk(scores, self.pre_nms_topk)
-        labels = index % num_classes + 1
-        origin = take_rows(proposals, index // num_classes)
+        row = index // num_classes
+        labels = index - row * num_classes + 1
+        origin = take_rows(proposals, row)
         boxes = decode(take_rows(deltas.reshape(batch, -1, 4), index), origin, self.coder_weights)
         boxes = box_ops.clip(boxes, image_sizes)
         keep = nms_per_class(boxes, best, labels, best > 0, self.nms_thresh)

@@ -40,7 +40,7 @@ class MaskHead(nn.Cell):
             hidden = conv3x3(hidden, layer.weight, layer.bias, relu=True, valid=valid)
         rows, _, side, _ = hidden.shape
         upsampled = self.upsampled(hidden, valid)
-        index = ops.clamp(labels - 1, 0)
+        index = ops.relu(labels - 1)
         own_weight = ops.gather(self.mask_logits.weight[:, :, 0, 0], index, 0)
         own_bias = ops.gather(self.mask_logits.bias, index, 0)
         logits = ops.BatchMatMul()(own_weight.expand_dims(1), upsampled).reshape(rows, 2, 2, side, side)

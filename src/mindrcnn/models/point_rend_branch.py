@@ -80,7 +80,7 @@ class PointHead(nn.Cell):
         for layer in self.fcs:
             hidden = ops.relu(layer(ops.concat((hidden, coarse), axis=2)))
         hidden = ops.concat((hidden, coarse), axis=2)
-        own = ops.clamp(labels - 1, 0)
+        own = ops.relu(labels - 1)
         weight = ops.gather(self.predictor.weight, own, 0).expand_dims(2)
         return ops.bmm(hidden, weight).squeeze(2) + ops.gather(self.predictor.bias, own, 0).expand_dims(1)
 

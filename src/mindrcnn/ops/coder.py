@@ -60,4 +60,4 @@ def _at_least_min_side(side: Tensor) -> Tensor:
 
 
 def _at_most_max_log(scale: Tensor) -> Tensor:
-    return ops.clamp(scale, max=MAX_LOG_SCALE)
+    return ops.minimum(scale, MAX_LOG_SCALE)  # ops.clamp has no Ascend adapter: such files stay exportable

@@ -24,7 +24,7 @@ def take_class(values: Tensor, labels: Tensor) -> Tensor:
     labels: (N,) int32 in 1..K; 0, the background, reads class 1.
     """
     rows, num_classes = values.shape[:2]
-    index = arange(rows) * num_classes + ops.clamp(labels - 1, 0)
+    index = arange(rows) * num_classes + ops.relu(labels - 1)
     return ops.gather(values.reshape((rows * num_classes, -1)), index, 0).reshape((rows, *values.shape[2:]))
 
 

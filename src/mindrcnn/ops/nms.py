@@ -56,8 +56,8 @@ def _apart_by_label(boxes: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
     """
     boxes = _without_area(boxes, valid)
     label = labels.astype(boxes.dtype) * valid.astype(boxes.dtype)
-    cell = boxes.max() - boxes.min() + 1
-    side = ops.ceil(ops.sqrt(label.max() + 1))
+    cell = ops.amax(boxes) - ops.amin(boxes) + 1
+    side = ops.ceil(ops.sqrt(ops.amax(label) + 1))
     row = ops.floor(label / side)
     shift = ops.stack((label - row * side, row), axis=-1) * cell
     return boxes + ops.concat((shift, shift), axis=-1)

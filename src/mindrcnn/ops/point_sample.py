@@ -38,15 +38,21 @@ def sample_maps(maps: Tensor, map_index: Tensor, points: Tensor) -> Tensor:
     cells, weights = [], []
     for row, row_weight in ((top, 1 - y_weight), (top + 1, y_weight)):
         row_inside = ops.logical_and(row >= 0, row <= height - 1)
-        row_start = first_cell + ops.clamp(row, 0, height - 1).astype(ms.int32) * width
+        row_start = first_cell + _within(row, height) * width
         for column, column_weight in ((left, 1 - x_weight), (left + 1, x_weight)):
             inside = ops.logical_and(row_inside, ops.logical_and(column >= 0, column <= width - 1))
-            weights.append((row_weight * column_weight * inside.astype(ms.float32)).reshape((1, -1, 1)))
-            cells.append((row_start + ops.clamp(column, 0, width - 1).astype(ms.int32)).reshape(-1))
-    # One gather, because each of several would produce a gradient of the whole table's size.
-    values = ops.gather(cell_table(maps), ops.concat(cells), 0).astype(ms.float32)
-    values = values.reshape((4, count * per_row, channels))
-    return (values * ops.stop_gradient(ops.concat(weights))).sum(0).reshape((count, per_row, channels))
+            weights.append((row_weight * column_weight * inside.astype(ms.float32)).reshape(-1))
+            cells.append((row_start + _within(column, width)).reshape(-1))
+    # One gather, because each of several would produce a gradient of the whole table's size; and a product of matrices,
+    # because a broadcasting one keeps 16 bytes for each value on a CPU.
+    values = ops.gather(cell_table(maps), ops.stack(cells, axis=1).reshape(-1), 0).astype(ms.float32)
+    weight = ops.stop_gradient(ops.stack(weights, axis=1)).expand_dims(1)
+    return ops.bmm(weight, values.reshape((count * per_row, 4, channels))).reshape((count, per_row, channels))
+
+
+def _within(cell: Tensor, length: int) -> Tensor:
+    """Returns the nearest cell of an axis, int32, to whole numbers of float32."""
+    return ops.minimum(ops.relu(cell), float(length - 1)).astype(ms.int32)
 
 
 def point_sample(maps: Tensor, points: Tensor) -> Tensor:

@@ -44,17 +44,24 @@ def pool_adaptive(
     table = ops.concat([cell_table(feature) for feature in features])
     chunk = -(-_most_cells(features, strides) // _CHUNKS)
     pooled = ops.zeros((count, resolution * resolution, channels), ms.float32)
+    # Tiled, here and for the weights, because a broadcasting operator keeps 16 bytes for each value on a CPU.
+    x_starts, x_counts, y_starts, y_counts, widths, first_cells, used = (
+        ops.tile(column, (1, chunk)) for column in (x_start, x_count, y_start, y_count, width, first_cell, valid)
+    )
     for number in range(_CHUNKS):
         place = ops.tile((arange(chunk) + number * chunk).astype(ms.float32).expand_dims(0), (count, 1))
-        row = ops.floor((place + 0.5) / x_count)
-        x, y = x_start + place - row * x_count, y_start + row
-        covered = (row < y_count).astype(ms.float32) * valid
+        row = ops.floor((place + 0.5) / x_counts)
+        x, y = x_starts + place - row * x_counts, y_starts + row
+        covered = (row < y_counts).astype(ms.float32) * used
         x_weights = _cell_weights(x, low[:, :1], high[:, :1], width, resolution)
-        y_weights = _cell_weights(y, low[:, 1:], high[:, 1:], height, resolution) * covered.expand_dims(1)
-        weights = y_weights.expand_dims(2) * x_weights.expand_dims(1)
+        y_weights = _cell_weights(y, low[:, 1:], high[:, 1:], height, resolution)
+        y_weights = y_weights * ops.tile(covered.expand_dims(1), (1, resolution, 1))
+        weights = ops.tile(y_weights.expand_dims(2), (1, 1, resolution, 1))
+        weights = weights * ops.tile(x_weights.expand_dims(1), (1, resolution, 1, 1))
         weights = ops.stop_gradient(weights.reshape((count, resolution * resolution, chunk)))
-        cells = first_cell + (covered * (y * width + x)).astype(ms.int32)
-        values = ops.gather(table, cells.reshape(-1), 0).reshape((count, chunk, channels))
+        cells = first_cells + (covered * (y * widths + x)).astype(ms.int32)
+        # A graph would gather all chunks at the same time if the next did not wait for this one's sum.
+        values = ops.gather(table, ops.depend(cells.reshape(-1), pooled), 0).reshape((count, chunk, channels))
         pooled = pooled + ops.bmm(weights, values)
     return pooled.reshape((count, resolution, resolution, channels)).transpose(0, 3, 1, 2)
 

@@ -20,7 +20,8 @@ def grid_points(count: int, side: int) -> Tensor:
 
 def cell_centres(cells: Tensor, side: int) -> Tensor:
     """Returns the centres (N, P, 2) of cells (N, P) int32, numbered row first in a side x side grid."""
-    x, y = cells % side, cells // side
+    y = cells // side
+    x = cells - y * side
     return (ops.stack((x, y), axis=2).astype(ms.float32) + 0.5) / side
 
 

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_overrides(parser)
     parser.add_argument("--inputs", type=path, metavar="DIR", required=True, help="folder of the model's inputs")
     parser.add_argument(
-        "--outputs", type=path, metavar="DIR", help="folder of the model's outputs (default: none; evaluate needs it)"
+        "--outputs", type=path, metavar="DIR", help="folder of the model's outputs, for evaluate (default: none)"
     )
     parser.add_argument(
         "--out",

@@ -67,6 +67,8 @@ def export(
     protect([Output(target, never)], inputs=[checkpoint], force=force)
     loaded, config = open_checkpoint(checkpoint, overrides)
     require_exportable(config, file_format)
+    if file_format == "AIR":
+        logger.warning("MindSpore deprecates AIR and will remove it; MINDIR with MindSpore Lite takes its place")
     shape = input_shape(config, file_format, size, batch)
     write = write_onnx if file_format == "ONNX" else write_compiled
     write(loaded, config, target, shape)

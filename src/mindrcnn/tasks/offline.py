@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from mindrcnn import paths
 from mindrcnn.atomic import replacing
 from mindrcnn.build.data import build_dataset, build_eval_loader
@@ -38,10 +36,10 @@ def prepare_inputs(file: Path, overrides: Sequence[str], inputs: Path) -> int:
         raise InputError(f"--inputs: wanted a new or empty folder, got {inputs}")
     paths.make_folder(inputs)
     for number, batch in enumerate(build_eval_loader(config, dataset.records)):
-        arrays: tuple[NDArray[Any], ...] = (batch.images, batch.image_sizes)
-        for path, values in zip(input_files(inputs, number), arrays, strict=True):
+        contents = (batch.images.tobytes(), batch.image_sizes.tobytes())
+        for path, content in zip(input_files(inputs, number), contents, strict=True):
             with replacing(path) as temporary:
-                temporary.write_bytes(values.tobytes())
+                temporary.write_bytes(content)
     logger.info("wrote %s: %d images in batches of %d", inputs, len(dataset.records), config.eval.batch_size)
     return EXIT_OK
 
