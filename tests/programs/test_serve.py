@@ -161,6 +161,11 @@ def huge_header() -> bytes:
         ({"headers": {"Content-Length": "5001"}}, 413, "wanted a file of at most 5000 bytes, got more"),
         ({"headers": {"Content-Length": "100"}}, 408, "image: wanted all of it within 0.5 seconds"),
         ({"body": iter([b"x" * 4000, b"x" * 4000])}, 413, "wanted a file of at most 5000 bytes, got more"),
+        (
+            {"body": b"--x", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
+            415,
+            "image: wanted the file's content as the body (curl --data-binary @photo.jpg), got a form",
+        ),
         ({"path": "/predict?score=2", "body": png(0)}, 400, "score: "),
         ({"path": "/predict?score=nan", "body": png(0)}, 400, "score: "),
         ({"path": "/elsewhere", "body": png(0)}, 404, "Not Found"),

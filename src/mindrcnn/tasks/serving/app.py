@@ -19,7 +19,7 @@ from mindrcnn.detections import Detections
 from mindrcnn.image_detector import Detector
 from mindrcnn.tasks.serving.batcher import Batcher
 from mindrcnn.tasks.serving.limits import Limits
-from mindrcnn.tasks.serving.uploads import Refusal, prepare_upload, read_body
+from mindrcnn.tasks.serving.uploads import Refusal, prepare_upload, read_body, require_file
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Service:
     async def predict(self, request: Request, score: float) -> dict[str, Any]:
         """Returns the image's entry of predictions.json."""
         loop, limits = asyncio.get_running_loop(), self.limits
+        require_file(request.headers.get("content-type", ""))
         with self.admitted():
             body = await read_body(
                 request.stream(),

@@ -39,6 +39,12 @@ class Sent:
         raise InputError("image: wanted its pixels, which the server does not keep")
 
 
+def require_file(content_type: str) -> None:
+    """Raises Refusal for a form, in which a file is wrapped."""
+    if content_type.startswith("multipart/"):
+        raise Refusal(415, "image: wanted the file's content as the body (curl --data-binary @photo.jpg), got a form")
+
+
 async def read_body(chunks: AsyncIterator[bytes], *, length: str | None, limit: int, seconds: float) -> bytes:
     """Returns the body of a request.
 
