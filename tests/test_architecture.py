@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"exit_status"},
     "config": {"data", "extensions", "messages", "paths", "zoo"},
     "drawing": {"atomic", "data", "evaluation", "outputs"},
-    "launch": {"cache", "engine", "exit_status", "paths"},
+    "launch": {"atomic", "cache", "engine", "exit_status", "paths"},
     "models": {"ops", "trimmed_cell"},
     "__main__": {"cli"},
     "datasets": {"atomic", "data", "drawing", "outputs", "paths", "untrusted"},
