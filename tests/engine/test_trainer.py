@@ -195,8 +195,8 @@ def test_saves_and_evaluations_within_an_epoch(tmp_path: Path) -> None:
 
 
 def test_an_evaluation_within_an_epoch_can_end_training_and_is_made_up_for(tmp_path: Path) -> None:
-    halves = plan(40, steps_per_epoch=4, eval_every=0.5)
-    harness = Harness(tmp_path, halves, aps=(0.3, 0.2), early_stop=EarlyStop(patience=1))
+    quarters = plan(40, steps_per_epoch=8, eval_every=0.25)
+    harness = Harness(tmp_path, quarters, aps=(0.3, 0.2), early_stop=EarlyStop(patience=1))
     assert harness.trainer.run().step == 4
     missed = Harness(tmp_path, plan(2, steps_per_epoch=4), aps=(0.3,), progress=Progress(0, 2, {}))
     missed.trainer.run()

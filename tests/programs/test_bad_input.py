@@ -234,7 +234,7 @@ def test_a_missing_checkpoint(call: Call, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_another_model(call: Call, untrained: Path, tiny: Path) -> None:
-    outcome = call(lambda: train(tiny, [f"train.init_checkpoint={untrained}", "model.mask=null"]))
+    outcome = call(lambda: train(tiny, [f"train.init_checkpoint={untrained}", "model.mask.num_convs=0"]))
     assert "mask.head" in outcome.error
     assert "unexpected" in outcome.error
     assert not Path("runs").exists()

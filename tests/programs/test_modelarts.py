@@ -29,7 +29,7 @@ def bucket(tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def copy_parallel(source: str, target: str) -> None:
         shutil.copytree(local(source), local(target), dirs_exist_ok=True)
 
-    files = SimpleNamespace(copy_parallel=copy_parallel, exists=lambda place: local(place).exists())
+    files = SimpleNamespace(copy_parallel=copy_parallel, is_directory=lambda place: local(place).is_dir())
     monkeypatch.setitem(sys.modules, "moxing", SimpleNamespace(file=files))
     monkeypatch.setattr(modelarts, "LOCAL", tmp_path / "cache")
     return folder

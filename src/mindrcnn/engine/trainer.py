@@ -234,13 +234,14 @@ class Trainer:
         assert self.validation is not None
         epoch, step, metric = self.progress.epoch, self.progress.step, self.validation.metric
         whole = self.plan.is_end_of_epoch(step)
-        logger.info("evaluating after %s", f"epoch {epoch}" if whole else f"step {step} of epoch {epoch + 1}")
+        moment = f"epoch {epoch}" if whole else f"step {step} of epoch {epoch + 1}"
+        logger.info("evaluating after %s", moment)
         metrics = self.validation.evaluate(epoch)
         self.progress = Progress(epoch, step, metrics)
         better = metrics[metric] > self.best
         if better:
             self.best = metrics[metric]
-            logger.info("epoch %d: %s %.4f is the best so far", epoch, metric, self.best)
+            logger.info("%s: %s %.4f is the best so far", moment, metric, self.best)
             self.checkpoints.save("best", self.progress)
         self.checkpoints.record_evaluation(self.progress)
         self.validation.early_stop.record_evaluation(better=better)

@@ -79,10 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "program", nargs="*", metavar="PROGRAM", help="sub-command or Python file, and its arguments, after --"
     )
-    _add_rank_table(parser)
+    add_rank_table_arguments(parser)
 
 
-def _add_rank_table(parser: argparse.ArgumentParser) -> None:
+def add_rank_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that make a rank table."""
     table = parser.add_argument_group("rank tables")
     table.add_argument(
         "--make-rank-table",

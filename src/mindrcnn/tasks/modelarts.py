@@ -64,7 +64,7 @@ def uploaded(run_dir: Path | None, ranks: Ranks, *, local: Path | None = None) -
 
 
 def _download_run(place: str, folder: Path) -> None:
-    if not paths.is_folder(folder) and _moxing().file.exists(place):
+    if not paths.is_folder(folder) and _moxing().file.is_directory(place):
         _copy(place, str(folder))
 
 

@@ -164,8 +164,9 @@ class Adam(nn.Optimizer):
         weight1, weight2 = -ops.expm1(updates * self.log_beta1), -ops.expm1(updates * self.log_beta2)
         root2 = ops.sqrt(weight2)
         # Powers of 0 switch off the kernel's bias correction: its 1 - 0.999**n, from float32 powers, has few digits.
-        settings = (self.adam, self.zero, self.beta1, self.beta2, self.eps * root2, root2 / weight1)
-        update = ops.partial(self.update_one, *settings)
+        update = ops.partial(
+            self.update_one, self.adam, self.zero, self.beta1, self.beta2, self.eps * root2, root2 / weight1
+        )
         return self.hyper_map_reverse(
             update, rates, self.weight_decay, self._parameters, self.moment1, self.moment2, gradients
         )
