@@ -109,6 +109,22 @@ def test_a_closed_pipe_is_a_reader_that_wants_no_more(tmp_path: Path) -> None:
     assert (tmp_path / "result.txt").read_text() == "whole"
 
 
+SAYING = """
+        print("a message" * 10000, file=sys.stderr, flush=True)
+        sys.stderr.isatty()  # as a progress line asks
+        Path("result.txt").write_text("whole")
+        """
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_standard_error_that_cannot_be_written_ends_no_program(tmp_path: Path, redirection: str) -> None:
+    text = FRAME.format(body=textwrap.indent(textwrap.dedent(SAYING), "    "), run="run")
+    words = ["bash", "-c", f'exec "$@" {redirection}', "bash", sys.executable, "-c", text]
+    environment = os.environ | {"PYTHONPATH": str(SOURCES)}
+    assert subprocess.run(words, cwd=tmp_path, env=environment, timeout=60, check=False).returncode == 0
+    assert (tmp_path / "result.txt").read_text() == "whole"
+
+
 def test_closed_streams_give_their_numbers_to_no_file(tmp_path: Path) -> None:
     text = FRAME.format(body=textwrap.indent(textwrap.dedent(PRINTING), "    "), run="run")
     words = ["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", sys.executable, "-c", text]

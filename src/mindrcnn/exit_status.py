@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 
 from mindrcnn.engine.signals import EXIT_BASE, StopSignals, program_signals
 from mindrcnn.errors import InputError, LostRank
@@ -67,10 +67,13 @@ def report_bad_input(action: Callable[[], int]) -> int:
     # A log file on a full disk would print a traceback a line; what has to be on disk raises InputError by itself.
     logging.raiseExceptions = False
     _open_standard_streams()
-    output = TolerantOutput(sys.stdout)
-    with redirect_stdout(output):
+    output, messages = TolerantOutput(sys.stdout), TolerantOutput(sys.stderr)
+    with redirect_stdout(output), redirect_stderr(messages):
         status = _report(action)
         output.flush()
+        messages.flush()
+    if messages.failure is not None:  # which nobody can be told of
+        messages.detach_from_disk()
     if output.failure is not None:
         output.detach_from_disk()
         if not isinstance(output.failure, BrokenPipeError):

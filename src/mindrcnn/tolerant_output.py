@@ -1,4 +1,4 @@
-"""Standard output that may fail without ending the program before its files are written."""
+"""Standard output and standard error that may fail without ending the program before its files are written."""
 
 import io
 import os

@@ -134,6 +134,10 @@ BAD = {
     "unknown image": (edit("annotations", 2, image_id=8), "annotation id 6: image_id 8 is not among the images"),
     "repeated image id": (edit("images", 1, id=70), "image id 70 2 times"),
     "repeated annotation id": (edit("annotations", 1, id=11), "annotation id 11 2 times"),
+    "many categories": (
+        lambda content: content["categories"].extend({"id": 1000 + i, "name": f"n{i}"} for i in range(20_000)),
+        "categories: wanted at most 20000, got 2000",
+    ),
     "repeated category id": (edit("categories", 1, id=90), "category id 90 2 times"),
     "repeated category name": (edit("categories", 1, name="pear"), "every name once, got pear"),
     "missing bbox": (remove("annotations", 2, "bbox"), "annotation id 6: wanted a key 'bbox'"),

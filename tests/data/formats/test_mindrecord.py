@@ -215,6 +215,16 @@ def test_damaged_data_names_the_file(name, copied):
         read_mindrecord(folder=copied)
 
 
+@pytest.mark.parametrize("counts", [[-1, 4], [2**31 - 1, 2**31 - 1], [0, 0]])
+def test_counts_of_objects_that_cannot_be(copied, counts):
+    path = shard(copied, 1, ".npz")
+    columns = dict(np.load(path))
+    columns["counts"][:2] = counts
+    np.savez(path, **columns)
+    with pytest.raises(InputError, match=rf"{path.name}|shard-00001.*impossible numbers in counts"):
+        read_mindrecord(folder=copied)
+
+
 def test_another_version_is_named(copied):
     index = copied / "index.json"
     index.write_text(index.read_text().replace('"version": 1', '"version": 2'))

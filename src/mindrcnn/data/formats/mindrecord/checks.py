@@ -37,8 +37,9 @@ def columns_fault(columns: dict[str, np.ndarray], shard: ShardEntry, classes: in
         column, count = columns[name], shard.objects if name in PER_OBJECT else shard.images
         if column.dtype.kind not in kinds or column.shape != (count, *row):
             return f"column {name} of {column.dtype} {column.shape}"
-    wrong = [name for name, good in _value_checks(columns, shard, classes) if not good]
-    return f"impossible numbers in {wrong[0]}" if wrong else None
+    # The first alone: those after it rely on the columns before.
+    wrong = next((name for name, good in _value_checks(columns, shard, classes) if not good), None)
+    return f"impossible numbers in {wrong}" if wrong else None
 
 
 def _value_checks(columns: dict[str, np.ndarray], shard: ShardEntry, classes: int) -> Iterator[tuple[str, bool]]:
