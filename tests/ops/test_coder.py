@@ -86,6 +86,13 @@ def test_boxes_without_area_stay_finite(run) -> None:
         assert np.isfinite(result).all()
 
 
+def test_the_shortest_side_that_is_not_lengthened(run) -> None:
+    references = np.array([[0, 0, 1, 1]] * 2, np.float32)
+    boxes = np.array([[0, 0, 0.00125, 0.00125], [0, 0, 0.00075, 0.00075]], np.float32)
+    plain, _, _ = run(both, boxes, references)
+    np.testing.assert_allclose(plain[:, 2:], np.log([[0.00125] * 2, [0.001] * 2]), rtol=1e-5)
+
+
 def test_decode_gradient(gradients, numeric_gradient) -> None:
     rng = np.random.default_rng(1)
     deltas = rng.normal(0, 1, (3, 4)).astype(np.float32)
