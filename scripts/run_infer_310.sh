@@ -71,7 +71,7 @@ say "building ascend310_infer (output in $out/build.log)"
 } >"$out/build.log" 2>&1 || { tail -n 20 "$out/build.log" >&2; fail "ascend310_infer: could not be built; see above"; }
 
 if [ "$target" = Ascend ]; then
-    name="$(basename "$model" .mindir)_310"
+    name="$(basename "$model" .mindir)_310_$precision"
     if [ ! "$out/$name.mindir" -nt "$model" ]; then
         say "converting $model for the Ascend (output in $out/convert.log)"
         printf '[ascend_context]\nprecision_mode=%s\n' "$precision" >"$out/lite.ini"

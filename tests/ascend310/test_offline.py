@@ -104,6 +104,12 @@ def test_a_model_of_any_shape(work: Path, text_field: Callable[[str, str], bytes
         prepare_inputs(Path("any.onnx"), [], INPUTS)
 
 
+def test_another_batch_than_the_models(work: Path, model: Path, overrides: list[str]) -> None:
+    with pytest.raises(InputError, match=r"^eval\.batch_size: wanted 2, which .*stand in\.mindir is fixed to, got 3"):
+        prepare_inputs(model, [*overrides, "eval.batch_size=3"], INPUTS)
+    assert not INPUTS.exists()
+
+
 def test_outputs_belong_to_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (
         ["evaluate", "m.mindir", "--inputs", "x"],

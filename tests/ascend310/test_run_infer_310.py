@@ -84,12 +84,12 @@ def test_the_steps_on_an_ascend(sandbox: Sandbox) -> None:
     assert [line.replace(batches, "BATCHES") for line in calls] == [
         "cmake <-S> <REPOSITORY/ascend310_infer> <-B> <re sult/build>",
         "cmake <--build> <re sult/build>",
-        "converter_lite <--fmk=MINDIR> <--modelFile=WORK/a model.mindir> <--outputFile=re sult/a model_310> "
-        "<--optimize=ascend_oriented> <--configFile=re sult/lite.ini>",
+        "converter_lite <--fmk=MINDIR> <--modelFile=WORK/a model.mindir> "
+        "<--outputFile=re sult/a model_310_enforce_fp32> <--optimize=ascend_oriented> <--configFile=re sult/lite.ini>",
         "python <-m> <mindrcnn> <offline> <prepare> <WORK/a model.mindir> <--inputs> <re sult/BATCHES/inputs> "
         f"<eval.pictures=0> {DATA}",
-        "detect <re sult/a model_310.mindir> <re sult/BATCHES/inputs> <re sult/BATCHES/outputs> <Ascend> <3> "
-        "<enforce_fp32>",
+        "detect <re sult/a model_310_enforce_fp32.mindir> <re sult/BATCHES/inputs> <re sult/BATCHES/outputs> <Ascend> "
+        "<3> <enforce_fp32>",
         "python <-m> <mindrcnn> <offline> <evaluate> <WORK/a model.mindir> <--inputs> <re sult/BATCHES/inputs> "
         f"<--outputs> <re sult/BATCHES/outputs> <--out> <re sult/eval> <eval.pictures=0> {DATA}",
     ]
@@ -97,8 +97,9 @@ def test_the_steps_on_an_ascend(sandbox: Sandbox) -> None:
     assert (result / "lite.ini").read_text() == "[ascend_context]\nprecision_mode=enforce_fp32\n"
     assert (result / "acc.log").read_text() == "Average Precision\n"
     assert not (result / batches).exists()
-    assert sandbox.run(*GOOD, "--out", "re sult").returncode == 0
-    assert not [line for line in sandbox.calls() if line.startswith("converter_lite")]  # converted before
+    for precision, conversions in (("enforce_fp32", 0), ("preferred_fp32", 1)):
+        assert sandbox.run(*GOOD, "--out", "re sult", PRECISION=precision).returncode == 0
+        assert len([line for line in sandbox.calls() if line.startswith("converter_lite")]) == conversions
 
 
 def test_a_cpu_takes_the_model_as_it_is(sandbox: Sandbox) -> None:
@@ -164,6 +165,7 @@ def test_the_whole_chain(work: Path, model: Path, coco: tuple[Path, Path], expec
         "PYTHON": sys.executable,
         "PYTHONPATH": str(REPOSITORY / "src"),
         "CMAKE_BUILD_TYPE": "Debug",  # compiles in half the time
+        "CXXFLAGS": "-Werror",
         "LD_PRELOAD": "",
     }
     command = [BASH, str(SCRIPT), str(model), *map(str, coco), "--out", "result"]

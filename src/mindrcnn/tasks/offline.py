@@ -15,6 +15,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.exported.offline import StoredOutputs, input_files, open_offline
 from mindrcnn.exported.opening import make_detector
+from mindrcnn.image_detector import Detector, Predict
 from mindrcnn.outputs import protect
 from mindrcnn.tasks.evaluation import print_report
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
@@ -30,7 +31,7 @@ def prepare_inputs(file: Path, overrides: Sequence[str], inputs: Path) -> int:
     inputs: a new or empty folder.
     """
     setup_logging()
-    config = make_detector(open_offline(file, _not_run), overrides, file).config
+    config = open_detector(file, _not_run, overrides).config
     dataset = build_dataset(config.data, config.data.val, "data.val")
     if paths.exists(inputs) and not (paths.is_folder(inputs) and paths.is_empty(inputs)):
         raise InputError(f"--inputs: wanted a new or empty folder, got {inputs}")
@@ -42,6 +43,17 @@ def prepare_inputs(file: Path, overrides: Sequence[str], inputs: Path) -> int:
                 temporary.write_bytes(content)
     logger.info("wrote %s: %d images in batches of %d", inputs, len(dataset.records), config.eval.batch_size)
     return EXIT_OK
+
+
+def open_detector(file: Path, predict: Predict, overrides: Sequence[str]) -> Detector:
+    """Returns the detector of a model with `predict` in its place. Raises InputError for another batch than its own."""
+    opened = open_offline(file, predict)
+    detector = make_detector(opened, overrides, file)
+    assert opened.shape is not None
+    wanted, got = opened.shape[0], detector.config.eval.batch_size
+    if got != wanted:
+        raise InputError(f"eval.batch_size: wanted {wanted}, which {file} is fixed to, got {got}")
+    return detector
 
 
 def _not_run(*_: object) -> tuple[Any, ...]:
@@ -61,7 +73,7 @@ def evaluate_outputs(
     force: whether inputs and files of others may be replaced.
     """
     setup_logging()
-    detector = make_detector(open_offline(file, StoredOutputs(inputs=inputs, outputs=outputs)), overrides, file)
+    detector = open_detector(file, StoredOutputs(inputs=inputs, outputs=outputs), overrides)
     dataset = build_dataset(detector.config.data, detector.config.data.val, "data.val")
     split = SplitEvaluator(config=detector.config, dataset=dataset)
     protect(split.all_outputs(out), inputs=[file, dataset.annotation_file, *split.drawn], force=force)
