@@ -51,11 +51,12 @@ def evaluate_checkpoint(
     overrides: Sequence[str],
     out: Path | None,
     *,
+    split: str = "val",
     runtime: Runtime = DEFAULT_RUNTIME,
     force: bool = False,
 ) -> int:
-    """Predicts the validation split of the configuration of a checkpoint or exported model; prints the COCO tables."""
-    evaluation = run_evaluation(file, overrides, out, runtime=runtime, force=force)
+    """Predicts a split of the configuration of a checkpoint or exported model; prints the COCO tables."""
+    evaluation = run_evaluation(file, overrides, out, split=split, runtime=runtime, force=force)
     if evaluation.ranks.first:
         print_report(evaluation.metrics, evaluation.folder)
     evaluation.ranks.wait()
@@ -67,14 +68,16 @@ def run_evaluation(
     overrides: Overrides,
     out: Path | None,
     *,
+    split: str = "val",
     runtime: Runtime = DEFAULT_RUNTIME,
     force: bool = False,
 ) -> Evaluation:
-    """Predicts and scores the validation split of the configuration of a checkpoint or exported model.
+    """Predicts and scores a split of the configuration of a checkpoint or exported model.
 
     file: the checkpoint or exported model.
     overrides: configuration keys to change.
-    out: folder for the files; None is eval/ beside the file.
+    out: folder for the files; None is eval/ beside the file, or for another split than val eval_SPLIT/.
+    split: "train", "val" or "test".
     runtime: the back end and device.
     force: whether inputs and files of others may be replaced.
     """
@@ -85,15 +88,21 @@ def run_evaluation(
     with ranks.together():
         model.compare_jobs()
         # Results carry the ids of the split at hand, whose numbering may differ from the training data's.
-        dataset = build_dataset(model.config.data, model.config.data.val, "data.val")
+        dataset = read_split(model.config, split)
         model.compare_data(dataset)
-        split = SplitEvaluator(config=model.config, dataset=dataset, ranks=ranks)
-        folder = out or file.parent / "eval"
-        inputs = [file, split.dataset.annotation_file, *split.drawn]
-        ranks.from_first(lambda: protect(split.all_outputs(folder), inputs=inputs, force=force))
+        evaluator = SplitEvaluator(config=model.config, dataset=dataset, ranks=ranks)
+        folder = out or file.parent / ("eval" if split == "val" else f"eval_{split}")
+        inputs = [file, evaluator.dataset.annotation_file, *evaluator.drawn]
+        ranks.from_first(lambda: protect(evaluator.all_outputs(folder), inputs=inputs, force=force))
         model.compare_parameters()
-        metrics = split.run(model.build_detector(), folder)
+        metrics = evaluator.run(model.build_detector(), folder)
     return Evaluation(metrics, folder, ranks)
+
+
+def read_split(config: Config, name: str) -> Dataset:
+    """Reads one of the splits train, val and test."""
+    data = config.data
+    return build_dataset(data, {"train": data.train, "val": data.val, "test": data.test}[name], f"data.{name}")
 
 
 def _nothing(*_: object) -> None:
@@ -148,12 +157,18 @@ def open_checkpoint_for_evaluation(file: Path, overrides: Overrides, runtime: Ru
 
 
 def evaluate_results(
-    results: Path, config_file: Path, overrides: Sequence[str], out: Path | None, *, force: bool = False
+    results: Path,
+    config_file: Path,
+    overrides: Sequence[str],
+    out: Path | None,
+    *,
+    split: str = "val",
+    force: bool = False,
 ) -> int:
-    """Scores a saved results JSON against the validation split of a configuration and prints the COCO tables."""
+    """Scores a saved results JSON against a split of a configuration and prints the COCO tables."""
     setup_logging()
     config = load_config(config_file, overrides)
-    dataset = build_dataset(config.data, config.data.val, "data.val")
+    dataset = read_split(config, split)
     evaluator = SplitEvaluator(config=config, dataset=dataset)
     entries = read_results(
         results,
