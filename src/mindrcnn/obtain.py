@@ -44,9 +44,10 @@ def with_local_checkpoint(config: Config) -> Config:
     )
 
 
-def output_folder(source: Path, checkpoint: Path) -> Path:
-    """Returns the folder for results: beside a checkpoint, but in the working folder for a published model."""
-    return checkpoint.parent / "eval" if source == checkpoint else Path(EVALUATED) / source
+def output_folder(source: Path, checkpoint: Path, split: str) -> Path:
+    """Returns the folder for a split's results: beside a checkpoint, in the working folder for a published model."""
+    suffix = "" if split == "val" else f"_{split}"
+    return checkpoint.parent / f"eval{suffix}" if source == checkpoint else Path(f"{EVALUATED}{suffix}") / source
 
 
 def _converted(model: PublishedModel) -> Path:

@@ -105,7 +105,8 @@ WARNINGS = {
     "no area": (repeat("annotations", 0, id=1, bbox=[5, 5, 0, 20]), {"degenerate": 1}, 3),
     "elsewhere": (repeat("annotations", 0, id=1, bbox=[500, 5, 20, 20]), {"degenerate": 1}, 3),
     "two corners": (repeat("annotations", 0, id=1, segmentation=[[1, 2, 3, 4]]), {"few_corners": 1}, 3),
-    "one part of two": (repeat("annotations", 0, id=1, segmentation=[*SQUARE, [1, 2]]), {"few_corners": 1}, 4),
+    "one part of two": (edit("annotations", 0, segmentation=[*SQUARE, [1, 2]]), {"few_corners": 1}, 3),
+    "twice": (repeat("annotations", 0, id=1), {"twice": 1}, 4),
     "no objects": (edit("annotations", 0, image_id=70, segmentation=SQUARE), {"empty": 1}, 3),
 }
 

@@ -102,8 +102,9 @@ def test_the_initial_checkpoint_may_be_a_name(converted: list[str]) -> None:
 
 
 def test_results_are_not_written_into_the_cache(converted: list[str]) -> None:
-    assert output_folder(Path(NAME), checkpoint_file(NAME)) == Path("evaluated") / NAME
-    assert output_folder(Path("a/b.ckpt"), Path("a/b.ckpt")) == Path("a/eval")
+    assert output_folder(Path(NAME), checkpoint_file(NAME), "val") == Path("evaluated") / NAME
+    assert output_folder(Path("a/b.ckpt"), Path("a/b.ckpt"), "val") == Path("a/eval")
+    assert output_folder(Path("a/b.ckpt"), Path("a/b.ckpt"), "test") == Path("a/eval_test")
 
 
 @pytest.fixture

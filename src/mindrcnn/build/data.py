@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from mindrcnn import paths
 from mindrcnn.config.data import DataConfig, SplitConfig
@@ -15,6 +16,11 @@ from mindrcnn.data.image_io import allow_pixels
 from mindrcnn.data.record import Dataset, Record, training_records
 from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.errors import InputError
+
+
+def data_root(data: DataConfig) -> Path:
+    """Returns the folder of the data set from the file system's root."""
+    return paths.resolve(paths.expand(data.root))
 
 
 def locate_split(data: DataConfig, split: SplitConfig, key: str) -> tuple[DataFormat, SplitFiles]:

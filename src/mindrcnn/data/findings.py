@@ -34,6 +34,8 @@ class Kind(Enum):
     LEFT_OUT = ("categories without annotations that stand for no class, which are left out", False)
     NO_OBJECT = ("shapes that are no objects, which are left out", False)
     SKIPPED = ("listed images that are absent, which data.skip_missing_images leaves out", False)
+    TWICE = ("objects that are annotated twice: the same class and almost the same box", False)
+    NEAR_DUPLICATES = ("images that are almost the same as one of the other split", False)
     DEGENERATE = ("boxes without area inside their image, which are ignored", False)
     OUTSIDE = ("boxes that extend beyond their image, which are clipped", False)
     EMPTY = ("images without objects, which training skips unless data.keep_empty_images is set", False)

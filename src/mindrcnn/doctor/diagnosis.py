@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mindrcnn.atomic import write_text
+from mindrcnn.build.data import data_root
 from mindrcnn.config.loader import load_config
 from mindrcnn.data.findings import Findings
+from mindrcnn.data.formats.auto import TITLES
 from mindrcnn.doctor.examination import annotation_files, examine_split
 from mindrcnn.doctor.histograms import draw_histograms
+from mindrcnn.doctor.network_view import network_view, view_text
 from mindrcnn.doctor.report import report_json, report_text
 from mindrcnn.exit_status import EXIT_FAILED, EXIT_OK
 from mindrcnn.outputs import COMMENT, Output, protect
@@ -32,7 +35,7 @@ def diagnose(
     Args:
         config_file: Configuration that describes the data set.
         overrides: Configuration keys to change, "a.b=c".
-        split: "train" or "val".
+        split: "train", "val" or "test".
         workers: Threads that decode the images; None leaves the images unread.
         json_file: Where to write the report as JSON as well.
         picture: Where to write histograms as a PNG.
@@ -45,10 +48,19 @@ def diagnose(
         inputs=[config_file, *annotation_files(config)],
         force=force,
     )
-    survey, decoded = examine_split(config, split, workers=workers, findings=findings)
+    examined = examine_split(config, split, workers=workers, findings=findings)
+    survey, decoded = examined.survey, examined.decoded
+    view = network_view(survey, config)
     if json_file is not None:
-        write_text(json_file, json.dumps(COMMENT | report_json(survey, findings, decoded=decoded), indent=1) + "\n")
+        content = report_json(survey, findings, decoded=decoded)
+        about = {"data_root": str(data_root(config.data)), "format": examined.format, "network": view}
+        write_text(json_file, json.dumps(COMMENT | content | about, indent=1) + "\n")
     if picture is not None:
         draw_histograms(survey, picture)
-    sys.stdout.write(report_text(survey, findings, decoded=decoded) + "\n")
+    lines = [
+        f"data.root is {data_root(config.data)}",
+        f"data.{split} is {TITLES.get(examined.format, examined.format)}, images in {examined.images}",
+        report_text(survey, findings, decoded=decoded, view=view_text(view, config)),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
     return EXIT_FAILED if findings.has_errors else EXIT_OK

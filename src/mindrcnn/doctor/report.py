@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,14 @@ from mindrcnn.data.survey import Survey
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 
 
-def report_text(survey: Survey, findings: Findings, *, decoded: int | None) -> str:
-    """Returns the report as text. `decoded`: the number of images that were decoded; None if that was not asked for."""
+def report_text(survey: Survey, findings: Findings, *, decoded: int | None, view: Sequence[str] = ()) -> str:
+    """Returns the report as text.
+
+    survey: the split's numbers.
+    findings: what was found.
+    decoded: number of images that were decoded; None if that was not asked for.
+    view: lines about what the network gets.
+    """
     content = report_json(survey, findings, decoded=decoded)
     lines = [
         str(survey.source),
@@ -30,6 +37,7 @@ def report_text(survey: Survey, findings: Findings, *, decoded: int | None) -> s
             for entry in content["classes"]
         ),
         "",
+        *view,
         *_section("ERRORS, at which training would fail", findings.select(errors=True)),
         *_section("WARNINGS", findings.select(errors=False)),
         "Training would fail." if findings.has_errors else "Training would not fail.",

@@ -46,11 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     direction.add_argument(
         "--to", dest="target", choices=TARGETS, help="export: SRC is a checkpoint of MindRCNN, OUT is for this library"
     )
-    _add_reading(parser)
-    add_force(parser)
-
-
-def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         type=path,

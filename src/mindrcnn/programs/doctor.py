@@ -18,8 +18,8 @@ from mindrcnn.programs.command_line import (
 
 PROG = "mindrcnn doctor"
 DESCRIPTION = """
-Check a data set for problems that would break or degrade training. Each kind of problem is reported with its count and
-its first examples.
+Check a data set for problems that would break or degrade training, and say what the network gets of it with the sizes
+and anchors of the configuration. Each kind of problem is reported with its count and its first examples.
 
 The exit status is 0 if nothing would break training, 1 if something would, and 2 if the configuration or the annotation
 file as a whole cannot be read.
@@ -36,10 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "config",
         type=path,
         metavar="CONFIG",
-        help=f"{CONFIG_HELP}; only its data section counts, and whether its model predicts masks",
+        help=f"{CONFIG_HELP}; only its data section, its anchors and whether its model predicts masks count",
     )
     add_overrides(parser)
-    parser.add_argument("--split", choices=("train", "val"), default="train", help="split (default: %(default)s)")
+    parser.add_argument(
+        "--split", choices=("train", "val", "test"), default="train", help="split (default: %(default)s)"
+    )
     parser.add_argument("--no-decode", action="store_true", help="do not read the images (default: read them all)")
     parser.add_argument(
         "--workers",
@@ -53,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--picture",
         type=path,
         metavar="FILE",
-        help="also write histograms of image sizes and object shapes as a PNG (default: do not)",
+        help="also write histograms of image sizes, object shapes and classes as a PNG (default: do not)",
     )
     add_force(parser)
 

@@ -19,13 +19,14 @@ from mindrcnn.programs.command_line import (
 
 PROG = "mindrcnn eval"
 DESCRIPTION = """
-Evaluate a checkpoint or an exported model on the validation split of its configuration, or score a saved results file.
+Evaluate a checkpoint or an exported model on a split of its configuration, or score a saved results file.
 The COCO tables are printed; results, metrics and pictures are written to the output folder.
 """
 EXAMPLES = """
 %(prog)s runs/first/best.ckpt
 %(prog)s runs/first/best.ckpt data.root=/path/to/coco eval.batch_size=4 --out tables
 %(prog)s detectron2/mask_rcnn_r50_fpn_3x data.root=/path/to/coco
+%(prog)s runs/first/best.ckpt --split test
 %(prog)s detector.onnx data.root=/path/to/coco --device gpu
 %(prog)s --results results.json --config configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco
 """
@@ -35,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument("checkpoint", nargs="?", metavar="MODEL", help=MODEL_HELP)
     add_overrides(parser)
+    parser.add_argument(
+        "--split", choices=("train", "val", "test"), default="val", help="split of data (default: %(default)s)"
+    )
     parser.add_argument("--results", type=path, metavar="FILE", help="score this results JSON instead of a checkpoint")
     parser.add_argument("--config", type=path, metavar="CONFIG", help=f"with --results: {CONFIG_HELP}")
     parser.add_argument(
@@ -42,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=path,
         metavar="DIR",
         help="folder for results, metrics and pictures (default: "
-        "eval beside the model, evaluated/NAME for a name; with --results, the folder of that file)",
+        "eval beside the model, eval_test for the test split, evaluated/NAME for a name; with --results, the folder of "
+        "that file)",
     )
     add_force(parser)
     add_runtime(parser)
@@ -73,11 +78,11 @@ def start(arguments: argparse.Namespace) -> int:
     from mindrcnn.opening import Runtime
     from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
 
-    out, force = arguments.out, arguments.force
+    out, split, force = arguments.out, arguments.split, arguments.force
     if arguments.results is not None:
-        return evaluate_results(arguments.results, arguments.config, arguments.overrides, out, force=force)
+        return evaluate_results(arguments.results, arguments.config, arguments.overrides, out, split=split, force=force)
     file, runtime = paths.expand(arguments.checkpoint), Runtime(arguments.backend, arguments.device)
-    return evaluate_checkpoint(file, arguments.overrides, out, runtime=runtime, force=force)
+    return evaluate_checkpoint(file, arguments.overrides, out, split=split, runtime=runtime, force=force)
 
 
 if __name__ == "__main__":

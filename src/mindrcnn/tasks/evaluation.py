@@ -57,11 +57,12 @@ def evaluate_checkpoint(
     overrides: Sequence[str],
     out: Path | None,
     *,
+    split: str = "val",
     runtime: Runtime = DEFAULT_RUNTIME,
     force: bool = False,
 ) -> int:
-    """Predicts the validation split of the configuration of a checkpoint or exported model; prints the COCO tables."""
-    evaluation = run_evaluation(file, overrides, out, runtime=runtime, force=force)
+    """Predicts a split of the configuration of a checkpoint or exported model; prints the COCO tables."""
+    evaluation = run_evaluation(file, overrides, out, split=split, runtime=runtime, force=force)
     if evaluation.ranks.first:
         print_report(evaluation.metrics, evaluation.folder)
     evaluation.ranks.wait()
@@ -73,14 +74,17 @@ def run_evaluation(
     overrides: Overrides,
     out: Path | None,
     *,
+    split: str = "val",
     runtime: Runtime = DEFAULT_RUNTIME,
     force: bool = False,
 ) -> Evaluation:
-    """Predicts and scores the validation split of the configuration of a checkpoint or exported model.
+    """Predicts and scores a split of the configuration of a checkpoint or exported model.
 
     file: the checkpoint or exported model, or a published model's name.
     overrides: configuration keys to change.
-    out: folder for the files; None is eval/ beside the file, or evaluated/NAME for a name.
+    out: folder for the files; None is eval/ beside the file, or evaluated/NAME for a name; eval_SPLIT/ and
+        evaluated_SPLIT/NAME for another split than val.
+    split: "train", "val" or "test".
     runtime: the back end and device.
     force: whether inputs and files of others may be replaced.
     """
@@ -92,16 +96,22 @@ def run_evaluation(
     with ranks.together():
         model.compare_jobs()
         # Results carry the ids of the split at hand, whose numbering may differ from the training data's.
-        data = fetch_data(model.config.data)
-        dataset = build_dataset(data, data.val, "data.val")
+        config = replace(model.config, data=fetch_data(model.config.data))
+        dataset = read_split(config, split)
         model.compare_data(dataset)
-        split = SplitEvaluator(config=model.config, dataset=dataset, ranks=ranks)
-        folder = out or output_folder(given, file)
-        inputs = [file, split.dataset.annotation_file, *split.drawn]
-        ranks.from_first(lambda: protect(split.all_outputs(folder), inputs=inputs, force=force))
+        evaluator = SplitEvaluator(config=model.config, dataset=dataset, ranks=ranks)
+        folder = out or output_folder(given, file, split)
+        inputs = [file, evaluator.dataset.annotation_file, *evaluator.drawn]
+        ranks.from_first(lambda: protect(evaluator.all_outputs(folder), inputs=inputs, force=force))
         model.compare_parameters()
-        metrics = split.run(model.build_detector(), folder)
+        metrics = evaluator.run(model.build_detector(), folder)
     return Evaluation(metrics, folder, ranks, model.config.device.target)
+
+
+def read_split(config: Config, name: str) -> Dataset:
+    """Reads one of the splits train, val and test."""
+    data = config.data
+    return build_dataset(data, {"train": data.train, "val": data.val, "test": data.test}[name], f"data.{name}")
 
 
 def _nothing(*_: object) -> None:
@@ -156,18 +166,24 @@ def open_checkpoint_for_evaluation(file: Path, overrides: Overrides, runtime: Ru
 
 
 def evaluate_results(
-    results: Path, config_file: Path, overrides: Sequence[str], out: Path | None, *, force: bool = False
+    results: Path,
+    config_file: Path,
+    overrides: Sequence[str],
+    out: Path | None,
+    *,
+    split: str = "val",
+    force: bool = False,
 ) -> int:
-    """Scores a saved results JSON against the validation split of a configuration and prints the COCO tables."""
+    """Scores a saved results JSON against a split of a configuration and prints the COCO tables."""
     setup_logging()
     config = load_config(config_file, overrides)
-    evaluator, entries = _read_for_evaluation(results, config)
+    evaluator, entries = _read_for_evaluation(results, config, split)
     if {entry["category_id"] for entry in entries} < set(evaluator.dataset.category_ids):
         # A class that is never predicted may be one that training does not have: reading that takes time.
         with suppress(InputError):  # which is missing where only results are scored
             config = replace(config, data=replace(config.data, classes=training_classes(config.data)))
         if config.data.classes not in ((), evaluator.dataset.classes):
-            evaluator, entries = _read_for_evaluation(results, config)
+            evaluator, entries = _read_for_evaluation(results, config, split)
     folder = out or results.parent
     inputs = [results, config_file, evaluator.dataset.annotation_file]
     protect(evaluator.outputs(folder), inputs=inputs, force=force)
@@ -175,9 +191,9 @@ def evaluate_results(
     return EXIT_OK
 
 
-def _read_for_evaluation(results: Path, config: Config) -> tuple[SplitEvaluator, list[dict[str, Any]]]:
-    """Returns the evaluator of a configuration's validation split, and the entries of a file that it takes."""
-    dataset = build_dataset(config.data, config.data.val, "data.val")
+def _read_for_evaluation(results: Path, config: Config, split: str) -> tuple[SplitEvaluator, list[dict[str, Any]]]:
+    """Returns the evaluator of one of a configuration's splits, and the entries of a file that it takes."""
+    dataset = read_split(config, split)
     evaluator = SplitEvaluator(config=config, dataset=dataset)
     entries = read_results(
         results,

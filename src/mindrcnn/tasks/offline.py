@@ -47,10 +47,8 @@ def prepare_inputs(file: Path, overrides: Sequence[str], inputs: Path) -> int:
 
 def open_detector(file: Path, predict: Predict, overrides: Sequence[str]) -> Detector:
     """Returns the detector of a model with `predict` in its place. Raises InputError for another batch than its own."""
-    opened = open_offline(file, predict)
-    detector = make_detector(opened, overrides, file)
-    assert opened.shape is not None
-    wanted, got = opened.shape[0], detector.config.eval.batch_size
+    detector = make_detector(open_offline(file, predict), overrides, file)
+    wanted, got = detector.batch, detector.config.eval.batch_size
     if got != wanted:
         raise InputError(f"eval.batch_size: wanted {wanted}, which {file} is fixed to, got {got}")
     return detector

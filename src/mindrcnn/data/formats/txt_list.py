@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from array import array
@@ -22,6 +23,8 @@ from mindrcnn.data.record_table import RecordTable
 from mindrcnn.data.survey import Examination, Survey
 from mindrcnn.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 ROW_FORM = "path x1,y1,x2,y2,class ..."
 
 _Box = tuple[float, float, float, float]
@@ -41,7 +44,9 @@ class TxtFormat:
 
     def read(self, files: SplitFiles, *, classes: Sequence[str], ignore_other_categories: bool) -> Dataset:
         """Reads the list; it has no other categories that could be ignored."""
-        return read_txt(annotations=files.annotations, images=files.images, classes=classes)
+        return read_txt(
+            annotations=files.annotations, images=files.images, classes=classes, skip_missing=files.skip_missing
+        )
 
     def examine(
         self,
@@ -59,23 +64,26 @@ class TxtFormat:
             classes=classes,
             needs_masks=needs_masks,
             findings=findings,
+            skip_missing=files.skip_missing,
         )
         return examination_of_files(survey, folder=files.images)
 
 
-def read_txt(*, annotations: Path, images: Path, classes: Sequence[str]) -> Dataset:
+def read_txt(*, annotations: Path, images: Path, classes: Sequence[str], skip_missing: bool = False) -> Dataset:
     """Returns the images of a list. Paths are relative to `images`; a class is a name of `classes` or a number 1..K.
 
     An image's id is its line number. A row with a path alone is an image without objects; empty lines are skipped.
     Paths and class names have no spaces. Image sizes come from the files' headers (after EXIF rotation). Raises
     InputError that names file and line for a wrong count of numbers, text in place of a number, an unknown class, and
-    an image that is listed twice or absent.
+    an image that is listed twice or, unless `skip_missing` leaves them out, absent.
     """
     if not classes:
         raise InputError(f"{annotations}: a TXT list has no class names: wanted them in data.classes, got none")
     rows = _read_rows(annotations, {name: label for label, name in enumerate(classes, start=1)})
     if not rows.names:
         raise InputError(f"{annotations}: wanted rows of `{ROW_FORM}`, got an empty file")
+    if skip_missing:
+        rows = _without_absent(rows, images, annotations)
     require_images(rows.names, folder=images, listed_in=annotations)
     sizes = np.array([read_size(images / name) for name in rows.names], dtype=np.int32)
     counts = np.array(rows.counts)
@@ -134,6 +142,24 @@ def _read_rows(path: Path, class_labels: dict[str, int]) -> _Rows:
     return rows
 
 
+def _without_absent(rows: _Rows, images: Path, path: Path) -> _Rows:
+    """Returns the rows whose images exist, or all of them if none does; logs how many others there are."""
+    absent = set(missing_images(rows.names, folder=images))
+    if not absent or len(absent) == len(rows.names):
+        return rows
+    logger.warning("%s: %d of %d listed images are absent and left out", path, len(absent), len(rows.names))
+    kept, start = _Rows(), 0
+    for number, name, count in zip(rows.numbers, rows.names, rows.counts, strict=True):
+        if name not in absent:
+            kept.numbers.append(number)
+            kept.names.append(name)
+            kept.counts.append(count)
+            kept.boxes.extend(rows.boxes[4 * start : 4 * (start + count)])
+            kept.labels.extend(rows.labels[start : start + count])
+        start += count
+    return kept
+
+
 def read_lines(path: Path) -> list[tuple[int, str]]:
     """Returns number and text of every non-empty line. Raises InputError if there is no file or it is not UTF-8."""
     text = paths.read_text(path, "annotation file", encoding="utf-8-sig")
@@ -179,7 +205,13 @@ def _label(text: str, labels: dict[str, int]) -> int:
 
 
 def examine_txt(
-    *, annotations: Path, images: Path, classes: Sequence[str], needs_masks: bool, findings: Findings
+    *,
+    annotations: Path,
+    images: Path,
+    classes: Sequence[str],
+    needs_masks: bool,
+    findings: Findings,
+    skip_missing: bool = False,
 ) -> Survey:
     """Returns the numbers of the usable images and objects. Raises InputError if the file cannot be read.
 
@@ -188,6 +220,7 @@ def examine_txt(
     classes: class names in the order of the labels.
     needs_masks: whether objects are errors because a list has no masks.
     findings: receives every mistake.
+    skip_missing: whether absent images are left out instead of an error.
     """
     if not classes:
         findings.add(Kind.CLASSES, "a TXT list has no class names: wanted them in data.classes, got none")
@@ -211,7 +244,8 @@ def examine_txt(
         names[name] = number
         boxes += row_boxes
         labels += row_labels
-    sizes = _sizes(list(names), images, findings)
+    absent = Kind.SKIPPED if skip_missing else Kind.MISSING
+    sizes = _sizes(list(names), images, findings, absent)
     image = np.array(of_image, dtype=np.int64)
     known = np.flatnonzero(sizes[image].min(axis=1) > 0) if len(image) else image
     clipped, usable = examine_boxes(
@@ -236,10 +270,10 @@ def examine_txt(
     )
 
 
-def _sizes(names: Sequence[str], images: Path, findings: Findings) -> np.ndarray:
-    """Returns (n, 2) int32 (h, w) from the files' headers; 0 if there is no readable file."""
+def _sizes(names: Sequence[str], images: Path, findings: Findings, absent: Kind) -> np.ndarray:
+    """Returns (n, 2) int32 (h, w) from the files' headers; 0 if there is no readable file. `absent`: kind of those."""
     missing = set(missing_images(names, folder=images))
-    findings.add_all(Kind.MISSING, (str(images / name) for name in names if name in missing), len(missing))
+    findings.add_all(absent, (str(images / name) for name in names if name in missing), len(missing))
     sizes = np.zeros((len(names), 2), dtype=np.int32)
     for place, name in enumerate(names):
         if name in missing:

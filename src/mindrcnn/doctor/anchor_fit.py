@@ -1,0 +1,67 @@
+"""The fit of anchors to objects at the size that the network gets them in.
+
+Letters in shapes: m objects, A kinds of anchors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Doubles = npt.NDArray[np.float64]
+
+STRIDES = (4, 8, 16, 32, 64)  # of P2..P6
+MOST_OBJECTS = 20_000  # that are looked at; a random choice of more
+BASES = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96)  # sizes on P2; each level above has twice the size
+RATIOS = ((0.5, 1.0, 2.0), (1 / 3, 1.0, 3.0), (0.25, 0.5, 1.0, 2.0, 4.0), (1.0, 2.0, 4.0), (0.25, 0.5, 1.0))
+WORTHWHILE = 0.05  # gain in the share of objects that is worth a proposal
+
+
+def sample(boxes: Doubles) -> Doubles:
+    """Returns the boxes (m, 4), or MOST_OBJECTS of them."""
+    if len(boxes) <= MOST_OBJECTS:
+        return boxes
+    return boxes[np.random.default_rng(0).choice(len(boxes), MOST_OBJECTS, replace=False)]
+
+
+def best_ious(boxes: Doubles, sizes: Sequence[float], ratios: Sequence[float]) -> Doubles:
+    """Returns the IoU (m,) of each box with its best anchor, which lies at the nearest cell of its level.
+
+    boxes: (m, 4) xyxy in pixels of the network's input.
+    sizes: square root of the anchors' area on P2..P6.
+    ratios: height / width of the anchors.
+    """
+    centre, side = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    best = np.zeros(len(boxes))
+    for stride, size in zip(STRIDES, sizes, strict=True):
+        offset = np.abs(centre - np.round(centre / stride) * stride)
+        for ratio in ratios:
+            anchor = np.array([size / np.sqrt(ratio), size * np.sqrt(ratio)])
+            overlap = np.minimum(side / 2, anchor / 2 - offset) + np.minimum(side / 2, anchor / 2 + offset)
+            shared = np.minimum(overlap, np.minimum(side, anchor)).clip(min=0).prod(axis=1)
+            best = np.maximum(best, shared / (side.prod(axis=1) + anchor.prod() - shared))
+    return best
+
+
+def propose_anchors(
+    boxes: Doubles, sizes: Sequence[float], ratios: Sequence[float], *, threshold: float
+) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Returns sizes and ratios with which clearly more objects reach the threshold; None if there are none.
+
+    boxes, sizes, ratios: see `best_ious`.
+    threshold: the IoU from which the RPN takes an anchor for an object.
+    """
+    if not len(boxes):
+        return None
+    share = float((best_ious(boxes, sizes, ratios) >= threshold).mean())
+    best, choice = share + WORTHWHILE, None
+    for base in BASES:
+        candidate = tuple(float(base * 2**level) for level in range(len(STRIDES)))
+        for shapes in dict.fromkeys((tuple(ratios), *RATIOS)):
+            gain = WORTHWHILE * (len(shapes) - len(ratios)) / 2  # more shapes cost time and negatives
+            reached = float((best_ious(boxes, candidate, shapes) >= threshold).mean()) - max(gain, 0.0)
+            if reached > best:
+                best, choice = reached, (candidate, tuple(round(one, 3) for one in shapes))
+    return choice
