@@ -40,6 +40,7 @@ def test_fields_of_fixed_size_are_skipped(tmp_path: Path, text_field: Callable[[
     ("content", "reason"),
     [
         (b"\x72\x7f", "127 bytes at byte 2 of 2"),
+        (b"\x12\x01a\x12\x03a", "3 bytes at byte 5 of 6"),
         (b"\x72", "an endless number at byte 1"),
         (b"\xff" * 40, "an endless number at byte 0"),
         (b"\x0b", "wire type 3 at byte 1"),
