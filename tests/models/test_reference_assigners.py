@@ -18,7 +18,7 @@ from mindrcnn.build.detector import build_candidate_sampler, build_roi_sampler
 from mindrcnn.config.loader import parse_config
 from mindrcnn.config.model import ModelConfig
 from mindrcnn.config.yaml_tree import dump_yaml
-from mindrcnn.convert.conventions import MASK_SWITCHES, SWITCHES, merge_trees
+from mindrcnn.convert.conventions import MASK_SWITCHES, MS_RCNN_VARIANT, SWITCHES, merge_trees
 from mindrcnn.ops.assignment import CROWD_OVERLAP
 
 pytestmark = pytest.mark.usefixtures("implementation")
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.usefixtures("implementation")
 SCENES, SIDE, SLOTS, PROPOSALS = 20, 64, 9, 24
 ANCHOR_SAMPLES, PROPOSAL_SAMPLES = 24, 24
 KINDS = ("crowded", "nested", "tiny", "touching", "with crowd regions")
+ASSIGNED_APART = ("mmdet", "mindspore-zoo", MS_RCNN_VARIANT)  # proposals are assigned without the objects among them
 Arrays = dict[str, np.ndarray]
 Triple = tuple[int, int, int]  # index of a candidate, 1 positive or 0 negative, its object if positive, else -1
 
@@ -172,7 +173,7 @@ def mmdetection_assigner(iou: np.ndarray, low: float, high: float, low_quality: 
 
 def assign_like(library: str, iou: np.ndarray, settings: Any) -> Assigned:
     low, high, low_quality = settings.bg_iou_thresh, settings.fg_iou_thresh, settings.low_quality != "off"
-    if library in ("mmdet", "mindspore-zoo"):
+    if library in ASSIGNED_APART:
         assert settings.low_quality == "overwrite"
         return mmdetection_assigner(iou, low, high, low_quality, settings.low_quality_min_iou)
     assert settings.low_quality != "overwrite"
@@ -203,7 +204,7 @@ def second_stage(library: str, scenes: Arrays, scene: int, settings: Any) -> tup
     object_slots = np.flatnonzero(scenes["gt_valid"][scene])
     proposals, objects = scenes["proposals"][scene, proposal_slots], scenes["gt_boxes"][scene, object_slots]
     crowds = scenes["gt_boxes"][scene, scenes["gt_crowd"][scene]]
-    if library in ("mmdet", "mindspore-zoo"):  # the objects go first, each assigned to itself
+    if library in ASSIGNED_APART:  # the objects go first, each assigned to itself
         alone = ignore_in_crowds(assign_like(library, iou_matrix(objects, proposals), settings), proposals, crowds)
         role = np.concatenate([np.ones(len(objects), int), alone.role])
         assigned = Assigned(role, np.concatenate([np.arange(len(objects)), alone.matched]))
@@ -232,7 +233,9 @@ def settings_of(library: str) -> ModelConfig:
         f"model.rpn.batch_size_per_image={ANCHOR_SAMPLES}",
         f"model.roi_sampling.batch_size_per_image={PROPOSAL_SAMPLES}",
     )
-    model = merge_trees(SWITCHES[library], MASK_SWITCHES.get((library, "mask_rcnn"), {}))
+    branch = "ms_rcnn" if library == MS_RCNN_VARIANT else "mask_rcnn"
+    sampling = MASK_SWITCHES.get((library, branch), {}).get("roi_sampling", {})
+    model = merge_trees(SWITCHES[library], {"roi_sampling": sampling})
     return parse_config(dump_yaml({"model": model}), library, overrides).model
 
 
@@ -297,4 +300,4 @@ def test_proposals(library: str, scenes: Arrays) -> None:
         np.testing.assert_array_equal(boxes[used], candidates[[n for n, _, _ in wanted]], err_msg=f"scene {scene}")
         assert [got_labels[s] for s in used if roles[s]] == [g + 1 for _, _, g in wanted if g >= 0]
         moved += moves(alone, scenes, scene)
-    assert (moved > 3) == (library in ("mmdet", "mindspore-zoo"))
+    assert (moved > 3) == (library in ASSIGNED_APART)

@@ -12,9 +12,10 @@ GRAPH, NODE, OPERATOR = 7, 1, 4  # fields of MINDIR's ModelProto, GraphProto and
 ADAPTED = {
     *("Abs", "Add", "BatchMatMul", "BatchNorm", "BiasAdd", "Cast", "Ceil", "Concat", "Conv2D", "Div", "Equal", "Exp"),
     *("ExpandDims", "Floor", "FloorDiv", "Gather", "Greater", "GreaterEqual", "IsFinite", "Less", "LessEqual"),
-    *("LogicalAnd", "MatMul", "MaxPool", "Maximum", "Minimum", "Mul", "Muls", "NMSWithMask", "Neg", "ReLU", "ReLU6"),
-    *("ReduceMax", "ReduceMin", "Reshape", "Rsqrt", "ScatterNd", "Select", "Sigmoid", "Softmax", "Sqrt", "Squeeze"),
-    *("Stack", "StridedSlice", "Sub", "TensorScatterElements", "Tile", "TopK", "Transpose"),
+    *("LogicalAnd", "LogicalNot", "MaskedFill", "MatMul", "MaxPool", "Maximum", "Minimum", "Mul", "Muls"),
+    *("NMSWithMask", "Neg", "ReLU", "ReLU6", "ReduceMax", "ReduceMin", "Reshape", "Rsqrt", "ScatterNd", "Select"),
+    *("Sigmoid", "Softmax", "Sqrt", "Squeeze", "Stack", "StridedSlice", "Sub", "TensorScatterElements", "Tile"),
+    *("TopK", "Transpose", "Unstack"),
 }
 # Parts of a graph that compute nothing.
 STRUCTURE = {"Constant", "Depend", "Load", "MakeTuple", "TupleGetItem", "UpdateState", "make_list"}

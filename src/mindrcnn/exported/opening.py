@@ -118,16 +118,23 @@ class FixedBatch:
 
     def __call__(self, images: NDArray[np.uint8], image_sizes: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
         """Takes the arguments and returns the result of the model, with as many rows as there are images."""
-        missing = -len(images) % self.batch
-        more_images = np.zeros((missing, *images.shape[1:]), images.dtype)
-        images = np.concatenate((images, more_images))
-        image_sizes = np.concatenate((image_sizes, np.zeros((missing, 2), image_sizes.dtype)))
+        count = len(images)
+        images, image_sizes = fill_batch(images, image_sizes, self.batch)
         parts = [
             self.predict(images[start : start + self.batch], image_sizes[start : start + self.batch])
             for start in range(0, len(images), self.batch)
         ]
-        count = len(images) - missing
         return tuple(np.concatenate(values)[:count] for values in zip(*parts, strict=True))
+
+
+def fill_batch(
+    images: NDArray[np.uint8], image_sizes: NDArray[np.int32], batch: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Adds images of zeros, of size 0, until their number is a multiple of a batch."""
+    missing = -len(images) % batch
+    more_images = np.zeros((missing, *images.shape[1:]), images.dtype)
+    more_sizes = np.zeros((missing, 2), image_sizes.dtype)
+    return np.concatenate((images, more_images)), np.concatenate((image_sizes, more_sizes))
 
 
 @dataclass(frozen=True)

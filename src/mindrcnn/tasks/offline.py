@@ -14,7 +14,7 @@ from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.exported.offline import StoredOutputs, input_files, open_offline
-from mindrcnn.exported.opening import make_detector
+from mindrcnn.exported.opening import fill_batch, make_detector
 from mindrcnn.image_detector import Detector, Predict
 from mindrcnn.outputs import protect
 from mindrcnn.tasks.evaluation import print_report
@@ -37,8 +37,9 @@ def prepare_inputs(file: Path, overrides: Sequence[str], inputs: Path) -> int:
         raise InputError(f"--inputs: wanted a new or empty folder, got {inputs}")
     paths.make_folder(inputs)
     for number, batch in enumerate(build_eval_loader(config, dataset.records)):
-        contents = (batch.images.tobytes(), batch.image_sizes.tobytes())
-        for path, content in zip(input_files(inputs, number), contents, strict=True):
+        count = len(batch.sources)
+        images, sizes = fill_batch(batch.images[:count], batch.image_sizes[:count], config.eval.batch_size)
+        for path, content in zip(input_files(inputs, number), (images.tobytes(), sizes.tobytes()), strict=True):
             with replacing(path) as temporary:
                 temporary.write_bytes(content)
     logger.info("wrote %s: %d images in batches of %d", inputs, len(dataset.records), config.eval.batch_size)
