@@ -25,15 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument("annotations", type=path, metavar="ANNOTATIONS", help="COCO JSON")
     parser.add_argument(
-        "--images",
-        metavar="N",
-        help="number of images to choose, or a share of them: 0.2 or 20%% (default: none; needed without --folds)",
+        "--images", metavar="N", help="number of images to choose, or a share of them: 0.2 or 20%% (default: --folds)"
     )
     parser.add_argument(
-        "--folds",
-        type=positive,
-        metavar="K",
-        help="write K pairs of training and validation files instead (default: one choice)",
+        "--folds", type=positive, metavar="K", help="write K pairs of training and validation files (default: --images)"
     )
     parser.add_argument(
         "--stratify",

@@ -111,7 +111,7 @@ def _at(root: Path, name: str, annotations: str, images: str) -> SplitFiles:
         located = TXT.locate(root=root, name=name, annotations=annotations, images=images)
         return replace(located, format=TXT.name)
     for tool in TOOLS:
-        found = tool.recognise(path)
+        found = tool.annotations_at(path)
         if found is not None:
             return replace(tool.files(root, name, found, images), format=tool.name)
     file = _coco_at(path)

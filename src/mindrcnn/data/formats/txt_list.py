@@ -222,14 +222,10 @@ def examine_txt(
     findings: receives every mistake.
     skip_missing: whether absent images are left out instead of an error.
     """
-    if not classes:
-        findings.add(Kind.CLASSES, "a TXT list has no class names: wanted them in data.classes, got none")
-    class_labels = {name: label for label, name in enumerate(classes, start=1)}
+    class_labels = _class_labels(classes, findings)
     names: dict[str, int] = {}  # image -> line
-    lines: list[int] = []  # of each object
-    of_image: list[int] = []
-    boxes: list[tuple[float, float, float, float]] = []
-    labels: list[int] = []
+    lines, of_image, labels = list[int](), list[int](), list[int]()  # of each object
+    boxes: list[_Box] = []
     for number, line in read_lines(annotations):
         try:
             name, row_boxes, row_labels = parse_row(annotations, number, line, class_labels)
@@ -244,8 +240,7 @@ def examine_txt(
         names[name] = number
         boxes += row_boxes
         labels += row_labels
-    absent = Kind.SKIPPED if skip_missing else Kind.MISSING
-    sizes = _sizes(list(names), images, findings, absent)
+    sizes = _sizes(list(names), images, findings, Kind.SKIPPED if skip_missing else Kind.MISSING)
     image = np.array(of_image, dtype=np.int64)
     known = np.flatnonzero(sizes[image].min(axis=1) > 0) if len(image) else image
     clipped, usable = examine_boxes(
@@ -255,7 +250,7 @@ def examine_txt(
         name_of=lambda place: f"line {lines[known[place]]}",
     )
     used = known[usable]
-    if needs_masks and len(used):
+    if needs_masks:
         findings.add_all(Kind.NO_MASK, ["a TXT list has boxes only"], len(used))
     return Survey(
         source=annotations,
@@ -268,6 +263,13 @@ def examine_txt(
         classes=tuple(classes),
         category_ids=tuple(range(1, len(classes) + 1)),
     )
+
+
+def _class_labels(classes: Sequence[str], findings: Findings) -> dict[str, int]:
+    """Returns the label of each class; adds a finding if there is none."""
+    if not classes:
+        findings.add(Kind.CLASSES, "a TXT list has no class names: wanted them in data.classes, got none")
+    return {name: label for label, name in enumerate(classes, start=1)}
 
 
 def _sizes(names: Sequence[str], images: Path, findings: Findings, absent: Kind) -> np.ndarray:

@@ -33,7 +33,7 @@ class CityscapesFormat(ToolFormat):
         """Returns the split's folders."""
         return [root / above / short for short in split_names(name) for above in (*ANNOTATIONS, "")]
 
-    def recognise(self, path: Path) -> Path | None:
+    def annotations_at(self, path: Path) -> Path | None:
         """Returns the folder if one of its JSON files has polygons in this form."""
         if not paths.is_folder(path):
             return None

@@ -50,7 +50,7 @@ class LabelmeFormat(ToolFormat):
         """Returns the split's folder."""
         return [root / place / short for short in split_names(name) for place in ("", "annotations", "labels")]
 
-    def recognise(self, path: Path) -> Path | None:
+    def annotations_at(self, path: Path) -> Path | None:
         """Returns the folder if one of its JSON files is of labelme."""
         if not paths.is_folder(path):
             return None

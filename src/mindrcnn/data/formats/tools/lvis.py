@@ -40,7 +40,7 @@ class LvisFormat(ToolFormat):
             for folder in (root, root / "annotations")
         ]
 
-    def recognise(self, path: Path) -> Path | None:
+    def annotations_at(self, path: Path) -> Path | None:
         """Returns the file if its images are LVIS's."""
         return any_json([path], is_lvis) if paths.is_file(path) else None
 

@@ -32,7 +32,7 @@ SHOWN = 3  # names in a message
 class ToolFormat(DataFormat):
     """The files of an annotation tool.
 
-    A format states `name`, `has_masks` and `title` and implements `places`, `resolve`, `folder` and `write`. Its
+    A format states `name`, `has_masks` and `title` and implements `places`, `annotations_at`, `folder` and `write`. Its
     objects are written to a temporary file as COCO JSON, which is read with the checks of any other.
     """
 
@@ -44,7 +44,7 @@ class ToolFormat(DataFormat):
         """Returns the files or folders in which the tool keeps the annotations of a split."""
 
     @abstractmethod
-    def recognise(self, path: Path) -> Path | None:
+    def annotations_at(self, path: Path) -> Path | None:
         """Returns the annotations at an existing path, told by their content; None if they are of another format."""
 
     @abstractmethod
@@ -58,7 +58,7 @@ class ToolFormat(DataFormat):
     def find(self, root: Path, name: str) -> Path | None:
         """Returns the annotations of a split in the tool's layout; None if there are none."""
         for place in self.places(root, name):
-            if paths.exists(place) and (found := self.recognise(place)) is not None:
+            if paths.exists(place) and (found := self.annotations_at(place)) is not None:
                 return found
         return None
 
@@ -69,7 +69,7 @@ class ToolFormat(DataFormat):
             path = root / annotations
             if not paths.exists(path):
                 raise InputError(f"{path}: no such annotations")
-            found = self.recognise(path)
+            found = self.annotations_at(path)
             if found is None:
                 raise InputError(f"{path}: wanted {self.title}, got something else")
         else:
@@ -82,7 +82,7 @@ class ToolFormat(DataFormat):
         return self.files(root, name, found, images)
 
     def files(self, root: Path, name: str, annotations: Path, images: str) -> SplitFiles:
-        """Returns the files of annotations that `resolve` returned. Raises InputError without an image folder."""
+        """Returns the files of annotations that `annotations_at` found. Raises InputError without an image folder."""
         folder = root / images if images else self.folder(root, name, annotations)
         require_folder(folder, meaning=f"the images of {annotations}")
         return SplitFiles(annotations, folder, split=name)

@@ -37,7 +37,7 @@ class ViaFormat(ToolFormat):
         short = split_names(name)
         return [*(root / one for one in short), *(root / f"{one}.json" for one in short)]
 
-    def recognise(self, path: Path) -> Path | None:
+    def annotations_at(self, path: Path) -> Path | None:
         """Returns the JSON file that `path` is or, as a folder, has in it."""
         return any_json(files_in(path, ".json") if paths.is_folder(path) else [path], is_via)
 

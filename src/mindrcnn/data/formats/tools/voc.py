@@ -39,7 +39,7 @@ class VocFormat(ToolFormat):
         ]
         return [*lists, *(root / short for short in split_names(name))]
 
-    def recognise(self, path: Path) -> Path | None:
+    def annotations_at(self, path: Path) -> Path | None:
         """Returns the list of ImageSets, or the folder if it, or its folder Annotations, has XML files of this form."""
         if paths.is_file(path):
             return path if path.suffix == ".txt" and path.parent.parent.name == LISTS else None

@@ -49,11 +49,11 @@ class YoloFormat(ToolFormat):
         """Returns the folder of the data set, which describes all splits, and that of the split."""
         return [root, *(root / short for short in split_names(name))]
 
-    def recognise(self, path: Path) -> Path | None:
+    def annotations_at(self, path: Path) -> Path | None:
         """Returns the file of class names that `path` is or, as a folder, has in it."""
         if paths.is_folder(path):
             found = files_in(path, ".yaml", ".yml") + [path / file for file in NAME_FILES]
-            return next((file for file in found if paths.is_file(file) and self.recognise(file)), None)
+            return next((file for file in found if paths.is_file(file) and self.annotations_at(file)), None)
         if path.name in NAME_FILES:
             beside = [one.name for one in paths.list_folder(path.parent)]
             return path if "labels" in beside or "obj.data" in beside else None
