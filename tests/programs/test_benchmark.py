@@ -80,7 +80,7 @@ def test_noise_in_the_models_own_batch_and_first_bucket(call: Call, batches: lis
     ("changed", "message"),
     [
         ({"size": "800"}, "--size: wanted HEIGHTxWIDTH such as 800x1344, got 800\n"),
-        ({"size": "33x64"}, "data.buckets: wanted sides divisible by 32"),
+        ({"size": "31x64"}, "data.buckets[0][0]: wanted whole number from 32 to 16384, got 31"),
         ({"batch": 2}, "--batch: wanted 3, which model.onnx is fixed to, got 2\n"),
         ({"sources": ["nowhere"]}, "nowhere: wanted an image, a folder or a glob"),
     ],

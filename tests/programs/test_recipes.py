@@ -46,7 +46,7 @@ def test_a_step_takes_several_batches(call: Call, tiny: Path, stand_in: Any) -> 
         ("train.accumulate=4", "train.accumulate: wanted at most the 3 batches of an epoch, got 4"),
         ("train.optimizer.groups=[{match: heads}]", "no trained parameter has a name that starts with 'heads'"),
         ("train.optimizer.groups=[{lr_factor: 2}]", "train.optimizer.groups: wanted a name prefix in match"),
-        ("train.optimizer={type: adam}", "train.optimizer.type: wanted one of sgd, adamw, got 'adam'"),
+        ("train.optimizer={type: lion}", "train.optimizer.type: wanted one of sgd, adamw, adam, got 'lion'"),
         ("train.loss_scale={scale: 8}", "train.loss_scale.type: wanted one of static, dynamic, got no such key"),
     ],
 )
