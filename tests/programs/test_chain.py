@@ -25,6 +25,7 @@ RUN_FILES = {
     "best.ckpt",
     "eval/results.json",
     "eval/metrics.json",
+    "eval/tables.txt",
 }
 WORRYING = ("WARNING", "ERROR", "CRITICAL", "Warning", "deprecated", "Traceback")
 
