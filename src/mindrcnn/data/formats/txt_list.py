@@ -125,20 +125,25 @@ class _Rows:
     boxes: array[float] = field(default_factory=lambda: array("d"))
     labels: array[int] = field(default_factory=lambda: array("l"))
 
+    def append(self, number: int, row: _Row) -> None:
+        """Adds the row of a line."""
+        name, boxes, labels = row
+        self.numbers.append(number)
+        self.names.append(name)
+        self.counts.append(len(labels))
+        self.boxes.extend(corner for box in boxes for corner in box)
+        self.labels.extend(labels)
+
 
 def _read_rows(path: Path, class_labels: dict[str, int]) -> _Rows:
     rows = _Rows()
     first_line: dict[str, int] = {}
     for number, line in read_lines(path):
-        image, boxes, labels = parse_row(path, number, line, class_labels)
-        if image in first_line:
-            raise InputError(f"{path}, line {number}: image {image} is listed already in line {first_line[image]}")
-        first_line[image] = number
-        rows.numbers.append(number)
-        rows.names.append(image)
-        rows.counts.append(len(labels))
-        rows.boxes.extend(corner for box in boxes for corner in box)
-        rows.labels.extend(labels)
+        row = parse_row(path, number, line, class_labels)
+        if row[0] in first_line:
+            raise InputError(f"{path}, line {number}: image {row[0]} is listed already in line {first_line[row[0]]}")
+        first_line[row[0]] = number
+        rows.append(number, row)
     return rows
 
 
@@ -224,50 +229,49 @@ def examine_txt(
     """
     if not classes:
         findings.add(Kind.CLASSES, "a TXT list has no class names: wanted them in data.classes, got none")
-    class_labels = {name: label for label, name in enumerate(classes, start=1)}
-    names: dict[str, int] = {}  # image -> line
-    lines: list[int] = []  # of each object
-    of_image: list[int] = []
-    boxes: list[tuple[float, float, float, float]] = []
-    labels: list[int] = []
-    for number, line in read_lines(annotations):
-        try:
-            name, row_boxes, row_labels = parse_row(annotations, number, line, class_labels)
-        except InputError as error:
-            findings.add(Kind.MALFORMED, str(error).removeprefix(f"{annotations}, "))
-            continue
-        if name in names:
-            findings.add(Kind.REPEATED, f"line {number}: {name}, as in line {names[name]}")
-            continue
-        lines += [number] * len(row_boxes)
-        of_image += [len(names)] * len(row_boxes)
-        names[name] = number
-        boxes += row_boxes
-        labels += row_labels
+    rows = _examine_rows(annotations, {name: label for label, name in enumerate(classes, start=1)}, findings)
     absent = Kind.SKIPPED if skip_missing else Kind.MISSING
-    sizes = _sizes(list(names), images, findings, absent)
-    image = np.array(of_image, dtype=np.int64)
+    sizes = _sizes(rows.names, images, findings, absent)
+    image = np.repeat(np.arange(len(rows.names)), np.array(rows.counts))
     known = np.flatnonzero(sizes[image].min(axis=1) > 0) if len(image) else image
     clipped, usable = examine_boxes(
-        np.array(boxes, dtype=np.float64).reshape(-1, 4)[known],
+        np.array(rows.boxes).reshape(-1, 4)[known],
         sizes[image[known]],
         findings,
-        name_of=lambda place: f"line {lines[known[place]]}",
+        name_of=lambda place: f"line {rows.numbers[image[known[place]]]}",
     )
     used = known[usable]
     if needs_masks and len(used):
         findings.add_all(Kind.NO_MASK, ["a TXT list has boxes only"], len(used))
     return Survey(
         source=annotations,
-        names=list(names),
+        names=rows.names,
         sizes=sizes,
         image=image[used],
         boxes=clipped[usable],
-        labels=np.array(labels, dtype=np.int64)[used],
+        labels=np.array(rows.labels, dtype=np.int64)[used],
         crowd=np.zeros(len(used), dtype=bool),
         classes=tuple(classes),
         category_ids=tuple(range(1, len(classes) + 1)),
     )
+
+
+def _examine_rows(path: Path, class_labels: dict[str, int], findings: Findings) -> _Rows:
+    """Returns the rows without mistakes; `findings` receives the others."""
+    rows = _Rows()
+    first_line: dict[str, int] = {}
+    for number, line in read_lines(path):
+        try:
+            row = parse_row(path, number, line, class_labels)
+        except InputError as error:
+            findings.add(Kind.MALFORMED, str(error).removeprefix(f"{path}, "))
+            continue
+        if row[0] in first_line:
+            findings.add(Kind.REPEATED, f"line {number}: {row[0]}, as in line {first_line[row[0]]}")
+            continue
+        first_line[row[0]] = number
+        rows.append(number, row)
+    return rows
 
 
 def _sizes(names: Sequence[str], images: Path, findings: Findings, absent: Kind) -> np.ndarray:
