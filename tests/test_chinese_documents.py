@@ -70,6 +70,16 @@ def targets(document: Path, text: str) -> list[str]:
     return sorted(found)
 
 
+def leads_somewhere(document: Path, target: str) -> bool:
+    """Whether the file exists, and in it the heading that stands after a `#`."""
+    name, _, anchor = target.partition("#")
+    file = REPOSITORY / document.parent / name if name else REPOSITORY / document
+    if not anchor:
+        return file.exists()
+    titles = re.findall(r"^#+ (.*)", FENCE.sub("", file.read_text(encoding="utf-8")), re.MULTILINE)
+    return anchor in [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
 @pytest.mark.parametrize("english", CHINESE, ids=str)
 def test_commands_and_tables_are_equal(english: Path) -> None:
     ours, theirs = texts(english)
@@ -100,7 +110,7 @@ def test_what_is_translated_of_a_document_is_in_it(english: Path) -> None:
 def test_links_of_the_chinese_documents_lead_somewhere(document: Path) -> None:
     text = (REPOSITORY / document).read_text(encoding="utf-8")
     local = [target for target in LINK.findall(text) if not target.startswith("http")]
-    assert [target for target in local if not (REPOSITORY / document.parent / target).exists()] == []
+    assert [target for target in local if not leads_somewhere(document, target)] == []
 
 
 @pytest.mark.parametrize("english", CHINESE, ids=str)
@@ -113,6 +123,9 @@ def test_it_is_written_in_chinese(english: Path) -> None:
 
 
 def test_a_difference_is_seen() -> None:
+    assert leads_somewhere(DOCS / "zh" / "migrate.md", "../deploy.md#ascend")
+    assert not leads_somewhere(DOCS / "zh" / "migrate.md", "../deploy.md#descend")
+    assert not leads_somewhere(DOCS / "zh" / "migrate.md", "../depart.md")
     row = "| `a.b` and `c` | 3 of 4.5 |"
     assert tables(row) != tables("| `a.b` | 3 of 4.5 |")
     assert tables(row) != tables("| `a.b` and `c` | 3 of 4 |")
