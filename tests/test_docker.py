@@ -51,6 +51,8 @@ def complaints(text: str) -> list[str]:
             found += [f"RUN apt-get: no {part}" for part in wanted if part not in rest]
         if word == "RUN" and "pip install" in rest and "--no-cache-dir" not in rest:
             found.append("RUN pip: no --no-cache-dir")
+        if word == "RUN" and re.search(r"chmod -R \S*w", rest):
+            found.append("RUN chmod: kernels that others can write are not loaded")
     users = [rest for word, rest in steps if word == "USER"]
     if not users or users[-1] in ("root", "0"):
         found.append("USER: root")
@@ -107,6 +109,7 @@ def test_the_base_for_ascend_is_an_argument() -> None:
         (("python:3.11-slim-bookworm", "python"), "FROM python: no version"),
         (("COPY src", "ADD src"), "ADD src src"),
         (("VOLUME", "LABEL"), "VOLUME: none"),
+        (("chmod -R a+rX", "chmod -R a+rwX"), "RUN chmod: kernels that others can write are not loaded"),
     ],
 )
 def test_a_mistake_is_found(change: tuple[str, str], complaint: str) -> None:
