@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from mindrcnn.data.formats.layout import SplitFiles
 from mindrcnn.data.formats.mindrecord.convert import Source, convert
 
 COCO_IMAGES, COCO_OBJECTS = 118_287, 860_001  # train2017
@@ -189,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{options.images} images, {options.objects} objects, {path.stat().st_size / 2**20:.0f} MB of JSON")
         if options.mindrecord:
             start = time.perf_counter()
-            outcome = convert(Source(annotations=path, images=folder / "images"), folder / "mr", shards=4, workers=2)
+            outcome = convert(Source(files=SplitFiles(path, folder / "images")), folder / "mr", shards=4, workers=2)
             print(f"{len(outcome.manifest.shards)} shards ({outcome.kept} kept) in {time.perf_counter() - start:.0f} s")
             path = folder / "mr"
         command = [sys.executable, __file__, "--measure", str(path)]

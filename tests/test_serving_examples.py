@@ -18,7 +18,11 @@ import pytest
 from PIL import Image
 from small_detector import CLASSES, make_detector
 
-from mindrcnn.exported.card import KEY
+from mindrcnn.build.data import build_input_format
+from mindrcnn.config.loader import parse_config
+from mindrcnn.data.batching.batch import evaluation_batch
+from mindrcnn.evaluation.input_images import Picture
+from mindrcnn.exported.card import KEY, make_card
 from mindrcnn.onnx_export.detector import build_onnx
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "serving"
@@ -28,6 +32,7 @@ CARD = {
     "channel_order": "bgr",
     "buckets": [[64, 96], [96, 64]],
     "short_side": 64,
+    "keep_ratio": True,
 }
 
 
@@ -155,10 +160,10 @@ def test_the_client_prepares_images_as_the_card_says_and_prints_what_is_found(
     pixels[:, :, 0] = 200
     Image.fromarray(pixels).save(tmp_path / "a.png")
     card = client.read_card(tmp_path / "m.onnx")
-    images, sizes, scale = client.prepare(Image.open(tmp_path / "a.png"), card)
+    images, sizes, scales = client.prepare(Image.open(tmp_path / "a.png"), card)
     assert images.shape == (1, 3, 96, 64)
     np.testing.assert_array_equal(sizes, [[77, 64]])
-    assert scale == 0.64
+    np.testing.assert_allclose(scales, [0.64, 77 / 120] * 2)
     assert images[0, 2, :77].min() == 200
     assert not images[0, :2].any()
     assert not images[0, :, 77:].any()
@@ -170,5 +175,18 @@ def test_the_client_prepares_images_as_the_card_says_and_prints_what_is_found(
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     boxes, scores, labels, valid, *_ = session.run(None, {"images": images, "image_sizes": sizes})
     assert len(lines) == valid.sum() > 0
-    first = ", ".join(f"{value:.1f}" for value in boxes[0, 0] / scale)
+    first = ", ".join(f"{value:.1f}" for value in boxes[0, 0] / scales)
     assert lines[0] == f"{tmp_path / 'a.png'}: class {labels[0, 0] - 1} {scores[0, 0]:.2f} at {first}"
+
+
+def test_the_client_stretches_and_pads_as_the_detector_does(client: ModuleType) -> None:
+    config = parse_config("data: {buckets: [[50, 70]], keep_ratio: false}", "test")
+    card = make_card(config, classes=("a",), category_ids=(1,), shape=None)
+    picture = Image.fromarray(np.full((120, 100, 3), 9, np.uint8))
+    images, sizes, scales = client.prepare(picture, json.loads(card.to_json()))
+    wanted = evaluation_batch(
+        [Picture(pixels=np.asarray(picture))], bucket=(50, 70), batch_size=1, input_format=build_input_format(config)
+    )
+    np.testing.assert_array_equal(images, wanted.images)
+    np.testing.assert_array_equal(sizes, wanted.image_sizes)
+    np.testing.assert_allclose(scales, [0.7, 50 / 120] * 2)

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from PIL import Image
 
+STRIDE = 32  # the network takes sides that are multiples of it
 DTYPES = {"BOOL": np.bool_, "INT32": np.int32, "FP32": np.float32}
 
 
@@ -27,22 +28,24 @@ def read_card(model: Path) -> dict[str, Any]:
     return card
 
 
-def prepare(picture: Image.Image, card: dict[str, Any]) -> tuple[NDArray[np.uint8], NDArray[np.int32], float]:
-    """Returns images (1, 3, H, W), image_sizes (1, 2) and the scale; the input is the bucket that fits best."""
+def prepare(picture: Image.Image, card: dict[str, Any]) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[Any]]:
+    """Returns images (1, 3, H, W) in the bucket that fits best, image_sizes (1, 2) and the scales (4,) of a box."""
 
     def scale_in(bucket: list[int]) -> float:
         limits = (card["short_side"] / min(picture.size), bucket[0] / picture.height, bucket[1] / picture.width)
         return float(min(limits))
 
     bucket = max(card["buckets"], key=scale_in)
-    scale = scale_in(bucket)
-    width, height = round(picture.width * scale), round(picture.height * scale)
+    height, width = bucket
+    if card["keep_ratio"]:
+        width, height = (round(side * scale_in(bucket)) for side in picture.size)
     pixels = np.asarray(picture.convert("RGB").resize((width, height), Image.Resampling.BILINEAR))
     if card["channel_order"] == "bgr":
         pixels = pixels[:, :, ::-1]
-    images = np.zeros((1, 3, *bucket), np.uint8)
+    images = np.zeros((1, 3, *(-(-side // STRIDE) * STRIDE for side in bucket)), np.uint8)
     images[0, :, :height, :width] = pixels.transpose(2, 0, 1)
-    return images, np.array([[height, width]], np.int32), scale
+    scales = np.array([width / picture.width, height / picture.height] * 2)
+    return images, np.array([[height, width]], np.int32), scales
 
 
 def request_body(images: NDArray[np.uint8], image_sizes: NDArray[np.int32]) -> tuple[bytes, int]:
@@ -89,10 +92,10 @@ def main() -> None:
     arguments = parser.parse_args()
     card = read_card(arguments.model)
     for path in arguments.pictures:
-        images, sizes, scale = prepare(Image.open(path), card)
+        images, sizes, scales = prepare(Image.open(path), card)
         found = {name: values[0] for name, values in detect(arguments.url, arguments.name, images, sizes).items()}
         for index in np.flatnonzero(found["valid"] & (found["scores"] >= arguments.score)):
-            name, box = card["classes"][found["labels"][index] - 1], found["boxes"][index] / scale
+            name, box = card["classes"][found["labels"][index] - 1], found["boxes"][index] / scales
             print(f"{path}: {name} {found['scores'][index]:.2f} at {', '.join(f'{value:.1f}' for value in box)}")
 
 

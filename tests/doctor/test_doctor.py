@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mindrcnn.data.formats.layout import SplitFiles
 from mindrcnn.data.formats.mindrecord.convert import Source, convert
 from mindrcnn.data.survey import Survey
 from mindrcnn.doctor.histograms import draw_histograms
@@ -183,7 +184,7 @@ def test_a_txt_list(content, write_coco, doctor, tmp_path):
 
 def test_converted_data(content, write_coco, doctor, tmp_path):
     annotations, images = write_coco(content)
-    convert(Source(annotations=annotations, images=images), tmp_path / "converted", shards=1, workers=0)
+    convert(Source(files=SplitFiles(annotations, images)), tmp_path / "converted", shards=1, workers=0)
     status, report, _ = doctor("data.train.format=mindrecord", annotations="converted")
     assert status == 0
     assert (report["images"], report["objects"], report["crowds"], report["decoded_images"]) == (2, 3, 1, 2)

@@ -73,12 +73,26 @@ def test_sizes_at_the_input_are_those_of_the_buckets():
     seen = input_sizes(
         survey([(1024, 1280), (1000, 3000)], [[0, 0, 24, 24], [0, 0, 24, 24]], [0, 1]), [(800, 1344)], 800
     )
-    assert seen.scale == pytest.approx([800 / 1024, 1344 / 3000])
+    assert seen.scale[:, 0] == pytest.approx([800 / 1024, 1344 / 3000])
+    np.testing.assert_array_equal(seen.scale[:, 0], seen.scale[:, 1])
     assert seen.sides == pytest.approx([18.75, 24 * 0.448])
     assert seen.limited == 1  # the bucket, not short_side, makes the wide image small
     used = 800 * 1000 + 448 * 1344
     assert seen.padding == pytest.approx(1 - used / (2 * 800 * 1344))
     assert seen.share_below(16) == 0.5
+
+
+def test_images_are_stretched_to_their_bucket_as_training_does():
+    """And the input is padded to the stride of the network."""
+    one = survey([(100, 200)], [[0, 0, 20, 10]])
+    seen = input_sizes(one, [(50, 70)], 800, keep_ratio=False)
+    assert seen.boxes.tolist() == [[0, 0, 7, 5]]
+    assert seen.limited == 0
+    assert seen.padding == pytest.approx(1 - 50 * 70 / (64 * 96))
+    config = Config(data=DataConfig(root="x", buckets=((50, 70),), keep_ratio=False))
+    view = network_view(one, config)
+    assert view["scale"] == [round((0.35 * 0.5) ** 0.5, 3)] * 3
+    assert not any("short_side" in line for line in view_text(view, config))
 
 
 def test_buckets_are_proposed_for_images_that_fit_none():

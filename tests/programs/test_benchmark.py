@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from mindrcnn.config.loader import parse_config
 from mindrcnn.image_detector import Detector
+from mindrcnn.programs.benchmark import main as benchmark_command
+from mindrcnn.programs.serve import main as serve_command
 from mindrcnn.tasks import benchmark as program
 from mindrcnn.tasks.speed import Workload, measure, spread
 
@@ -107,3 +109,13 @@ def test_images_are_made_before_each_call_is_timed(batches: list[NDArray[np.uint
     first, _, third = batches
     np.testing.assert_array_equal(first, third)  # the same noise in each call
     assert not np.array_equal(first[0], first[1])
+
+
+@pytest.mark.parametrize("command", [benchmark_command, serve_command])
+def test_a_model_by_name(
+    command: Callable[[list[str]], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Names are known, so that a mistyped one is told from a missing file."""
+    monkeypatch.chdir(tmp_path)
+    assert command(["torchvision/mask_rcnn_r50_fpx"]) == 2
+    assert "no published model of this name" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from mindrcnn import paths
 from mindrcnn.atomic import replacing
 from mindrcnn.data.formats.auto import TITLES, TOOLS, AutoFormat
 from mindrcnn.data.formats.coco.reader import read_opened
+from mindrcnn.data.formats.format import locate_given
 from mindrcnn.data.formats.layout import SplitFiles
 from mindrcnn.data.formats.tools.tool_format import report_rows
 from mindrcnn.errors import InputError
@@ -35,7 +36,11 @@ def convert_data(source: Path, out: Path, *, split: str, options: SplitFiles, fo
     Raises:
         InputError: The export is not recognised, is COCO or has a mistake, or `out` cannot be written.
     """
-    files = replace(_locate(source, split), class_attribute=options.class_attribute, skip_missing=options.skip_missing)
+    files = replace(
+        locate_given(AutoFormat(), source, split),
+        class_attribute=options.class_attribute,
+        skip_missing=options.skip_missing,
+    )
     tool = next((one for one in TOOLS if one.name == files.format), None)
     if tool is None:
         raise InputError(f"{files.annotations}: wanted the export of a tool, got {TITLES[files.format]}, which is read")
@@ -58,13 +63,3 @@ def convert_data(source: Path, out: Path, *, split: str, options: SplitFiles, fo
         f"{out}: {len(dataset.records)} images, {objects} objects, {len(dataset.classes)} classes\n\n"
         + LINES.format(images=images, out=paths.resolve(out))
     )
-
-
-def _locate(source: Path, split: str) -> SplitFiles:
-    """Returns the files of an export: of a split of a folder, of the folder itself, or of its annotations."""
-    auto = AutoFormat()
-    if not paths.is_folder(source):
-        return auto.locate(root=source.parent, name=split, annotations=source.name, images="")
-    if split:
-        return auto.locate(root=source, name=split, annotations="", images="")
-    return auto.locate(root=source, name="", annotations=".", images="")

@@ -55,7 +55,7 @@ def examine_split(config: Config, split_name: str, *, workers: int | None, findi
         files,
         classes=data.classes if split_name == "train" else classes_to_expect(data, findings),
         ignore_other_categories=data.ignore_other_categories,
-        needs_masks=config.model.mask is not None,
+        needs_masks=config.model.mask is not None and (config.train.mask_branch or split_name != "train"),
         findings=findings,
     )
     survey = examination.survey

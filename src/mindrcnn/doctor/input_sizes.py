@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.batching.buckets import Bucket, assign_buckets
+from mindrcnn.data.batching.buckets import Bucket, assign_buckets, padded_size
 from mindrcnn.data.survey import Survey
 
 Doubles = npt.NDArray[np.float64]
@@ -30,7 +30,7 @@ WORTHWHILE = 0.05  # gain in the share of padding that is worth a proposal
 class InputSizes:
     """What the network gets of a split's images of known size.
 
-    scale: (n,) input pixels for a pixel of each image; nan for images of unknown size.
+    scale: (n, 2) input pixels for a pixel of each image, across and down; nan for images of unknown size.
     bucket: (n,) index of its bucket; -1 for those.
     padding: share of the input that is padding, over all images.
     limited: number of images whose short side the bucket keeps below the wanted one.
@@ -54,23 +54,31 @@ class InputSizes:
         return float((self.sides < side).mean()) if len(self.boxes) else 0.0
 
 
-def input_sizes(survey: Survey, buckets: Sequence[Bucket], short_side: int) -> InputSizes:
-    """Returns the sizes with which a split reaches the network."""
+def input_sizes(survey: Survey, buckets: Sequence[Bucket], short_side: int, *, keep_ratio: bool = True) -> InputSizes:
+    """Returns the sizes with which a split reaches the network.
+
+    survey: the split.
+    buckets: see `data.buckets`.
+    short_side: see `data.short_side`.
+    keep_ratio: see `data.keep_ratio`.
+    """
     known = survey.sizes.min(axis=1) > 0 if len(survey.sizes) else np.zeros(0, dtype=bool)
     sizes = survey.sizes[known].astype(np.float64)
     bucket = np.full(len(known), -1, dtype=np.int64)
-    scale = np.full(len(known), np.nan)
+    scale = np.full((len(known), 2), np.nan)
     padding, limited = 0.0, 0
     if len(sizes):
         bucket[known] = assign_buckets(survey.sizes[known].tolist(), buckets=buckets, short_side=short_side)
         chosen = np.asarray(buckets, dtype=np.float64)[bucket[known]]
         wanted = short_side / sizes.min(axis=1)
-        scale[known] = np.minimum((chosen / sizes).min(axis=1), wanted)
-        used = (sizes * scale[known][:, None]).prod(axis=1)
-        padding = 1 - float(used.sum() / chosen.prod(axis=1).sum())
-        limited = int((scale[known] < wanted * 0.99).sum())
+        kept = np.minimum((chosen / sizes).min(axis=1), wanted)
+        factors = np.stack([kept, kept], axis=1) if keep_ratio else chosen / sizes
+        padded = np.asarray([padded_size(one) for one in buckets], dtype=np.float64)[bucket[known]]
+        padding = 1 - float((sizes * factors).prod(axis=1).sum() / padded.prod(axis=1).sum())
+        limited = int((kept < wanted * 0.99).sum()) if keep_ratio else 0
+        scale[known] = factors[:, ::-1]
     usable = ~survey.crowd & known[survey.image]
-    boxes = survey.boxes[usable].astype(np.float64) * scale[survey.image[usable]][:, None]
+    boxes = survey.boxes[usable].astype(np.float64) * np.tile(scale[survey.image[usable]], 2)
     return InputSizes(scale, bucket, padding, limited, boxes)
 
 

@@ -18,7 +18,8 @@ SHOWN = 5  # classes in a line
 def network_view(survey: Survey, config: Config) -> dict[str, Any]:
     """Returns the numbers of what the network gets, and proposals as lines of a configuration."""
     data, model = config.data, config.model
-    seen = input_sizes(survey, data.buckets, data.short_side)
+    seen = input_sizes(survey, data.buckets, data.short_side, keep_ratio=data.keep_ratio)
+    scale = np.sqrt(seen.scale.prod(axis=1))
     boxes = sample(seen.boxes)
     ious = best_ious(boxes, model.anchors.sizes, model.anchors.aspect_ratios)
     counts = survey.per_class
@@ -29,7 +30,7 @@ def network_view(survey: Survey, config: Config) -> dict[str, Any]:
         else [],
         f"share_under_{TINY}": seen.share_below(TINY),
         f"share_under_{SMALL}": seen.share_below(SMALL),
-        "scale": [round(float(one), 3) for one in np.nanquantile(seen.scale, (0, 0.5, 1))] if len(seen.sides) else [],
+        "scale": [round(float(one), 3) for one in np.nanquantile(scale, (0, 0.5, 1))] if len(seen.sides) else [],
         "images_limited_by_bucket": seen.limited,
         "padding": seen.padding,
         "images_in_bucket": [
@@ -93,7 +94,7 @@ def _proposal(survey: Survey, config: Config, seen: InputSizes) -> list[str]:
     """Returns lines of YAML with better sizes and anchors, each with its effect; none where little would change."""
     data, model = config.data, config.model
     lines = []
-    inputs = propose_inputs(survey, data.buckets, data.short_side)
+    inputs = propose_inputs(survey, data.buckets, data.short_side) if data.keep_ratio else None
     if inputs is not None:
         short_side, buckets, then = inputs
         before, after = f"{seen.padding:.0%}", f"{then.padding:.0%}"

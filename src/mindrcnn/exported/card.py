@@ -33,6 +33,7 @@ class Card:
         channel_order: order of the colour channels of the images.
         buckets: (height, width) of inputs that suit the model; of a file with fixed shapes, the only one.
         short_side: length in pixels that the shorter side of an image is resized to, unless the bucket limits it.
+        keep_ratio: whether images keep their ratio of sides; if not, they are stretched to fill the bucket.
         batch: images per call; None for any number.
         score_thresh: the model drops detections at or below this score.
         mask_thresh: the probability at which a mask's pixel belongs to the object.
@@ -48,6 +49,7 @@ class Card:
     channel_order: Literal["rgb", "bgr"]
     buckets: tuple[tuple[int, int], ...]
     short_side: int
+    keep_ratio: bool
     batch: int | None
     score_thresh: float
     mask_thresh: float
@@ -79,6 +81,7 @@ def make_card(
         channel_order=model.pixel.channel_order,
         buckets=config.data.buckets if shape is None else (shape[1:],),
         short_side=config.data.short_side,
+        keep_ratio=config.data.keep_ratio,
         batch=None if shape is None else shape[0],
         score_thresh=model.box.score_thresh,
         mask_thresh=config.eval.mask_thresh,
@@ -146,6 +149,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "channel_order": ("rgb or bgr", lambda value: value in ("rgb", "bgr")),
     "buckets": ("a list of [height, width]", lambda value: isinstance(value, list) and all(map(_is_size, value))),
     "short_side": ("a whole number of at least 1", lambda value: is_whole(value, 1)),
+    "keep_ratio": ("true or false", lambda value: isinstance(value, bool)),
     "batch": ("null or a whole number of at least 1", lambda value: value is None or is_whole(value, 1)),
     "score_thresh": _SHARE,
     "mask_thresh": _SHARE,

@@ -28,13 +28,17 @@ EXAMPLES = """
 %(prog)s runs/first/best.ckpt --batch 4 --images demo_data/val
 %(prog)s detector.onnx --size 800x1344 --backend openvino --images photos --json speed.json
 %(prog)s detector.onnx --batch 32 --device gpu
+%(prog)s torchvision/mask_rcnn_r50_fpn --images photos
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument(
-        "model", type=path, metavar="MODEL", help="checkpoint (.ckpt) or exported model (.onnx, .mindir)"
+        "model",
+        type=path,
+        metavar="MODEL",
+        help="checkpoint (.ckpt), exported model (.onnx, .mindir), or a name that `mindrcnn models` lists",
     )
     add_overrides(parser)
     parser.add_argument(

@@ -72,6 +72,22 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Adds what tells the data in an annotation tool's export: --split, --class-attribute and --skip-missing-images."""
+    parser.add_argument("--split", default="", metavar="NAME", help="split of the export (default: all of it)")
+    parser.add_argument(
+        "--class-attribute",
+        default="",
+        metavar="NAME",
+        help="same as data.train.class_attribute (default: the only one, or one of a usual name)",
+    )
+    parser.add_argument(
+        "--skip-missing-images",
+        action="store_true",
+        help="leave out images that are listed but absent (default: they are an error)",
+    )
+
+
 def positive(text: str) -> int:
     """Returns a whole number above 0."""
     if not text.isdecimal() or int(text) < 1:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from mindrcnn.exit_status import EXIT_OK, run
-from mindrcnn.programs.command_line import add_force, new_parser, path
+from mindrcnn.programs.command_line import add_export, add_force, new_parser, path
 
 PROG = "mindrcnn convert-data"
 DESCRIPTION = """
@@ -24,18 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument("source", type=path, metavar="SRC", help="folder or annotations of the export")
     parser.add_argument("out", type=path, metavar="OUT", help="COCO JSON to write")
-    parser.add_argument("--split", default="", metavar="NAME", help="split of the export (default: all of SRC)")
-    parser.add_argument(
-        "--class-attribute",
-        default="",
-        metavar="NAME",
-        help="same as data.train.class_attribute (default: the only one, or one of a usual name)",
-    )
-    parser.add_argument(
-        "--skip-missing-images",
-        action="store_true",
-        help="leave out images that are listed but absent (default: they are an error)",
-    )
+    add_export(parser)
     add_force(parser)
 
 

@@ -5,10 +5,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mindrcnn.engine.signals import program_signals
 from mindrcnn.exit_status import EXIT_INTERRUPTED, EXIT_OK, report_bad_input
-from mindrcnn.programs.command_line import add_force, new_parser, not_negative, path, positive
+from mindrcnn.programs.command_line import add_export, add_force, new_parser, not_negative, path, positive
 
 PROG = "mindrcnn mindrecord"
 DESCRIPTION = """
@@ -17,20 +18,28 @@ continues when the same command is given again.
 """
 EXAMPLES = """
 %(prog)s annotations/instances_train2017.json --images train2017 --out converted/train
+%(prog)s yolo_data --split train --out converted/train
 %(prog)s list.txt --format txt --classes cat dog --images photos --out converted/train
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument("annotations", type=path, metavar="ANNOTATIONS", help="COCO JSON, or a TXT list")
+    parser.add_argument("annotations", type=path, metavar="ANNOTATIONS", help="annotations, or the folder of an export")
     parser.add_argument(
-        "--images", type=path, metavar="DIR", required=True, help="folder that image names are relative to"
+        "--images",
+        type=path,
+        metavar="DIR",
+        help="folder that image names are relative to (default: found as in training)",
     )
     parser.add_argument("--out", type=path, metavar="DIR", required=True, help="folder for the MindRecord files")
     parser.add_argument(
-        "--format", default="coco", metavar="NAME", help="data format of the annotations (default: %(default)s)"
+        "--format",
+        default="auto",
+        metavar="NAME",
+        help="data format of the annotations, same as data.train.format (default: %(default)s)",
     )
+    add_export(parser)
     parser.add_argument(
         "--classes",
         nargs="+",
@@ -77,6 +86,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def convert_data(arguments: argparse.Namespace) -> int:
     """Converts the data set and prints what was written."""
+    from mindrcnn.data.formats.format import locate_given
     from mindrcnn.data.formats.mindrecord.convert import Source, convert
     from mindrcnn.data.formats.mindrecord.manifest import INDEX, is_index
     from mindrcnn.data.formats.registry import find_format
@@ -86,14 +96,15 @@ def convert_data(arguments: argparse.Namespace) -> int:
     # Python's own handler from here on: before, while modules load, Ctrl-C would be a traceback.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     load_extensions()
+    data_format = find_format(arguments.format)
+    files = locate_given(data_format, arguments.annotations, arguments.split, str(arguments.images or ""))
     source = Source(
-        annotations=arguments.annotations,
-        images=arguments.images,
-        format=find_format(arguments.format),
+        files=replace(files, class_attribute=arguments.class_attribute, skip_missing=arguments.skip_missing_images),
+        format=find_format(files.format) if files.format else data_format,
         classes=tuple(arguments.classes),
         ignore_other_categories=arguments.ignore_other_categories,
     )
-    protect([Output(arguments.out / INDEX, is_index)], inputs=[arguments.annotations], force=arguments.force)
+    protect([Output(arguments.out / INDEX, is_index)], inputs=[files.annotations], force=arguments.force)
     outcome = convert(source, arguments.out, shards=arguments.shards, workers=arguments.workers, force=arguments.force)
     manifest = outcome.manifest
     size = sum(shard.bytes + shard.index_bytes for shard in manifest.shards)

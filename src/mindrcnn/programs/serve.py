@@ -35,7 +35,10 @@ EXAMPLES = """
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
     parser.add_argument(
-        "model", type=path, metavar="MODEL", help="checkpoint (.ckpt) or exported model (.onnx, .mindir)"
+        "model",
+        type=path,
+        metavar="MODEL",
+        help="checkpoint (.ckpt), exported model (.onnx, .mindir), or a name that `mindrcnn models` lists",
     )
     add_overrides(parser)
     parser.add_argument(

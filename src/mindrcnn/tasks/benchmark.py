@@ -12,6 +12,7 @@ from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.exit_status import EXIT_OK
+from mindrcnn.obtain import checkpoint_file
 from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, open_detector
 from mindrcnn.outputs import COMMENT, Output, protect
 from mindrcnn.tasks.speed import Workload, find_pictures, measure, parse_size
@@ -32,7 +33,7 @@ def benchmark(
 ) -> int:
     """Measures a model, prints the report and returns the exit status.
 
-    file: the checkpoint or exported model.
+    file: the checkpoint or exported model, or a published model's name.
     overrides: configuration keys to change.
     batch: images per call; None is 1, or the number that an exported model is fixed to.
     size: HEIGHTxWIDTH of the input; None is the first of data.buckets.
@@ -47,6 +48,7 @@ def benchmark(
     pictures = find_pictures(sources)
     if json_file is not None:
         protect([Output(json_file)], inputs=[file, *pictures], force=force)
+    file = checkpoint_file(file)
     start = perf_counter()
     detector = open_detector(file, [*overrides, *size_keys(size)], runtime=runtime)
     loaded = perf_counter() - start

@@ -23,7 +23,7 @@ def build_training_dataset(data: DataConfig, ranks: Ranks) -> Dataset:
 
     The first process makes the files if they are missing, while the others wait.
     """
-    if not data.mindrecord_dir or data.train.format == MINDRECORD:
+    if not data.mindrecord_dir or locate_split(data, data.train, "data.train")[0].name == MINDRECORD:
         return build_dataset(data, data.train, "data.train")
     folder = paths.resolve(paths.expand(data.mindrecord_dir)) / TRAIN
     ranks.from_first(lambda: make_files(data, folder))
@@ -38,8 +38,7 @@ def make_files(data: DataConfig, folder: Path) -> None:
     """
     data_format, files = locate_split(data, data.train, "data.train")
     source = Source(
-        annotations=files.annotations,
-        images=files.images,
+        files=files,
         format=data_format,
         classes=data.classes,
         ignore_other_categories=data.ignore_other_categories,

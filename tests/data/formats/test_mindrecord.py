@@ -1,15 +1,18 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 
 import numpy as np
 import pytest
+import tool_exports
 
 from mindrcnn.build.data import build_dataset
 from mindrcnn.config.data import DataConfig, SplitConfig
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
 from mindrcnn.data.batching.loader import TrainLoader
+from mindrcnn.data.formats.layout import SplitFiles
 from mindrcnn.data.formats.mindrecord import convert as conversion
 from mindrcnn.data.formats.mindrecord.annotation import decode_mask, encode_mask
 from mindrcnn.data.formats.mindrecord.convert import Source, convert
@@ -20,9 +23,11 @@ from mindrcnn.data.masks import Polygons, RunLengths
 from mindrcnn.data.record import training_records
 from mindrcnn.data.transforms.augment import Augment
 from mindrcnn.datasets.demo import make_demo
+from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.ground_truth import ground_truth_of
 from mindrcnn.programs.mindrecord import main
+from mindrcnn.tasks.mindrecord_folder import build_training_dataset
 
 IMAGES = 10
 
@@ -31,7 +36,7 @@ IMAGES = 10
 def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     make_demo(folder, train_images=IMAGES, val_images=1, size=96, seed=3)
-    return Source(annotations=folder / "annotations/instances_train.json", images=folder / "train")
+    return Source(files=SplitFiles(folder / "annotations/instances_train.json", folder / "train"))
 
 
 @pytest.fixture(scope="module")
@@ -167,22 +172,24 @@ def test_force_replaces_files_of_others(source, copied):
 
 
 def test_changed_annotations_are_converted_again(source, copied, tmp_path):
-    content = json.loads(source.annotations.read_text())
+    content = json.loads(source.files.annotations.read_text())
     content["annotations"] = content["annotations"][1:]
     annotations = tmp_path / "other.json"
     annotations.write_text(json.dumps(content))
-    outcome = convert(dataclasses.replace(source, annotations=annotations), copied, shards=3, workers=0)
+    outcome = convert(
+        dataclasses.replace(source, files=SplitFiles(annotations, source.files.images)), copied, shards=3, workers=0
+    )
     assert outcome.kept == 0
     assert outcome.manifest.objects == len(content["annotations"])
 
 
 def test_an_absent_image_leaves_no_index(source, tmp_path):
-    images = shutil.copytree(source.images, tmp_path / "images")
+    images = shutil.copytree(source.files.images, tmp_path / "images")
     last = sorted(images.iterdir())[-1]
     last.write_bytes(b"")
+    files = SplitFiles(source.files.annotations, images)
     with pytest.raises(InputError, match=f"{last.name}: wanted an image, got an empty file"):
-        convert(dataclasses.replace(source, images=images), tmp_path / "out", shards=2, workers=0)
-    assert not (tmp_path / "out/index.json").exists()
+        convert(dataclasses.replace(source, files=files), tmp_path / "out", shards=2, workers=0)
     with pytest.raises(InputError, match=r"index\.json: no such index of a finished conversion"):
         read_mindrecord(folder=tmp_path / "out")
 
@@ -252,7 +259,7 @@ def test_other_classes_than_converted_are_an_error(converted):
 def test_a_txt_list_has_boxes_only(source, tmp_path, capsys):
     lines = [f"{record.path.name} 1,2,30,40,b" for record in source.read().records]
     (tmp_path / "list.txt").write_text("\n".join([*lines[:-1], lines[-1].split()[0]]))
-    arguments = [str(tmp_path / "list.txt"), "--images", str(source.images), "--out", str(tmp_path / "out")]
+    arguments = [str(tmp_path / "list.txt"), "--images", str(source.files.images), "--out", str(tmp_path / "out")]
     assert main([*arguments, "--format", "txt", "--classes", "a", "b", "--workers", "0"]) == 0
     assert "10 images, 9 objects in 1 shards (0 of them were there)" in capsys.readouterr().out
     dataset = read_mindrecord(folder=tmp_path / "out")
@@ -260,6 +267,43 @@ def test_a_txt_list_has_boxes_only(source, tmp_path, capsys):
     assert list(dataset.records[0].segmentations) == [None]
     assert len(dataset.records[-1].labels) == 0
     assert list(dataset.without_mask) == list(range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("export", "file", "word"),
+    [
+        ("yolo", "labels/train/a.txt", "1 "),
+        ("labelme", "train/a.json", "fig"),
+        ("via", "train/via_project.json", "fig"),
+    ],
+)
+def test_exports_of_tools(export, file, word, tmp_path, capsys):
+    """By the program, and by data.mindrecord_dir; the split and the class attribute count."""
+    tool_exports.EXPORTS[export][0](tmp_path / "in")
+    (tmp_path / "in/images/val").mkdir(parents=True)
+    root = tmp_path / "in"
+    data = DataConfig(root=str(root), train=SplitConfig(name="train"), mindrecord_dir=str(tmp_path / "made"))
+    expected = build_dataset(data, data.train, "data.train")
+    words = [str(root), "--split", "train", "--out", str(tmp_path / "made/train"), "--workers", "0"]
+    assert main(words) == 0, capsys.readouterr().err
+    made = build_training_dataset(data, Ranks())
+    assert (made.classes, made.category_ids) == (expected.classes, expected.category_ids)
+    for one, other in zip(made.records, expected.records, strict=True):
+        assert (one.image_id, one.labels.tolist()) == (other.image_id, other.labels.tolist())
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+    changed = root / file
+    changed.write_text(re.sub("plum|^2 ", word, changed.read_text()))
+    with pytest.raises(InputError, match=r"data\.mindrecord_dir: wanted a folder for "):
+        build_training_dataset(data, Ranks())
+
+
+def test_files_that_are_converted_already(converted, tmp_path, capsys):
+    assert main([str(converted), "--out", str(tmp_path / "again")]) == 2
+    assert "wanted annotations to convert, got MindRecord files" in capsys.readouterr().err
+    train = SplitConfig(annotations=converted.name)  # recognised, and read as they are
+    data = DataConfig(root=str(converted.parent), train=train, mindrecord_dir=str(tmp_path / "made"))
+    assert len(build_training_dataset(data, Ranks()).records) == IMAGES
+    assert not (tmp_path / "made").exists()
 
 
 def test_the_program_says_what_is_wrong(tmp_path, capsys):

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from mindrcnn import paths
 from mindrcnn.data.findings import Findings
 from mindrcnn.data.formats.layout import SplitFiles, find_split
 from mindrcnn.data.record import Dataset
 from mindrcnn.data.survey import Examination, examine_dataset
+from mindrcnn.errors import InputError
 
 
 class DataFormat(Protocol):
@@ -70,3 +72,22 @@ class DataFormat(Protocol):
         return examine_dataset(
             dataset, source=files.annotations, images=files.images, needs_masks=needs_masks, findings=findings
         )
+
+
+def locate_given(data_format: DataFormat, source: Path, split: str, images: str = "") -> SplitFiles:
+    """Returns the files that a command line names: a split of a folder, the folder itself, or its annotations.
+
+    data_format: the format of the annotations.
+    source: the folder or the annotations.
+    split: the name of the split, empty for all of `source`.
+    images: the image folder, empty for the one that the format finds.
+    Raises InputError for what does not exist or is of another format.
+    """
+    if not paths.exists(source):
+        raise InputError(f"{source}: no such annotation file")
+    images = str(paths.resolve(Path(images))) if images else ""
+    if not paths.is_folder(source):
+        return data_format.locate(root=source.parent, name=split, annotations=source.name, images=images)
+    if split:
+        return data_format.locate(root=source, name=split, annotations="", images=images)
+    return data_format.locate(root=source, name="", annotations=".", images=images)

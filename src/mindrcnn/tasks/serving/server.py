@@ -17,6 +17,7 @@ from mindrcnn.evaluation.input_images import Picture
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.exported.runtime import import_package
 from mindrcnn.image_detector import Detector
+from mindrcnn.obtain import checkpoint_file
 from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, open_detector
 from mindrcnn.tasks.serving.limits import Limits
 
@@ -39,7 +40,7 @@ def serve(
 ) -> int:
     """Serves a model until SIGINT or SIGTERM; requests that have begun are answered first.
 
-    file: the checkpoint or exported model.
+    file: the checkpoint or exported model, or a published model's name.
     overrides: configuration keys to change.
     host: address to listen at.
     port: its port; 0 takes any free one.
@@ -53,6 +54,7 @@ def serve(
     import_package("fastapi", "serve", purpose="serve")
     from mindrcnn.tasks.serving.app import make_app
 
+    file = checkpoint_file(file)
     listener = listen(host, port)
     detector = open_detector(file, overrides, runtime=runtime)
     if batch is not None and detector.batch not in (None, batch):

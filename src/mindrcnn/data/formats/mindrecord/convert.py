@@ -27,16 +27,19 @@ from mindrcnn.data.formats.coco.format import CocoFormat
 from mindrcnn.data.formats.format import DataFormat
 from mindrcnn.data.formats.layout import SplitFiles
 from mindrcnn.data.formats.mindrecord.manifest import (
+    INDEX,
     VERSION,
     Manifest,
     ShardEntry,
     are_columns,
     columns_file,
+    is_index,
     read_columns,
     write_columns,
     write_manifest,
 )
 from mindrcnn.data.formats.mindrecord.shard import Addresses, image_size, is_shard, write_shard
+from mindrcnn.data.formats.tools.tool_format import ToolFormat
 from mindrcnn.data.progress import ProgressLine
 from mindrcnn.data.record import Dataset, Record
 from mindrcnn.errors import InputError
@@ -51,25 +54,26 @@ POLL_SECONDS = 0.5  # between two reads of the count of images
 class Source:
     """The data set to convert. Each process reads it again, because an open file cannot be passed on."""
 
-    annotations: Path
-    images: Path
+    files: SplitFiles
     format: DataFormat = field(default_factory=CocoFormat)
     classes: tuple[str, ...] = ()
     ignore_other_categories: bool = False
 
     def read(self) -> Dataset:
         """Returns the data set as training reads it. Raises InputError for data that is converted already."""
-        if paths.is_folder(self.annotations):
-            raise InputError(f"{self.annotations}: wanted an annotation file to convert, got a folder")
-        return self.format.read(
-            SplitFiles(self.annotations, self.images),
-            classes=self.classes,
-            ignore_other_categories=self.ignore_other_categories,
-        )
+        index = self.files.annotations / INDEX
+        if paths.is_file(index) and is_index(index):
+            raise InputError(f"{self.files.annotations}: wanted annotations to convert, got MindRecord files")
+        return self.format.read(self.files, classes=self.classes, ignore_other_categories=self.ignore_other_categories)
 
     def key(self) -> str:
         """Returns the identity of the source: the annotations' checksum, and the settings that labels depend on."""
-        return f"{file_sha256(self.annotations).hex()} {list(self.classes)} {self.ignore_other_categories}"
+        left_out = " skip_missing" if self.files.skip_missing else ""
+        if isinstance(self.format, ToolFormat):
+            checksum = self.format.checksum(self.files)
+        else:
+            checksum = file_sha256(self.files.annotations).hex()
+        return f"{checksum} {list(self.classes)} {self.ignore_other_categories}{left_out}"
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,12 @@ class Job:
         """Returns the files of the shard."""
         shard, columns = Output(self.path, is_shard), Output(columns_file(self.path), are_columns)
 
-        def is_index(_: Path) -> bool:  # MindRecord's own looks like that of any other shard, so its neighbours say
+        def is_shard_index(
+            _: Path,
+        ) -> bool:  # MindRecord's own looks like that of any other shard, so its neighbours say
             return any(paths.exists(one.path) and one.is_ours(one.path) for one in (shard, columns))
 
-        return [shard, Output(_index(self.path), is_index), columns]
+        return [shard, Output(_index(self.path), is_shard_index), columns]
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,7 @@ def _write_all(source: Source, dataset: Dataset, key: str, jobs: Sequence[Job], 
             done += images
             progress.update(done)
 
-        entries = [_write(dataset, source.images, key, job, count) for job in jobs]
+        entries = [_write(dataset, source.files.images, key, job, count) for job in jobs]
     else:
         entries = _write_in_processes(source, key, jobs, workers, progress)
     progress.close()
@@ -221,7 +227,7 @@ def _start_process(source: Source, key: str, counter: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is the parent's to report
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _process.update(dataset=source.read(), images=source.images, key=key, counter=counter)
+    _process.update(dataset=source.read(), images=source.files.images, key=key, counter=counter)
 
 
 def _end_with_parent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import tempfile
 from abc import abstractmethod
@@ -119,6 +120,14 @@ class ToolFormat(DataFormat):
                 ignore_other_categories=ignore_other_categories,
                 skip_missing=files.skip_missing,
             )
+
+    def checksum(self, files: SplitFiles) -> str:
+        """Returns the checksum of the COCO file that `convert` writes: the annotations may be many files."""
+        with self._converted(files, (), refuse) as (file, _):
+            digest = hashlib.sha256()
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()
 
     def examine(
         self,
