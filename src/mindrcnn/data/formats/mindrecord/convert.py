@@ -88,9 +88,7 @@ class Job:
         """Returns the files of the shard."""
         shard, columns = Output(self.path, is_shard), Output(columns_file(self.path), are_columns)
 
-        def is_shard_index(
-            _: Path,
-        ) -> bool:  # MindRecord's own looks like that of any other shard, so its neighbours say
+        def is_shard_index(_: Path) -> bool:  # it looks like that of any other shard, so its neighbours say
             return any(paths.exists(one.path) and one.is_ours(one.path) for one in (shard, columns))
 
         return [shard, Output(_index(self.path), is_shard_index), columns]
