@@ -57,7 +57,8 @@ def test_train(program: Program, work: Path, tiny: Path, files_under: Callable[[
     assert [row["step"] for row in rows if row["kind"] == "train"] == [1, 2, 4, 6]
     assert [row["epoch"] for row in rows if row["kind"] == "eval"] == [1, 2]
     assert "log_every: 2" in (work / "run/config.yaml").read_text()
-    assert outcome.stderr.count("loss_mask") == 4
+    assert outcome.stderr.count("| loss ") == 4  # the steps
+    assert outcome.stderr.count("| mean loss ") == 2  # the epochs
     assert (work / "run/curves.png").read_bytes().startswith(b"\x89PNG")
 
 
