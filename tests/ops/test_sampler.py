@@ -5,12 +5,11 @@ from mindspore import Tensor
 
 from mindrcnn.ops.sampler import sample_balanced
 
-COUNT, MAX_POSITIVES = 8, 2
-POSITIVES = 2
+COUNT, POSITIVES = 8, 2
 
 
 def sample(state: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-    return sample_balanced(state, noise, count=COUNT, max_positives=MAX_POSITIVES)
+    return sample_balanced(state, noise, count=COUNT, max_positives=POSITIVES)
 
 
 def sample_loop(state: np.ndarray, noise: np.ndarray) -> tuple[list[int], list[int]]:

@@ -1,4 +1,4 @@
-"""What a network gets of a split: the sizes of objects at its input, and how its settings fit them."""
+"""The view of a split that a network has: sizes of objects at its input, and how well its settings fit them."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mindrcnn.exit_status import run_network
 from mindrcnn.programs.command_line import (
+    MODEL_HELP,
     add_overrides,
     add_runtime,
     new_parser,
@@ -34,12 +35,7 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the program's arguments."""
-    parser.add_argument(
-        "model",
-        type=path,
-        metavar="MODEL",
-        help="checkpoint (.ckpt), exported model (.onnx, .mindir), or a name that `mindrcnn models` lists",
-    )
+    parser.add_argument("model", type=path, metavar="MODEL", help=MODEL_HELP)
     add_overrides(parser)
     parser.add_argument(
         "--host", metavar="ADDRESS", default="127.0.0.1", help="address to listen at (default: %(default)s)"

@@ -1,4 +1,4 @@
-"""What a server takes on."""
+"""The limits of a server: waiting, requests and bytes."""
 
 from dataclasses import dataclass
 
