@@ -52,8 +52,7 @@ step "3/5 Training: $config"
 "$python" train.py "$config" --run-dir "$run"
 
 step "4/5 Evaluation of the best checkpoint"
-mkdir -p "$run/eval"
-"$python" eval.py "$run/best.ckpt" --out "$run/eval" | tee "$run/eval/tables.txt"
+"$python" eval.py "$run/best.ckpt" --out "$run/eval"
 
 step "5/5 Pictures of the validation images"
 "$python" infer.py "$run/best.ckpt" "$data/val" --out "$run/pictures"
