@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
@@ -140,9 +141,10 @@ class UpdateStage(nn.Cell):
     def __init__(self, optimizer: nn.Optimizer) -> None:
         super().__init__(auto_prefix=False)
         self.optimizer = optimizer
+        self.factor = Tensor(1.0, ms.float32)
 
     def construct(self, *gradients: Tensor) -> Any:
-        return self.optimizer(gradients)
+        return self.optimizer(gradients, self.factor)
 
 
 class Stopwatch:

@@ -13,6 +13,7 @@
 #include "depthwise.h"
 #include "mask_targets.h"
 #include "nms.h"
+#include "optimizer.h"
 #include "paste.h"
 #include "point_sample.h"
 #include "roi_align.h"
@@ -170,9 +171,28 @@ void call_depthwise(int64_t images, int64_t channels, int64_t height, int64_t wi
   }
 }
 
+void call_optimizer() {
+  std::vector<std::vector<float>> weights, accums, gradients;
+  for (const size_t count : {100000, 0, 1, 17}) {
+    weights.emplace_back(count, 1.0f);
+    accums.emplace_back(count, 0.0f);
+    gradients.emplace_back(count, 2.0f);
+  }
+  std::vector<mindrcnn::Values> values;
+  std::vector<mindrcnn::SgdParameter> parameters;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const auto count = static_cast<int64_t>(weights[i].size());
+    values.push_back({gradients[i].data(), count});
+    parameters.push_back({weights[i].data(), accums[i].data(), gradients[i].data(), count, 0.1f, 0.01f});
+  }
+  mindrcnn::norm(values);
+  for (const bool nesterov : {false, true}) mindrcnn::sgd_update(parameters, {0.9f, 0.5f, nesterov});
+}
+
 }  // namespace
 
 int main() {
+  call_optimizer();
   call_sampling(6, 8, 10);
   call_sampling(6, 7, 9);
   call_sampling(6, 1, 1);

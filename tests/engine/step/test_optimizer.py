@@ -1,16 +1,34 @@
 """SGD and AdamW against PyTorch's formulas in numpy."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
-from mindspore import Parameter, Tensor
+from mindspore import Parameter, Tensor, nn
 
 from mindrcnn.engine.step.optimizer import build_adam, build_adamw, build_sgd
 from mindrcnn.engine.step.param_groups import GroupRule
 from mindrcnn.errors import InputError
+from mindrcnn.native.switch import in_use, portable_only
 
 RATES = np.array([0.5, 0.1, 0.2], np.float32)
 GRADIENTS = [np.array([1.0, -2.0, 3.0], np.float32) * (step + 1) for step in range(3)]
 START = np.array([1.0, 2.0, 3.0], np.float32)
+
+
+def update(optimizer: nn.Optimizer, gradient: np.ndarray) -> None:
+    """Updates all parameters with this gradient, handed over as a half of its double."""
+    optimizer((Tensor(2 * gradient),) * len(optimizer.parameters), Tensor(0.5))
+
+
+@pytest.fixture(params=[True, False], ids=["kernels", "portable"])
+def operators(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The kernels, where there are any, and MindSpore's operators."""
+    if request.param and not in_use():
+        pytest.skip("no native kernels here")
+    with nullcontext() if request.param else portable_only():
+        yield
 
 
 def reference(momentum: float, nesterov: bool, decay: float) -> np.ndarray:
@@ -25,7 +43,9 @@ def reference(momentum: float, nesterov: bool, decay: float) -> np.ndarray:
 
 @pytest.mark.parametrize("decay_norm_and_bias", [False, True])
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.9, False), (0.9, True), (0.0, False)])
-def test_sgd_equals_pytorch(momentum: float, nesterov: bool, decay_norm_and_bias: bool) -> None:
+def test_sgd_equals_pytorch(
+    mode: str, operators: None, momentum: float, nesterov: bool, decay_norm_and_bias: bool
+) -> None:
     weight = Parameter(Tensor(START), name="conv.weight")
     bias = Parameter(Tensor(START), name="conv.bias")
     optimizer = build_sgd(
@@ -38,7 +58,7 @@ def test_sgd_equals_pytorch(momentum: float, nesterov: bool, decay_norm_and_bias
     )
     assert [parameter.name for parameter in optimizer.parameters] == ["conv.bias", "conv.weight"]
     for gradient in GRADIENTS:
-        optimizer((Tensor(gradient), Tensor(gradient)))
+        update(optimizer, gradient)
     np.testing.assert_allclose(weight.asnumpy(), reference(momentum, nesterov, 0.1), rtol=1e-5)
     bias_decay = 0.1 if decay_norm_and_bias else 0.0
     np.testing.assert_allclose(bias.asnumpy(), reference(momentum, nesterov, bias_decay), rtol=1e-5)
@@ -85,14 +105,14 @@ def test_adamw_equals_pytorch(mode: str, eps: float, lr_factor: float) -> None:
         rules=(GroupRule("backbone", lr_factor, 0.5),),
     )
     for gradient in GRADIENTS:
-        optimizer((Tensor(gradient),) * 3)
+        update(optimizer, gradient)
     np.testing.assert_allclose(weight.asnumpy(), adamw_reference(1.0, 0.2, betas, eps), rtol=1e-5, atol=2e-6)
     np.testing.assert_allclose(bias.asnumpy(), adamw_reference(1.0, 0.0, betas, eps), rtol=1e-5, atol=2e-6)
     np.testing.assert_allclose(slow.asnumpy(), adamw_reference(lr_factor, 0.1, betas, eps), rtol=1e-5, atol=2e-6)
     assert optimizer.global_step.asnumpy() == [3]
 
 
-def test_sgd_with_a_learning_rate_of_its_own() -> None:
+def test_sgd_with_a_learning_rate_of_its_own(mode: str, operators: None) -> None:
     fast, slow = Parameter(Tensor(START), name="head.weight"), Parameter(Tensor(START), name="backbone.weight")
     optimizer = build_sgd(
         parameters=(slow, fast),
@@ -104,7 +124,7 @@ def test_sgd_with_a_learning_rate_of_its_own() -> None:
         rules=(GroupRule("backbone", 0.0, 1.0),),
     )
     for gradient in GRADIENTS:
-        optimizer((Tensor(gradient), Tensor(gradient)))
+        update(optimizer, gradient)
     np.testing.assert_array_equal(slow.asnumpy(), START)
     np.testing.assert_allclose(fast.asnumpy(), reference(0.9, False, 0.1), rtol=1e-5)
 
@@ -123,7 +143,7 @@ def test_adam_equals_pytorch(mode: str) -> None:
     )
     weight, first, second = START.astype(np.float64), np.zeros(3), np.zeros(3)
     for number, (rate, raw) in enumerate(zip(RATES, GRADIENTS, strict=True), start=1):
-        optimizer((Tensor(raw),))
+        update(optimizer, raw)
         gradient = raw + decay * weight
         first = betas[0] * first + (1 - betas[0]) * gradient
         second = betas[1] * second + (1 - betas[1]) * gradient**2

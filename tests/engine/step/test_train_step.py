@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
 
+from mindrcnn.engine.step.gradients import global_norm
 from mindrcnn.engine.step.optimizer import build_sgd
 from mindrcnn.engine.step.param_groups import freeze, trainable_parameters
-from mindrcnn.engine.step.train_step import CLIP_EPSILON, TrainStep, global_norm
+from mindrcnn.engine.step.train_step import CLIP_EPSILON, TrainStep
 
 RATES = np.array([0.05, 0.1, 0.02], np.float32)
 MOMENTUM, DECAY = 0.9, 0.01

@@ -14,16 +14,9 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from mindrcnn.engine.step.ema import ParameterAverage
+from mindrcnn.engine.step.gradients import Gradients, global_norm, scale_gradients
 from mindrcnn.engine.step.loss_scale import LossScale
-from mindrcnn.engine.step.train_step import (
-    GradientFunction,
-    Gradients,
-    ReduceGradients,
-    Update,
-    global_norm,
-    identity,
-    scale_gradients,
-)
+from mindrcnn.engine.step.train_step import GradientFunction, ReduceGradients, Update, identity
 from mindrcnn.engine.trainer import Feed, Loader
 
 

@@ -8,8 +8,11 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from mindrcnn.engine.step.gradients import scale_gradients
 from mindrcnn.engine.step.param_groups import GroupRule, group_parameters
 from mindrcnn.errors import InputError
+from mindrcnn.native.optimizer import native_sgd
+from mindrcnn.native.switch import in_use
 
 _sgd = ops.MultitypeFuncGraph("sgd")
 _adam = ops.MultitypeFuncGraph("adam")
@@ -61,22 +64,36 @@ class SGD(nn.Optimizer):
         self.momentum = Parameter(Tensor(momentum, ms.float32), name="momentum")
         self.accum = self._parameters.clone(prefix="accum", init="zeros")
         dampening = 0.0
-        self.updates = tuple(ops.SGD(dampening, decay, nesterov) for decay in self.group_weight_decay)
+        self.decays = tuple(self.group_weight_decay)
+        self.nesterov = nesterov
+        self.updates = tuple(ops.SGD(dampening, decay, nesterov) for decay in self.decays)
 
-    def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Updates the parameters with their gradients, in the same order."""
+    def construct(self, gradients: tuple[Tensor, ...], factor: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Updates the parameters with their gradients, in the same order, times `factor`, a scalar."""
         rates = self.get_lr()
         if not self.is_group_lr:
             rates = (rates,) * self.param_length
         self.assignadd(self.global_step, self.global_step_increase_tensor)
-        update = ops.partial(_sgd, self.momentum)
+        if in_use():
+            return native_sgd(
+                self._parameters,
+                self.accum,
+                gradients,
+                rates,
+                momentum=self.momentum,
+                factor=factor,
+                decays=self.decays,
+                nesterov=self.nesterov,
+            )
+        update = ops.partial(_sgd, self.momentum, factor)
         return self.hyper_map_reverse(update, self.updates, rates, self._parameters, self.accum, gradients)
 
 
-@_sgd.register("Tensor", "Function", "Tensor", "Tensor", "Tensor", "Tensor")
+@_sgd.register("Tensor", "Tensor", "Function", "Tensor", "Tensor", "Tensor", "Tensor")
 def _sgd_one(
-    momentum: Tensor, update: Any, rate: Tensor, weight: Parameter, accum: Parameter, gradient: Tensor
+    momentum: Tensor, factor: Tensor, update: Any, rate: Tensor, weight: Parameter, accum: Parameter, unscaled: Tensor
 ) -> Tensor:
+    gradient = unscaled * factor
     filled = gradient - gradient  # ops.zeros_like would become a constant of the graph and stay in memory
     return ops.depend(gradient, update(weight, gradient, rate, accum, momentum, filled))
 
@@ -154,8 +171,8 @@ class Adam(nn.Optimizer):
         self.adam = ops.Adam()
         self.update_one = update_one
 
-    def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Updates the parameters with their gradients, in the same order."""
+    def construct(self, gradients: tuple[Tensor, ...], factor: Tensor) -> tuple[Tensor, ...]:
+        """Updates the parameters with their gradients, in the same order, times `factor`, a scalar."""
         rates = self.get_lr()
         if not self.is_group_lr:
             rates = (rates,) * self.param_length
@@ -167,8 +184,9 @@ class Adam(nn.Optimizer):
         update = ops.partial(
             self.update_one, self.adam, self.zero, self.beta1, self.beta2, self.eps * root2, root2 / weight1
         )
+        scaled = scale_gradients(gradients, factor)
         return self.hyper_map_reverse(
-            update, rates, self.weight_decay, self._parameters, self.moment1, self.moment2, gradients
+            update, rates, self.weight_decay, self._parameters, self.moment1, self.moment2, scaled
         )
 
 

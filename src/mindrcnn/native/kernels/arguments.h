@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <initializer_list>
+#include <numeric>
 #include <stdexcept>
 
 namespace mindrcnn {
@@ -40,6 +42,12 @@ class Arguments {
   }
   uint8_t* bytes(int index, std::initializer_list<int64_t> shape) const {
     return static_cast<uint8_t*>(checked(index, shape, "uint8"));
+  }
+  // Returns the data of a tensor of any shape, and the number of its elements.
+  float* all_floats(int index, int64_t* elements) const {
+    if (!has_floats(index)) throw std::invalid_argument("dtype");
+    *elements = std::accumulate(shapes_[index], shapes_[index] + ranks_[index], int64_t{1}, std::multiplies<>());
+    return static_cast<float*>(data_[index]);
   }
   bool has_floats(int index) const { return std::strcmp(dtypes_[index], "float32") == 0; }
 
