@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "assign.h"
+#include "batch_norm.h"
 #include "conv1x1.h"
 #include "conv3x3.h"
 #include "depthwise.h"
@@ -171,6 +172,18 @@ void call_depthwise(int64_t images, int64_t channels, int64_t height, int64_t wi
   }
 }
 
+void call_batch_norm(int64_t images, int64_t channels, int64_t pixels) {
+  std::vector<float> x(static_cast<size_t>(images * channels * pixels), 1.0f), y(x), gradient(x);
+  std::vector<float> ones(static_cast<size_t>(channels), 1.0f), mean(ones), variance(ones), batch(ones), inverse(ones);
+  for (const bool relu : {false, true}) {
+    const mindrcnn::BatchNormProblem problem{images, channels, pixels, 1e-5f, 0.1f, 6.0f, relu};
+    mindrcnn::batch_norm_forward(problem, x.data(), ones.data(), ones.data(), mean.data(), variance.data(), y.data(),
+                                 batch.data(), inverse.data());
+    mindrcnn::batch_norm_backward(problem, x.data(), y.data(), ones.data(), ones.data(), batch.data(), inverse.data(),
+                                  gradient.data(), mean.data(), variance.data());
+  }
+}
+
 void call_optimizer() {
   std::vector<std::vector<float>> weights, accums, gradients;
   for (const size_t count : {100000, 0, 1, 17}) {
@@ -192,6 +205,9 @@ void call_optimizer() {
 }  // namespace
 
 int main() {
+  call_batch_norm(2, 3, 2500);
+  call_batch_norm(1, 4, 1);
+  call_batch_norm(0, 4, 16);
   call_optimizer();
   call_sampling(6, 8, 10);
   call_sampling(6, 7, 9);

@@ -52,12 +52,21 @@ def cases() -> dict[str, tuple[Arrays, Arrays]]:
     scale = rng.uniform(0.5, 2, 64).astype(np.float32)
     even = x[:, :, 1:].copy()  # sides that can be halved
     bias, some, relu = np.zeros(64, np.float32), np.array([True, False, True]), np.array([1], np.float32)
+    norm, even_gradient = np.array([1e-5, 0.1, 1, 6], np.float32), x[::-1].copy()
     own_weight, halving = weight[:32, :1].copy(), np.array([2, 0, 1, 0, 1], np.float32)
     halved = x[:, :, :22, :25].copy()  # of 45 x 50, with zeros behind it
     return {
         "depthwise_forward": ([x, own_weight, halving], [unwritten(*halved.shape)]),
         "depthwise_input_gradient": ([halved, own_weight, halving], [unwritten(*x.shape)]),
         "depthwise_weight_gradient": ([x, halved, halving], [unwritten(*own_weight.shape)]),
+        "batch_norm_forward": (
+            [x, scale[:32], bias[:32], bias[:32].copy(), scale[:32].copy(), norm],
+            [unwritten(*x.shape), unwritten(32), unwritten(32)],
+        ),
+        "batch_norm_backward": (
+            [x, even_gradient, scale[:32], bias[:32], bias[:32], scale[:32], norm],
+            [unwritten(*x.shape), unwritten(32), unwritten(32)],
+        ),
         "conv3x3_forward": ([x, weight, scale, bias, some, relu], [unwritten(*y.shape)]),
         "conv3x3_input_gradient": ([y, y, weight, scale, some, relu], [unwritten(*x.shape)]),
         "conv3x3_weight_gradient": ([x, y, y, scale, some, relu], [unwritten(*weight.shape), unwritten(64)]),

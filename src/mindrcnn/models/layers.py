@@ -11,6 +11,7 @@ from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Normal
 from mindspore.common.parameter import Parameter
 
+from mindrcnn.ops.batch_norm import Activation, batch_norm
 from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2, scale_rows
 from mindrcnn.ops.depthwise import depthwise3x3
 from mindrcnn.ops.roi_align import roi_align
@@ -20,7 +21,6 @@ POOLED_STRIDES = (4, 8, 16, 32)  # P2..P5; P6 serves proposals only
 NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
 Norm = Literal["frozen", "frozen_statistics", "batch"]
-Activation = Literal["relu", "relu6", "none"]
 
 
 class FrozenBatchNorm(nn.Cell):
@@ -49,12 +49,24 @@ class FrozenBatchNorm(nn.Cell):
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """`nn.BatchNorm2d` without its choice between inputs of several ranks, which takes a graph's compiler long."""
+    """`nn.BatchNorm2d`, and the activation after it."""
+
+    def __init__(self, *, channels: int, activation: Activation) -> None:
+        super().__init__(channels, NORM_EPS)
+        self.activation: Activation = activation
 
     def construct(self, x: Tensor) -> Tensor:
-        """Normalises x (B, C, H, W)."""
-        normalize = self.bn_train if self.training else self.bn_infer
-        return normalize(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)[0]
+        """Normalises x (B, C, H, W): in training by the batch's statistics, which move those for inference."""
+        return batch_norm(
+            x,
+            self.gamma,
+            self.beta,
+            self.moving_mean,
+            self.moving_variance,
+            training=self.training,
+            eps=NORM_EPS,
+            activation=self.activation,
+        )
 
 
 class ConvNorm(nn.Cell):
@@ -94,7 +106,7 @@ class ConvNorm(nn.Cell):
             weight_init=weight_init or msra_normal(),
         )
         self.frozen = norm != "batch"
-        self.norm = _batch_norm(norm, out_channels)
+        self.norm = _batch_norm(norm, out_channels, activation)
         self.convolve = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=pad, stride=stride, group=groups)
         self.bias_add = ops.BiasAdd()
         self.stride, self.padding = stride, pad
@@ -104,20 +116,21 @@ class ConvNorm(nn.Cell):
         self.halving_3x3 = plain and (kernel_size, stride) == (3, 2)
         self.plain_1x1 = plain and (kernel_size, stride) == (1, 1)
         self.relu_inside = (self.plain_3x3 or self.plain_1x1) and activation == "relu"
-        self.activation = _activation("none" if self.relu_inside else activation)
+        self.activation: Activation = activation
+        self.activate = _activation("none" if self.relu_inside else activation)
 
     def construct(self, x: Tensor) -> Tensor:
         if not self.frozen:
-            return self.activation(self.norm(self.convolution(x, self.conv.weight)))
+            return self.norm(self.convolution(x, self.conv.weight))
         weight, scale, shift = self.folded()
         if self.plain_3x3:
-            return self.activation(conv3x3(x, weight, shift, scale=scale, relu=self.relu_inside))
+            return self.activate(conv3x3(x, weight, shift, scale=scale, relu=self.relu_inside))
         if self.plain_1x1:
-            return self.activation(conv1x1(x, weight, shift, scale=scale, relu=self.relu_inside))
+            return self.activate(conv1x1(x, weight, shift, scale=scale, relu=self.relu_inside))
         if self.halving_3x3:
-            return self.activation(conv3x3_stride2(x, weight, shift, scale=scale))
+            return self.activate(conv3x3_stride2(x, weight, shift, scale=scale))
         weight = scale_rows(weight, scale)
-        return self.activation(self.bias_add(self.convolution(x, weight), shift))
+        return self.activate(self.bias_add(self.convolution(x, weight), shift))
 
     def convolution(self, x: Tensor, weight: Tensor) -> Tensor:
         """Returns the convolution of x (B, C, H, W), without norm and activation."""
@@ -140,9 +153,9 @@ class ConvNorm(nn.Cell):
         return scale_rows(self.conv.weight, scale), ops.ones_like(scale), shift
 
 
-def _batch_norm(norm: Norm, channels: int) -> nn.Cell:
+def _batch_norm(norm: Norm, channels: int, activation: Activation) -> nn.Cell:
     if norm == "batch":
-        return BatchNorm(channels, NORM_EPS)
+        return BatchNorm(channels=channels, activation=activation)
     return FrozenBatchNorm(channels=channels, affine_trains=norm == "frozen_statistics")
 
 

@@ -65,11 +65,6 @@ def _(cell: nn.ReLU, graph: Graph, x: Value) -> Value:
 
 
 @add_layer.register
-def _(cell: nn.ReLU6, graph: Graph, x: Value) -> Value:
-    return graph.Clip(x, 0.0, 6.0)
-
-
-@add_layer.register
 def _(cell: nn.Conv2d, graph: Graph, x: Value) -> Value:
     weight, bias = _weight(graph, cell.weight), _weight(graph, cell.bias)
     return graph.Conv(
@@ -90,7 +85,9 @@ def _(cell: ConvNorm, graph: Graph, x: Value) -> Value:
     weight = graph.weight(conv.weight.name, folded.astype(np.float32))
     bias = graph.weight(cell.norm.beta.name, shift.astype(np.float32))
     x = graph.Conv(x, weight, bias, strides=conv.stride, pads=_pads("pad", cell.padding), group=int(conv.group))
-    return add_layer(nn.ReLU() if cell.relu_inside else cell.activation, graph, x)
+    if cell.activation == "relu6":
+        return graph.Clip(x, 0.0, 6.0)
+    return graph.Relu(x) if cell.activation == "relu" else x
 
 
 def add_pointwise(cell: nn.Dense, graph: Graph, x: Value) -> Value:
