@@ -89,13 +89,13 @@ def own_demo(demo: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(demo, tmp_path / "own_demo"))
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def few_layers() -> Iterator[None]:
     with registered():
         yield
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def tiny(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Configuration of a Mask R-CNN that trains in seconds."""
     path = tmp_path_factory.mktemp("config") / "tiny.yaml"
@@ -103,10 +103,11 @@ def tiny(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def untrained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the tiny model with fresh parameters."""
-    config = load_config(tiny)
+    with registered():
+        config = load_config(tiny)
     ms.set_seed(1)
     path = tmp_path_factory.mktemp("untrained") / "model.ckpt"
     info = CheckpointInfo(
@@ -116,7 +117,8 @@ def untrained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         epoch=0,
         step=0,
     )
-    save_checkpoint(path, network=build_detector(config.model, len(CATEGORY_IDS)), info=info)
+    with registered():
+        save_checkpoint(path, network=build_detector(config.model, len(CATEGORY_IDS)), info=info)
     return path
 
 
