@@ -22,25 +22,10 @@ import numpy as np
 from mindrcnn.datasets.demo import make_demo
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-BATCH = 4
+BATCH = 4  # of CONFIG
 POLL = 0.5  # seconds between two observations
 WARM_UP = 0.2  # part of a run whose growth is that of caches and pools
-CONFIG = f"""
-base: {REPOSITORY}/configs/demo/mask_rcnn_mobilenet_v1.yaml
-model:
-  fpn: {{out_channels: 16}}
-  anchors: {{sizes: [8, 16, 32, 64, 128]}}
-  rpn:
-    pre_nms_topk: {{train: 32, test: 32}}
-    post_nms_topk: {{train: 32, test: 32}}
-    batch_size_per_image: 32
-  roi_sampling: {{batch_size_per_image: 16}}
-  box: {{fc_channels: 32, detections_per_image: 10, score_thresh: 0.0}}
-  mask: {{type: mask_rcnn, resolution: 7, num_convs: 1, channels: 16}}
-data: {{root: demo, buckets: [[64, 64]], short_side: 64, max_objects: 8, mask_side: 28, workers: 1}}
-train: {{batch_size: {BATCH}, eval_every: 1, log_every: 5, schedule: {{unit: epoch, warmup_iterations: 2}}}}
-eval: {{batch_size: 2, pictures: 2}}
-"""
+CONFIG = Path(__file__).with_name("tiny.yaml")
 
 
 @dataclass(frozen=True)
@@ -116,9 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder = (options.folder or Path(temporary)).resolve()
         train_images = BATCH * -(-options.steps // options.evaluations)
         make_demo(folder / "demo", train_images=train_images, val_images=20, size=64)
-        (folder / "c.yaml").write_text(CONFIG, encoding="utf-8")
-        words = ["train", "c.yaml", "--run-dir", "run", f"train.schedule.length={options.evaluations}"]
-        words += ["data.keep_empty_images=true"]
+        words = ["train", str(CONFIG), "--run-dir", "run", f"train.schedule.length={options.evaluations}"]
+        words += ["data.root=demo", "train.log_every=5"]
         seen = watch(words, folder, lambda: last_step(folder / "run" / "metrics.jsonl"))
         print(report(f"training with {options.evaluations} evaluations", "steps", seen), flush=True)
         (folder / "images").mkdir(exist_ok=True)

@@ -1,5 +1,6 @@
 """Fixtures that every test folder uses."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -27,6 +28,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         slow = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Hides what is loaded by now from the garbage collector.
+
+    MindSpore runs it whenever it compiles a graph, and to walk over a million objects of modules and tests would take
+    longer than a small graph.
+    """
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

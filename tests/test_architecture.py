@@ -9,6 +9,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,7 @@ class Module:
         return f"{self.name or '__init__'}:{getattr(node, 'lineno', 0)}"
 
 
+@cache
 def package_modules() -> list[Module]:
     root = REPOSITORY / "src" / PACKAGE
     modules = []

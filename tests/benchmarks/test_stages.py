@@ -1,6 +1,7 @@
 """The stages of both libraries at a tiny size, to show that they still fit the models they time."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 from benchmarks import stages
@@ -9,7 +10,35 @@ from benchmarks.stages import STAGES
 SIZE = {"batch": 1, "height": 64, "width": 64}
 
 
+@pytest.fixture
+def few_layers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A backbone that compiles in a fraction of ResNet's time: the stages use it as a whole."""
+    from benchmarks import mindrcnn_stages
+    from benchmarks.scene import CLASSES
+    from few_layers import registered
+
+    from mindrcnn.build.detector import build_detector
+    from mindrcnn.build.device import set_device
+    from mindrcnn.config.run import Config
+    from mindrcnn.models.detector import TwoStageDetector
+
+    load = mindrcnn_stages.open_config
+
+    def open_config(head: str, overrides: tuple[str, ...]) -> Config:
+        return load(head, (*overrides, "model.backbone={name: few_layers, norm: frozen, frozen_stages: 2}"))
+
+    def random_detector(config: Config) -> TwoStageDetector:
+        set_device(config.device, seed=0)
+        return build_detector(config.model, CLASSES)
+
+    monkeypatch.setattr(mindrcnn_stages, "open_config", open_config)
+    monkeypatch.setattr(mindrcnn_stages, "random_detector", random_detector)
+    with registered():
+        yield
+
+
 @pytest.mark.slow  # compiles a training step
+@pytest.mark.usefixtures("few_layers")
 @pytest.mark.parametrize("head", ["faster_rcnn", "mask_rcnn"])
 def test_our_stages_make_up_the_whole(head: str) -> None:
     from benchmarks.mindrcnn_stages import inference, training

@@ -6,7 +6,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 from parity.training import LossesAndGradients
-from small_detector import BATCH, MODEL, Arrays, inputs, make_batch, make_detector, without_objects
+from small_detector import BATCH, FEW_LAYERS, Arrays, inputs, make_batch, make_detector, without_objects
 
 from mindrcnn.config.model import PointRendConfig
 from mindrcnn.models.detector import Predictor, TrainingLosses
@@ -18,9 +18,9 @@ MASK = PointRendConfig(
     subdivision_points=40,
 )  # fmt: skip
 POINT_REND = replace(
-    MODEL,
-    backbone=replace(MODEL.backbone, norm="frozen"),
-    box=replace(MODEL.box, score_thresh=0.6, train_on_pred_boxes=True),
+    FEW_LAYERS,
+    backbone=replace(FEW_LAYERS.backbone, norm="frozen"),
+    box=replace(FEW_LAYERS.box, score_thresh=0.6, train_on_pred_boxes=True),
     mask=MASK,
 )
 

@@ -1,5 +1,6 @@
 """A tiny data set, configuration and checkpoint, and ways to run the programs on them."""
 
+import fcntl
 import logging
 import os
 import re
@@ -10,12 +11,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import mindspore as ms
 import numpy as np
 import pytest
+from few_layers import ENVIRONMENT, registered
 from mindspore import Tensor, nn
 from numpy.typing import NDArray
 
@@ -34,31 +37,9 @@ TRAIN_IMAGES, VAL_IMAGES = 12, 4
 LOG_LINE = re.compile(r"\d\d:\d\d:\d\d (INFO|WARNING) ")
 
 TINY = """
-base: {repository}/configs/demo/mask_rcnn_mobilenet_v1.yaml
-name: tiny
-model:
-  fpn: {{out_channels: 16}}
-  anchors: {{sizes: [8, 16, 32, 64, 128]}}
-  rpn:
-    pre_nms_topk: {{train: 32, test: 32}}
-    post_nms_topk: {{train: 32, test: 32}}
-    batch_size_per_image: 32
-  roi_sampling: {{batch_size_per_image: 16}}
-  box: {{fc_channels: 32, detections_per_image: 10, score_thresh: 0.0}}
-  mask: {{type: mask_rcnn, resolution: 7, num_convs: 1, channels: 16}}
-data:
-  root: {root}
-  buckets: [[64, 64]]
-  short_side: 64
-  max_objects: 8
-  mask_side: 28
-  workers: 1
-train:
-  batch_size: 4
-  schedule: {{unit: epoch, length: 2, warmup_iterations: 2}}
-  eval_every: 1
-  log_every: 1
-eval: {{batch_size: 2, pictures: 2}}
+base: {repository}/benchmarks/tiny.yaml
+model: {{backbone: {{name: few_layers, norm: batch, frozen_stages: 0}}}}
+data: {{root: {root}}}
 """
 
 
@@ -81,18 +62,37 @@ class Outcome:
         return messages[0]
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first of the workers that needs it makes, and the others wait for."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    done = folder.with_suffix(".done")
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Images of 64 pixels, 8 classes; shared, so only to be read."""
-    root = tmp_path_factory.mktemp("demo")
-    make_demo(root, train_images=TRAIN_IMAGES, val_images=VAL_IMAGES, size=64)
-    return root
+    make = partial(make_demo, train_images=TRAIN_IMAGES, val_images=VAL_IMAGES, size=64)
+    return made_once(tmp_path_factory, "demo", make)
 
 
 @pytest.fixture
 def own_demo(demo: Path, tmp_path: Path) -> Path:
     """A copy that a test may spoil."""
     return Path(shutil.copytree(demo, tmp_path / "own_demo"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_layers() -> Iterator[None]:
+    with registered():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +106,8 @@ def tiny(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def untrained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the tiny model with fresh parameters."""
-    config = load_config(tiny)
+    with registered():
+        config = load_config(tiny)
     ms.set_seed(1)
     path = tmp_path_factory.mktemp("untrained") / "model.ckpt"
     info = CheckpointInfo(
@@ -116,8 +117,23 @@ def untrained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         epoch=0,
         step=0,
     )
-    save_checkpoint(path, network=build_detector(config.model, len(CATEGORY_IDS)), info=info)
+    with registered():
+        save_checkpoint(path, network=build_detector(config.model, len(CATEGORY_IDS)), info=info)
     return path
+
+
+@pytest.fixture(scope="session")
+def trained_by_train_py(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Path:
+    """A folder with "run", a finished run of the tiny configuration, and "stderr"; shared, so only to be read."""
+
+    def train(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "tiny.yaml").write_text(TINY.format(repository=REPOSITORY, root=demo))
+        process = start(folder, "train.py", "tiny.yaml", "--run-dir", "run")
+        (folder / "stderr").write_text(process.communicate(timeout=600)[1])
+        assert process.returncode == 0, (folder / "stderr").read_text()
+
+    return made_once(tmp_path_factory, "trained", train)
 
 
 class EveryClassOnce:
@@ -192,7 +208,7 @@ def call(
 
 def start(folder: Path, program: str | Path, *arguments: object) -> subprocess.Popen[str]:
     """Starts a program, named relative to the repository, as a user does, in `folder`."""
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    environment = os.environ | ENVIRONMENT
     command = [sys.executable, str(REPOSITORY / program), *map(str, arguments)]
     return subprocess.Popen(
         command,

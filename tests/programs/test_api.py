@@ -169,7 +169,7 @@ def test_two_models_with_different_configurations(
 
 def test_the_detector_says_what_it_is(detector: mindrcnn.Detector) -> None:
     assert detector.classes == detector.class_names == tuple(CATEGORY_IDS)
-    assert repr(detector).startswith("<Detector of boxes and masks: mobilenet_v1, 6 classes (")
+    assert repr(detector).startswith("<Detector of boxes and masks: few_layers, 6 classes (")
 
 
 @pytest.mark.parametrize(

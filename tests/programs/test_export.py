@@ -112,7 +112,7 @@ def test_a_full_disk_leaves_no_half_file(
     largest_file: Callable[[int], AbstractContextManager[None]],
     files_under: Callable[[Path], set[str]],
 ) -> None:
-    with largest_file(1_000_000):
+    with largest_file(100_000):
         outcome = call(requested(untrained))
     assert outcome.error.startswith(f"cannot write {TARGET}: ")
     assert files_under(Path()) == set()

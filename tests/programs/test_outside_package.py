@@ -116,5 +116,5 @@ def test_another_process_without_the_package_says_what_it_needs(untrained: Path,
     from mindrcnn.tasks.evaluation import evaluate_checkpoint
 
     error = call(lambda: evaluate_checkpoint(untrained, ["model.backbone.name=tiny_net"], None)).error
-    assert "model.backbone.name: wanted one of resnet50, resnet101, mobilenet_v1, got 'tiny_net'" in error
+    assert "model.backbone.name: wanted one of resnet50, resnet101, mobilenet_v1, few_layers, got 'tiny_net'" in error
     assert "MINDRCNN_EXTENSIONS" in error

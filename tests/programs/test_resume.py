@@ -32,10 +32,10 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_killed_run_ends_as_if_it_had_not_been(
-    call: Call, tiny: Path, background: Callable[..., subprocess.Popen[str]]
+    call: Call, tiny: Path, background: Callable[..., subprocess.Popen[str]], trained_by_train_py: Path
 ) -> None:
     """Stopped by SIGTERM within the second epoch, then resumed: losses, metrics and parameters are bit-equal."""
-    assert call(lambda: train(tiny, COMMON, Path("whole"))).status == 0
+    whole = trained_by_train_py / "run"
     process = background("train.py", tiny, *COMMON, "--run-dir", "work/stopped", "--resume")
     assert process.stderr is not None
     for line in process.stderr:
@@ -50,9 +50,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
     resumed = call(lambda: train(tiny, COMMON, Path("stopped"), resume=True))
     assert resumed.status == 0
     assert f"resumed after step {stopped} of {TOTAL}" in resumed.stderr
-    assert rows_of(Path("stopped")) == rows_of(Path("whole"))
+    assert rows_of(Path("stopped")) == rows_of(whole)
     for name in ("last.ckpt", "best.ckpt"):
-        ours, theirs = (load_checkpoint(Path(folder) / name) for folder in ("stopped", "whole"))
+        ours, theirs = (load_checkpoint(folder / name) for folder in (Path("stopped"), whole))
         assert ours.info == theirs.info
         for part in ("parameters", "optimizer"):
             values, wanted = getattr(ours, part), getattr(theirs, part)
@@ -61,6 +61,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
 
 
 KILLS = 20
+LARGE = "model.backbone={name: mobilenet_v1, norm: batch, frozen_stages: 0}"  # a save of it takes longer than a step
 LONG = 100  # epochs, more than pass between the kills
 MOST_STEPS, MOST_SECONDS = 8, 0.1  # from a run's first step to its end
 
@@ -74,7 +75,7 @@ class Killed:
         assert process.stderr is not None
         self.process = process
         self.requests, self.answers, self.log = process.stdin, process.stdout, process.stderr
-        self.words = (str(config), *COMMON, "data.val.name=", f"train.schedule.length={LONG}", "data.workers=0")
+        self.words = (str(config), *COMMON, LARGE, "data.val.name=", f"train.schedule.length={LONG}", "data.workers=0")
 
     def start(self, name: str) -> int:
         """Begins or resumes the run of a name; its process id."""

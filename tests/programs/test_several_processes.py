@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from few_layers import ENVIRONMENT
 
 from mindrcnn.datasets.demo import make_demo
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
@@ -34,7 +35,7 @@ class Runs:
 
     def __init__(self, folder: Path, config: Path) -> None:
         self.folder, self.config = folder, config
-        self.environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+        self.environment = os.environ | ENVIRONMENT
         self.started: list[subprocess.Popen[str]] = []
 
     def start(self, *words: object) -> subprocess.Popen[str]:
@@ -138,7 +139,7 @@ def test_two_processes_evaluate_as_one(runs: Runs, evaluated_alone: Path, tmp_pa
 
 
 def test_a_killed_process_ends_the_job(runs: Runs) -> None:
-    process = runs.train_two("killed", "train.schedule.length=1000", "train.eval_every=0")
+    process = runs.train_two("killed", "train.schedule.length=1000", "train.eval_every=0", "model.mask=null")
     wait_for_step(process, 2)
     victim = worker(process, 1)
     victim.kill()

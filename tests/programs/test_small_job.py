@@ -50,6 +50,22 @@ def run(tmp_path: Path, launcher: str) -> Start:
     return run_command
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The outcome of one process."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    process = subprocess.run(
+        [sys.executable, PROGRAM],
+        cwd=tmp_path_factory.mktemp("alone"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    assert process.returncode == 0, process.stderr
+    return outcome(process.stdout)
+
+
 def launched(launcher: str, *arguments: object) -> tuple[object, ...]:
     options = ("--launcher", launcher.split()[-1], "--devices", 2, "--log-dir", "logs")
     return ("-m", "mindrcnn", "launch", *options, "--", PROGRAM, *arguments)
@@ -61,12 +77,12 @@ def outcome(text: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_two_processes_agree_with_one_on_unequal_shares(run: Start, tmp_path: Path, launcher: str) -> None:
-    alone = run(PROGRAM)
-    assert alone.returncode == 0, alone.stderr
+def test_two_processes_agree_with_one_on_unequal_shares(
+    run: Start, alone: dict[str, Any], tmp_path: Path, launcher: str
+) -> None:
     together = run(*launched(launcher))
     assert (together.returncode, together.stderr) == (0, "")
-    one, first = outcome(alone.stdout), outcome(together.stdout)
+    one, first = alone, outcome(together.stdout)
     assert (one["size"], first["size"]) == (1, 2)
     assert outcome((tmp_path / "logs" / "worker_1.log").read_text()) == first
     np.testing.assert_allclose(first["losses"], one["losses"], rtol=1e-6)

@@ -28,7 +28,7 @@ NO_VALIDATION = "data.val.name=''"
 STEPS_PER_EPOCH = 3  # 12 images, 4 a step
 BEFORE_A_SAVE = {"config.yaml", "train.log"}
 RUN_FILES = BEFORE_A_SAVE | {"metrics.jsonl", "curves.png", "last.ckpt"}
-SMALLER_THAN_A_CHECKPOINT = 1_000_000
+SMALLER_THAN_A_CHECKPOINT = 100_000
 
 
 def test_runs_never_share_a_folder(call: Call, tiny: Path, stand_in: Any, files_under: FilesUnder) -> None:
@@ -42,6 +42,17 @@ def test_runs_never_share_a_folder(call: Call, tiny: Path, stand_in: Any, files_
     assert (saved.epoch, saved.step) == (1, STEPS_PER_EPOCH)
     assert saved.config_yaml == (RUN / "config.yaml").read_text()
     assert parse_config(saved.config_yaml, "saved").train.schedule.length == 1
+
+
+def test_every_second_step_is_logged(call: Call, tiny: Path, stand_in: Any) -> None:
+    overrides = [NO_VALIDATION, "train.log_every=2", "data.keep_empty_images=true"]
+    outcome = call(lambda: train(tiny, overrides))
+    assert outcome.status == 0
+    rows = [json.loads(line) for line in (RUN / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if row["kind"] == "train"] == [1, 2, 4, 6]
+    assert "log_every: 2" in (RUN / "config.yaml").read_text()
+    assert outcome.stderr.count("| loss ") == 4  # the steps
+    assert outcome.stderr.count("| mean loss ") == 2  # the epochs
 
 
 def test_a_truncated_image_is_named(
@@ -123,7 +134,7 @@ def wait_for(process: subprocess.Popen[str], text: str, *, seconds: float) -> No
 def test_ctrl_c_saves_and_says_so(
     background: Callable[..., subprocess.Popen[str]], tmp_path: Path, tiny: Path, files_under: FilesUnder
 ) -> None:
-    overrides = ["train.schedule.length=100000", "train.eval_every=0", "train.save_every=100000"]
+    overrides = ["train.schedule.length=100000", "train.eval_every=0", "train.save_every=100000", "model.mask=null"]
     process = background("train.py", tiny, "--run-dir", "run", *overrides, "data.keep_empty_images=true")
     wait_for(process, " step 2/", seconds=600)
     process.send_signal(signal.SIGINT)

@@ -1,7 +1,10 @@
 """A small detector, a batch and the tensors of a step, for tests of whole models."""
 
+from dataclasses import replace
+
 import mindspore as ms
 import numpy as np
+from few_layers import FewLayersConfig, registered
 from mindspore import Tensor
 
 from mindrcnn.build.detector import build_detector
@@ -36,6 +39,7 @@ MODEL = ModelConfig(
     box=BoxConfig(resolution=3, fc_channels=32, score_thresh=0.0, detections_per_image=12),
     mask=MaskRCNNConfig(resolution=4, num_convs=1, channels=16),
 )
+FEW_LAYERS = replace(MODEL, backbone=FewLayersConfig(norm="batch", frozen_stages=0))  # compiles in half the time
 Arrays = dict[str, np.ndarray]
 
 
@@ -45,7 +49,8 @@ def make_detector(
     """The same parameters each time; the widened parts have weights so large that no two scores nearly tie."""
     ms.set_seed(1)
     rng = np.random.default_rng(1)
-    detector = build_detector(model, CLASSES)
+    with registered():
+        detector = build_detector(model, CLASSES)
     for name, parameter in detector.parameters_dict().items():
         if name.startswith(widened) and name.endswith("weight"):
             scale = np.sqrt(2 / np.prod(parameter.shape[1:]))
