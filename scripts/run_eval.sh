@@ -12,6 +12,7 @@ configuration key. With --devices, several processes share the images; the table
 
 Options:
   --out DIR              folder for results, metrics and pictures (default: eval beside the checkpoint)
+  --force                replace files there that MindRCNN did not write
 
 TEXT
     launch_usage
@@ -28,12 +29,13 @@ TEXT
 
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-words=() out="" overrides=()
+words=() out="" force=() overrides=()
 take_word() { if is_override "$1"; then overrides+=("$1"); else words+=("$1"); fi; }
 while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
         --out) require_value "$@"; read_path "$2"; out="$path"; shift 2 ;;
+        --force) force=(--force); shift ;;
         --) shift; break ;;
         -*) take_launch_option "$@"; shift "$taken" ;;
         *) take_word "$1"; shift ;;
@@ -48,7 +50,7 @@ checkpoint="$path"
 case "$checkpoint" in */*) folder="${checkpoint%/*}" ;; *) folder=. ;; esac
 read_device
 out="${out:-$folder/eval}"
-program=("$root/eval.py" "$checkpoint" --out "$out" "${device[@]}" "${overrides[@]}")
+program=("$root/eval.py" "$checkpoint" --out "$out" "${force[@]}" "${device[@]}" "${overrides[@]}")
 single=no
 [ -n "$devices" ] || [ "$launcher" != msrun ] || [ -n "$table" ] || [ "${#launch[@]}" -gt 0 ] || single=yes
 [ "$single" = no ] || [ "$dry_run" = no ] || refuse "--dry-run wants --devices N"

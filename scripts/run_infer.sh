@@ -15,6 +15,7 @@ Options:
   --score NUMBER  lowest score of a prediction to keep (default: 0.5)
   --classes LIST  names of the classes to keep, separated by commas (default: all)
   --batch N       images per forward pass (default: 1)
+  --force         replace files in --out that MindRCNN did not write
   --device-id N   number of the device (default: device.id of the configuration)
 
 Environment:
@@ -36,6 +37,7 @@ while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage; exit 0 ;;
         --out) require_value "$@"; read_path "$2"; out="$path"; shift 2 ;;
+        --force) options+=(--force); shift ;;
         --score | --classes | --batch) require_value "$@"; add_option options "$1" "$2"; shift 2 ;;
         --device-id) require_value "$@"; read_device_id "$2"; options+=("${id[@]}"); shift 2 ;;
         --) shift; break ;;

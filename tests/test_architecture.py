@@ -62,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "doctor": {"atomic", "build", "concurrency", "config", "data", "exit_status", "outputs"},
     "image_detector": {"build", "concurrency", "config", "data", "detections", "evaluation"},
-    "exported": {"build", "config", "image_detector", "messages", "paths", "untrusted"},
+    "exported": {"build", "config", "data", "image_detector", "messages", "paths", "untrusted"},
     "obtain": {"atomic", "cache", "config", "convert", "paths", "published"},
     "predictor": {"build", "config", "engine", "image_detector", "models"},
     "opening": {"build", "config", "exported", "image_detector", "predictor"},

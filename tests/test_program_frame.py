@@ -1,5 +1,6 @@
 """What surrounds every program: signals that end it whatever it waits for, output that fails, memory that ends."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -157,6 +158,18 @@ def test_too_little_memory_says_what_to_reduce(error: Exception, capsys: pytest.
     written = capsys.readouterr().err
     assert written.startswith("error: not enough memory: reduce train.batch_size")
     assert written.count("\n") == 1
+
+
+def test_a_program_that_needs_mindspore_says_so_without_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def action(name: str) -> Callable[[], int]:
+        return lambda: int(bool(importlib.import_module(name)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "mindspore", None)
+        assert report_bad_input(action("mindspore")) == EXIT_INPUT
+    assert capsys.readouterr().err.startswith("error: wanted the package mindspore for this, got none: run pip install")
+    with pytest.raises(ModuleNotFoundError):
+        report_bad_input(action("mindspore_of_another_kind"))
 
 
 def test_a_small_address_space_is_told_before_mindspore_loads() -> None:

@@ -184,6 +184,8 @@ def test_inference(sandbox: Sandbox) -> None:
         "ROOT/infer.py", "best.ckpt", "a photo.jpg", "more/*.png", "eval.mask_thresh=0.4",
         "--out", "inferred", "--score", "0.6", "device.id=1",
     ]  # fmt: skip
+    assert "--force" in sandbox.call("run_infer.sh", "best.ckpt", "a photo.jpg", "--force")
+    assert "--force" in sandbox.call("run_eval.sh", "best.ckpt", "--force")
     for options in ([], ["--device-id", "1"]):
         assert "wanted at least one image file" in sandbox.run("run_infer.sh", "best.ckpt", *options).stderr
 

@@ -181,7 +181,7 @@ def test_the_client_prepares_images_as_the_card_says_and_prints_what_is_found(
 
 def test_the_client_stretches_and_pads_as_the_detector_does(client: ModuleType) -> None:
     config = parse_config("data: {buckets: [[50, 70]], keep_ratio: false}", "test")
-    card = make_card(config, classes=("a",), category_ids=(1,), shape=None)
+    card = make_card(config, classes=("a",), category_ids=(1,), batch=None)
     picture = Image.fromarray(np.full((120, 100, 3), 9, np.uint8))
     images, sizes, scales = client.prepare(picture, json.loads(card.to_json()))
     wanted = evaluation_batch(

@@ -46,7 +46,7 @@ def test_it_holds_every_module_configuration_and_kernel(wheel: Path) -> None:
     expected |= {f"mindrcnn/{path.relative_to(REPOSITORY)}" for path in (REPOSITORY / "configs").rglob("*.yaml")}
     assert {"mindrcnn/py.typed", "mindrcnn/__main__.py", "mindrcnn/configs/_base_/mask_rcnn.yaml"} <= expected
     assert names == expected
-    assert entry_points.decode().split() == ["[console_scripts]", "mindrcnn", "=", "mindrcnn.cli:main"]
+    assert entry_points.decode().split() == ["[console_scripts]", "mindrcnn", "=", "mindrcnn.__main__:main"]
 
 
 def test_it_works_outside_the_repository(wheel: Path, tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
 """The environment that a process needs before MindSpore loads.
 
 `mindrcnn/__init__.py` calls `prepare_environment`, and Python runs that file before any other module of the package, so
-the settings hold whichever module is imported first. Nothing here may import MindSpore: its version is read from the
-installed package's metadata.
+the settings hold whichever module is imported first. Nothing here may import MindSpore, nor anything else that takes
+long: until a program has set its handlers, Ctrl-C is a traceback.
 """
 
 import os
 import re
 import sys
 import warnings
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import suppress
 
 ONEDNN_VARIABLE = "ONEDNN_MAX_CPU_ISA"
 LOG_VARIABLE = "GLOG_v"
@@ -69,11 +69,17 @@ def _require_supported_numpy() -> None:
 
 
 def _installed_version(distribution: str) -> str:
-    """Returns the version from the package metadata; empty if the package is not installed."""
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""
+    """Returns the version from the name of the package's metadata folder; empty if there is none.
+
+    importlib.metadata would say the same, but importing it takes longer than the rest of this package's start.
+    """
+    folder_name = re.compile(rf"{distribution}-(.+)\.dist-info", re.IGNORECASE)
+    for place in sys.path:
+        with suppress(OSError):  # an archive, or a folder that is gone
+            for name in os.listdir(place or "."):
+                if found := folder_name.fullmatch(name):
+                    return found[1]
+    return ""
 
 
 def _major_minor(text: str) -> tuple[int, int]:

@@ -29,6 +29,10 @@ REDUCE = (
     "not enough memory: reduce train.batch_size or eval.batch_size, data.buckets with data.short_side, or "
     "data.workers, or end other programs"
 )
+WITHOUT_MINDSPORE = (
+    "wanted the package mindspore for this, got none: run pip install mindspore==2.8.0. Without it, .onnx files are "
+    "inferred, evaluated and served, and data sets are examined and converted"
+)
 _OUT_OF_MEMORY = re.compile(
     r"memory not enough|out of memory|bad_alloc|can't start new thread|cannot allocate"
     r"|AOT kernel\(.*function\(\w+\) is 2\b",  # kFailed of native/kernels/arguments.h
@@ -100,6 +104,11 @@ def _report(action: Callable[[], int]) -> int:
     except LostRank as error:
         _say(str(error))
         return EXIT_LOST
+    except ModuleNotFoundError as error:
+        if error.name != "mindspore":
+            raise
+        _say(WITHOUT_MINDSPORE)
+        return EXIT_INPUT
     except MemoryError:
         _say(REDUCE)
         return EXIT_INPUT

@@ -75,6 +75,16 @@ def _open_checkpoint(file: Path, overrides: Overrides, runtime: Runtime, lowest_
     return checkpoint_detector(checkpoint, config if lowest_score is None else lower_score_thresh(config, lowest_score))
 
 
+def images_per_call(detector: Detector, file: Path, batch: int | None, *, default: int = 1) -> int:
+    """Returns the number of images per call: `batch`, else the one that the file is fixed to, else the default.
+
+    Raises InputError if the file is fixed to another.
+    """
+    if batch is not None and detector.batch not in (None, batch):
+        raise InputError(f"--batch: wanted {detector.batch}, which {file} is fixed to, got {batch}")
+    return batch or detector.batch or default
+
+
 def refuse_backend(file: Path, runtime: Runtime) -> None:
     """Raises InputError if another back end than MindSpore, a checkpoint's only one, is asked for."""
     if runtime.backend not in (None, "mindspore"):

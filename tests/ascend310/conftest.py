@@ -72,7 +72,7 @@ def varint(value: int) -> bytes:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stand-in with a card."""
     config = load_config(REPOSITORY / "configs/demo/mask_rcnn_mobilenet_v1.yaml", SETTINGS)
-    card = make_card(config, classes=tuple(CLASSES), category_ids=tuple(CLASSES.values()), shape=(BATCH, HEIGHT, WIDTH))
+    card = make_card(config, classes=tuple(CLASSES), category_ids=tuple(CLASSES.values()), batch=BATCH)
     path = tmp_path_factory.mktemp("model") / "stand in.mindir"
     path.write_bytes((Path(__file__).parent / "stand_in.mindir").read_bytes() + text_field(KEY, card.to_json()))
     return path

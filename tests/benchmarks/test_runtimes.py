@@ -46,3 +46,6 @@ def test_runtimes_take_turns_with_the_same_images() -> None:
         1: [2, 2],
         3: [2, 2],
     }
+    times = iter(range(100))
+    one = runtimes.measure({"a": detector("a")}, workloads[1:], rounds=2, clock=lambda: next(times))
+    assert one == {3: {"a": [3.0, 3.0]}}

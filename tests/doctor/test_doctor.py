@@ -246,6 +246,10 @@ def test_the_validation_split_has_the_classes_of_training(content, write_coco, d
     status, report, _ = doctor(*val)
     assert status == 1
     assert "categories outside the class list: kiwi" in report["errors"]["classes"]["examples"][0]
+    status, report, text = doctor(*val[:2], "--no-decode")
+    assert status == 1
+    assert "categories outside the class list: kiwi" in report["errors"]["val_split"]["examples"][0]
+    assert "--split val says more" in text
     status, report, _ = doctor(*val, "data.ignore_other_categories=true")
     assert (status, [one["name"] for one in report["classes"]]) == (0, ["fig", "plum", "pear"])
     status, report, _ = doctor(*val, annotations="none.json")
@@ -260,3 +264,5 @@ def test_a_validation_split_may_have_nothing_to_find(content, write_coco, doctor
     options = ("data.val.annotations=val.json", "data.val.images=images", "--split", "val", "--no-decode")
     status, report, _ = doctor(*options)
     assert (status, counts(report, "warnings")["nothing_to_find"]) == (0, 1)
+    status, report, _ = doctor(*options[:2], "--no-decode")  # training needs something to find
+    assert (status, counts(report)) == (1, {"val_split": 1})

@@ -173,7 +173,7 @@ class TestPlates:
 class TestFonts:
     def test_letters_of_several_scripts_come_from_the_bundled_font(self):
         for text in ("cat", "Ähre", "круг", "ψάρι"):
-            assert fonts.font_file(text) == fonts.BUNDLED
+            assert fonts.font_file(text) == fonts.bundled_font()
             assert fonts.legible_name(text, 3) == text
 
     def test_different_letters_look_different(self, image):

@@ -13,6 +13,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from mindrcnn.config.run import DeviceConfig
+from mindrcnn.engine.step.optimizer import build_sgd
 from mindrcnn.engine.step.train_step import TrainStep
 from mindrcnn.tasks.processes import build_gradient_reduction, build_sample_count, join_job, synchronize_start
 
@@ -38,7 +39,14 @@ class Line(nn.Cell):
 def main() -> None:
     ranks = join_job(DeviceConfig(), 0)
     network = Line(build_sample_count(ranks))
-    optimizer = nn.SGD(network.trainable_params(), learning_rate=0.1)
+    optimizer = build_sgd(
+        parameters=network.trainable_params(),
+        learning_rates=np.full(STEPS, 0.1, np.float32),
+        momentum=0.0,
+        nesterov=False,
+        weight_decay=0.0,
+        decay_norm_and_bias=False,
+    )
     step = TrainStep(network=network, optimizer=optimizer, reduce_gradients=build_gradient_reduction(ranks))
     run = synchronize_start(step, ranks)
     part = slice(ranks.rank * POINTS // ranks.size, (ranks.rank + 1) * POINTS // ranks.size)

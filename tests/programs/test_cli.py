@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,22 @@ def command(*words: str, folder: Path = REPOSITORY) -> subprocess.CompletedProce
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "COLUMNS": "100"}
     call = [sys.executable, "-m", "mindrcnn", *words]
     return subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_while_modules_load_is_no_traceback(name: str) -> None:
+    code = f"""
+import os, signal, sys, types
+from mindrcnn.__main__ import main
+assert not {{"mindrcnn.cli", "importlib.metadata", "logging", "pathlib"}} & set(sys.modules) - before, sys.modules
+loading = sys.modules["mindrcnn.cli"] = types.ModuleType("mindrcnn.cli")
+loading.main = lambda: os.kill(os.getpid(), signal.{name}) or signal.pause()
+main()
+"""
+    code = "import sys; before = set(sys.modules)" + code
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (128 + signal.Signals[name], "")
 
 
 def loaded_by(*words: str) -> tuple[int, str, list[str]]:

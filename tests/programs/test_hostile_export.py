@@ -32,7 +32,7 @@ NAN, INFINITY = np.float32("nan"), np.float32("inf")
 
 def card_of(**changes: Any) -> dict[str, str]:
     config = parse_config("model: {mask: {type: mask_rcnn}}\ndata: {buckets: [[64, 64]], short_side: 64}\n", "test")
-    card = make_card(config, classes=("a", "b"), category_ids=(1, 2), shape=None)
+    card = make_card(config, classes=("a", "b"), category_ids=(1, 2), batch=None)
     return {KEY: json.dumps(json.loads(json.dumps(asdict(card))) | changes)}
 
 

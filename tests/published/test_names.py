@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from published_files import serving, write_table, write_torch
 
 from mindrcnn import obtain
@@ -21,6 +23,7 @@ from mindrcnn.convert.importer import Options
 from mindrcnn.errors import InputError
 from mindrcnn.models.layers import NORM_EPS
 from mindrcnn.obtain import checkpoint_file, output_folder, with_local_checkpoint
+from mindrcnn.programs import infer
 from mindrcnn.published.table import PublishedModel, find_published
 
 State = dict[str, np.ndarray]
@@ -154,8 +157,9 @@ def published_names(state: State) -> OrderedDict[str, np.ndarray]:
 
 
 def test_torchvisions_detector_from_the_server(
-    served: Callable[[str, str], None], rebuilt: Callable[[str], State], tmp_path: Path
+    served: Callable[[str, str], None], rebuilt: Callable[[str], State], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # which fails to import
     state = rebuilt("tv_mask_rcnn_r50")
     write_torch(tmp_path / "files" / "maskrcnn.pth", published_names(state), legacy=True)
     served(NAME, "maskrcnn.pth")
@@ -167,6 +171,11 @@ def test_torchvisions_detector_from_the_server(
     theirs = state[f"{norm}.weight"] / np.sqrt(state[f"{norm}.running_var"].astype(np.float64))  # its epsilon is 0
     np.testing.assert_allclose(ours["gamma"] / np.sqrt(ours["moving_variance"] + NORM_EPS), theirs, rtol=1e-6)
     assert (tmp_path / "cache" / "models").exists()
+    Image.fromarray(np.full((40, 60, 3), 90, np.uint8)).save("photo.jpg")
+    small = ("device.mode=pynative", "data.buckets=[[64,64]]", "data.short_side=64", "model.rpn.post_nms_topk.test=20")
+    assert infer.main([NAME, "photo.jpg", *small, "model.box.detections_per_image=5", "--score", "0"]) == 0
+    (found,) = json.loads(Path("inferred/predictions.json").read_text())["images"]
+    assert (found["width"], found["height"], len(found["predictions"])) == (60, 40, 5)
 
 
 LEAVES = ("gamma", "moving_variance")

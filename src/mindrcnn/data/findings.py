@@ -29,6 +29,7 @@ class Kind(Enum):
     MISSING = ("missing image files", True)
     UNREADABLE = ("image files that cannot be read, or are not of the annotated size", True)
     TRAIN_SPLIT = ("training splits that cannot be read, whose classes this split must have", True)
+    VAL_SPLIT = ("validation splits at which training stops before its first step; --split val says more", True)
     NO_OBJECTS = ("data sets without any object to train on", True)
     FEW_CORNERS = ("annotations with polygons of fewer than 3 points, which are ignored", False)
     LEFT_OUT = ("categories without annotations that stand for no class, which are left out", False)

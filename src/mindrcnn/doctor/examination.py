@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from mindrcnn.build.data import locate_split, training_classes
+from mindrcnn.build.data import build_dataset, locate_split, training_classes
 from mindrcnn.concurrency import map_ordered
 from mindrcnn.config.data import DataConfig, SplitConfig
 from mindrcnn.config.run import Config
@@ -65,6 +65,8 @@ def examine_split(config: Config, split_name: str, *, workers: int | None, findi
         decoded = len(hashes)
         compare_splits(config, split_name, survey.names, hashes, findings, workers=workers)
     examine_survey(survey, findings, max_objects=data.max_objects, use=use_of(split_name, data))
+    if split_name == "train" and not findings.has_errors:
+        examine_validation(config, survey.classes, findings)
     pairs = list(annotated_twice(survey))
     findings.add_all(Kind.TWICE, (_pair(survey, *pair) for pair in pairs), len(pairs))
     return Examined(survey, decoded, files.format or data_format.name, files.images)
@@ -98,6 +100,20 @@ def classes_to_expect(data: DataConfig, findings: Findings) -> Sequence[str]:
     except InputError as error:
         findings.add(Kind.TRAIN_SPLIT, str(error))
         return ()
+
+
+def examine_validation(config: Config, classes: Sequence[str], findings: Findings) -> None:
+    """Adds what stops training in the validation split, which it reads before the first step; it may have none."""
+    split = config.data.val
+    if not (split.name or split.annotations):
+        return
+    try:
+        dataset = build_dataset(replace(config.data, classes=tuple(classes)), split, "data.val")
+    except InputError as error:
+        findings.add(Kind.VAL_SPLIT, str(error))
+        return
+    if not any(len(record.labels) for record in dataset.records):
+        findings.add(Kind.VAL_SPLIT, f"{dataset.annotation_file}: no annotated objects")
 
 
 def examine_images(decoders: Sequence[Callable[[], object]], findings: Findings, *, workers: int) -> list[Hash]:

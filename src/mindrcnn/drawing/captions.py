@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mindrcnn.data.image_io import RGBImage
-from mindrcnn.drawing.fonts import BUNDLED, font_file, load_font
+from mindrcnn.drawing.fonts import bundled_font, font_file, load_font
 from mindrcnn.drawing.palette import Colour, text_colour
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in whole pixels; right and bottom are exclusive
@@ -31,7 +31,7 @@ def draw_captions(image: RGBImage, captions: list[Caption], font_size: int) -> R
     height, width = image.shape[:2]
     margin = max(1, font_size // 6)
     for caption in captions:
-        font = load_font(font_file(caption.text) or BUNDLED, font_size)
+        font = load_font(font_file(caption.text) or bundled_font(), font_size)
         text = _cut_to_width(caption.text, font, width - 2 * margin)
         ascent, descent = font.getmetrics()
         size = (min(round(font.getlength(text)) + 2 * margin, width), min(ascent + descent, height))

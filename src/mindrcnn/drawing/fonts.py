@@ -1,4 +1,7 @@
-"""Fonts for names in any script: DejaVu Sans, bundled with matplotlib, or an installed font that has the letters."""
+"""Fonts for names in any script: DejaVu Sans, bundled with matplotlib, or an installed font that has the letters.
+
+Importing matplotlib takes a third of the time in which a detector is ready to load, so it waits for the first caption.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,9 @@ import functools
 import logging
 from pathlib import Path
 
-import matplotlib
-from matplotlib import font_manager, ft2font
 from PIL import ImageFont
 
 logger = logging.getLogger(__name__)
-
-BUNDLED = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
 @functools.lru_cache(maxsize=64)
@@ -30,20 +29,32 @@ def legible_name(name: str, label: int) -> str:
     return f"class {label}"
 
 
+@functools.lru_cache(maxsize=1)
+def bundled_font() -> Path:
+    """Returns the file of DejaVu Sans."""
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+
+
 def font_file(text: str) -> Path | None:
     """Finds a font file with every character of `text`; None if there is none."""
-    if _covers(BUNDLED, text):
-        return BUNDLED
+    if _covers(bundled_font(), text):
+        return bundled_font()
     return next((path for path in _installed() if _covers(path, text)), None)
 
 
 @functools.lru_cache(maxsize=1)
 def _installed() -> tuple[Path, ...]:
+    from matplotlib import font_manager
+
     return tuple(Path(name) for name in sorted(font_manager.findSystemFonts()))
 
 
 @functools.lru_cache(maxsize=512)
 def _characters(path: Path) -> frozenset[int]:
+    from matplotlib import ft2font
+
     try:
         return frozenset(ft2font.FT2Font(str(path)).get_charmap())
     except (OSError, RuntimeError, ValueError):  # a damaged font, or a format that FreeType does not support

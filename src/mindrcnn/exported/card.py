@@ -11,6 +11,7 @@ from typing import Any, Literal
 from mindrcnn import __version__
 from mindrcnn.config.loader import dump_config
 from mindrcnn.config.run import Config
+from mindrcnn.data.batching.buckets import padded_size
 from mindrcnn.errors import InputError
 from mindrcnn.messages import quote_value, shorten
 from mindrcnn.untrusted.json_text import parse_json
@@ -31,7 +32,8 @@ class Card:
         classes: names; classes[label - 1] is that of a label.
         category_ids: the data set's ids of the classes, in the same order.
         channel_order: order of the colour channels of the images.
-        buckets: (height, width) of inputs that suit the model; of a file with fixed shapes, the only one.
+        buckets: (height, width) to resize images into, before padding to multiples of 32; of a file with fixed shapes,
+            the only one.
         short_side: length in pixels that the shorter side of an image is resized to, unless the bucket limits it.
         keep_ratio: whether images keep their ratio of sides; if not, they are stretched to fill the bucket.
         batch: images per call; None for any number.
@@ -60,15 +62,13 @@ class Card:
         return json.dumps(asdict(self))
 
 
-def make_card(
-    config: Config, *, classes: tuple[str, ...], category_ids: tuple[int, ...], shape: tuple[int, int, int] | None
-) -> Card:
+def make_card(config: Config, *, classes: tuple[str, ...], category_ids: tuple[int, ...], batch: int | None) -> Card:
     """Returns the card of a model.
 
-    config: the configuration that the model was built from.
+    config: the configuration that the model was built from; of a model with fixed shapes, with its only bucket.
     classes: see Card.
     category_ids: see Card.
-    shape: the batch, height and width that the model is fixed to; None if it takes any.
+    batch: the number of images per call that the model is fixed to; None if it takes any.
     """
     model = config.model
     return Card(
@@ -79,10 +79,10 @@ def make_card(
         classes=classes,
         category_ids=category_ids,
         channel_order=model.pixel.channel_order,
-        buckets=config.data.buckets if shape is None else (shape[1:],),
+        buckets=config.data.buckets,
         short_side=config.data.short_side,
         keep_ratio=config.data.keep_ratio,
-        batch=None if shape is None else shape[0],
+        batch=batch,
         score_thresh=model.box.score_thresh,
         mask_thresh=config.eval.mask_thresh,
         config=dump_config(config),
@@ -114,7 +114,7 @@ def fixed_shape_of(card: Card, file: Path) -> tuple[int, int, int]:
     """Returns the batch, height and width that a file is fixed to. Raises InputError if it takes any."""
     if card.batch is None or len(card.buckets) != 1:
         raise InputError(f"{file}: wanted a model of fixed shape (mindrcnn export --height --width), got one without")
-    return card.batch, *card.buckets[0]
+    return card.batch, *padded_size(card.buckets[0])
 
 
 def _is_text(value: Any) -> bool:

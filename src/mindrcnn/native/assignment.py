@@ -4,8 +4,9 @@ import mindspore as ms
 from mindspore import Tensor, ops
 
 from mindrcnn.native.library import library
+from mindrcnn.native.settings import as_settings
 
-LOW_QUALITY = ("off", "keep", "overwrite")  # in the order of LowQuality in assign.h
+LOW_QUALITY = {"off": 0, "keep": 1, "overwrite": 2}  # LowQuality in assign.h
 
 Shape = tuple[int, ...]
 
@@ -16,7 +17,7 @@ class _Assign(ops.Custom):
     boxes: (N, 4) or (B, N, 4) float32.
     gt_boxes: (B, G, 4) float32.
     gt_valid, gt_crowd: (B, G) bool.
-    settings: (5,) float32: foreground threshold, background threshold, index into LOW_QUALITY, low_quality_min_iou, and
+    settings: (5,) float32: foreground threshold, background threshold, value of LOW_QUALITY, low_quality_min_iou, and
         the share inside a crowd from which a candidate is ignored.
     """
 
@@ -26,14 +27,6 @@ class _Assign(ops.Custom):
             return shape, shape
 
         super().__init__(f"{library()}:assign", out_shape, (ms.int32, ms.int32), "aot")
-
-
-@ms.constexpr
-def _settings(
-    fg_thresh: float, bg_thresh: float, low_quality: str, low_quality_min_iou: float, crowd_overlap: float
-) -> Tensor:
-    low_quality_index = LOW_QUALITY.index(low_quality)
-    return Tensor((fg_thresh, bg_thresh, low_quality_index, low_quality_min_iou, crowd_overlap), ms.float32)
 
 
 def native_assign(
@@ -53,7 +46,7 @@ def native_assign(
     crowd_overlap: share of a negative's area inside a crowd from which it is ignored. The other arguments are those of
         assign.
     """
-    settings = _settings(fg_thresh, bg_thresh, low_quality, low_quality_min_iou, crowd_overlap)
+    settings = as_settings((fg_thresh, bg_thresh, LOW_QUALITY[low_quality], low_quality_min_iou, crowd_overlap))
     boxes, gt_boxes = ops.stop_gradient(boxes), ops.stop_gradient(gt_boxes)
     gt_valid, gt_crowd = ops.stop_gradient(gt_valid), ops.stop_gradient(gt_crowd)
     matched_gt, state = _Assign()(boxes, gt_boxes, gt_valid, gt_crowd, settings)

@@ -9,11 +9,10 @@ from time import perf_counter
 from typing import Any
 
 from mindrcnn.engine.tracking.logging_setup import setup_logging
-from mindrcnn.errors import InputError
 from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.obtain import checkpoint_file
-from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, open_detector
+from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, images_per_call, open_detector
 from mindrcnn.outputs import COMMENT, Output, protect
 from mindrcnn.tasks.speed import Workload, find_pictures, measure, parse_size
 
@@ -52,10 +51,8 @@ def benchmark(
     start = perf_counter()
     detector = open_detector(file, [*overrides, *size_keys(size)], runtime=runtime)
     loaded = perf_counter() - start
-    if batch is not None and detector.batch not in (None, batch):
-        raise InputError(f"--batch: wanted {detector.batch}, which {file} is fixed to, got {batch}")
     workload = Workload(
-        batch=batch or detector.batch or 1,
+        batch=images_per_call(detector, file, batch),
         size=detector.config.data.buckets[0],
         warm_up=warm_up,
         calls=calls,

@@ -18,7 +18,7 @@ from mindrcnn.evaluation.json_files import write_json
 from mindrcnn.evaluation.zoo_predictions import is_zoo_document, zoo_document
 from mindrcnn.exit_status import EXIT_OK, EXIT_SKIPPED
 from mindrcnn.obtain import checkpoint_file
-from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, open_detector
+from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, images_per_call, open_detector
 from mindrcnn.outputs import COMMENT, Output, is_marked, protect
 from mindrcnn.tasks.progress import log_progress
 
@@ -63,7 +63,7 @@ def infer(
     protect(outputs, inputs=[file, *images], force=force)
     detector = open_detector(file, overrides, runtime=runtime, lowest_score=score_thresh)
     labels = find_labels(class_names or detector.classes, detector.classes)
-    stream = detector.predict_many(images, batch_size=batch_size)
+    stream = detector.predict_many(images, batch_size=images_per_call(detector, file, batch_size))
 
     def finish(found: Detections) -> dict[str, Any]:
         assert found.path is not None

@@ -18,7 +18,7 @@ from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.exported.runtime import import_package
 from mindrcnn.image_detector import Detector
 from mindrcnn.obtain import checkpoint_file
-from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, open_detector
+from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, images_per_call, open_detector
 from mindrcnn.tasks.serving.limits import Limits
 
 logger = logging.getLogger(__name__)
@@ -57,9 +57,7 @@ def serve(
     file = checkpoint_file(file)
     listener = listen(host, port)
     detector = open_detector(file, overrides, runtime=runtime)
-    if batch is not None and detector.batch not in (None, batch):
-        raise InputError(f"--batch: wanted {detector.batch}, which {file} is fixed to, got {batch}")
-    limits = replace(limits, batch_size=batch or detector.batch or limits.batch_size)
+    limits = replace(limits, batch_size=images_per_call(detector, file, batch, default=limits.batch_size))
     warm_up(detector, limits.batch_size)
     app = make_app(detector, limits, default_score=score)
     config = uvicorn.Config(
