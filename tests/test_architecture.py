@@ -63,7 +63,8 @@ ALLOWED: dict[str, set[str]] = {
     "image_detector": {"build", "concurrency", "config", "data", "detections", "evaluation"},
     "exported": {"build", "config", "image_detector", "messages", "paths", "untrusted"},
     "obtain": {"atomic", "cache", "config", "convert", "paths", "published"},
-    "predictor": {"build", "config", "engine", "image_detector", "models"},
+    "test_time": {"data"},
+    "predictor": {"build", "config", "engine", "image_detector", "models", "test_time"},
     "opening": {"build", "config", "exported", "image_detector", "predictor"},
     "tasks": {
         *("atomic", "build", "concurrency", "config", "data", "detections", "drawing", "engine"),
