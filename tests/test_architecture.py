@@ -60,6 +60,18 @@ ALLOWED: dict[str, set[str]] = {
         *("models", "outputs", "paths", "published", "weights"),
     },
     "doctor": {"atomic", "build", "concurrency", "config", "data", "exit_status", "outputs"},
+    "check": {
+        "atomic",
+        "config",
+        "data",
+        "doctor",
+        "engine",
+        "exit_status",
+        "messages",
+        "outputs",
+        "paths",
+        "untrusted",
+    },
     "image_detector": {"build", "concurrency", "config", "data", "detections", "evaluation"},
     "exported": {"build", "config", "image_detector", "messages", "paths", "untrusted"},
     "obtain": {"atomic", "cache", "config", "convert", "paths", "published"},
@@ -73,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "api": {"build", "engine", "exported", "image_detector", "obtain", "opening", "paths", "tasks"},
     "programs": {
-        *("config", "convert", "data", "datasets", "doctor", "engine", "exit_status", "extensions", "launch"),
+        *("check", "config", "convert", "data", "datasets", "doctor", "engine", "exit_status", "extensions", "launch"),
         *("migrate", "native", "opening", "outputs", "paths", "published", "tasks", "zoo"),
     },
     "": {"api", "cpu_setup", "detections", "image_detector", "tasks"},  # mindrcnn/__init__.py
