@@ -61,10 +61,23 @@ ALLOWED: dict[str, set[str]] = {
         *("models", "outputs", "paths", "published", "weights"),
     },
     "doctor": {"atomic", "build", "concurrency", "config", "data", "exit_status", "outputs"},
+    "check": {
+        "atomic",
+        "config",
+        "data",
+        "doctor",
+        "engine",
+        "exit_status",
+        "messages",
+        "outputs",
+        "paths",
+        "untrusted",
+    },
     "image_detector": {"build", "concurrency", "config", "data", "detections", "evaluation"},
     "exported": {"build", "config", "data", "image_detector", "messages", "paths", "untrusted"},
     "obtain": {"atomic", "cache", "config", "convert", "paths", "published"},
-    "predictor": {"build", "config", "engine", "image_detector", "models"},
+    "test_time": {"data"},
+    "predictor": {"build", "config", "engine", "image_detector", "models", "test_time"},
     "opening": {"build", "config", "exported", "image_detector", "predictor"},
     "tasks": {
         *("atomic", "build", "concurrency", "config", "data", "detections", "drawing", "engine"),
@@ -73,7 +86,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "api": {"build", "engine", "exported", "image_detector", "obtain", "opening", "paths", "tasks"},
     "programs": {
-        *("config", "convert", "data", "datasets", "doctor", "engine", "exit_status", "extensions", "launch"),
+        *("check", "config", "convert", "data", "datasets", "doctor", "engine", "exit_status", "extensions", "launch"),
         *("migrate", "native", "opening", "outputs", "paths", "published", "tasks", "zoo"),
     },
     "": {"api", "cpu_setup", "detections", "image_detector", "tasks"},  # mindrcnn/__init__.py

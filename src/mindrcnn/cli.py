@@ -31,6 +31,7 @@ GROUPS: dict[str, dict[str, SubCommand]] = {
         "serve": SubCommand("serve", "answer HTTP requests with the predictions of a detector"),
         "benchmark": SubCommand("benchmark", "measure the speed and memory of a detector"),
         "offline": SubCommand("offline", "evaluate an exported model that another program runs"),
+        "check": SubCommand("check", "say what is wrong with a training run, and what to do"),
         "launch": SubCommand("launch", "run train or eval in several processes, one per device"),
     },
     "Weights and results": {

@@ -16,6 +16,11 @@ from mindrcnn.engine.checkpoints.checkpoint import Checkpoint
 from mindrcnn.engine.precision import use_float16
 from mindrcnn.image_detector import Detector, Predict
 from mindrcnn.models.detector import Predictor, TwoStageDetector
+from mindrcnn.models.stages import CandidateStage, MaskStage
+from mindrcnn.test_time.fusion import WeightedBoxFusion
+from mindrcnn.test_time.staged import OnlyView, StagedPredictor, SuppressedAgain
+from mindrcnn.test_time.suppression import Suppression
+from mindrcnn.test_time.views import View
 
 
 def checkpoint_detector(checkpoint: Checkpoint, config: Config) -> Detector:
@@ -32,7 +37,9 @@ def network_detector(
     *, network: TwoStageDetector, config: Config, classes: Sequence[str], category_ids: Sequence[int]
 ) -> Detector:
     """Returns a detector that calls a network; concurrent calls take turns."""
-    predict = InTurn(_build_predict(network, config.eval.precision), config.device.mode)
+    plain = len(config.eval.views) == 1 and config.eval.soft_nms == "none" and not config.eval.agnostic_nms
+    predict = _build_predict(network, config.eval.precision) if plain else build_staged(network, config)
+    predict = InTurn(predict, config.device.mode)
     return Detector(predict=predict, config=config, classes=classes, category_ids=category_ids)
 
 
@@ -40,6 +47,28 @@ def _build_predict(network: TwoStageDetector, precision: Literal["float32", "flo
     if precision == "float16":
         return NumpyPredictor(detector=network, convert=use_float16)
     return NumpyPredictor(detector=network)
+
+
+def build_staged(network: TwoStageDetector, config: Config) -> StagedPredictor:
+    """Returns the predictor of several views, or with suppression other than that of the network's graph."""
+    box, wanted = config.model.box, config.eval
+    suppress = Suppression(
+        method="hard" if wanted.soft_nms == "none" else wanted.soft_nms,
+        iou_thresh=box.nms_thresh,
+        sigma=wanted.soft_nms_sigma,
+        class_agnostic=wanted.agnostic_nms,
+        score_thresh=box.score_thresh,
+        limit=box.detections_per_image,
+    )
+    fuse = WeightedBoxFusion(iou_thresh=box.nms_thresh, score_thresh=box.score_thresh, limit=box.detections_per_image)
+    merge = OnlyView() if len(wanted.views) == 1 else fuse if wanted.tta_merge == "wbf" else SuppressedAgain(suppress)
+    return StagedPredictor(
+        stages=NumpyStages(detector=network, convert=use_float16 if wanted.precision == "float16" else None),
+        views=[View(scale=scale, flip=flip) for scale, flip in wanted.views],
+        suppress=suppress,
+        merge=merge,
+        slots=box.detections_per_image,
+    )
 
 
 class NumpyPredictor:
@@ -76,3 +105,32 @@ class InTurn:
         """Takes the arguments and returns the result of the predictor."""
         with exclusive_device(self.mode):
             return self.predict(images, image_sizes)
+
+
+class NumpyStages:
+    """Calls the two stages of a detector on numpy arrays; the features stay on the device between them.
+
+    detector: the network.
+    convert: what the cells are passed through before they are called.
+    """
+
+    def __init__(self, *, detector: TwoStageDetector, convert: Callable[[nn.Cell], nn.Cell] | None = None) -> None:
+        convert = convert or (lambda cell: cell)
+        self.first = convert(CandidateStage(detector=detector))
+        self.second = None if detector.mask is None else convert(MaskStage(mask=detector.mask))
+
+    def candidates(
+        self, images: NDArray[np.uint8], image_sizes: NDArray[np.int32]
+    ) -> tuple[tuple[Tensor, ...], tuple[NDArray[Any], ...]]:
+        """Returns the features P2..P6, and boxes, scores and labels as arrays, see CandidateStage."""
+        self.first.set_train(False)
+        boxes, scores, labels, *features = self.first(Tensor.from_numpy(images), Tensor.from_numpy(image_sizes))
+        return tuple(features), (boxes.asnumpy(), scores.asnumpy(), labels.asnumpy())
+
+    def masks(self, features: tuple[Tensor, ...], detections: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], ...]:
+        """Returns masks and mask scores, see MaskStage; nothing for a detector of boxes."""
+        if self.second is None:
+            return ()
+        self.second.set_train(False)
+        outputs = self.second(*(Tensor.from_numpy(np.ascontiguousarray(one)) for one in detections), *features)
+        return tuple(output.asnumpy() for output in outputs)

@@ -121,6 +121,48 @@ def make_detector(monkeypatch):
     return make
 
 
+class CandidatesOfOneObject:
+    """A stand-in for NumpyStages: two boxes of different labels that overlap by 0.8, and masks of 0.25."""
+
+    def __init__(self, *, detector, convert):
+        self.converted = convert is not None
+
+    def candidates(self, images, image_sizes):
+        count = len(images)
+        boxes = np.tile(np.array([[0, 0, 20, 20], [0, 0, 20, 16]], np.float32), (count, 1, 1))
+        scores, labels = np.array([[0.9, 0.8]], np.float32), np.array([[1, 2]], np.int32)
+        return None, (boxes, np.repeat(scores, count, axis=0), np.repeat(labels, count, axis=0))
+
+    def masks(self, features, detections):
+        return np.full((*detections[1].shape, 4, 4), 0.25, np.float32), detections[1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "views", "scores"),
+    [
+        (["eval.agnostic_nms=true"], 1, [0.9]),
+        (["eval.soft_nms=linear"], 1, [0.9, 0.8]),  # of different classes
+        (["eval.soft_nms=linear", "eval.agnostic_nms=true"], 1, [0.9, 0.8 * 0.2]),
+        (["eval.soft_nms=gaussian", "eval.agnostic_nms=true", "eval.soft_nms_sigma=2"], 1, [0.9, 0.8 * np.exp(-0.32)]),
+        (["eval.tta=true"], 4, [0.9, 0.9, 0.8, 0.8]),
+        (["eval.tta=true", "eval.tta_scales=[1]"], 2, [0.9, 0.9, 0.8, 0.8]),
+        (["eval.tta=true", "eval.tta_merge=wbf"], 4, [0.45, 0.45, 0.4, 0.4]),
+        (["eval.tta=true", "eval.tta_flips=[vertical, horizontal]"], 6, [0.9] * 3 + [0.8] * 3),
+    ],
+)
+def test_keys_of_suppression_and_views(monkeypatch, keys, views, scores):
+    monkeypatch.setattr(predictor, "NumpyStages", CandidatesOfOneObject)
+    monkeypatch.setattr(predictor, "NumpyPredictor", None)
+    config = parse_config(CONFIG, "test", keys)
+    detector = predictor.network_detector(
+        network=None, config=config, classes=("hazelnut", "fig"), category_ids=(5, 90)
+    )
+    assert len(detector._predict.predict.views) == views
+    found = detector.predict(image(32, 64, 9))
+    np.testing.assert_allclose(found.scores, scores, rtol=1e-5)
+    assert (found.box_masks == 0.25).all()
+
+
 def image(height, width, grey):
     return np.full((height, width, 3), grey, np.uint8)
 

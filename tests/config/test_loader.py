@@ -323,6 +323,23 @@ def test_errors_name_the_base_file_that_is_wrong(tmp_path: Path) -> None:
             4,
             "eval.best_metric: wanted auto or bbox with train.mask_branch=false, got 'segm'",
         ),
+        ("eval: {tta_scales: []}", 1, "eval.tta_scales: wanted at least one scale, got ()"),
+        ("eval: {tta_scales: [1, 1]}", 1, "eval.tta_scales: wanted each scale at most once, got (1.0, 1.0)"),
+        (
+            "eval: {tta_flips: [vertical, vertical]}",
+            1,
+            "eval.tta_flips: wanted each direction at most once, got ('vertical', 'vertical')",
+        ),
+        (
+            "eval: {tta: true, tta_scales: [1], tta_flips: []}",
+            1,
+            "eval.tta_flips: wanted a direction or a second eval.tta_scales with eval.tta, got ()",
+        ),
+        (
+            "eval: {tta: true, tta_merge: wbf, agnostic_nms: true}",
+            1,
+            "eval.tta_merge: wanted nms with eval.agnostic_nms, got 'wbf'",
+        ),
     ],
 )
 def test_impossible_combinations(text: str, line: int, message: str) -> None:
@@ -338,6 +355,8 @@ def test_impossible_combinations(text: str, line: int, message: str) -> None:
         "data: {train: {format: txt, annotations: a.txt}, val: {format: txt, annotations: b.txt}}",
         "train: {schedule: {kind: cosine, milestones: [9, 3]}}",
         "model: {backbone: {weights_sha256: 0676ba61}}",
+        "eval: {tta: true, tta_scales: [1, 0.5], tta_flips: [], tta_merge: wbf, soft_nms: gaussian}",
+        "eval: {tta_scales: [1], tta_flips: []}",
         "data: {train: {format: txt, annotations: a.txt}}\nmodel: {mask: {type: ms_rcnn}}\ntrain: {mask_branch: false}",
         "data: {buckets: [[300, 300]], keep_ratio: false, augment: {crop_size: [300, 300]}}",
     ],

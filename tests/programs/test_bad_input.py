@@ -183,6 +183,19 @@ def test_results_that_are_not_the_splits(call: Call, tiny: Path, tmp_path: Path)
     assert not (tmp_path / "metrics.json").exists()
 
 
+def test_results_of_masks_are_not_scored_as_boxes(call: Call, tiny: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    results.write_text(
+        '[{"image_id": 1, "category_id": 1, "segmentation": {"size": [65, 73], "counts": "Yd4"}, "score": 1}]'
+    )
+    outcome = call(lambda: evaluate_results(results, tiny, ["model.mask=null"], None))
+    wanted = (
+        "results.json: entry 0: wanted a bbox, because boxes alone are evaluated: the configuration has no model.mask"
+    )
+    assert wanted in outcome.error
+    assert not (tmp_path / "metrics.json").exists()
+
+
 def test_results_without_masks_name_their_file(call: Call, tiny: Path, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     results.write_text('[{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1}]')

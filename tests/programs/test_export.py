@@ -91,6 +91,13 @@ def test_a_request_that_cannot_be_met(call: Call, untrained: Path, changed: dict
     assert not list(Path().iterdir())
 
 
+@pytest.mark.parametrize("key", ["eval.tta=true", "eval.soft_nms=gaussian", "eval.agnostic_nms=true"])
+def test_suppression_that_a_file_cannot_hold(call: Call, untrained: Path, key: str) -> None:
+    name = key.partition("=")[0]
+    assert call(requested(untrained, key)).error.startswith(f"{name}: wanted ")
+    assert not list(Path().iterdir())
+
+
 def test_air_on_an_ascend(call: Call, untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mindrcnn.tasks.export.write_compiled", lambda *_: None)
     outcome = call(requested(untrained, "device.target=Ascend", file_format="AIR", out=Path("tiny.air")))

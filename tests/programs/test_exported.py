@@ -272,6 +272,12 @@ def test_serving_without_mindspore_until_it_is_told_to_stop(model: Path, demo: P
         ({"overrides": ["model.rpn.min_size=3"]}, r"model: wanted the keys as they are in .*model\.onnx"),
         ({"overrides": ["eval.mask_tresh=3"]}, r"eval.mask_tresh"),
         (
+            {"overrides": ["eval.tta=true"]},
+            r"eval.tta: wanted false with .*model\.onnx, because suppression is part of",
+        ),
+        ({"overrides": ["eval.soft_nms=linear"]}, r"eval.soft_nms: wanted none with .*model\.onnx, .*got 'linear'"),
+        ({"overrides": ["eval.agnostic_nms=true"]}, r"eval.agnostic_nms: wanted false with .*model\.onnx, .*got True"),
+        (
             {"overrides": ["eval.precision=float16", "device.target=GPU"]},
             r"eval.precision: wanted float32, in which .*model\.onnx computes, got float16",
         ),

@@ -229,6 +229,8 @@ def lvis(root: Path) -> None:
         name = row.pop("file_name")
         row |= {"coco_url": f"http://images.cocodataset.org/train2017/{name}", "neg_category_ids": [1]}
         row |= {"not_exhaustive_category_ids": [2] if name == "c.png" else []}
+    for row in content["categories"]:
+        row["frequency"] = "r"
     write_images(root / "train2017")
     write_json(root / "lvis_v1_train.json", content)
 

@@ -35,11 +35,57 @@ class EvalConfig:
     max_detections: int = key(
         100, "Most detections of a class in an image that COCO's numbers count; others than 100 are not COCO's.", low=11
     )
+    tta: bool = key(
+        False, "Test-time augmentation: predict each image at several scales and mirrored, and merge the results."
+    )
+    tta_scales: tuple[float, ...] = key(
+        (1.0, 1.25), "With eval.tta: factors of the input size; each costs about one forward pass.", low=0.1, high=4
+    )
+    tta_flips: tuple[Literal["horizontal", "vertical"], ...] = key(
+        ("horizontal",), "With eval.tta: directions in which the image at each scale is also mirrored."
+    )
+    tta_merge: Literal["nms", "wbf"] = key(
+        "nms",
+        "With eval.tta: nms suppresses the boxes of all views together, as detectron2 does; wbf: weighted box fusion.",
+    )
+    soft_nms: Literal["none", "linear", "gaussian"] = key(
+        "none",
+        "Instead of dropping boxes that overlap a better one of their class, lower their scores: linear by 1 - IoU "
+        "above model.box.nms_thresh, gaussian by exp(-IoU^2 / eval.soft_nms_sigma).",
+    )
+    soft_nms_sigma: float = key(0.5, "Width of gaussian Soft-NMS.", low=0.01, high=100)
+    agnostic_nms: bool = key(False, "Whether boxes of different classes suppress each other too.")
     best_metric: Literal["auto", "bbox", "segm"] = key(
         "auto", "AP that decides which checkpoint is `best`; auto: segm for a model with masks, else bbox."
     )
     pictures: int = key(8, "Number of validation images to draw with their predictions after an evaluation.", low=0)
     picture_score: float = key(0.5, "Lowest score to draw.", low=0, high=1)
+
+    @property
+    def views(self) -> tuple[tuple[float, Literal["horizontal", "vertical"] | None], ...]:
+        """The scale and the direction of mirroring of each view of an image; one without eval.tta."""
+        if not self.tta:
+            return ((1.0, None),)
+        return tuple((scale, flip) for scale in self.tta_scales for flip in (None, *self.tta_flips))
+
+    def require_coherent(self) -> None:
+        """Raises ValueError for keys that exclude each other."""
+        scales, flips = self.tta_scales, self.tta_flips
+        require(len(scales) > 0, "eval.tta_scales", "at least one scale", scales)
+        require(len(set(scales)) == len(scales), "eval.tta_scales", "each scale at most once", scales)
+        require(len(set(flips)) == len(flips), "eval.tta_flips", "each direction at most once", flips)
+        if self.tta:
+            require(
+                len(self.views) > 1, "eval.tta_flips", "a direction or a second eval.tta_scales with eval.tta", flips
+            )
+            fuses_classes = self.agnostic_nms and self.tta_merge == "wbf"
+            require(not fuses_classes, "eval.tta_merge", "nms with eval.agnostic_nms", self.tta_merge)
+
+    def require_plain(self, wanted: str) -> None:
+        """Raises ValueError if boxes are merged or suppressed outside the network's graph; `wanted` says why not."""
+        require(not self.tta, "eval.tta", f"false {wanted}", self.tta)
+        require(self.soft_nms == "none", "eval.soft_nms", f"none {wanted}", self.soft_nms)
+        require(not self.agnostic_nms, "eval.agnostic_nms", f"false {wanted}", self.agnostic_nms)
 
 
 @dataclass(frozen=True)
@@ -70,6 +116,7 @@ class Config:
         require(len(set(log_to)) == len(log_to), "train.log_to", "each destination at most once", log_to)
         usable = bool(self.name) and self.name not in (".", "..") and not set(self.name) & set("/\\")
         require(usable, "name", "a folder name without slashes", self.name)
+        self.eval.require_coherent()
         if self.model.mask is None:
             require(self.train.mask_branch, "train.mask_branch", "true without model.mask", False)
             require(self.eval.best_metric != "segm", "eval.best_metric", "auto or bbox without model.mask", "segm")

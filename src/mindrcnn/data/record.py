@@ -15,6 +15,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from mindrcnn.data.federation import Federation
 from mindrcnn.data.image_io import RGBImage, decode_image, read_image
 from mindrcnn.data.masks import Segmentation
 from mindrcnn.data.transforms.affine import Doubles, Floats
@@ -122,6 +123,7 @@ class Dataset:
     category_ids: category_ids[label - 1] is the file's id of a label.
     without_mask: annotation ids (row numbers in a TXT list) of the objects, crowds excepted, that have only a box.
     shapeless: objects that a model with masks cannot use; None if there are none.
+    federation: which classes each image was searched for; None if every image was for all.
     """
 
     records: Sequence[Record]
@@ -130,6 +132,7 @@ class Dataset:
     annotation_file: Path
     without_mask: Sequence[int]
     shapeless: Shapeless | None = None
+    federation: Federation | None = None
 
     @property
     def has_masks(self) -> bool:
@@ -155,7 +158,8 @@ class Dataset:
         if self.without_mask:
             raise InputError(
                 f"{self.annotation_file}: wanted a segmentation for every object, because the model has a mask branch; "
-                f"{len(self.without_mask)} objects have none (first: {shorten(self.without_mask, SHOWN_IDS)})"
+                f"{len(self.without_mask)} objects have none (first: {shorten(self.without_mask, SHOWN_IDS)}); "
+                "train.mask_branch=false leaves masks out"
             )
         if self.shapeless is None:
             return self

@@ -98,6 +98,10 @@ def require_followable(stored: Config, config: Config, file: Path, shape: tuple[
     if config.eval.precision != stored.eval.precision:
         wanted_precision = f"wanted {stored.eval.precision}, in which {file} computes"
         raise InputError(f"eval.precision: {wanted_precision}, got {config.eval.precision}")
+    try:
+        config.eval.require_plain(f"with {file}, because suppression is part of an exported model")
+    except ValueError as error:
+        raise InputError(str(error)) from None
     least, wanted = stored.model.box.score_thresh, config.model.box.score_thresh
     if wanted < least:
         raise InputError(f"model.box.score_thresh: wanted at least {least:g}, which is fixed in {file}, got {wanted:g}")

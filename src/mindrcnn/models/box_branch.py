@@ -124,6 +124,26 @@ class DetectionSelector(nn.Cell):
         valid: (B, P) bool.
         image_sizes: (B, 2) int32 (h, w).
         """
+        boxes, best, labels = self.candidates(logits, deltas, proposals, valid, image_sizes)
+        keep = nms_per_class(boxes, best, labels, best > 0, self.nms_thresh)
+        kept_scores = ops.MaskedFill()(best, ops.logical_not(keep), SUPPRESSED)
+        top, order = topk(kept_scores, self.detections_per_image)
+        chosen = top > 0
+        return (
+            take_rows(boxes, order) * chosen.astype(ms.float32).expand_dims(2),
+            ops.select(chosen, top, ops.zeros_like(top)),
+            take_rows(labels, order) * chosen.astype(ms.int32),
+            chosen,
+        )
+
+    def candidates(
+        self, logits: Tensor, deltas: Tensor, proposals: Tensor, valid: Tensor, image_sizes: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns boxes (B, C, 4), scores (B, C) and labels (B, C) int32 that enter suppression, from the arguments of
+        `construct`.
+
+        Scores are descending; at 0 a candidate is none. C is pre_nms_topk, or less if P * K is smaller.
+        """
         batch, slots = valid.shape
         num_classes = deltas.shape[1]
         scores = ops.softmax(logits, axis=-1)[:, 1:].reshape(batch, slots, num_classes)
@@ -136,16 +156,7 @@ class DetectionSelector(nn.Cell):
         origin = take_rows(proposals, row)
         boxes = decode(take_rows(deltas.reshape(batch, -1, 4), index), origin, self.coder_weights)
         boxes = box_ops.clip(boxes, image_sizes)
-        keep = nms_per_class(boxes, best, labels, best > 0, self.nms_thresh)
-        kept_scores = ops.MaskedFill()(best, ops.logical_not(keep), SUPPRESSED)
-        top, order = topk(kept_scores, self.detections_per_image)
-        chosen = top > 0
-        return (
-            take_rows(boxes, order) * chosen.astype(ms.float32).expand_dims(2),
-            ops.select(chosen, top, ops.zeros_like(top)),
-            take_rows(labels, order) * chosen.astype(ms.int32),
-            chosen,
-        )
+        return boxes, best, labels
 
 
 class BoxBranch(nn.Cell):
@@ -196,3 +207,10 @@ class BoxBranch(nn.Cell):
         """Returns detections (boxes, scores, labels, valid) as DetectionSelector does."""
         logits, deltas = self.head(self.pooler(features, proposals, valid))
         return self.selector(logits, deltas, proposals, valid, image_sizes)
+
+    def candidates(
+        self, features: tuple[Tensor, ...], proposals: Tensor, valid: Tensor, image_sizes: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns boxes, scores and labels before suppression, as DetectionSelector.candidates does."""
+        logits, deltas = self.head(self.pooler(features, proposals, valid))
+        return self.selector.candidates(logits, deltas, proposals, valid, image_sizes)

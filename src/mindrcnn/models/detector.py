@@ -137,6 +137,15 @@ class TwoStageDetector(nn.Cell):
             return detections
         return detections + self.mask.predict(features, detections)
 
+    def candidates(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
+        """Returns what `predict` chooses from: boxes (B, C, 4), scores (B, C) and labels (B, C), then P2..P6.
+
+        As BoxBranch.candidates returns them.
+        """
+        features = self.features(images, image_sizes)
+        proposals, _, proposal_valid = self.rpn.proposals(features, image_sizes)
+        return self.box.candidates(features, proposals, proposal_valid, image_sizes) + features
+
 
 class TrainingLosses(nn.Cell):
     """A detector whose call computes its losses; a train step differentiates it."""

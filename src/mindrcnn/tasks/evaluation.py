@@ -200,6 +200,7 @@ def _read_for_evaluation(results: Path, config: Config, split: str) -> tuple[Spl
         image_sizes=evaluator.truth.image_sizes,
         category_ids=dataset.category_ids,
         needs_masks="segm" in evaluator.iou_types,
+        needs_boxes="segm" not in evaluator.iou_types,
     )
     return evaluator, entries
 

@@ -78,9 +78,14 @@ def export(
 
 
 def require_exportable(config: Config, file_format: Format) -> None:
-    """Raises InputError for AIR on a device other than Ascend, and for a model without fixed shapes but with ONNX."""
+    """Raises InputError for AIR on a device other than Ascend, for a model without fixed shapes but with ONNX, and for
+    test-time augmentation and suppression that a file cannot hold."""
     if file_format == "AIR" and config.device.target != "Ascend":
         raise InputError(f"--format AIR: wanted device.target=Ascend, got {config.device.target}")
+    try:
+        config.eval.require_plain("for an export, whose suppression is that of the network")
+    except ValueError as error:
+        raise InputError(str(error)) from None
     if file_format != "ONNX" and config.model.mask is not None and config.model.mask.dynamic:
         raise InputError("model.mask.dynamic: wanted false for an export, which has fixed shapes, got true")
 

@@ -102,7 +102,7 @@ class SplitEvaluator:
         if not self.truth.annotations:
             logger.warning("%s has no annotated objects, so nothing is scored", self.truth.name)
             return []
-        if self.ranks.first:
+        if self.ranks.first and self.dataset.federation is None:
             log_uncounted(entries, max_detections=self.config.eval.max_detections)
         evaluations = [self.compute_metrics(entries, iou_type) for iou_type in self.iou_types]
         if not self.ranks.first:
@@ -126,6 +126,7 @@ class SplitEvaluator:
             backend=self.config.eval.backend,
             category_ids=self.dataset.category_ids,
             max_detections=self.config.eval.max_detections,
+            federation=self.dataset.federation,
         )
 
     def finish(self, found: Detections, folder: Path) -> list[dict[str, Any]]:

@@ -54,6 +54,11 @@ def test_exports_equal_coco(export, wanted, tmp_path):
         size, boxes, classes, crowd, _ = found.pop("c")
         assert (boxes, classes, crowd) == ([[0, 0, size[1], size[0]]], ["pear"], [True])
         assert found == {key: value for key, value in table(wanted).items() if key != "c"}
+        assert dataset.federation is not None
+        ids = {record.path.name: record.image_id for record in dataset.records}
+        assert dict(dataset.federation.absent) == dict.fromkeys(ids.values(), (1,))
+        assert dict(dataset.federation.incomplete) == {ids["a.png"]: (), ids["b.png"]: (), ids["c.png"]: (2,)}
+        assert set(dataset.federation.frequency.values()) == {"r"}
     else:
         assert found == table(wanted)
         truth = [{**one, "category_id": 0, "image_id": 0} for one in ground_truth_of(dataset).annotations]

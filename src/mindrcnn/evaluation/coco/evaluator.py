@@ -20,10 +20,14 @@ from pycocotools import mask as mask_api
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mindrcnn.data.federation import Federation
 from mindrcnn.errors import InputError
+from mindrcnn.evaluation.coco.federated import DETECTIONS, counted, federated_truth
 from mindrcnn.evaluation.coco.ground_truth import GroundTruth, load_ground_truth, to_rle
 from mindrcnn.evaluation.coco.metrics import (
     AREAS,
+    LINES,
+    LVIS_LINES,
     MAX_DETECTIONS,
     ClassMetrics,
     IouType,
@@ -53,6 +57,7 @@ def evaluate(
     image_ids: Sequence[int] | None = None,
     category_ids: Sequence[int] | None = None,
     max_detections: int = MAX_DETECTIONS,
+    federation: Federation | None = None,
 ) -> Metrics:
     """Scores result entries (see results.py) against the ground truth.
 
@@ -67,6 +72,8 @@ def evaluate(
     image_ids: images to evaluate; None for all.
     category_ids: categories to evaluate; None for all.
     max_detections: most detections of a class in an image that are counted, by score.
+    federation: which classes each image was searched for; with it the numbers are lvis-api's, of the best 300
+        detections of an image.
 
     Raises InputError for an unknown image, for missing masks in a mask evaluation, and for boundary evaluation with
     pycocotools.
@@ -74,6 +81,8 @@ def evaluate(
     truth = ground_truth if isinstance(ground_truth, GroundTruth) else load_ground_truth(ground_truth)
     known_images = {image["id"] for image in truth.images}
     truth = truth.subset(image_ids, category_ids)
+    if federation is not None:
+        truth, max_detections = federated_truth(truth, federation), DETECTIONS
     if not truth.categories:
         raise InputError(f"{truth.name}: wanted at least one category, got none")
     if iou_type == "boundary" and backend != "faster_coco_eval":
@@ -83,10 +92,12 @@ def evaluate(
         where = f"{truth.name}: annotations, entry {unmasked['id'] - 1}"
         raise InputError(f"{where}: wanted a segmentation for {iou_type} evaluation, got none")
     detections = _detections(results, truth, known_images, iou_type)
+    if federation is not None:
+        detections = counted(detections, truth, federation)
     numbers = Numbers(truth)
     sides = numbers.content(truth.annotations), numbers.content(detections)
     curves = _BACKENDS[backend](sides, iou_type, list(detection_limits(max_detections)))
-    return _metrics(truth, curves, iou_type, max_detections)
+    return _metrics(truth, curves, iou_type, max_detections, federation)
 
 
 def _detections(
@@ -196,9 +207,13 @@ def _run_faster_coco_eval(contents: Sides, iou_type: IouType, limits: list[int])
 _BACKENDS = {"faster_coco_eval": _run_faster_coco_eval, "pycocotools": _run_pycocotools}
 
 
-def _metrics(truth: GroundTruth, curves: Curves, iou_type: IouType, max_detections: int) -> Metrics:
+def _metrics(
+    truth: GroundTruth, curves: Curves, iou_type: IouType, max_detections: int, federation: Federation | None
+) -> Metrics:
     precision, recall = curves
-    stats = coco_stats(precision, recall, max_detections=max_detections)
+    lines = LINES if federation is None else LVIS_LINES
+    frequencies = [None if federation is None else federation.frequency.get(one) for one in truth.category_ids]
+    stats = coco_stats(precision, recall, max_detections=max_detections, lines=lines, frequencies=frequencies)
     objects = Counter(annotation["category_id"] for annotation in truth.annotations if not annotation["iscrowd"])
     names = {category["id"]: str(category["name"]) for category in truth.categories}
     all_areas = precision[..., AREAS.index("all"), -1]
@@ -217,5 +232,5 @@ def _metrics(truth: GroundTruth, curves: Curves, iou_type: IouType, max_detectio
         stats=stats,
         per_class=per_class,
         images=len(truth.images),
-        table=table_text(stats, max_detections=max_detections),
+        table=table_text(stats, max_detections=max_detections, lines=lines),
     )

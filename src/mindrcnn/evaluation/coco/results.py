@@ -59,6 +59,7 @@ def read_results(
     image_sizes: Mapping[int, tuple[int, int]],
     category_ids: Collection[int],
     needs_masks: bool = False,
+    needs_boxes: bool = False,
 ) -> list[dict[str, Any]]:
     """Reads the result entries of a file.
 
@@ -66,6 +67,7 @@ def read_results(
     image_sizes: (height, width) by image id of the ground truth.
     category_ids: those of the ground truth.
     needs_masks: whether an entry without a mask is an error.
+    needs_boxes: whether an entry without a box is an error; where masks are evaluated, its box is the mask's.
     Raises InputError with file, entry and field unless the file is a list of valid entries.
     """
     entries = read_json(path)
@@ -78,9 +80,11 @@ def read_results(
             field, wanted, got = fault
             raise InputError(f"{path}: entry {index}{field}: wanted {wanted}, got {got}")
         if needs_masks and "segmentation" not in entry:
-            raise InputError(
-                f"{path}: entry {index}: wanted a segmentation, because masks are evaluated, got only {sorted(entry)}"
-            )
+            wanted = "a segmentation, because masks are evaluated"
+            raise InputError(f"{path}: entry {index}: wanted {wanted}, got only {quote_value(sorted(entry))}")
+        if needs_boxes and "bbox" not in entry:
+            wanted = "a bbox, because boxes alone are evaluated: the configuration has no model.mask"
+            raise InputError(f"{path}: entry {index}: wanted {wanted}, got only {quote_value(sorted(entry))}")
     return entries
 
 

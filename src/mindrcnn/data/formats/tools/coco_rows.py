@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mindrcnn import paths
+from mindrcnn.data.federation import Federation
 from mindrcnn.data.formats.tools.shapes import Shape
 from mindrcnn.data.image_io import read_size
 from mindrcnn.errors import InputError
@@ -29,6 +30,7 @@ class CocoRows:
     Attributes:
         absent: images whose size is unknown because they do not exist; they and their objects are no rows.
         left_out: descriptions of what is no object, with their counts.
+        federation: which classes each image was searched for, if the files say so.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class CocoRows:
     ) -> None:
         self.absent: list[str] = []
         self.left_out: Counter[str] = Counter()
+        self.federation: Federation | None = None
         self.malformed = malformed
         self.objects = 0
         self._file = file

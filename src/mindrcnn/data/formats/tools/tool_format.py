@@ -8,6 +8,7 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -112,7 +113,7 @@ class ToolFormat(DataFormat):
         """Reads the split as the COCO file that `convert` writes."""
         with self._converted(files, classes, refuse) as (file, rows):
             report_rows(files, rows)
-            return read_opened(
+            dataset = read_opened(
                 files.annotations,
                 file,
                 images=files.images,
@@ -120,6 +121,7 @@ class ToolFormat(DataFormat):
                 ignore_other_categories=ignore_other_categories,
                 skip_missing=files.skip_missing,
             )
+            return replace(dataset, federation=rows.federation)
 
     def checksum(self, files: SplitFiles) -> str:
         """Returns the checksum of the COCO file that `convert` writes: the annotations may be many files."""

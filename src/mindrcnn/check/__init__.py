@@ -1,0 +1,1 @@
+"""Examination of a training run: rules over its metrics, its evaluation and its data, each with its evidence."""
