@@ -55,6 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "onnx_export": {"models", "ops"},
     "weights": {"atomic", "cache", "hashing", "messages", "models", "paths", "published", "untrusted"},
     "build": {"config", "data", "engine", "extensions", "messages", "models", "ops", "paths", "weights"},
+    "browse": {"atomic", "build", "config", "data", "drawing", "outputs", "paths"},
     "convert": {
         *("atomic", "build", "config", "engine", "exit_status", "messages"),
         *("models", "outputs", "paths", "published", "weights"),
@@ -72,7 +73,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "api": {"build", "engine", "exported", "image_detector", "obtain", "opening", "paths", "tasks"},
     "programs": {
-        *("config", "convert", "data", "datasets", "doctor", "engine", "exit_status", "extensions", "launch"),
+        *("browse", "config", "convert", "data", "datasets", "doctor", "engine", "exit_status", "extensions", "launch"),
         *("migrate", "native", "opening", "outputs", "paths", "published", "tasks", "zoo"),
     },
     "": {"api", "cpu_setup", "detections", "image_detector", "tasks"},  # mindrcnn/__init__.py

@@ -27,7 +27,7 @@ RUN = Path("runs/tiny")
 NO_VALIDATION = "data.val.name=''"
 STEPS_PER_EPOCH = 3  # 12 images, 4 a step
 BEFORE_A_SAVE = {"config.yaml", "train.log"}
-RUN_FILES = BEFORE_A_SAVE | {"metrics.jsonl", "curves.png", "last.ckpt"}
+RUN_FILES = BEFORE_A_SAVE | {"first_batch.jpg", "metrics.jsonl", "curves.png", "last.ckpt"}
 SMALLER_THAN_A_CHECKPOINT = 1_000_000
 
 
@@ -73,7 +73,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
         assert load_checkpoint(RUN / "last.ckpt").info.epoch == epochs_saved
         assert files_under(RUN) == RUN_FILES | {"previous.ckpt"}
     else:
-        assert files_under(RUN) == BEFORE_A_SAVE | {"metrics.jsonl"}
+        assert files_under(RUN) == BEFORE_A_SAVE | {"first_batch.jpg", "metrics.jsonl"}
 
 
 @pytest.mark.slow

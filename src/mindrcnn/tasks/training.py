@@ -42,6 +42,7 @@ from mindrcnn.obtain import with_local_checkpoint
 from mindrcnn.predictor import network_detector
 from mindrcnn.tasks.announcement import announce
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
+from mindrcnn.tasks.first_batch import FIRST_BATCH, FirstBatchDrawn
 from mindrcnn.tasks.mindrecord_folder import build_training_dataset
 from mindrcnn.tasks.modelarts import fetch_data, uploaded
 from mindrcnn.tasks.processes import (
@@ -180,7 +181,7 @@ def build_trainer(training: Training, recorder: TrainingRecorder) -> Trainer:
         reduce_gradients=build_gradient_reduction(ranks),
     )
     feed = BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed, rank=ranks.rank, world_size=ranks.size)
-    step_loader, step_feed = build_flow(config.train, training.data.loader, feed)
+    step_loader, step_feed = build_flow(config.train, build_drawn_loader(training), feed)
     return Trainer(
         steps=Steps(
             step=synchronize_start(step, ranks), loader=step_loader, feed=step_feed, loss_names=detector.loss_names
@@ -198,6 +199,18 @@ def build_trainer(training: Training, recorder: TrainingRecorder) -> Trainer:
         validation=build_validation(training, step),
         progress=training.progress,
         ranks=ranks,
+    )
+
+
+def build_drawn_loader(training: Training) -> Loader:
+    """Returns the run's loader; that of the first process draws its first batch into the run folder."""
+    if not training.ranks.first:
+        return training.data.loader
+    return FirstBatchDrawn(
+        loader=training.data.loader,
+        picture=training.folder / FIRST_BATCH,
+        class_names=training.data.train.classes,
+        channel_order=training.config.model.pixel.channel_order,
     )
 
 
