@@ -23,6 +23,7 @@ MAX_FUNCTION_LINES = 60
 # What each part may import from the package, besides itself and `errors`. docs/architecture.md has the same table.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "compilation": set(),
     "concurrency": set(),
     "cpu_setup": set(),
     "messages": set(),
@@ -37,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "outputs": {"paths"},
     "published": {"paths"},
     "data": {"atomic", "concurrency", "hashing", "messages", "outputs", "paths", "untrusted"},
-    "engine": {"atomic", "hashing", "messages", "paths", "trimmed_cell", "untrusted"},
+    "engine": {"atomic", "compilation", "hashing", "messages", "paths", "trimmed_cell", "untrusted"},
     "native": {"atomic", "cache", "hashing", "paths"},
     "evaluation": {"atomic", "data", "messages", "native", "outputs", "paths", "untrusted"},
     "exit_status": {"engine", "tolerant_output"},
@@ -61,13 +62,13 @@ ALLOWED: dict[str, set[str]] = {
         *("models", "outputs", "paths", "published", "weights"),
     },
     "doctor": {"atomic", "build", "concurrency", "config", "data", "exit_status", "outputs"},
-    "image_detector": {"build", "concurrency", "config", "data", "detections", "evaluation"},
+    "image_detector": {"build", "compilation", "concurrency", "config", "data", "detections", "evaluation"},
     "exported": {"build", "config", "image_detector", "messages", "paths", "untrusted"},
     "obtain": {"atomic", "cache", "config", "convert", "paths", "published"},
     "predictor": {"build", "config", "engine", "image_detector", "models"},
     "opening": {"build", "config", "exported", "image_detector", "predictor"},
     "tasks": {
-        *("atomic", "build", "concurrency", "config", "data", "detections", "drawing", "engine"),
+        *("atomic", "build", "compilation", "concurrency", "config", "data", "detections", "drawing", "engine"),
         *("evaluation", "exit_status", "exported", "image_detector", "models", "native", "obtain", "onnx_export"),
         *("opening", "ops", "outputs", "paths", "predictor", "published"),
     },

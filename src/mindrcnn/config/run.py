@@ -35,6 +35,7 @@ class EvalConfig:
     max_detections: int = key(
         100, "Most detections of a class in an image that COCO's numbers count; others than 100 are not COCO's.", low=11
     )
+    limit: int = key(0, "Evaluate only the first N images, for quick checks; the tables say so. 0: all.", low=0)
     best_metric: Literal["auto", "bbox", "segm"] = key(
         "auto", "AP that decides which checkpoint is `best`; auto: segm for a model with masks, else bbox."
     )

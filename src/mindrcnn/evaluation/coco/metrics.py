@@ -60,6 +60,7 @@ class Metrics:
     stats: COCO's twelve metrics by name (AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl), 0..1, or -1
         if the ground truth has no such object.
     table: the lines that pycocotools prints.
+    split_images: images of the split, if only its first `images` were evaluated; 0 if all were.
     """
 
     iou_type: IouType
@@ -67,6 +68,7 @@ class Metrics:
     per_class: tuple[ClassMetrics, ...]
     images: int
     table: str
+    split_images: int = 0
 
 
 def mean_or_nothing(values: NDArray[np.float64]) -> float:
