@@ -15,6 +15,7 @@ from fuzz import checkpoint_file
 from fuzz.mutate import mutate_bytes, mutate_json, mutate_tree
 from fuzz.seeds import SIDE, Seeds
 from fuzz.target import Target
+from fuzz.tool_readers import tool_targets
 from mindrcnn.config.loader import dump_config, load_config, parse_config
 from mindrcnn.config.yaml_tree import dump_yaml
 from mindrcnn.data.batching.batch import InputFormat, ObjectFormat
@@ -106,7 +107,7 @@ def reader_targets(seeds: Seeds) -> list[Target]:
         )
         check = partial(_read_mindrecord, path, path.read_bytes(), seeds)
         targets.append(Target(f"mindrecord{path.suffix}", root / f"part{path.suffix}", alter, check, 0.7))
-    return targets
+    return [*targets, *tool_targets(seeds, _use)]
 
 
 def _one_of(contents: list[bytes], rng: random.Random) -> bytes:

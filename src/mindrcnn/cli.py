@@ -43,6 +43,7 @@ GROUPS: dict[str, dict[str, SubCommand]] = {
     "Data": {
         "demo": SubCommand("demo", "make a small data set of shapes to try things out"),
         "doctor": SubCommand("doctor", "check a data set for problems that would break or degrade training"),
+        "browse": SubCommand("browse", "look at a data set: its images as annotated and as the network gets them"),
         "subset": SubCommand("subset", "split a COCO file by images, at random or by class, in two or in folds"),
         "convert-data": SubCommand("convert_data", "write the export of an annotation tool as COCO JSON"),
         "mindrecord": SubCommand("mindrecord", "convert a data set to MindRecord files"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, overload
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from mindrcnn.build.data import build_input_format
+from mindrcnn.compilation import Compilations
 from mindrcnn.concurrency import prefetch
 from mindrcnn.config.run import Config
 from mindrcnn.data.batching.batch import EvalBatch, evaluation_batch
@@ -50,6 +52,8 @@ class Detector:
     runtime: what computes, for messages.
     batch: the number of images per call that the model is fixed to; None if it takes any.
     compiles: whether each number of images per call costs a compilation, so that short batches are filled up.
+
+    `compilations` has the time of those calls that compiled.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Detector:
         self.category_ids = tuple(category_ids)
         self.runtime = runtime or config.device.target
         self.batch = batch
+        self.compilations = Compilations("the network")
         self._compiles = compiles
         self._predict = predict
         self._input_format = build_input_format(config)
@@ -121,7 +126,10 @@ class Detector:
     def detect(self, batch: EvalBatch) -> list[Detections]:
         """Returns the detections of each image of a batch; shared by predict, evaluation and inference."""
         count = len(batch.images) if self._compiles else len(batch.sources)
-        outputs = self._predict(batch.images[:count], batch.image_sizes[:count])
+        images, sizes = batch.images[:count], batch.image_sizes[:count]
+        compiles = self._compiles and self.config.device.mode == "graph"
+        with self.compilations.watch(images.shape, images=len(batch.sources)) if compiles else nullcontext():
+            outputs = self._predict(images, sizes)
         return [
             image_detections(
                 outputs,

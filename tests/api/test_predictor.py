@@ -186,6 +186,16 @@ def test_one_image_is_a_batch_of_one_alone_and_in_a_list(make_detector):
     assert detector._predict.predict.shapes == [(1, 3, 32, 64)] * 2
 
 
+@pytest.mark.parametrize("mode", ["graph", "pynative"])
+def test_what_is_compiled_is_said_before_and_timed(make_detector, caplog, mode):
+    detector = make_detector([f"device.mode={mode}"])
+    caplog.set_level(logging.INFO, logger="mindrcnn.compilation")
+    detector.predict([image(32, 64, 1), image(32, 64, 2), image(32, 64, 3), image(64, 32, 4), image(64, 32, 5)])
+    lines = ["compiling the network for 32x64 ...", "compiling the network for 64x32 ..."]
+    assert caplog.messages == (lines if mode == "graph" else [])
+    assert detector.compilations.images == (4 if mode == "graph" else 0)
+
+
 def test_the_same_array_twice(make_detector):
     one = image(32, 64, 50)
     assert greys(make_detector().predict([one, image(32, 64, 60), one])) == [50, 60, 50]

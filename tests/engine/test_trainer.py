@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +24,7 @@ from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.signals import StopSignals, preserve_interrupts
 from mindrcnn.engine.tracking.metrics_log import read_rows
 from mindrcnn.engine.tracking.recorder import Recorder
+from mindrcnn.engine.tracking.scores import Scores
 from mindrcnn.engine.trainer import Progress, Steps, Trainer, Validation
 from mindrcnn.errors import InputError
 
@@ -103,9 +104,9 @@ class Harness:
     def record_evaluation(self, progress: Progress) -> None:
         self.kept.append((progress.step, progress.metrics["bbox_AP"]))
 
-    def evaluate(self, epoch: int) -> Mapping[str, float]:
+    def evaluate(self, epoch: int) -> Scores:
         self.events.append(f"eval {epoch}")
-        return {"bbox_AP": next(self.aps)}
+        return Scores({"bbox_AP": next(self.aps)})
 
 
 def plan(total_steps: int, *, steps_per_epoch: int = 2, eval_every: float = 1, save_every: float = 1) -> Plan:
@@ -275,7 +276,7 @@ def test_signal_finishes_the_step_and_saves(tmp_path: Path, number: int, ending:
 def test_signal_during_evaluation_ends_at_once_with_last_saved(tmp_path: Path) -> None:
     harness = Harness(tmp_path, plan(4), aps=(0.3, 0.4))
 
-    def evaluate(epoch: int) -> Mapping[str, float]:
+    def evaluate(epoch: int) -> Scores:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(10)
         raise AssertionError("the evaluation went on")

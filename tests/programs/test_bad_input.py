@@ -14,7 +14,8 @@ from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.errors import InputError
 from mindrcnn.tasks.evaluation import evaluate_checkpoint, evaluate_results
 from mindrcnn.tasks.inference import infer
-from mindrcnn.tasks.training import build_evaluator, train
+from mindrcnn.tasks.preparation import build_evaluator
+from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
 Program = Callable[..., Any]

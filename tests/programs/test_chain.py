@@ -20,6 +20,7 @@ RUN_FILES = {
     "train.log",
     "metrics.jsonl",
     "curves.png",
+    "first_batch.jpg",
     "last.ckpt",
     "previous.ckpt",
     "best.ckpt",

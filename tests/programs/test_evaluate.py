@@ -83,6 +83,25 @@ def test_the_tables_are_pycocotools_own_and_saved_results_give_the_same(
             assert stats["AP"] == pytest.approx(metrics[iou_type]["AP"], abs=1e-12)
 
 
+def test_a_limit_takes_the_first_images_and_says_so(
+    call: Call, untrained: Path, tiny: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = read_coco(annotations=demo / "annotations/instances_val.json", images=demo / "val").records
+    monkeypatch.setattr(predictor, "NumpyPredictor", lambda detector: NearTruth(records=records, side=14))
+    assert call(lambda: evaluate_checkpoint(untrained, [], Path("whole"))).status == 0
+    limited = call(lambda: evaluate_checkpoint(untrained, ["eval.limit=2"], Path("out")))
+    assert limited.status == 0, limited.stderr
+    assert limited.stdout.startswith("boxes (bbox), first 2 of 4 images (eval.limit), ")
+    assert "only the first 2 of 4 images (eval.limit)" in limited.stderr
+    entries = json.loads(Path("out/results.json").read_text())
+    assert {entry["image_id"] for entry in entries} == {record.image_id for record in records[:2]}
+    metrics = json.loads(Path("out/metrics.json").read_text())
+    assert (metrics["segm"]["images"], metrics["segm"]["split_images"]) == (2, 4)
+    assert metrics["bbox"]["AP"] != json.loads(Path("whole/metrics.json").read_text())["bbox"]["AP"]
+    scored = call(lambda: evaluate_results(Path("whole/results.json"), tiny, ["eval.limit=2"], Path("again")))
+    assert scored.stdout.replace("again", "out") == limited.stdout
+
+
 def test_a_split_without_annotations_gets_results_alone(
     call: Call, untrained: Path, tiny: Path, own_demo: Path, every_class_once: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,13 @@ def test_numbers_and_pictures_of_a_run_and_of_its_resumption(
     ):
         assert line in outcome.stderr
     assert "epoch 2/2 ended: 3 steps in 0:00:0" in outcome.stderr
+    order = (
+        *("compiling the step for 64x64 ...", "the first step took", " step 1/6", "evaluating after epoch 1"),
+        *("compiling the network for 64x64 ...", "4 images in 0:00:0"),
+    )
+    place = [outcome.stderr.index(text) for text in order]
+    assert place == sorted(place)
+    assert outcome.stderr.count("compiling ") == 2
     first = shown(run)
     assert set(first.values()) == {1}
     names = {name for _, name in first}

@@ -25,7 +25,7 @@ STEPS_PER_EPOCH, TOTAL = 3, 6
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
     """Rows of metrics.jsonl without what a clock and the system give."""
-    measured = ("images_per_s", "data_wait", "eta_s", "memory_gb")
+    measured = ("images_per_s", "data_wait", "eta_s", "memory_gb", "time")
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{name: row[name] for name in row if name not in measured} for row in rows]
 
@@ -179,7 +179,7 @@ def test_the_latest_of_several_runs_goes_on(call: Call, tiny: Path, begun: Path)
     longer = [*COMMON, "data.val.name=", "train.schedule.length=3"]
     outcome = call(lambda: train(tiny, longer, resume=True))
     assert outcome.status == 0
-    assert "other settings than before: length: 3" in outcome.stderr
+    assert "other settings than before: train.schedule.length: 2 -> 3\n" in outcome.stderr
     assert load_checkpoint(Path("runs/tiny_10/last.ckpt")).info.step == 3 * STEPS_PER_EPOCH
     assert load_checkpoint(Path("runs/tiny_9/last.ckpt")).info.step == TOTAL
 

@@ -2,7 +2,9 @@
 
 import json
 import math
+import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -16,7 +18,8 @@ import pytest
 
 from mindrcnn.config.loader import parse_config
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
-from mindrcnn.tasks import training
+from mindrcnn.programs.train import parse_arguments, start
+from mindrcnn.tasks import preparation
 from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
@@ -27,7 +30,7 @@ RUN = Path("runs/tiny")
 NO_VALIDATION = "data.val.name=''"
 STEPS_PER_EPOCH = 3  # 12 images, 4 a step
 BEFORE_A_SAVE = {"config.yaml", "train.log"}
-RUN_FILES = BEFORE_A_SAVE | {"metrics.jsonl", "curves.png", "last.ckpt"}
+RUN_FILES = BEFORE_A_SAVE | {"first_batch.jpg", "metrics.jsonl", "curves.png", "last.ckpt"}
 SMALLER_THAN_A_CHECKPOINT = 100_000
 
 
@@ -84,7 +87,47 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
         assert load_checkpoint(RUN / "last.ckpt").info.epoch == epochs_saved
         assert files_under(RUN) == RUN_FILES | {"previous.ckpt"}
     else:
-        assert files_under(RUN) == BEFORE_A_SAVE | {"metrics.jsonl"}
+        assert files_under(RUN) == BEFORE_A_SAVE | {"first_batch.jpg", "metrics.jsonl"}
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_stopped_run_says_how_to_continue(
+    call: Call, tiny: Path, stand_in: Any, capsys: pytest.CaptureFixture[str], saved: bool
+) -> None:
+    overrides = [NO_VALIDATION, "data.keep_empty_images=true"]
+
+    def stop() -> None:
+        if not saved:
+            raise KeyboardInterrupt  # as at a second signal
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_until(lambda: "INFO SIGINT: finishing the step, then saving; " in capsys.readouterr().err)
+
+    stand_in.actions[2] = stop
+    with pytest.raises(SystemExit) as ended:
+        call(lambda: train(tiny, overrides, Path("a run")))
+    assert ended.value.code == 130
+    errors = capsys.readouterr().err
+    folder = Path("a run").resolve()
+    if not saved:
+        assert f"nothing has been saved in {folder}" in errors
+        return
+    assert "stopped by SIGINT after step 2; saved last\n" in errors
+    (told,) = [line for line in errors.splitlines() if f"the state is in {folder}/last.ckpt; this continues: " in line]
+    program, command, *words = shlex.split(told.partition("this continues: ")[2])
+    assert (program, command) == ("mindrcnn", "train")
+    stand_in.actions.clear()
+    arguments = parse_arguments(words)
+    again = call(lambda: start(arguments))
+    assert again.status == 0
+    assert "resumed after step 2 of 6" in again.stderr
+    assert "other settings" not in again.stderr
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 @pytest.mark.slow
@@ -92,7 +135,7 @@ def test_a_loss_that_is_not_finite_keeps_the_good_checkpoint(
     call: Call, tiny: Path, monkeypatch: pytest.MonkeyPatch, files_under: FilesUnder
 ) -> None:
     rates = np.array([0.0] * STEPS_PER_EPOCH + [1e30] * STEPS_PER_EPOCH, np.float32)
-    monkeypatch.setattr(training, "build_learning_rates", lambda *_, **settings: rates)
+    monkeypatch.setattr(preparation, "build_learning_rates", lambda *_, **settings: rates)
     overrides = [NO_VALIDATION, "data.keep_empty_images=true", "model.mask=null", "train.optimizer.clip_norm=0"]
     message = call(lambda: train(tiny, overrides)).error
     found = re.match(r"training stopped at step (\d): not finite: (.*); images (\d+(?:, \d+){3})\. ", message)

@@ -4,13 +4,15 @@ import base64
 import io
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 NAMES = ("fig", "pear", "plum")
 SIZES = {"a.png": (40, 60), "b.png": (50, 30), "c.png": (32, 48)}  # (h, w); c has no objects
@@ -216,6 +218,39 @@ def voc(root: Path) -> None:
     (root / "ImageSets/Main/train.txt").write_text("a\nb\nc\n")
 
 
+def bitmaps(name: str) -> list[np.ndarray]:
+    """The pixels of an image's objects, (h, w) bool each."""
+    found = []
+    for _, parts in POLYGONS[name]:
+        picture = Image.new("1", SIZES[name][::-1])
+        ImageDraw.Draw(picture).polygon(parts[0], fill=1)
+        found.append(np.asarray(picture))
+    return found
+
+
+def voc_masks(root: Path) -> None:
+    """With the numbers of objects as the pixels of a PNG."""
+    voc(root)
+    (root / "ImageSets/Main").rename(root / "ImageSets/Segmentation")
+    (root / "SegmentationObject").mkdir()
+    for name in SIZES:
+        numbers = np.zeros(SIZES[name], np.uint8)
+        for number, bitmap in enumerate(bitmaps(name), start=1):
+            numbers[bitmap] = number
+        Image.fromarray(numbers).save(root / f"SegmentationObject/{name}")
+
+
+def coco_bitmaps(root: Path) -> None:
+    """What `voc_masks` has, in COCO's own layout."""
+    content = coco_content()
+    masks = [bitmap for name in POLYGONS for bitmap in bitmaps(name)]
+    for row, bitmap in zip(content["annotations"], masks, strict=True):
+        runs = [len(list(run)) for _, run in groupby(bitmap.T.ravel().tolist())]
+        row["segmentation"] = {"size": list(bitmap.shape), "counts": [0, *runs] if bitmap[0, 0] else runs}
+    write_images(root / "train")
+    write_json(root / "annotations/instances_train.json", content)
+
+
 def voc_beside(root: Path) -> None:
     """As Roboflow writes it: XML files beside the images."""
     write_images(root / "train")
@@ -235,6 +270,17 @@ def lvis(root: Path) -> None:
     write_json(root / "lvis_v1_train.json", content)
 
 
+def coco_crowd(root: Path) -> None:
+    """What `lvis` has, in COCO's own layout: the class that is not annotated in full is a crowd."""
+    content = coco_content()
+    height, width = SIZES["c.png"]
+    crowd = {"id": 99, "image_id": 3, "category_id": 2, "bbox": [0, 0, width, height], "iscrowd": 1}
+    mask = {"size": [height, width], "counts": [0, height * width]}
+    content["annotations"].append(crowd | {"segmentation": mask})
+    write_images(root / "train")
+    write_json(root / "annotations/instances_train.json", content)
+
+
 def cityscapes(root: Path) -> None:
     write_images(root / "leftImg8bit/train/x")
     for name in SIZES:
@@ -251,6 +297,21 @@ def cityscapes(root: Path) -> None:
             root / f"gtFine/train/x/x_{Path(name).stem}_gtFine_polygons.json",
             {"imgHeight": height, "imgWidth": width, "objects": listed},
         )
+
+
+def with_splits(write: Callable[[Path], None], root: Path, splits: Iterable[str]) -> None:
+    """Writes an export for each split: the same data, with the split's name wherever the one of `train` would be."""
+    for split in splits:
+        with TemporaryDirectory() as folder:
+            write(Path(folder))
+            for path in sorted(Path(folder).rglob("*")):
+                place = root / str(path.relative_to(folder)).replace("train", split)
+                if path.is_dir() or (place.name == "data.yaml" and place.exists()):
+                    continue
+                place.parent.mkdir(parents=True, exist_ok=True)
+                renamed = path.suffix in (".json", ".txt", ".xml")
+                content = path.read_bytes()
+                place.write_bytes(content.replace(b"train", split.encode()) if renamed else content)
 
 
 def mask_png(pixels: np.ndarray) -> str:

@@ -55,6 +55,7 @@ class EvalConfig:
     )
     soft_nms_sigma: float = key(0.5, "Width of gaussian Soft-NMS.", low=0.01, high=100)
     agnostic_nms: bool = key(False, "Whether boxes of different classes suppress each other too.")
+    limit: int = key(0, "Evaluate only the first N images, for quick checks; the tables say so. 0: all.", low=0)
     best_metric: Literal["auto", "bbox", "segm"] = key(
         "auto", "AP that decides which checkpoint is `best`; auto: segm for a model with masks, else bbox."
     )

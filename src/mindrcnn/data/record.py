@@ -142,9 +142,13 @@ class Dataset:
     def first_evenly(self, limit: int) -> Dataset:
         """Returns the split with at most `limit` of its images, spread evenly over their order."""
         count = len(self.records)
-        if count <= limit:
-            return self
-        indices = np.arange(limit, dtype=np.int64) * count // limit
+        return self if count <= limit else self._select(np.arange(limit, dtype=np.int64) * count // limit)
+
+    def first(self, limit: int) -> Dataset:
+        """Returns the split with its first `limit` images."""
+        return self if len(self.records) <= limit else self._select(np.arange(limit, dtype=np.int64))
+
+    def _select(self, indices: npt.NDArray[np.int64]) -> Dataset:
         shapeless = self.shapeless
         if shapeless is not None:
             shapeless = replace(shapeless, others=RecordSelection(shapeless.others, indices))

@@ -43,6 +43,12 @@ class DrawnObject:
         """Returns the object's RGB colour."""
         return CROWD if self.crowd else class_colour(self.label)
 
+    def magnified(self, factor: int) -> DrawnObject:
+        """Returns the object as a picture that is `factor` times as large has it."""
+        x_low, y_low, x_high, y_high = (value * factor for value in self.box)
+        bitmap = None if self.rle is None else decode(self.rle).repeat(factor, axis=0).repeat(factor, axis=1)
+        return replace(self, box=(x_low, y_low, x_high, y_high), rle=None if bitmap is None else encode_bitmap(bitmap))
+
 
 def true_objects(record: Record) -> list[DrawnObject]:
     """Returns the annotated objects of a record."""
@@ -140,13 +146,7 @@ def _enlarge(image: RGBImage, objects: Sequence[DrawnObject], factor: int) -> tu
     if factor == 1:
         return image, list(objects)
     larger = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    return larger, [_magnify(one, factor) for one in objects]
-
-
-def _magnify(one: DrawnObject, factor: int) -> DrawnObject:
-    x_low, y_low, x_high, y_high = (value * factor for value in one.box)
-    rle = None if one.rle is None else encode_bitmap(decode(one.rle).repeat(factor, axis=0).repeat(factor, axis=1))
-    return replace(one, box=(x_low, y_low, x_high, y_high), rle=rle)
+    return larger, [one.magnified(factor) for one in objects]
 
 
 def with_heading(picture: RGBImage, heading: str) -> RGBImage:

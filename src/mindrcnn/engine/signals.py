@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM handled between training steps, and Python's Ctrl-C handler preserved while MindSpore runs."""
 
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -13,6 +14,8 @@ from typing import NoReturn
 
 from mindrcnn.atomic import remove_unfinished
 
+logger = logging.getLogger(__name__)
+
 EXIT_BASE = 128  # a shell's status of a process that a signal ended is 128 + the signal's number
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 SECOND_GRACE = 2.0  # seconds after a second signal in which the program may still end by itself
@@ -24,9 +27,12 @@ class StopSignals:
     SIGINT ends it with KeyboardInterrupt, SIGTERM with SystemExit. Inside MindSpore or an import, which do not survive
     exceptions, the process of a program (`program_signals`) leaves instead. Python handles signals only in the main
     thread, so nothing changes in another thread.
+
+    notice: what a program logs at the first signal, unless that ends the work at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, notice: str = "") -> None:
+        self.notice = notice
         self.received: signal.Signals | None = None
         self._immediate = False
         self._entered = ExitStack()
@@ -36,12 +42,19 @@ class StopSignals:
             for number in STOPPING:
                 self._entered.callback(signal.signal, number, signal.signal(number, self._handle))
             self._entered.enter_context(_keeper.hold(newly_set=True))
+            _entered.append(self)
+            self._entered.callback(_entered.remove, self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._entered.close()
+
+    def tell(self, number: int) -> None:
+        """Logs the notice of the first signal; not called in the main thread, which may be inside a long step."""
+        if self.notice and not self._immediate:
+            logger.info("%s: %s", signal.Signals(number).name, self.notice)
 
     @contextmanager
     def immediate(self) -> Iterator[None]:
@@ -110,6 +123,9 @@ def _leave_at_second(reading: int) -> None:
         for number in numbers:
             if number in STOPPING:
                 received += 1
+            if received == 1 and number in STOPPING:
+                for entered in _entered[-1:]:  # in one more thread, as a log may be waited for
+                    threading.Thread(target=entered.tell, args=(number,), name="notice", daemon=True).start()
             if received == 2:
                 time.sleep(SECOND_GRACE)
                 leave(number)
@@ -124,6 +140,7 @@ def _is_inside_others(frame: FrameType | None) -> bool:
     return False
 
 
+_entered: list[StopSignals] = []  # the last handles signals
 _programs: list[int] = []  # programs that run in this process: one, or none in somebody else's
 
 

@@ -10,14 +10,18 @@ from typing import Any, Literal, Protocol
 
 from mindspore import Tensor
 
+from mindrcnn.compilation import Compilations
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop
 from mindrcnn.engine.plan import Plan
 from mindrcnn.engine.signals import StopSignals
 from mindrcnn.engine.tracking.recorder import StepResult
+from mindrcnn.engine.tracking.scores import Scores
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+STOPPING = "finishing the step, then saving; the next signal ends the run at once, without saving"
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,14 @@ class TrainingRecorder(Protocol):
     def __exit__(self, *error: Any) -> None: ...
     def step(self, result: StepResult) -> None: ...
     def end_epoch(self, step: int) -> None: ...
-    def evaluation(self, *, epoch: float, step: int, metrics: Mapping[str, float]) -> None: ...
+    def evaluation(self, *, epoch: float, step: int, scores: Scores) -> None: ...
     def curves(self) -> None: ...
     def has_evaluation(self, step: int) -> bool: ...
 
 
 StepFunction = Callable[..., tuple[tuple[Tensor, ...], Tensor]]  # TrainStep's call
 Feed = Callable[[Any, int], tuple[Tensor, ...]]  # (batch, step) -> the step's arguments
-Evaluate = Callable[[int], Mapping[str, float]]  # completed epochs -> metrics
+Evaluate = Callable[[int], Scores]  # completed epochs -> metrics
 
 
 class Checkpoints(Protocol):
@@ -70,19 +74,29 @@ class Steps:
     loader: gives the batches.
     feed: converts a batch to the arguments of `step`.
     loss_names: names of the losses that `step` returns.
+    compiling: announces the input sizes that `step` is compiled for; None if it is not compiled.
     """
 
     step: StepFunction
     loader: Loader
     feed: Feed
     loss_names: tuple[str, ...]
+    compiling: Compilations | None = None
+
+    def is_new(self, arguments: tuple[Any, ...]) -> bool:
+        """Tells whether `step` compiles for its arguments, and says so first."""
+        if self.compiling is None:
+            return False
+        first, *_ = arguments
+        batches = arguments if isinstance(first, tuple) else (arguments,)
+        return self.compiling.announce(images.shape for images, *_ in batches)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
     """Evaluation during training.
 
-    evaluate: returns the metrics.
+    evaluate: returns the scores.
     metric: name of the metric that decides when `best` is saved; larger is better.
     best: its largest value so far in a resumed run.
     early_stop: may end training after an evaluation.
@@ -134,7 +148,7 @@ class Trainer:
         status 143; during an evaluation, which follows a save, it raises at once. Raises InputError for a loss that is
         not finite, without saving.
         """
-        with StopSignals() as signals:
+        with StopSignals(notice=STOPPING) as signals:
             self._run_missed_evaluation(signals)
             while not self._is_finished() and not self._stops_early():
                 self._run_epoch(signals)
@@ -175,7 +189,9 @@ class Trainer:
         """Runs one step; `started` is the time at which the wait for its batch began."""
         step = self.progress.step
         arrived = time.perf_counter()
-        losses, norm = self.steps.step(*self.steps.feed(batch, step))
+        arguments = self.steps.feed(batch, step)
+        compiles = self.steps.is_new(arguments)
+        losses, norm = self.steps.step(*arguments)
         values = self.ranks.mean(tuple(float(loss.asnumpy()) for loss in losses))
         grad_norm = float(norm.asnumpy())
         self._check_finite(batch, values, grad_norm)
@@ -189,6 +205,7 @@ class Trainer:
                 images=len(batch.image_ids) * self.ranks.size,
                 wait=arrived - started,
                 seconds=time.perf_counter() - started,
+                compiled=compiles,
             )
         )
 
@@ -236,7 +253,8 @@ class Trainer:
         whole = self.plan.is_end_of_epoch(step)
         moment = f"epoch {epoch}" if whole else f"step {step} of epoch {epoch + 1}"
         logger.info("evaluating after %s", moment)
-        metrics = self.validation.evaluate(epoch)
+        scores = self.validation.evaluate(epoch)
+        metrics = scores.metrics
         self.progress = Progress(epoch, step, metrics)
         better = metrics[metric] > self.best
         if better:
@@ -247,4 +265,4 @@ class Trainer:
         self.validation.early_stop.record_evaluation(better=better)
         # Last, because a resumed run takes this row as a sign that the rest was done.
         exact = epoch if whole else round(step / self.plan.steps_per_epoch, 4)
-        self.recorder.evaluation(epoch=exact, step=step, metrics=metrics)
+        self.recorder.evaluation(epoch=exact, step=step, scores=scores)

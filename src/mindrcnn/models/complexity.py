@@ -7,7 +7,7 @@ pooling and the selection of boxes are not.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mindspore import nn
 
@@ -55,22 +55,28 @@ def count_multiply_adds(
 
 def count_backbone(backbone: StagedBackbone, height: int, width: int) -> int:
     """Returns the multiply-adds of a backbone for an input of height x width."""
+    return sum(_weights(layer) * cells for layer, cells in backbone_layers(backbone, height, width))
+
+
+def backbone_layers(
+    backbone: StagedBackbone, height: int, width: int, *, first: int = 0
+) -> Iterator[tuple[nn.Conv2d, int]]:
+    """Yields each convolution from stage `first` on, of which the stem is 0, and the cells of its output."""
+    if not first:
+        yield from _chain(backbone.stem, 1, height, width)
     stages = (backbone.stage2, backbone.stage3, backbone.stage4, backbone.stage5)
-    total = _chain(backbone.stem, 1, height, width)
-    for stage, ends_at in zip(stages, backbone.strides, strict=True):
-        convolutions = (layer for name, layer in _convolutions(stage) if _SHORTCUT not in name)
-        total += _chain(stage, ends_at // math.prod(_stride(layer) for layer in convolutions), height, width)
-    return total
+    for number, (stage, ends_at) in enumerate(zip(stages, backbone.strides, strict=True), start=1):
+        if number >= first:
+            convolutions = (layer for name, layer in _convolutions(stage) if _SHORTCUT not in name)
+            yield from _chain(stage, ends_at // math.prod(_stride(layer) for layer in convolutions), height, width)
 
 
-def _chain(cell: nn.Cell, stride: int, height: int, width: int) -> int:
-    """Returns the multiply-adds of convolutions in the order of their layers, on a map of the given stride."""
-    total = 0
+def _chain(cell: nn.Cell, stride: int, height: int, width: int) -> Iterator[tuple[nn.Conv2d, int]]:
+    """Yields the convolutions of a cell, on a map of the given stride, and the cells of their outputs."""
     for name, layer in _convolutions(cell):
         if _SHORTCUT not in name:
             stride *= _stride(layer)
-        total += _weights(layer) * math.ceil(height / stride) * math.ceil(width / stride)
-    return total
+        yield layer, math.ceil(height / stride) * math.ceil(width / stride)
 
 
 def _mask_branch(branch: nn.Cell) -> int | None:

@@ -102,6 +102,13 @@ def not_negative(text: str) -> int:
     return int(text)
 
 
+def port_number(text: str) -> int:
+    """Returns a number from 0 to 65535."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"wanted a number from 0 to 65535, got {text}")
+    return int(text)
+
+
 def probability(text: str) -> float:
     """Returns a number from 0 to 1."""
     try:

@@ -13,6 +13,7 @@ from mindrcnn.programs.command_line import (
     not_negative,
     parse_intermixed,
     path,
+    port_number,
     positive,
     probability,
 )
@@ -74,13 +75,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="lowest score of a prediction where a request names none (default: %(default)s)",
     )
     add_runtime(parser)
-
-
-def port_number(text: str) -> int:
-    """Returns a number from 0 to 65535."""
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"wanted a number from 0 to 65535, got {text}")
-    return int(text)
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:

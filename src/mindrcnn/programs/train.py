@@ -16,6 +16,7 @@ EXAMPLES = """
 %(prog)s configs/demo/mask_rcnn_mobilenet_v1.yaml
 %(prog)s configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco train.batch_size=4
 %(prog)s configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco train.batch_size=4 --resume
+%(prog)s mine.yaml --dry-run
 """
 
 
@@ -35,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="continue the run in --run-dir, or the latest run of "
         "that name; start it if there is none (default: start a new run)",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="do everything but the steps: read the data, build the model, report on the first batch, the memory and "
+        "the learning rate, and print the whole configuration; without --run-dir nothing is written (default: train)",
+    )
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
@@ -52,9 +59,11 @@ def main(words: Sequence[str] | None = None, *, prog: str = PROG) -> int:
 
 def start(arguments: argparse.Namespace) -> int:
     """Trains as the arguments say."""
+    from mindrcnn.tasks.dry_run import dry_run
     from mindrcnn.tasks.training import train
 
-    return train(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume)
+    run = dry_run if arguments.dry_run else train
+    return run(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume)
 
 
 if __name__ == "__main__":

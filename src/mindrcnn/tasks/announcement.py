@@ -1,9 +1,8 @@
-"""The first lines of a run's log: folder, device, data, model, length and learning rate."""
+"""The first lines of a run's log: device, data, model, length and learning rate."""
 
 import logging
 import os
 import platform
-from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -18,20 +17,16 @@ from mindrcnn.models.detector import TwoStageDetector
 logger = logging.getLogger(__name__)
 
 
-def announce(
-    config: Config, dataset: Dataset, detector: TwoStageDetector, plan: Plan, folder: Path, world_size: int
-) -> None:
-    """Logs a line each about folder, device, versions, data, model, input sizes, length and learning rate.
+def announce(config: Config, dataset: Dataset, detector: TwoStageDetector, plan: Plan, world_size: int) -> None:
+    """Logs a line each about device, versions, data, model, input sizes, length and learning rate.
 
     config: the configuration.
     dataset: the training split.
     detector: the model.
     plan: the length of training.
-    folder: the run folder.
     world_size: number of processes.
     """
     schedule, images = config.train.schedule, global_batch(config.train, world_size=world_size)
-    logger.info("run folder %s", folder)
     logger.info("%s; %s", describe_device(config.device), describe_threads(config.data.workers))
     logger.info(
         "MindSpore %s, NumPy %s, Python %s, %s", ms.__version__, np.__version__, platform.python_version(),

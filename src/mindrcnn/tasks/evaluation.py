@@ -197,12 +197,13 @@ def _read_for_evaluation(results: Path, config: Config, split: str) -> tuple[Spl
     evaluator = SplitEvaluator(config=config, dataset=dataset)
     entries = read_results(
         results,
-        image_sizes=evaluator.truth.image_sizes,
+        image_sizes={record.image_id: record.size for record in dataset.records},
         category_ids=dataset.category_ids,
         needs_masks="segm" in evaluator.iou_types,
         needs_boxes="segm" not in evaluator.iou_types,
     )
-    return evaluator, entries
+    evaluated = evaluator.truth.image_sizes
+    return evaluator, [entry for entry in entries if entry["image_id"] in evaluated]
 
 
 def print_report(evaluations: Sequence[Metrics], folder: Path) -> None:

@@ -74,7 +74,7 @@ def infer(
             logger.warning("%s; its detections are in predictions.json alone", error)
         return selected.to_dict()
 
-    documents = list(run_behind(finish, log_progress(stream, total=len(images))))
+    documents = list(run_behind(finish, log_progress(stream, total=len(images), compiling=detector.compilations)))
     write_json(out / PREDICTIONS, zoo_document(documents) if zoo_format else COMMENT | {"images": documents})
     logger.info("%d images with predictions.json in %s", len(documents), out)
     if stream.skipped:

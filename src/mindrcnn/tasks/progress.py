@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import TypeVar
 
+from mindrcnn.compilation import Compilations
+
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
@@ -14,18 +16,41 @@ PROGRESS_SECONDS = 10.0  # least time between two progress lines
 
 
 def log_progress(
-    results: Iterable[Result], *, total: int, clock: Callable[[], float] = time.monotonic
+    results: Iterable[Result],
+    *,
+    total: int,
+    compiling: Compilations | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Result]:
-    """Passes the results of images on and logs how many of `total` are done, images/s and the time left."""
+    """Passes the results of images on and logs how many of `total` are done, images/s and the time left.
+
+    results: one for each image.
+    total: their number.
+    compiling: what is compiled meanwhile; its time and images do not count in images/s and the time left.
+    clock: tells the time in seconds.
+    """
+    compiling = compiling or Compilations("the network")
+    images, seconds = compiling.images, compiling.seconds
     start = last = clock()
     done = 0
     for done, result in enumerate(results, start=1):
         now = clock()
         if now - last >= PROGRESS_SECONDS and done < total:
-            rate = done / (now - start)
-            left = timedelta(seconds=round((total - done) / rate))
-            logger.info("%d/%d images, %.2f images/s, %s left", done, total, rate, left)
+            rate = _rate(done - (compiling.images - images), now - start - (compiling.seconds - seconds))
+            left = "" if rate is None else f", {rate:.2f} images/s, {_time((total - done) / rate)} left"
+            logger.info("%d/%d images%s", done, total, left)
             last = now
         yield result
-    seconds = max(clock() - start, 1e-9)
-    logger.info("%d images in %s, %.2f images/s", done, timedelta(seconds=round(seconds)), done / seconds)
+    whole, compiled = clock() - start, compiling.seconds - seconds
+    rate = _rate(done - (compiling.images - images), whole - compiled)
+    of_it = f", of which {_time(compiled)} compiling" if compiled else ""
+    logger.info("%d images in %s%s%s", done, _time(whole), of_it, "" if rate is None else f", {rate:.2f} images/s")
+
+
+def _rate(images: int, seconds: float) -> float | None:
+    """Returns images/s; None if nothing has been timed."""
+    return images / max(seconds, 1e-9) if images > 0 else None
+
+
+def _time(seconds: float) -> timedelta:
+    return timedelta(seconds=round(seconds))

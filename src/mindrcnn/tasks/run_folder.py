@@ -1,13 +1,15 @@
 """The folder of a training run, new or resumed."""
 
 import logging
-from contextlib import ExitStack
+import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mindrcnn import paths
 from mindrcnn.atomic import write_text
-from mindrcnn.config.loader import dump_config, parse_config
+from mindrcnn.config.loader import dump_config, list_settings, parse_config
 from mindrcnn.config.run import Config
 from mindrcnn.engine.checkpoints.checkpoint import Checkpoint
 from mindrcnn.engine.checkpoints.resume import LAST, PREVIOUS, newest_checkpoint
@@ -115,6 +117,36 @@ def _choose_new(run_dir: Path | None, name: str) -> Path:
     return folder
 
 
+def changed_keys(before: Config, now: Config) -> list[str]:
+    """Returns `key: old -> new` for each key whose value differs; one that only the other has is unset."""
+    old, new = list_settings(before), list_settings(now)
+    return [
+        f"{key}: {old.get(key, 'unset')} -> {new.get(key, 'unset')}"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key)
+    ]
+
+
+@contextmanager
+def told_how_to_continue(folder: Path, ranks: Ranks) -> Iterator[None]:
+    """Logs, when a signal ends the run inside the block, where its state is and the command that continues it."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if ranks.first:
+            logger.warning("%s", next_command(folder, ranks.size))
+        raise
+
+
+def next_command(folder: Path, processes: int) -> str:
+    """Returns a line about the state of a run that has been stopped, and the command that continues it."""
+    if not paths.is_file(folder / LAST):
+        return f"nothing has been saved in {folder}"
+    command = shlex.join(["train", str(folder / "config.yaml"), "--run-dir", str(folder), "--resume"])
+    program = "mindrcnn" if processes == 1 else f"mindrcnn launch --devices {processes} --"
+    return f"the state is in {folder / LAST}; this continues: {program} {command}"
+
+
 def restore_progress(checkpoint: Checkpoint, config: Config, plan: Plan, world_size: int) -> Progress:
     """Returns the progress of the run. Raises InputError if the data would continue in another order.
 
@@ -135,8 +167,7 @@ def restore_progress(checkpoint: Checkpoint, config: Config, plan: Plan, world_s
     ):
         if was != now:
             raise InputError(f"--resume: {checkpoint.path}: {key}: wanted {was}, as the run began, got {now}")
-    saved_lines = info.config_yaml.splitlines()
-    changed = [line.strip() for line in dump_config(config).splitlines() if line not in saved_lines]
+    changed = changed_keys(before, config)
     if changed:
         logger.warning("resuming with other settings than before: %s", "; ".join(changed))
     # The checkpoint may have been saved before the evaluation after its step; the log then knows more.

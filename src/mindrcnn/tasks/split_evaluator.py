@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mindrcnn.detections import Detections
 from mindrcnn.drawing.objects import draw_pair, true_objects
 from mindrcnn.drawing.pictures import picture_names, write_picture
 from mindrcnn.engine.distributed.ranks import Ranks
+from mindrcnn.engine.tracking.scores import Scores
 from mindrcnn.evaluation.coco.evaluator import evaluate, log_uncounted
 from mindrcnn.evaluation.coco.ground_truth import ground_truth_of
 from mindrcnn.evaluation.coco.mask_calibration import (
@@ -22,7 +24,7 @@ from mindrcnn.evaluation.coco.mask_calibration import (
     without_iou_scores,
     write_calibration,
 )
-from mindrcnn.evaluation.coco.metrics import IouType, Metrics
+from mindrcnn.evaluation.coco.metrics import NOTHING_TO_FIND, IouType, Metrics
 from mindrcnn.evaluation.coco.report import is_metrics, is_tables, write_metrics, write_tables
 from mindrcnn.evaluation.coco.results import is_results, write_results
 from mindrcnn.image_detector import Detector
@@ -47,6 +49,9 @@ class SplitEvaluator:
     def __init__(self, *, config: Config, dataset: Dataset, ranks: Ranks | None = None) -> None:
         self.ranks = ranks or Ranks()
         self.config = config
+        self.split_images = len(dataset.records)
+        if config.eval.limit:
+            dataset = dataset.first(config.eval.limit)
         # A mask branch that was left as it is may be evaluated on boxes alone.
         has_masks = config.model.mask is not None and (config.train.mask_branch or dataset.has_masks)
         self.dataset = dataset.require_masks() if has_masks else dataset
@@ -73,6 +78,11 @@ class SplitEvaluator:
         return [Output(folder / RESULTS, is_results), *self.outputs(folder), *pictures]
 
     @property
+    def is_limited(self) -> bool:
+        """Whether only the first images of the split are evaluated."""
+        return len(self.dataset.records) < self.split_images
+
+    @property
     def predicts_iou(self) -> bool:
         """Whether the model predicts the IoU of its masks."""
         mask = self.config.model.mask
@@ -83,11 +93,14 @@ class SplitEvaluator:
 
         Of several processes each predicts its share, and the first draws some of its own.
         """
+        if self.is_limited:
+            logger.info("only the first %d of %d images (eval.limit)", len(self.dataset.records), self.split_images)
         records = self.ranks.share(self.dataset.records)
         # While the device computes a batch, a thread pastes, encodes and draws the one before.
         batches = (detector.detect(batch) for batch in build_eval_loader(self.config, records))
         finished = run_behind(lambda batch: [self.finish(found, folder) for found in batch], batches)
-        images = log_progress((entries for batch in finished for entries in batch), total=len(records))
+        stream = (entries for batch in finished for entries in batch)
+        images = log_progress(stream, total=len(records), compiling=detector.compilations)
         entries = self.ranks.merge([entry for entries in images for entry in entries])
         if self.ranks.first:
             write_results(folder / RESULTS, entries)
@@ -119,7 +132,7 @@ class SplitEvaluator:
 
     def compute_metrics(self, entries: Sequence[dict[str, Any]], iou_type: IouType) -> Metrics:
         """Returns the COCO numbers of one kind over the data set's classes."""
-        return evaluate(
+        metrics = evaluate(
             self.truth,
             entries,
             iou_type=iou_type,
@@ -128,6 +141,7 @@ class SplitEvaluator:
             max_detections=self.config.eval.max_detections,
             federation=self.dataset.federation,
         )
+        return replace(metrics, split_images=self.split_images) if self.is_limited else metrics
 
     def finish(self, found: Detections, folder: Path) -> list[dict[str, Any]]:
         """Returns the result entries of one image, with the ids of the split; draws the image if it was picked."""
@@ -148,6 +162,17 @@ def pick_evenly(records: Sequence[Any], count: int) -> list[Any]:
     """Returns up to `count` of the records, spread over the list."""
     count = min(count, len(records))
     return [records[index * len(records) // count] for index in range(count)]
+
+
+def scores(evaluations: Sequence[Metrics]) -> Scores:
+    """Returns what a run records of its evaluations."""
+    return Scores(
+        headline(evaluations),
+        {
+            f"{metrics.iou_type}_AP": {one.name: one.ap for one in metrics.per_class if one.ap != NOTHING_TO_FIND}
+            for metrics in evaluations
+        },
+    )
 
 
 def headline(evaluations: Sequence[Metrics]) -> dict[str, float]:

@@ -3,24 +3,19 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mindrcnn import paths
-from mindrcnn.build.data import build_dataset, build_train_loader
-from mindrcnn.build.initial_weights import build_initialised_detector
 from mindrcnn.build.recording import build_recorder
 from mindrcnn.build.training import (
     build_flow,
-    build_learning_rates,
-    build_plan,
-    build_state,
     build_step,
 )
+from mindrcnn.compilation import Compilations
 from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
 from mindrcnn.config.yaml_tree import Overrides
-from mindrcnn.data.record import Dataset
 from mindrcnn.engine.checkpoints.resume import BEST, LAST, best_so_far
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.early_stop import EarlyStop, evaluations_since_best
@@ -33,29 +28,26 @@ from mindrcnn.engine.step.training_state import TrainingState
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.engine.tracking.metrics_log import MetricsLog
 from mindrcnn.engine.tracking.recorder import METRICS
+from mindrcnn.engine.tracking.scores import Scores
 from mindrcnn.engine.tracking.sinks import require_reachable, require_sinks
 from mindrcnn.engine.trainer import Evaluate, Loader, Progress, Steps, Trainer, TrainingRecorder, Validation
-from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
-from mindrcnn.obtain import with_local_checkpoint
 from mindrcnn.predictor import network_detector
 from mindrcnn.tasks.announcement import announce
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
-from mindrcnn.tasks.mindrecord_folder import build_training_dataset
-from mindrcnn.tasks.modelarts import fetch_data, uploaded
+from mindrcnn.tasks.first_batch import FIRST_BATCH, FirstBatchDrawn
+from mindrcnn.tasks.modelarts import uploaded
+from mindrcnn.tasks.preparation import Data, prepare
 from mindrcnn.tasks.processes import (
     build_gradient_reduction,
-    build_sample_count,
     join_job,
     open_log,
-    require_same_data,
     require_same_job,
-    require_same_parameters,
     synchronize_start,
 )
-from mindrcnn.tasks.run_folder import RunFolder, find_run_folder, restore_progress
-from mindrcnn.tasks.split_evaluator import SplitEvaluator, headline
+from mindrcnn.tasks.run_folder import RunFolder, find_run_folder, told_how_to_continue
+from mindrcnn.tasks.split_evaluator import SplitEvaluator, scores
 
 logger = logging.getLogger(__name__)
 
@@ -76,15 +68,6 @@ class TrainedRun:
     metrics: Mapping[str, float] = field(default_factory=dict)
     best: Path | None = None
     last: Path | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """The data sets of a run."""
-
-    train: Dataset
-    loader: Loader
-    evaluator: SplitEvaluator | None  # None without a validation split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,40 +112,26 @@ def run_training(
 
 def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
     """Trains in the folder of a run."""
-    start = config if run_folder.checkpoint is not None else with_local_checkpoint(config)
-    data = fetch_data(config.data)
-    dataset = build_training_dataset(data, ranks)
-    require_same_data(dataset, ranks)
-    config = replace(config, data=replace(config.data, classes=dataset.classes))
-    evaluator = build_evaluator(replace(config, data=replace(config.data, root=data.root)), ranks)
-    loader = build_train_loader(config, dataset, rank=ranks.rank, world_size=ranks.size)
-    detector = build_initialised_detector(start, dataset.classes, run_folder.checkpoint, build_sample_count(ranks))
-
-    plan = build_plan(config.train, loader.steps_per_epoch())
-    learning_rates = build_learning_rates(config.train, plan, world_size=ranks.size)
-    state = build_state(config.train, detector, learning_rates)
-    progress = Progress()
-    if run_folder.checkpoint is not None:
-        progress = restore_progress(run_folder.checkpoint, config, plan, ranks.size)
-        state.restore(run_folder.checkpoint)
+    ready = prepare(config, ranks, run_folder.checkpoint)
     ranks.from_first(lambda: require_reachable(config.train.log_to))
-    require_same_parameters(detector.get_parameters(), ranks)
+    config, plan, progress, evaluator = ready.config, ready.plan, ready.progress, ready.data.evaluator
     folder = run_folder.open(config, progress, ranks)
     open_log(folder, ranks)
-    announce(config, dataset, detector, plan, folder, ranks.size)
+    logger.info("run folder %s", folder)
+    announce(config, ready.data.train, ready.detector, plan, ranks.size)
     if run_folder.resumed:
         logger.info("resumed after step %d of %d", progress.step, plan.total_steps)
     recorder = build_recorder(
-        config, plan, learning_rates, detector.loss_names, folder=folder,
+        config, plan, ready.learning_rates, ready.detector.loss_names, folder=folder,
         pictures=() if evaluator is None else evaluator.pictures(folder / EVALUATION),
         resumed_after=progress.step if run_folder.resumed else None,
         ranks=ranks,
     )  # fmt: skip
     training = Training(
-        config=config, ranks=ranks, data=Data(train=dataset, loader=loader, evaluator=evaluator),
-        detector=detector, state=state, plan=plan, progress=progress, folder=folder,
+        config=config, ranks=ranks, data=ready.data, detector=ready.detector, state=ready.state, plan=plan,
+        progress=progress, folder=folder,
     )  # fmt: skip
-    with recorder:
+    with recorder, told_how_to_continue(folder, ranks):
         final = build_trainer(training, recorder).run()
         ranks.wait()
     logger.info("done: %s", folder)
@@ -180,10 +149,14 @@ def build_trainer(training: Training, recorder: TrainingRecorder) -> Trainer:
         reduce_gradients=build_gradient_reduction(ranks),
     )
     feed = BatchFeed(noise_shapes=detector.noise_shapes, seed=config.train.seed, rank=ranks.rank, world_size=ranks.size)
-    step_loader, step_feed = build_flow(config.train, training.data.loader, feed)
+    step_loader, step_feed = build_flow(config.train, build_drawn_loader(training), feed)
     return Trainer(
         steps=Steps(
-            step=synchronize_start(step, ranks), loader=step_loader, feed=step_feed, loss_names=detector.loss_names
+            step=synchronize_start(step, ranks),
+            loader=step_loader,
+            feed=step_feed,
+            loss_names=detector.loss_names,
+            compiling=Compilations("the step") if config.device.mode == "graph" else None,
         ),
         plan=training.plan,
         recorder=recorder,
@@ -201,6 +174,18 @@ def build_trainer(training: Training, recorder: TrainingRecorder) -> Trainer:
     )
 
 
+def build_drawn_loader(training: Training) -> Loader:
+    """Returns the run's loader; that of the first process draws its first batch into the run folder."""
+    if not training.ranks.first:
+        return training.data.loader
+    return FirstBatchDrawn(
+        loader=training.data.loader,
+        picture=training.folder / FIRST_BATCH,
+        class_names=training.data.train.classes,
+        channel_order=training.config.model.pixel.channel_order,
+    )
+
+
 def build_validation(training: Training, step: TrainStep | AccumulatingStep) -> Validation | None:
     """Builds the evaluations of the run, with the outcome of earlier ones if it is resumed; None without a split."""
     if training.data.evaluator is None:
@@ -213,18 +198,6 @@ def build_validation(training: Training, step: TrainStep | AccumulatingStep) -> 
         best=best_so_far(training.folder, metric, values),
         early_stop=EarlyStop(patience=training.config.train.patience, stale=evaluations_since_best(values)),
     )
-
-
-def build_evaluator(config: Config, ranks: Ranks) -> SplitEvaluator | None:
-    """Reads the validation split before training starts, so that mistakes in it show early; None without a split."""
-    split = config.data.val
-    if not (split.name or split.annotations):
-        return None
-    dataset = build_dataset(config.data, split, "data.val")
-    require_same_data(dataset, ranks)
-    if not any(len(record.labels) for record in dataset.records):
-        raise InputError(f"data.val: wanted a split with annotated objects, got none in {dataset.annotation_file}")
-    return SplitEvaluator(config=config, dataset=dataset, ranks=ranks)
 
 
 def build_evaluation(evaluator: SplitEvaluator, training: Training, step: TrainStep | AccumulatingStep) -> Evaluate:
@@ -240,11 +213,11 @@ def build_evaluation(evaluator: SplitEvaluator, training: Training, step: TrainS
         category_ids=dataset.category_ids,
     )
 
-    def evaluate(epoch: int) -> Mapping[str, float]:
+    def evaluate(epoch: int) -> Scores:
         with use_averages(training.state.average):
-            metrics = headline(evaluator.run(detector, training.folder / EVALUATION))
+            found = scores(evaluator.run(detector, training.folder / EVALUATION))
         step.set_train(True)
-        logger.info("%s", " ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
-        return metrics
+        logger.info("%s", " ".join(f"{name} {value:.4f}" for name, value in found.metrics.items()))
+        return found
 
     return evaluate

@@ -11,6 +11,7 @@ from tool_exports import BOXES, EXPORTS, coco_content, mask_png, write_images, w
 from mindrcnn.build.data import build_dataset, locate_split
 from mindrcnn.config.data import DataConfig, SplitConfig
 from mindrcnn.data.findings import Findings
+from mindrcnn.data.formats.tools.shapes import ARC_CORNERS, ellipse
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.ground_truth import ground_truth_of
 
@@ -183,6 +184,11 @@ def test_via_shapes(tmp_path):
     (record,) = dataset.records
     assert dataset.classes == ("fig", "pear")
     np.testing.assert_allclose(record.boxes, [[25, 15, 35, 25], [26, 10, 34, 30]], atol=0.2)
+
+
+@pytest.mark.parametrize("radius", [1e300, 1e17, 0])
+def test_a_circle_of_any_radius_has_corners(radius):
+    assert 3 <= len(ellipse(5, 5, radius, radius)) / 2 <= ARC_CORNERS[1]
 
 
 def test_the_attribute_that_names_the_class(tmp_path):

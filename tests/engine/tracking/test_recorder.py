@@ -1,13 +1,16 @@
 """Progress lines and rows."""
 
 import logging
+from datetime import datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from mindrcnn.engine.tracking.metrics_log import read_rows
 from mindrcnn.engine.tracking.recorder import Recorder, StepResult, peak_memory_gb
+from mindrcnn.engine.tracking.scores import Scores
 
 
 def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -39,6 +42,7 @@ def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptur
         "data_wait": 0.25,
         "eta_s": 4.0,
         "memory_gb": {"host": 1.25, "device": 30.0},
+        "time": mock.ANY,
     }
     assert rows[2] == expected
     assert rows[3]["epoch"] == 1.5
@@ -51,6 +55,24 @@ def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptur
         " | 1.50 images/s | data wait 25% | ETA 0:00:04"
     )
     assert text[-1].startswith("epoch 2/2 step 6/6")
+
+
+def test_steps_that_compile_say_nothing_about_speed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder(
+        folder=tmp_path, loss_names=("box",), learning_rates=np.ones(8, np.float32), steps_per_epoch=8, log_every=2
+    )
+    with caplog.at_level(logging.INFO, logger="mindrcnn"):
+        for step in range(1, 7):
+            compiled = step in (1, 3, 5, 6)  # a bucket that the first steps had none of
+            seconds = 50.0 if compiled else 2.0
+            recorder.step(StepResult(step, (1.0,), 1.0, images=3, wait=0.5, seconds=seconds, compiled=compiled))
+        recorder.end_epoch(6)
+    rows = read_rows(tmp_path / "metrics.jsonl")
+    assert [(row["step"], row["images_per_s"], row["data_wait"], row["eta_s"]) for row in rows] == [
+        (1, None, None, None), (2, 1.5, 0.25, 12.0), (4, 1.5, 0.25, 8.0), (6, None, None, None)
+    ]  # fmt: skip
+    assert "step 3 took 50.0 s, most of it compilation" in caplog.messages
+    assert "6 steps in 0:03:24, 2.000 s a step" in caplog.messages[-1]
 
 
 def test_an_epoch_ends_with_its_means_and_its_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -74,10 +96,13 @@ def test_evaluation_row_and_curves(tmp_path: Path) -> None:
     recorder = Recorder(
         folder=tmp_path, loss_names=("box",), learning_rates=np.ones(4, np.float32), steps_per_epoch=2, log_every=2
     )
-    recorder.evaluation(epoch=1, step=2, metrics={"bbox_AP": 0.5})
-    assert read_rows(tmp_path / "metrics.jsonl") == [
-        {"kind": "eval", "step": 2, "epoch": 1, "metrics": {"bbox_AP": 0.5}}
-    ]
+    before = datetime.now().astimezone()
+    recorder.evaluation(epoch=1, step=2, scores=Scores({"bbox_AP": 0.5}, {"bbox_AP": {"cat": 0.25, "dog": 0.75}}))
+    (row,) = read_rows(tmp_path / "metrics.jsonl")
+    written = datetime.fromisoformat(row.pop("time"))
+    assert timedelta(seconds=-1) < written - before < timedelta(minutes=5)
+    classes = {"bbox_AP": {"cat": 0.25, "dog": 0.75}}
+    assert row == {"kind": "eval", "step": 2, "epoch": 1, "metrics": {"bbox_AP": 0.5}, "classes": classes}
     assert (tmp_path / "curves.png").is_file()
 
 

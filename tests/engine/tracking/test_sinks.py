@@ -15,6 +15,7 @@ from mindrcnn.config.train import TrainConfig
 from mindrcnn.engine.tracking import sinks
 from mindrcnn.engine.tracking.metrics_log import read_rows
 from mindrcnn.engine.tracking.recorder import Recorder, StepResult
+from mindrcnn.engine.tracking.scores import Scores
 from mindrcnn.engine.tracking.sinks import open_sinks, require_sinks, row_scalars
 from mindrcnn.errors import InputError
 
@@ -51,6 +52,10 @@ def records(path: Path) -> Iterator[bytes]:
 def test_names_and_numbers_of_rows() -> None:
     assert row_scalars(TRAIN_ROW) == TRAIN_SCALARS
     assert row_scalars(EVAL_ROW) == {"eval/bbox_AP": 0.25}
+    classes = {"bbox_AP": {"cat": 0.5, "a/b": 0.1}}
+    assert row_scalars(EVAL_ROW | {"classes": classes}) == {
+        "eval/bbox_AP": 0.25, "class_AP/bbox_AP/cat": 0.5, "class_AP/bbox_AP/a/b": 0.1
+    }  # fmt: skip
     assert row_scalars({name: value for name, value in TRAIN_ROW.items() if name != "memory_gb"}) == {
         name: value for name, value in TRAIN_SCALARS.items() if not name.startswith("memory")
     }
@@ -90,7 +95,7 @@ def test_a_recorder_passes_everything_on(tmp_path: Path, picture: Path, failed: 
     try:
         with recorder:
             recorder.step(StepResult(1, (3.0,), grad_norm=float("inf"), images=2, wait=0.0, seconds=1.0))
-            recorder.evaluation(epoch=1, step=2, metrics={"bbox_AP": 0.5, "segm_AP": float("nan")})
+            recorder.evaluation(epoch=1, step=2, scores=Scores({"bbox_AP": 0.5, "segm_AP": float("nan")}))
             if failed:
                 raise InputError("stopped")
     except InputError:
@@ -122,6 +127,19 @@ def test_tensorboard_events(tmp_path: Path, picture: Path) -> None:
     (shown,) = pictures.summary.value
     assert (shown.tag, shown.image.height, shown.image.width) == ("pictures/photo", 6, 9)
     assert shown.image.encoded_image_string == picture.read_bytes()
+
+
+def test_tensorboard_has_the_configuration_as_text(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    (tmp_path / "config.yaml").write_text("name: run\ntrain:\n  seed: 3\n")
+    for after in (None, 4):
+        opened("tensorboard", tmp_path, after=after).close(failed=False)
+    texts = {event.step: one for event in events_of(tmp_path / "tensorboard") for one in event.summary.value}
+    assert set(texts) == {0, 5}
+    for one in texts.values():
+        assert one.tag == "config/text_summary"
+        assert one.metadata.plugin_data.plugin_name == "text"
+        assert one.tensor.string_val == [b"    name: run\n    train:\n      seed: 3\n"]
 
 
 def test_tensorboard_forgets_what_a_resumed_training_repeats(tmp_path: Path) -> None:
@@ -196,7 +214,7 @@ def test_mlflow_goes_on_with_the_run_and_repeats_nothing(tmp_path: Path, trackin
     sink.close(failed=True)
     assert tracking.get_run(sink.run_id).info.status == "FAILED"
     sink = opened("mlflow", tmp_path, after=4)
-    sink.scalars(6, {"loss/total": 6.0, "eval/bbox_AP": 0.5})
+    sink.scalars(6, {"loss/total": 6.0, "eval/bbox_AP": 0.5, "class_AP/bbox_AP/cat?": 0.5})
     sink.pictures(6, [picture])
     sink.scalars(8, {"loss/total": 8.0})
     sink.close(failed=False)
@@ -204,7 +222,7 @@ def test_mlflow_goes_on_with_the_run_and_repeats_nothing(tmp_path: Path, trackin
     assert (run.info.status, run.info.run_name) == ("FINISHED", "run")
     points = [(point.step, point.value) for point in tracking.get_metric_history(sink.run_id, "loss/total")]
     assert points == [(4, 4), (6, 6), (8, 8)]
-    assert run.data.metrics["eval/bbox_AP"] == 0.5
+    assert run.data.metrics == {"loss/total": 8, "eval/bbox_AP": 0.5}
     files = {file.path for file in tracking.list_artifacts(sink.run_id, "pictures/step_6")}
     assert files == {"pictures/step_6/photo.jpg"}
     assert {file.path for file in tracking.list_artifacts(sink.run_id)} == {"config.yaml", "pictures"}

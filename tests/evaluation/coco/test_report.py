@@ -1,6 +1,7 @@
 """Tables and metrics.json."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,9 @@ def test_tables_in_a_file_are_known_again(tmp_path, evaluations):
     path = tmp_path / "tables.txt"
     write_tables(path, evaluations)
     assert path.read_text() == f"{summary_text(evaluations)}\n\n{per_class_text(evaluations)}\n"
+    assert is_tables(path)
+    write_tables(path, [replace(metrics, split_images=50) for metrics in evaluations])
+    assert path.read_text().startswith("boxes (bbox), first 1 of 50 images (eval.limit), 1 objects\n")
     assert is_tables(path)
     path.write_text("boxes of mine\n")
     assert not is_tables(path)

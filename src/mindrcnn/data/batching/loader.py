@@ -84,6 +84,16 @@ class TrainLoader:
             lambda batch: self._make(batch, epoch), planned, workers=self._workers, prefetch=self._prefetch
         )
 
+    @property
+    def records(self) -> Sequence[Record]:
+        """The images, in the order that `single` counts them in."""
+        return self._records
+
+    def single(self, index: int, epoch: int = 0) -> Batch:
+        """Returns one image as the batches of an epoch have it, in the bucket that fits it best."""
+        (bucket,) = _assignment([self._records[index]], self._input)
+        return self._make(PlannedBatch(self._input.buckets[bucket], (index,)), epoch)
+
     def _make(self, planned: PlannedBatch, epoch: int) -> Batch:
         return training_batch(
             [self._load(self._records[index], epoch, planned.bucket) for index in planned.indices],

@@ -1,17 +1,21 @@
-"""curves.png: losses, learning rate, gradient norm, speed and AP of a run, plotted over its steps."""
+"""curves.png: losses, learning rate, gradient norm, speed and AP of a run, over its steps; and its rates alone."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mindrcnn.atomic import replacing
 from mindrcnn.engine.tracking.metrics_log import read_rows
 
 FIGURE_INCHES = (9.0, 13.0)
+RATES_INCHES = (9.0, 4.0)
 FIGURE_DPI = 100
 # Metrics are named TYPE_NUMBER, for example bbox_AP50. Only these endings are drawn, with these line widths: all twelve
 # of COCO's numbers would make the panel unreadable.
@@ -33,6 +37,21 @@ def draw_curves(metrics_file: Path, picture: Path) -> None:
     _draw_one(norm, "Gradient norm", train, "grad_norm")
     _draw_one(speed, "Images per second", train, "images_per_s")
     _draw_precision(precision, evaluated)
+    with replacing(picture) as temporary:
+        FigureCanvasAgg(figure).print_png(str(temporary))
+
+
+def draw_learning_rates(rates: NDArray[np.float32], steps_per_epoch: int, picture: Path) -> None:
+    """Draws the learning rate of every step (total_steps,) into a PNG of 900 x 400 pixels."""
+    figure = Figure(figsize=RATES_INCHES, dpi=FIGURE_DPI, layout="constrained")
+    axes = figure.subplots()
+    _decorate(axes, "Learning rate", rates.tolist())
+    axes.plot(np.arange(1, len(rates) + 1), rates, color="black")
+    axes.set_xlabel("step")
+    axes.set_ylim(bottom=0)
+    per_step = np.float64(1 / steps_per_epoch)
+    epochs = axes.secondary_xaxis("top", functions=(partial(np.multiply, per_step), partial(np.multiply, 1 / per_step)))
+    epochs.set_xlabel("epoch")
     with replacing(picture) as temporary:
         FigureCanvasAgg(figure).print_png(str(temporary))
 

@@ -5,7 +5,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +17,7 @@ from mindrcnn import paths
 from mindrcnn.engine.tracking.curves import draw_curves
 from mindrcnn.engine.tracking.epoch_totals import EpochTotals
 from mindrcnn.engine.tracking.metrics_log import MetricsLog, replace_non_finite
+from mindrcnn.engine.tracking.scores import Scores
 from mindrcnn.engine.tracking.sinks import MetricSink, row_scalars
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class StepResult:
         images: number of images in the step, over all processes.
         wait: seconds spent waiting for the batch.
         seconds: duration of the whole step, including `wait`.
+        compiled: whether it was compiled for these input sizes, so that its duration says nothing about speed.
     """
 
     step: int
@@ -57,6 +59,7 @@ class StepResult:
     images: int
     wait: float
     seconds: float
+    compiled: bool = False
 
 
 class Recorder:
@@ -94,9 +97,10 @@ class Recorder:
         self.pictures = pictures
         self.memory = memory
         self._window: list[StepResult] = []
+        self._timed: list[StepResult] = []  # those of the window whose durations say something about speed
         self._timed_steps = 0
         self._timed_seconds = 0.0
-        self._compiled = False
+        self._begun = False
         self._epoch = EpochTotals()
         self._started = time.perf_counter()
 
@@ -111,17 +115,20 @@ class Recorder:
 
     def step(self, result: StepResult) -> None:
         """Adds one step, and writes a line and a row when they are due."""
+        first, timed = not self._begun, self._begun and not result.compiled
+        self._begun = True
         self._window.append(result)
-        self._epoch.add(result.losses, result.seconds, timed=self._compiled)
-        if not self._compiled:
-            logger.info("the first step took %.1f s, most of it compilation", result.seconds)
-        else:
+        self._epoch.add(result.losses, result.seconds, timed=timed)
+        if timed:
+            self._timed.append(result)
             self._timed_steps += 1
             self._timed_seconds += result.seconds
+        else:
+            which = "the first step" if first else f"step {result.step}"
+            logger.info("%s took %.1f s, most of it compilation", which, result.seconds)
         last = result.step == len(self.learning_rates)
-        if not self._compiled or last or result.step % self.log_every == 0:
+        if first or last or result.step % self.log_every == 0:
             self._report(result)
-        self._compiled = True
 
     def end_epoch(self, step: int) -> None:
         """Logs duration and mean losses of the epoch that ends with `step`, and the time since the start."""
@@ -130,9 +137,9 @@ class Recorder:
         text, elapsed = finished.text(self.loss_names), timedelta(seconds=round(time.perf_counter() - self._started))
         logger.info("epoch %d/%d ended: %s | %s since the start", epoch, epochs, text, elapsed)
 
-    def evaluation(self, *, epoch: float, step: int, metrics: Mapping[str, float]) -> None:
+    def evaluation(self, *, epoch: float, step: int, scores: Scores) -> None:
         """Writes an evaluation's row, passes its pictures to the sinks and redraws the curves."""
-        self._write("eval", step=step, epoch=epoch, metrics=dict(metrics))
+        self._write("eval", step=step, epoch=epoch, metrics=dict(scores.metrics), classes=dict(scores.classes))
         drawn = [picture for picture in self.pictures if paths.is_file(picture)]
         for sink in self.sinks if drawn else ():
             sink.pictures(step, drawn)
@@ -147,22 +154,23 @@ class Recorder:
         draw_curves(self.log.path, self.picture)
 
     def _write(self, kind: str, **values: Any) -> None:
-        """Writes a row to disk, then passes it to the sinks."""
-        self.log.write(kind, **values)
+        """Writes a row with the time of day to disk, then passes it to the sinks."""
+        self.log.write(kind, **values, time=datetime.now().astimezone().isoformat(timespec="seconds"))
         scalars = row_scalars(replace_non_finite({"kind": kind, **values}))
         for sink in self.sinks:
             sink.scalars(values["step"], scalars)
 
     def _report(self, last: StepResult) -> None:
         window, self._window = self._window, []
+        timed, self._timed = self._timed, []
         losses = np.mean([result.losses for result in window], axis=0).tolist()
         total, lr = sum(losses), float(self.learning_rates[last.step - 1])
         norm = float(np.mean([result.grad_norm for result in window]))
-        seconds = sum(result.seconds for result in window)
         speed, wait, eta = None, None, None
-        if self._compiled:
-            speed = sum(result.images for result in window) / seconds
-            wait = sum(result.wait for result in window) / seconds
+        if timed:
+            seconds = sum(result.seconds for result in timed)
+            speed = sum(result.images for result in timed) / seconds
+            wait = sum(result.wait for result in timed) / seconds
             eta = (len(self.learning_rates) - last.step) * self._timed_seconds / self._timed_steps
         memory = dict(self.memory())
         self._write(
@@ -221,7 +229,7 @@ class RankRecorder:
     def end_epoch(self, step: int) -> None:
         """Does nothing: the first process logs it."""
 
-    def evaluation(self, *, epoch: float, step: int, metrics: Mapping[str, float]) -> None:
+    def evaluation(self, *, epoch: float, step: int, scores: Scores) -> None:
         """Does nothing: the first process writes the row."""
 
     def curves(self) -> None:

@@ -13,6 +13,8 @@ from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+# Curves of single classes, whose names MLflow may refuse, and whose last steps it would be asked for one by one.
+CLASS_CURVES = "class_AP/"
 DEFAULT_EXPERIMENT = "mindrcnn"
 RUN_ID_FILE = "mlflow_run_id"  # in the run folder, so that a resumed run continues the same MLflow run
 _MILLISECONDS = 1000
@@ -62,7 +64,7 @@ class MlflowSink:
         points = [
             self._metric(key=name, value=value, timestamp=now, step=step)
             for name, value in values.items()
-            if step > self._last_steps.get(name, -1)
+            if not name.startswith(CLASS_CURVES) and step > self._last_steps.get(name, -1)
         ]
         self._send(f"the metrics of step {step}", self._client.log_batch, self.run_id, points)
 

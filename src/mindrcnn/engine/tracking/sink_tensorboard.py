@@ -1,5 +1,6 @@
 """TensorBoard sink; tensorboardX is imported only when an event file is opened."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import time
@@ -15,14 +16,16 @@ _RGB = 3  # TensorBoard's number for the colour space
 class TensorBoardSink:
     """A new event file in `folder`; TensorBoard shows all files of a folder as one run.
 
+    config_yaml: the configuration, shown among the texts; empty for none.
     resumed_after: a step; TensorBoard discards what earlier files say about later steps. Events are written immediately
     and in this thread: tensorboardX's default writer uses another, and hangs if that one dies on a full disk.
     """
 
-    def __init__(self, *, folder: Path, resumed_after: int | None) -> None:
+    def __init__(self, *, folder: Path, resumed_after: int | None, config_yaml: str = "") -> None:
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
         from tensorboardX.proto.summary_pb2 import Summary
+        from tensorboardX.summary import text
 
         self.folder = folder
         self._event, self._summary = Event, Summary
@@ -35,6 +38,9 @@ class TensorBoardSink:
             raise self._write_error(error) from error
         if resumed_after is not None:
             self._write(step=resumed_after + 1, session_log=SessionLog(status=SessionLog.START))
+        if config_yaml:  # shown as Markdown, where indented lines are code
+            shown = text("config", textwrap.indent(config_yaml, "    "))
+            self._write(step=0 if resumed_after is None else resumed_after + 1, summary=shown)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes one point for each curve."""

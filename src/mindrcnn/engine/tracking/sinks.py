@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from mindrcnn.engine.tracking.sink_mlflow import MlflowSink, require_mlflow
+from mindrcnn import paths
+from mindrcnn.engine.tracking.sink_mlflow import CLASS_CURVES, MlflowSink, require_mlflow
 from mindrcnn.engine.tracking.sink_summary_record import SummaryRecordSink
 from mindrcnn.engine.tracking.sink_tensorboard import TensorBoardSink
 from mindrcnn.errors import InputError
@@ -55,12 +56,20 @@ def open_sinks(
     resumed_after: the last step before a resumed run continues; None for a new run.
     """
     makers: dict[str, Callable[[], MetricSink]] = {
-        "tensorboard": lambda: TensorBoardSink(folder=folder / "tensorboard", resumed_after=resumed_after),
+        "tensorboard": lambda: TensorBoardSink(
+            folder=folder / "tensorboard", resumed_after=resumed_after, config_yaml=read_config(folder)
+        ),
         "mlflow": lambda: MlflowSink(folder=folder, run_name=run_name),
         "summary_record": lambda: SummaryRecordSink(folder=folder / "summary_record", before=history(rows)),
     }
     require_sinks(names)
     return tuple(makers[name]() for name in names)
+
+
+def read_config(folder: Path) -> str:
+    """Returns the configuration of a run; empty for a folder without one."""
+    path = folder / "config.yaml"
+    return paths.read_text(path) if paths.is_file(path) else ""
 
 
 def history(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, dict[str, float]]]:
@@ -73,6 +82,8 @@ def row_scalars(row: Mapping[str, Any]) -> dict[str, float]:
     """Returns the numbers of a row of metrics.jsonl under the names that sinks show, without those that are null."""
     if row["kind"] == "eval":
         values = {f"eval/{name}": value for name, value in row["metrics"].items()}
+        for metric, classes in row.get("classes", {}).items():
+            values |= {f"{CLASS_CURVES}{metric}/{name}": value for name, value in classes.items()}
     else:
         values = {f"loss/{name.removeprefix('loss_')}": value for name, value in row["losses"].items()}
         values |= {f"memory_gb/{name}": value for name, value in row.get("memory_gb", {}).items()}

@@ -70,6 +70,7 @@ class Metrics:
         if the ground truth has no such object; of a federated data set LVIS's thirteen, with APr, APc and APf for
         rare, common and frequent classes.
     table: the lines that pycocotools or lvis-api prints.
+    split_images: images of the split, if only its first `images` were evaluated; 0 if all were.
     """
 
     iou_type: IouType
@@ -77,6 +78,7 @@ class Metrics:
     per_class: tuple[ClassMetrics, ...]
     images: int
     table: str
+    split_images: int = 0
 
 
 def mean_or_nothing(values: NDArray[np.float64]) -> float:

@@ -20,10 +20,17 @@ SHORT_TITLES: dict[IouType, str] = {"bbox": "box", "segm": "mask", "boundary": "
 def summary_text(evaluations: Sequence[Metrics]) -> str:
     """Formats COCO's table of each evaluation under a heading."""
     return "\n\n".join(
-        f"{TITLES[metrics.iou_type]}, {metrics.images} images, "
+        f"{TITLES[metrics.iou_type]}, {images_text(metrics)}, "
         f"{sum(one.objects for one in metrics.per_class)} objects\n{metrics.table}"
         for metrics in evaluations
     )
+
+
+def images_text(metrics: Metrics) -> str:
+    """Says how many images were evaluated, and of how many if that is not the whole split."""
+    if not metrics.split_images:
+        return f"{metrics.images} images"
+    return f"first {metrics.images} of {metrics.split_images} images (eval.limit)"
 
 
 def per_class_text(evaluations: Sequence[Metrics]) -> str:
@@ -51,7 +58,10 @@ def write_tables(path: Path, evaluations: Sequence[Metrics]) -> None:
 
 def is_tables(path: Path) -> bool:
     """Says whether a file looks as `write_tables` writes it."""
-    return re.match(rb"boxes \(bbox\), \d+ images, \d+ objects\n", read_head(path)) is not None
+    return (
+        re.match(rb"boxes \(bbox\), (first \d+ of )?\d+ images( \(eval\.limit\))?, \d+ objects\n", read_head(path))
+        is not None
+    )
 
 
 def metrics_document(evaluations: Sequence[Metrics]) -> dict[str, Any]:
@@ -61,6 +71,7 @@ def metrics_document(evaluations: Sequence[Metrics]) -> dict[str, Any]:
         metrics.iou_type: {
             **metrics.stats,
             "images": metrics.images,
+            **({"split_images": metrics.split_images} if metrics.split_images else {}),
             "per_class": [asdict(one) for one in metrics.per_class],
         }
         for metrics in evaluations

@@ -73,7 +73,8 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle: float =
     radius = max(abs(radius_x), abs(radius_y))
     fewest, most = ARC_CORNERS
     step = 2 * math.acos(1 - ARC_ERROR / radius) if radius > ARC_ERROR else math.pi
-    count = min(max(math.ceil(2 * math.pi / step), fewest), most)
+    # The step to a radius of 1e300 is rounded to nothing.
+    count = min(max(math.ceil(2 * math.pi / step), fewest), most) if step > 0 else most
     turns = np.arange(count) * (2 * math.pi / count)
     along, across = radius_x * np.cos(turns), radius_y * np.sin(turns)
     cosine, sine = math.cos(angle), math.sin(angle)

@@ -45,8 +45,7 @@ class VocFormat(ToolFormat):
             return path if path.suffix == ".txt" and path.parent.parent.name == LISTS else None
         if not paths.is_folder(path):
             return None
-        folder = path / ANNOTATIONS if paths.is_folder(path / ANNOTATIONS) else path
-        return path if any(_is_voc(file) for file in files_in(folder, ".xml")[:LOOKED_INTO]) else None
+        return path if any(_is_voc(file) for file in files_in(_inner(path), ".xml")[:LOOKED_INTO]) else None
 
     def folder(self, root: Path, name: str, annotations: Path) -> Path:
         """Returns JPEGImages or, without it, the folder of the annotations."""
@@ -79,7 +78,13 @@ def _above(annotations: Path) -> Path:
     """Returns the folder that holds Annotations, JPEGImages and so on."""
     if paths.is_file(annotations):
         return annotations.parents[2]
-    return annotations.parent if annotations.name == ANNOTATIONS else annotations
+    return annotations.parent if annotations.name in (ANNOTATIONS, ANNOTATIONS.lower()) else annotations
+
+
+def _inner(folder: Path) -> Path:
+    """Returns the folder Annotations, or annotations as some tools write it, in a folder; without it the folder."""
+    places = (folder / ANNOTATIONS, folder / ANNOTATIONS.lower())
+    return next((place for place in places if paths.is_folder(place)), folder)
 
 
 def _xml_files(annotations: Path) -> Iterator[Path]:
@@ -90,8 +95,7 @@ def _xml_files(annotations: Path) -> Iterator[Path]:
             if name and flag[:1] != ["-1"]:  # lists of a class mark the images without it
                 yield folder / f"{name}.xml"
     else:
-        folder = annotations / ANNOTATIONS
-        yield from files_below(folder if paths.is_folder(folder) else annotations, ".xml")
+        yield from files_below(_inner(annotations), ".xml")
 
 
 def _size(root: Element) -> tuple[int, int] | None:

@@ -63,7 +63,9 @@ class YoloFormat(ToolFormat):
             content = _content(path)
         except InputError:
             return None
-        return path if isinstance(content.get("names"), dict | list) and set(SPLITS) & set(content) else None
+        # supervision names no splits
+        of_yolo = set(SPLITS) & set(content) or paths.is_folder(path.parent / "labels")
+        return path if isinstance(content.get("names"), dict | list) and of_yolo else None
 
     def folder(self, root: Path, name: str, annotations: Path) -> Path:
         """Returns the folder of the class names, which contains the others."""
