@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mindrcnn.data.image_io import ImageSource, RGBImage
 from mindrcnn.drawing.objects import DrawnObject, draw_objects
 from mindrcnn.drawing.pictures import write_picture
+from mindrcnn.drawing.style import DEFAULT_STYLE, Style
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.results import rounded_xywh, shortest
 from mindrcnn.evaluation.paste import Rle, decode, encode_masks
@@ -135,14 +136,14 @@ class Detections:
             )
         ]
 
-    def draw(self, path: str | Path | None = None) -> RGBImage:
+    def draw(self, path: str | Path | None = None, *, style: Style = DEFAULT_STYLE) -> RGBImage:
         """Returns the image as RGB (H, W, 3) uint8 with boxes, masks and names drawn; writes it to `path` if given.
 
         Raises InputError if the image can no longer be read or `path` cannot be written.
         """
         if self.source is None:
             raise InputError("draw: wanted detections that know their image, got some without a source")
-        picture = draw_objects(self.source.image(), self.drawn_objects(), self.classes)
+        picture = draw_objects(self.source.image(), self.drawn_objects(), self.classes, style)
         if path is not None:
             write_picture(Path(path), picture)
         return picture
