@@ -70,7 +70,7 @@ ALLOWED: dict[str, set[str]] = {
     "tasks": {
         *("atomic", "build", "concurrency", "config", "data", "detections", "drawing", "engine"),
         *("evaluation", "exit_status", "exported", "image_detector", "models", "native", "obtain", "onnx_export"),
-        *("opening", "ops", "outputs", "paths", "predictor", "published"),
+        *("opening", "ops", "outputs", "paths", "predictor", "published", "tiling", "untrusted", "weights"),
     },
     "api": {"build", "engine", "exported", "image_detector", "obtain", "opening", "paths", "tasks"},
     "programs": {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.data import video
-from mindrcnn.data.video import read_camera, read_video, video_facts
+from mindrcnn.data.video import open_camera, read_video, video_facts
 from mindrcnn.errors import InputError
 
 FRAMES, RATE = 12, 10.0
@@ -74,5 +74,5 @@ def test_no_step_is_refused(clip: Path) -> None:
 
 def test_a_camera_that_is_not_there(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="77: wanted the number of a camera"):
-        next(read_camera(77))
+        open_camera(77)
     assert capfd.readouterr().err == ""

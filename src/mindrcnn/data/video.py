@@ -79,16 +79,16 @@ def read_video(path: Path, *, every: int = 1) -> Iterator[Frame]:
     return _read_video(path, every)
 
 
-def read_camera(number: int, *, every: int = 1) -> Iterator[Frame]:
-    """Yields every N-th frame of a camera, without end. Raises InputError if the system has none of that number."""
+def open_camera(number: int, *, every: int = 1) -> Iterator[Frame]:
+    """Returns an iterator over every N-th frame of a camera, without end.
+
+    Raises InputError at once if the system has no camera of that number.
+    """
     with _silence():
         capture = cv2.VideoCapture(number)
-    try:
-        if not capture.isOpened():
-            raise InputError(f"{number}: wanted the number of a camera, got one that cannot be opened")
-        yield from _frames(capture, None, every)
-    finally:
-        capture.release()
+    if not capture.isOpened():
+        raise InputError(f"{number}: wanted the number of a camera, got one that cannot be opened")
+    return _frames(capture, None, every)
 
 
 def _read_video(path: Path, every: int) -> Iterator[Frame]:

@@ -14,18 +14,27 @@ PROGRESS_SECONDS = 10.0  # least time between two progress lines
 
 
 def log_progress(
-    results: Iterable[Result], *, total: int, clock: Callable[[], float] = time.monotonic
+    results: Iterable[Result], *, total: int | None, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Result]:
-    """Passes the results of images on and logs how many of `total` are done, images/s and the time left."""
+    """Passes the results of images on and logs how many of `total` are done, images/s and the time left.
+
+    A total of None is not known, and neither is the time left.
+    """
     start = last = clock()
     done = 0
     for done, result in enumerate(results, start=1):
         now = clock()
-        if now - last >= PROGRESS_SECONDS and done < total:
-            rate = done / (now - start)
-            left = timedelta(seconds=round((total - done) / rate))
-            logger.info("%d/%d images, %.2f images/s, %s left", done, total, rate, left)
+        if now - last >= PROGRESS_SECONDS and done != total:
+            _log_line(done, total, done / (now - start))
             last = now
         yield result
     seconds = max(clock() - start, 1e-9)
     logger.info("%d images in %s, %.2f images/s", done, timedelta(seconds=round(seconds)), done / seconds)
+
+
+def _log_line(done: int, total: int | None, rate: float) -> None:
+    if total is None:
+        logger.info("%d images, %.2f images/s", done, rate)
+        return
+    left = timedelta(seconds=max(round((total - done) / rate), 0))
+    logger.info("%d/%d images, %.2f images/s, %s left", done, total, rate, left)
