@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "ops": {"native"},
     "cli": {"exit_status"},
     "config": {"data", "extensions", "messages", "paths", "untrusted", "zoo"},
-    "drawing": {"atomic", "data", "evaluation", "outputs"},
+    "drawing": {"atomic", "data", "evaluation", "outputs", "paths"},
     "launch": {"atomic", "cache", "engine", "exit_status", "outputs", "paths"},
     "models": {"ops", "trimmed_cell"},
     "__main__": {"cli"},
@@ -68,16 +68,16 @@ ALLOWED: dict[str, set[str]] = {
     "predictor": {"build", "config", "engine", "image_detector", "models"},
     "opening": {"build", "config", "exported", "image_detector", "predictor"},
     "tasks": {
-        *("atomic", "build", "concurrency", "config", "data", "detections", "drawing", "engine"),
+        *("atomic", "build", "concurrency", "config", "data", "detections", "drawing", "engine", "messages"),
         *("evaluation", "exit_status", "exported", "image_detector", "models", "native", "obtain", "onnx_export"),
         *("opening", "ops", "outputs", "paths", "predictor", "published", "tiling", "untrusted", "weights"),
     },
     "api": {"build", "engine", "exported", "image_detector", "obtain", "opening", "paths", "tasks"},
     "programs": {
         *("config", "convert", "data", "datasets", "doctor", "engine", "exit_status", "extensions", "launch"),
-        *("migrate", "native", "opening", "outputs", "paths", "published", "tasks", "zoo"),
+        *("drawing", "migrate", "native", "opening", "outputs", "paths", "published", "tasks", "tiling", "zoo"),
     },
-    "": {"api", "cpu_setup", "detections", "image_detector", "tasks"},  # mindrcnn/__init__.py
+    "": {"api", "cpu_setup", "detections", "drawing", "image_detector", "tasks"},  # mindrcnn/__init__.py
 }
 DOCUMENT = REPOSITORY / "docs" / "architecture.md"
 TOURS = {"One training step": 30, "One image": 22}  # heading in the document -> most files that a reader opens

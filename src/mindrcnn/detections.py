@@ -17,7 +17,7 @@ from mindrcnn.drawing.pictures import write_picture
 from mindrcnn.drawing.style import DEFAULT_STYLE, Style
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.results import rounded_xywh, shortest
-from mindrcnn.evaluation.paste import Rle, decode, encode_masks
+from mindrcnn.evaluation.paste import Rle, decode, encode_masks, mask_area
 
 if TYPE_CHECKING:
     import supervision
@@ -125,6 +125,11 @@ class Detections:
             return None
         height, width = self.image_size
         return encode_masks(self.box_masks, self.boxes, height=height, width=width, thresh=self.mask_thresh)
+
+    @property
+    def mask_areas(self) -> list[int]:
+        """The number of pixels of each mask; empty for a box-only detector."""
+        return [mask_area(rle) for rle in self.rle or ()]
 
     @cached_property
     def masks(self) -> NDArray[np.bool_] | None:

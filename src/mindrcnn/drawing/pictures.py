@@ -28,7 +28,7 @@ class PictureTooLarge(InputError):
 
 
 def encode_picture(path: Path, picture: RGBImage) -> bytes:
-    """Encodes an RGB picture (H, W, 3) as the file `path`, in the format of its suffix.
+    """Encodes an RGB picture (H, W, 3), or a grey one (H, W), as the file `path`, in the format of its suffix.
 
     Raises InputError if that format cannot be written.
     """
@@ -38,9 +38,9 @@ def encode_picture(path: Path, picture: RGBImage) -> bytes:
             f"{path}: wanted a picture of at most {largest} pixels a side for {path.suffix}, got {picture.shape[1]} x "
             f"{picture.shape[0]}"
         )
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    pixels = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     try:
-        done, encoded = cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        done, encoded = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     except cv2.error:  # for a suffix that it does not know
         done = False
     if not done:
@@ -49,7 +49,7 @@ def encode_picture(path: Path, picture: RGBImage) -> bytes:
 
 
 def write_picture(path: Path, picture: RGBImage) -> None:
-    """Writes an RGB picture (H, W, 3) in the format of the suffix, completely or not at all.
+    """Writes an RGB or grey picture in the format of the suffix, completely or not at all.
 
     Raises InputError if it cannot be written.
     """
