@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "ops": {"native"},
     "test_time": {"data"},
     "config": {"data", "extensions", "messages", "paths", "untrusted", "zoo"},
-    "drawing": {"atomic", "data", "evaluation", "outputs"},
+    "drawing": {"atomic", "data", "evaluation", "outputs", "paths"},
     "exit_status": {"engine", "tolerant_output"},
     "models": {"ops", "trimmed_cell"},
     "cli": {"exit_status"},
@@ -58,33 +58,48 @@ ALLOWED: dict[str, set[str]] = {
     "weights": {"atomic", "cache", "hashing", "messages", "models", "paths", "published", "untrusted"},
     "__main__": {"cli"},
     "build": {"config", "data", "engine", "extensions", "messages", "models", "ops", "paths", "weights"},
+    "tiling": {"data", "detections", "evaluation"},
     "browse": {"atomic", "build", "config", "data", "drawing", "outputs", "paths"},
     "convert": {
         *("atomic", "build", "config", "engine", "exit_status", "messages"),
         *("models", "outputs", "paths", "published", "weights"),
     },
     "doctor": {"atomic", "build", "concurrency", "config", "data", "exit_status", "outputs"},
-    "image_detector": {"build", "compilation", "concurrency", "config", "data", "detections", "evaluation"},
+    "prediction_stream": {"concurrency", "data", "detections", "tiling"},
     "check": {
         *("atomic", "config", "data", "doctor", "engine"),
         *("exit_status", "messages", "outputs", "paths", "untrusted"),
     },
-    "exported": {"build", "config", "data", "image_detector", "messages", "paths", "untrusted"},
+    "image_detector": {
+        *("build", "compilation", "config", "data"),
+        *("detections", "evaluation", "prediction_stream", "tiling"),
+    },
     "obtain": {"atomic", "cache", "config", "convert", "paths", "published"},
+    "exported": {"build", "config", "data", "image_detector", "messages", "paths", "untrusted"},
     "predictor": {"build", "config", "engine", "image_detector", "models", "test_time"},
     "opening": {"build", "config", "exported", "image_detector", "predictor"},
     "tasks": {
-        *("atomic", "build", "compilation", "concurrency", "config", "data", "detections", "drawing"),
-        *("engine", "evaluation", "exit_status", "exported", "image_detector", "models", "native", "obtain"),
-        *("onnx_export", "opening", "ops", "outputs", "paths", "predictor", "published"),
+        *("atomic", "build", "compilation", "concurrency", "config", "data", "detections", "drawing", "engine"),
+        *(
+            "evaluation",
+            "exit_status",
+            "exported",
+            "image_detector",
+            "messages",
+            "models",
+            "native",
+            "obtain",
+            "onnx_export",
+        ),
+        *("opening", "ops", "outputs", "paths", "predictor", "published", "tiling", "untrusted", "weights"),
     },
     "api": {"build", "engine", "exported", "image_detector", "obtain", "opening", "paths", "tasks"},
     "programs": {
         *("browse", "check", "config", "convert", "data", "datasets", "doctor"),
-        *("engine", "exit_status", "extensions", "launch", "migrate", "native", "opening"),
-        *("outputs", "paths", "published", "tasks", "zoo"),
+        *("drawing", "engine", "exit_status", "extensions", "launch", "migrate", "native"),
+        *("opening", "outputs", "paths", "published", "tasks", "tiling", "zoo"),
     },
-    "": {"api", "cpu_setup", "detections", "image_detector", "tasks"},  # mindrcnn/__init__.py
+    "": {"api", "cpu_setup", "detections", "drawing", "image_detector", "tasks"},  # mindrcnn/__init__.py
 }
 DOCUMENT = REPOSITORY / "docs" / "architecture.md"
 TOURS = {"One training step": 30, "One image": 22}  # heading in the document -> most files that a reader opens

@@ -224,6 +224,12 @@ OPENED = {
     *("untrusted/archive.py: archive.open", "tasks/training.py: run_folder.open"),
     *("engine/tracking/metrics_log.py: open", "launch/supervise.py: open", "datasets/convert_data.py: open"),
     "tasks/modelarts.py: _moxing().file.exists",  # asks a bucket
+    *(
+        f"tasks/results/{name}.py: open"
+        for name in ("coco_dataset", "coco_results", "json_lines", "predictions", "tables")
+    ),
+    "drawing/video.py: open",
+    *("tasks/inference.py: one.open", "tasks/inference.py: self.record.open"),  # results
 }
 
 

@@ -15,17 +15,19 @@ from mindrcnn.errors import InputError
 if TYPE_CHECKING:
     from mindrcnn.api import evaluate, load, train
     from mindrcnn.detections import Detections
+    from mindrcnn.drawing.style import Style
     from mindrcnn.image_detector import Detector
     from mindrcnn.tasks.training import TrainedRun
 
 __version__ = "0.1.0"
 
-__all__ = ["Detections", "Detector", "InputError", "TrainedRun", "__version__", "evaluate", "load", "train"]
+__all__ = ["Detections", "Detector", "InputError", "Style", "TrainedRun", "__version__", "evaluate", "load", "train"]
 
 # Imported when first asked for: most import MindSpore, which takes seconds.
 _HOMES = {
     "Detections": "mindrcnn.detections",
     "Detector": "mindrcnn.image_detector",
+    "Style": "mindrcnn.drawing.style",
     "TrainedRun": "mindrcnn.tasks.training",
     "evaluate": "mindrcnn.api",
     "load": "mindrcnn.api",

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from mindrcnn.data.image_io import ImageSource, RGBImage
 from mindrcnn.drawing.objects import DrawnObject, draw_objects
 from mindrcnn.drawing.pictures import write_picture
+from mindrcnn.drawing.style import DEFAULT_STYLE, Style
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.results import rounded_xywh, shortest
-from mindrcnn.evaluation.paste import Rle, decode, encode_masks
+from mindrcnn.evaluation.paste import Rle, decode, encode_masks, mask_area
 
 if TYPE_CHECKING:
     import supervision
@@ -41,6 +42,7 @@ class Detections:
     mask_scores: (N,) float32 class score x predicted IoU, the score that ranks the mask; None if the detector
         predicts no IoU.
     mask_thresh: the probability at which a pixel belongs to the object.
+    image_masks: the N masks in the whole image, of a detection whose box does not frame one; they replace box_masks.
     """
 
     boxes: NDArray[np.float32]
@@ -53,6 +55,7 @@ class Detections:
     box_masks: NDArray[np.float32] | None = None
     mask_scores: NDArray[np.float32] | None = None
     mask_thresh: float = 0.5
+    image_masks: tuple[Rle, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -67,6 +70,7 @@ class Detections:
             labels=self.labels[positions],
             box_masks=None if self.box_masks is None else self.box_masks[positions],
             mask_scores=None if self.mask_scores is None else self.mask_scores[positions],
+            image_masks=None if self.image_masks is None else tuple(self.image_masks[place] for place in positions),
         )
         pasted = self.__dict__.get("rle")
         if pasted is not None:  # pasting is slow
@@ -81,7 +85,7 @@ class Detections:
         height, width = self.image_size
         listed = [f"{name} {score:.2f}" for name, score in zip(self.class_names, self.scores.tolist(), strict=True)]
         more = [f"and {len(self) - SHOWN} more"] if len(self) > SHOWN else []
-        masks = "" if self.box_masks is None else ", with masks"
+        masks = ", with masks" if self.has_masks else ""
         origin = "" if self.path is None else f" of {self.path.name}"
         found = ", ".join(listed[:SHOWN] + more) or "nothing"
         return f"<Detections{origin}: {found}; image {width} x {height}{masks}>"
@@ -107,13 +111,25 @@ class Detections:
             np.divide(self.mask_scores, scores, out=np.zeros_like(scores), where=scores > 0),
         )
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether the detector gives masks."""
+        return self.box_masks is not None or self.image_masks is not None
+
     @cached_property
     def rle(self) -> list[Rle] | None:
         """COCO RLE of each mask, pasted into the image when first asked for; None for a box-only detector."""
+        if self.image_masks is not None:
+            return list(self.image_masks)
         if self.box_masks is None:
             return None
         height, width = self.image_size
         return encode_masks(self.box_masks, self.boxes, height=height, width=width, thresh=self.mask_thresh)
+
+    @property
+    def mask_areas(self) -> list[int]:
+        """The number of pixels of each mask; empty for a box-only detector."""
+        return [mask_area(rle) for rle in self.rle or ()]
 
     @cached_property
     def masks(self) -> NDArray[np.bool_] | None:
@@ -135,14 +151,14 @@ class Detections:
             )
         ]
 
-    def draw(self, path: str | Path | None = None) -> RGBImage:
+    def draw(self, path: str | Path | None = None, *, style: Style = DEFAULT_STYLE) -> RGBImage:
         """Returns the image as RGB (H, W, 3) uint8 with boxes, masks and names drawn; writes it to `path` if given.
 
         Raises InputError if the image can no longer be read or `path` cannot be written.
         """
         if self.source is None:
             raise InputError("draw: wanted detections that know their image, got some without a source")
-        picture = draw_objects(self.source.image(), self.drawn_objects(), self.classes)
+        picture = draw_objects(self.source.image(), self.drawn_objects(), self.classes, style)
         if path is not None:
             write_picture(Path(path), picture)
         return picture

@@ -5,8 +5,6 @@ Whatever computes them, a checkpoint's network or an exported model, is a functi
 
 from __future__ import annotations
 
-import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,16 +16,17 @@ from PIL import Image as PillowImage
 
 from mindrcnn.build.data import build_input_format
 from mindrcnn.compilation import Compilations
-from mindrcnn.concurrency import prefetch
 from mindrcnn.config.run import Config
 from mindrcnn.data.batching.batch import EvalBatch, evaluation_batch
 from mindrcnn.data.batching.buckets import Bucket, assign_buckets, evaluation_plan
 from mindrcnn.data.image_io import ImageSource
+from mindrcnn.data.video import read_video
 from mindrcnn.detections import Detections
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.input_images import Picture, as_source, find_images
-
-logger = logging.getLogger(__name__)
+from mindrcnn.prediction_stream import PredictionStream, predict_stream
+from mindrcnn.tiling.merging import merge_tiles
+from mindrcnn.tiling.windows import OVERLAP, Tiling, tiles_of, tiling_of
 
 Image: TypeAlias = str | Path | PillowImage.Image | NDArray[np.uint8]
 Images: TypeAlias = (
@@ -92,36 +91,85 @@ class Detector:
         return self.classes
 
     @overload
-    def predict(self, images: Image) -> Detections: ...
+    def predict(self, images: Image, *, tiles: int | None = ..., overlap: float = ...) -> Detections: ...
     @overload
-    def predict(self, images: Images) -> list[Detections]: ...
-    def predict(self, images: Image | Images) -> Detections | list[Detections]:
+    def predict(self, images: Images, *, tiles: int | None = ..., overlap: float = ...) -> list[Detections]: ...
+    def predict(
+        self, images: Image | Images, *, tiles: int | None = None, overlap: float = OVERLAP
+    ) -> Detections | list[Detections]:
         """Returns the detections of an image, or a list of detections for a list of images.
 
-        An image is a path, a PIL image or an RGB array (H, W, 3) uint8. A list is predicted in batches of
-        eval.batch_size images that share a bucket; results are in the order given.
+        images: a path, a PIL image or an RGB array (H, W, 3) uint8. A list is predicted in batches of
+            eval.batch_size images that share a bucket; results are in the order given.
+        tiles: the side in pixels of tiles that larger images are cut into, for objects that are small in them.
+        overlap: the part of a tile that its neighbour shares.
+
         Raises InputError for an image that cannot be read, an array of another shape or type, and an empty list.
         """
+        tiling = tiling_of(tiles, overlap)
         if not isinstance(images, list | tuple):
-            return self._detect_all([as_source(images)], batch_size=1)[0]
+            return self._detect_all([as_source(images)], batch_size=1, tiling=tiling)[0]
         if not images:
             raise InputError("predict: wanted an image or a list of images, got an empty list")
         sources = [as_source(image, f"image {number} of {len(images)}") for number, image in enumerate(images, start=1)]
-        return self._detect_all(sources, batch_size=1 if len(sources) == 1 else self.config.eval.batch_size)
+        batch_size = 1 if len(sources) == 1 else self.config.eval.batch_size
+        return self._detect_all(sources, batch_size=batch_size, tiling=tiling)
 
     def predict_many(
-        self, paths: str | Path | Iterable[str | Path], *, batch_size: int | None = None
+        self,
+        paths: str | Path | Iterable[str | Path],
+        *,
+        batch_size: int | None = None,
+        tiles: int | None = None,
+        overlap: float = OVERLAP,
     ) -> PredictionStream:
         """Yields the detections of image files in the order given, and reads the next images meanwhile.
 
         paths: an iterable of paths, or one string that names a file, a folder or a glob. A file that cannot be read is
             logged, skipped and listed in the result's `skipped`.
         batch_size: images per forward pass; None is 1, or the number that an exported model is fixed to.
+        tiles: as in `predict`.
+        overlap: as in `predict`.
+        """
+        found = find_images(str(paths)) if isinstance(paths, str | Path) else [Path(path) for path in paths]
+        sources = [Picture(path=path) for path in found]
+        return self.predict_sources(sources, batch_size=batch_size, tiling=tiling_of(tiles, overlap))
+
+    def predict_video(
+        self,
+        path: str | Path,
+        *,
+        every: int = 1,
+        batch_size: int | None = None,
+        tiles: int | None = None,
+        overlap: float = OVERLAP,
+    ) -> PredictionStream:
+        """Yields the detections of a video's frames; each has its frame's `number` and `seconds` in `source`.
+
+        path: the file.
+        every: takes every N-th frame, from the first.
+        batch_size: as in `predict_many`.
+        tiles: as in `predict`.
+        overlap: as in `predict`.
+
+        Raises InputError for a file that is no video.
+        """
+        frames = read_video(Path(path), every=every)
+        return self.predict_sources(frames, batch_size=batch_size, tiling=tiling_of(tiles, overlap))
+
+    def predict_sources(
+        self, sources: Iterable[ImageSource], *, batch_size: int | None = None, tiling: Tiling | None = None
+    ) -> PredictionStream:
+        """Yields the detections of images that are asked for one after another, without end if need be.
+
+        sources: the images; each is referenced until its detections have been yielded.
+        batch_size: as in `predict_many`.
+        tiling: cuts images into tiles.
         """
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size: wanted a number above 0, got {batch_size}")
-        found = find_images(str(paths)) if isinstance(paths, str | Path) else [Path(path) for path in paths]
-        return PredictionStream(self, found, batch_size=batch_size or self.batch or 1)
+        batch_size = batch_size or self.batch or 1
+        return predict_stream(self, sources, batch_size=batch_size, tiling=tiling)
 
     def detect(self, batch: EvalBatch) -> list[Detections]:
         """Returns the detections of each image of a batch; shared by predict, evaluation and inference."""
@@ -161,69 +209,20 @@ class Detector:
         """Returns images as a batch, resized and padded. Raises InputError for one that cannot be read."""
         return evaluation_batch(members, bucket=bucket, batch_size=batch_size, input_format=self._input_format)
 
-    def _detect_all(self, sources: Sequence[ImageSource], *, batch_size: int) -> list[Detections]:
+    def _detect_all(
+        self, sources: Sequence[ImageSource], *, batch_size: int, tiling: Tiling | None
+    ) -> list[Detections]:
+        if tiling is not None:
+            return [self._detect_tiles(source, tiling) for source in sources]
         found = [one for batch in self.batches(sources, batch_size=batch_size) for one in self.detect(batch)]
         order = {id(source): number for number, source in enumerate(sources)}
         return sorted(found, key=lambda one: order[id(one.source)])
 
-
-WINDOW = 4  # batches whose images are grouped at a time; more of them fill more batches, and delay results
-
-
-class PredictionStream(Iterator[Detections]):
-    """An iterator over detections of image files; `skipped` lists the unreadable files met so far."""
-
-    def __init__(self, detector: Detector, paths: Sequence[Path], *, batch_size: int) -> None:
-        self.paths = tuple(paths)
-        self.skipped: list[Path] = []
-        self._detector = detector
-        self._batch_size = batch_size
-        self._pictures = [Picture(path=path) for path in paths]
-        self._unreadable: set[int] = set()  # ids of pictures
-        self._found = self._predict()
-
-    def __next__(self) -> Detections:
-        return next(self._found)
-
-    def _predict(self) -> Iterator[Detections]:
-        waiting = deque(self._pictures)
-        found: dict[int, Detections] = {}
-        for batch in prefetch(self._batches()):
-            found |= {id(one.source): one for one in self._detector.detect(batch)}
-            while waiting and (id(waiting[0]) in found or id(waiting[0]) in self._unreadable):
-                picture = waiting.popleft()
-                if id(picture) in found:
-                    yield found.pop(id(picture))
-
-    def _batches(self) -> Iterator[EvalBatch]:
-        """Yields batches of images that share a bucket, of the next few files at a time."""
-        window = self._batch_size * (1 if self._batch_size == 1 else WINDOW)
-        for start in range(0, len(self._pictures), window):
-            some = self._readable(self._pictures[start : start + window], lambda picture: picture.size)
-            for members, bucket in self._detector.plan(some, batch_size=self._batch_size):
-                try:
-                    batch = self._detector.prepare(members, bucket=bucket, batch_size=self._batch_size)
-                except InputError:
-                    members = self._readable(members, Picture.image)
-                    if not members:
-                        continue
-                    batch = self._detector.prepare(members, bucket=bucket, batch_size=self._batch_size)
-                yield batch
-
-    def _readable(self, pictures: Sequence[Picture], read: Callable[[Picture], object]) -> list[Picture]:
-        """Returns the pictures that `read` can read; the others are skipped."""
-        readable = []
-        for picture in pictures:
-            try:
-                read(picture)
-            except InputError as error:
-                logger.warning("skipped: %s", error)
-                assert picture.path is not None
-                self.skipped.append(picture.path)
-                self._unreadable.add(id(picture))
-            else:
-                readable.append(picture)
-        return readable
+    def _detect_tiles(self, source: ImageSource, tiling: Tiling) -> Detections:
+        tiles = list(tiles_of(source, tiling))
+        found = self._detect_all(tiles, batch_size=self.config.eval.batch_size, tiling=None)
+        parts = [(one, tile.window) for one, tile in zip(found, tiles, strict=True)]
+        return merge_tiles(parts, source, tiles[0].size)
 
 
 def undo_resize(

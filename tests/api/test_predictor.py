@@ -2,6 +2,7 @@
 
 import logging
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -352,3 +353,32 @@ def test_repr_tells_what_it_finds(make_detector):
 def test_an_array_that_is_no_rgb_image_is_refused(image, message):
     with pytest.raises(InputError, match=message):
         as_source(image)
+
+
+def test_tiles_of_one_image_of_several_and_of_a_stream(make_detector, tmp_path):
+    pixels = image(64, 128, 90)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    detector = make_detector()
+    alone = detector.predict(pixels, tiles=64, overlap=0.5)
+    assert alone.image_size == (64, 128)
+    assert alone.masks.shape == (len(alone), 64, 128)
+    several = detector.predict([pixels, pixels], tiles=64, overlap=0.5)
+    streamed = list(detector.predict_many(tmp_path, tiles=64, overlap=0.5))
+    for found in (*several, *streamed):
+        np.testing.assert_array_equal(found.boxes, alone.boxes)
+        assert found.rle == alone.rle
+    assert {shape[0] for shape in detector._predict.predict.shapes} == {1, 2}
+    with pytest.raises(InputError, match="tiles: wanted a side"):
+        detector.predict(pixels, tiles=1)
+
+
+def test_a_video(make_detector, tmp_path):
+    writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 32))
+    for number in range(7):
+        writer.write(image(32, 64, 30 * number))
+    writer.release()
+    found = list(make_detector().predict_video(tmp_path / "a.avi", every=3, batch_size=2))
+    assert [one.source.number for one in found] == [0, 3, 6]
+    assert greys(found) == pytest.approx([0, 90, 180], abs=6)
+    with pytest.raises(InputError, match=r"b.avi: no such video"):
+        make_detector().predict_video(tmp_path / "b.avi")

@@ -1,5 +1,7 @@
 import os
 import socket
+import sys
+import types
 from pathlib import Path
 
 import cv2
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image, ImageOps
 
+from mindrcnn.data import image_io
 from mindrcnn.data.image_io import MAX_PIXELS, allow_pixels, convert_image, decode_image, read_image, read_size
 from mindrcnn.errors import InputError
 
@@ -231,3 +234,39 @@ def test_an_image_of_too_many_pixels_is_refused_until_it_is_allowed(tmp_path: Pa
         assert read_size(path) == (8000, 9000)
     finally:
         allow_pixels(MAX_PIXELS)
+
+
+class TestPlugins:
+    """Formats that Pillow reads with another package; HEIF's is stood in for by what reads PNG."""
+
+    @pytest.fixture
+    def plugin(self, monkeypatch):
+        def register():
+            monkeypatch.setitem(Image.OPEN, "HEIF", Image.OPEN["PNG"])
+            monkeypatch.setattr(Image, "ID", [*Image.ID, "HEIF"])
+
+        module = types.ModuleType("pillow_heif")
+        module.register_heif_opener = register
+        image_io._formats.cache_clear()
+        yield module
+        image_io._formats.cache_clear()
+
+    def test_an_installed_one_is_used(self, plugin, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pillow_heif", plugin)
+        assert {".heic", ".heif", ".gif", ".jpg"} <= image_io.readable_suffixes()
+        assert image_io.missing_plugin(".HEIC") == ""
+
+    def test_an_absent_one_is_named(self, plugin, monkeypatch, tmp_path):
+        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+        assert ".heic" not in image_io.readable_suffixes()
+        assert image_io.missing_plugin(".HEIC") == "pillow-heif"
+        assert image_io.missing_plugin(".jpg") == image_io.missing_plugin(".json") == ""
+        (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
+        with pytest.raises(InputError, match=r"another kind; pillow-heif reads \.heic: pip install pillow-heif"):
+            read_image(tmp_path / "a.heic")
+
+    def test_the_first_picture_of_a_gif(self, tmp_path):
+        first, second = (Image.new("RGB", (9, 5), grey) for grey in ("white", "black"))
+        first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
+        assert (read_image(tmp_path / "a.gif") == 255).all()
+        assert read_image(tmp_path / "a.gif").shape == (5, 9, 3)

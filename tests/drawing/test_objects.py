@@ -6,10 +6,11 @@ import logging
 import numpy as np
 import pytest
 
-from mindrcnn.drawing import fonts
+from mindrcnn.drawing import fonts, objects
 from mindrcnn.drawing.captions import Caption, best_place, draw_captions
 from mindrcnn.drawing.objects import DrawnObject, draw_objects, draw_pair, true_objects
 from mindrcnn.drawing.palette import CROWD, class_colour, contrast, text_colour
+from mindrcnn.drawing.style import Style
 from mindrcnn.evaluation.paste import encode_bitmap
 
 NAMES = ("cat", "dog", "a very long class name indeed")
@@ -209,3 +210,62 @@ class TestColours:
         for label in range(1, 200):
             colour = class_colour(label)
             assert contrast(text_colour(colour), colour) >= 4.5  # WCAG 2 level AA
+
+
+def small_objects(step):
+    """Objects of 12 pixels in a grid whose captions find no room between them if `step` is small."""
+    corners = itertools.product(range(20, 380, step), range(20, 280, step))
+    return [DrawnObject(box=(x, y, x + 12, y + 12), label=1, score=0.9) for x, y in corners]
+
+
+@pytest.mark.parametrize("step", [16, 40, 90])
+def test_captions_never_hide_a_small_object(image, step):
+    objects = small_objects(step)
+    boxes = np.array([one.box for one in objects], float)
+    drawn = draw_objects(image, objects, NAMES)
+    bare = draw_objects(image, objects, NAMES, Style(labels=False, scores=False))
+    covered = (drawn != bare).any(axis=2)
+    for left, top, right, bottom in boxes.astype(int):
+        assert covered[top:bottom, left:right].mean() <= 0.25
+    assert covered.any()  # at the border there is room
+
+
+def test_an_object_keeps_its_caption_where_another_place_hides_nothing():
+    objects = np.array([[50, 80, 90, 120], [50, 66, 80, 80]], float)  # the second stands where the caption would
+    left, top, right, bottom = best_place((50, 80, 90, 120), (30, 10), (300, 400), [], objects)
+    assert (left, top, right, bottom) == (50, 80, 80, 90)
+    assert best_place((0, 0, 30, 10), (30, 10), (10, 30), [], np.array([[0, 0, 30, 10.0]])) is None
+
+
+@pytest.mark.parametrize(
+    ("style", "text"),
+    [
+        (Style(), "cat 0.90"),
+        (Style(labels=False), "0.90"),
+        (Style(scores=False), "cat"),
+        (Style(labels=False, scores=False), None),
+    ],
+)
+def test_names_and_scores_can_be_hidden(image, disc, monkeypatch, style, text):
+    written = []
+    monkeypatch.setattr(
+        objects, "draw_captions", lambda picture, captions, size, **_: written.extend(captions) or picture
+    )
+    draw_objects(image, [disc[0]], NAMES, style)
+    assert [one.text for one in written] == ([text] if text else [])
+
+
+def test_objects_of_a_class_have_one_colour_or_each_its_own(image):
+    pair = [DrawnObject(box=(x, 100, x + 60, 160), label=1) for x in (50, 250)]
+    by_class, by_instance = (
+        draw_objects(image, pair, NAMES, Style(colour_by=by, labels=False)) for by in ("class", "instance")
+    )
+    assert tuple(by_class[130, 50]) == tuple(by_class[130, 250]) == class_colour(1)
+    assert [tuple(by_instance[130, x]) for x in (50, 250)] == [class_colour(1), class_colour(2)]
+
+
+def test_the_width_of_lines(image):
+    one = DrawnObject(box=(100, 100, 200, 200), label=1)
+    colours = [draw_objects(image, [one], NAMES, Style(line_width=width, labels=False)) for width in (1, 9)]
+    thin, thick = ((drawn[150, :150] == class_colour(1)).all(axis=1).sum() for drawn in colours)
+    assert (thin, thick) == (1, pytest.approx(9, abs=2))  # OpenCV rounds widths

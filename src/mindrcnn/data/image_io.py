@@ -7,6 +7,7 @@ writes to stderr. On COCO's JPEGs both take the same time and give the same pixe
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import stat
 import struct
@@ -53,8 +54,16 @@ WIDENED = ("PNG", "PPM")  # formats whose 16 bits some versions of Pillow give a
 
 # The formats that Pillow and the libraries in it decode themselves. Its other plugins are not asked: some, EPS for one,
 # hand the file to another program, whatever the file is called.
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF")
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF")
 LISTED_FORMATS = ", ".join(FORMATS[:6])
+
+# Packages that teach Pillow a format of FORMATS with a library in themselves: the module, and what installs it.
+PLUGINS = {"AVIF": ("pillow_avif", "pillow-avif-plugin"), "HEIF": ("pillow_heif", "pillow-heif")}
+SUFFIXES = {
+    **{".bmp": "BMP", ".gif": "GIF", ".jp2": "JPEG2000", ".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"},
+    **{".pgm": "PPM", ".ppm": "PPM", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"},
+    **{".avif": "AVIF", ".heic": "HEIF", ".heif": "HEIF"},
+}
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -134,9 +143,32 @@ def read_labels(path: Path) -> npt.NDArray[np.int64]:
 
 @functools.cache
 def _formats() -> list[str]:
-    """Returns those of FORMATS that this build of Pillow reads."""
+    """Returns those of FORMATS that this build of Pillow, or an installed plugin, reads."""
     Image.init()
+    for name, (module, _) in PLUGINS.items():
+        if name not in Image.OPEN:
+            _register(module)
     return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _register(module: str) -> None:
+    """Imports a plugin, if it is installed; some register themselves, one is told to."""
+    try:
+        plugin = importlib.import_module(module)
+    except ImportError:
+        return
+    getattr(plugin, "register_heif_opener", lambda: None)()
+
+
+def readable_suffixes() -> frozenset[str]:
+    """Returns the suffixes of image files that can be read here."""
+    return frozenset(suffix for suffix, name in SUFFIXES.items() if name in _formats())
+
+
+def missing_plugin(suffix: str) -> str:
+    """Returns the package that reads images of a suffix, if it is not installed; otherwise nothing."""
+    name = SUFFIXES.get(suffix.lower(), "")
+    return PLUGINS[name][1] if name in PLUGINS and name not in _formats() else ""
 
 
 def _open(file: Path | io.BytesIO, path: Path) -> Image.Image:
@@ -147,8 +179,10 @@ def _open(file: Path | io.BytesIO, path: Path) -> Image.Image:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such image file") from error
     except UnidentifiedImageError as error:
+        plugin = missing_plugin(path.suffix)
+        hint = f"; {plugin} reads {path.suffix.lower()}: pip install {plugin}" if plugin else ""
         raise InputError(
-            f"{path}: wanted an image ({LISTED_FORMATS}), got an empty file or one of another kind"
+            f"{path}: wanted an image ({LISTED_FORMATS}), got an empty file or one of another kind{hint}"
         ) from error
     except UNREADABLE as error:
         raise InputError(f"{path}: wanted a readable image: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mindrcnn.data.image_io import RGBImage
@@ -12,6 +13,10 @@ from mindrcnn.drawing.fonts import bundled_font, font_file, load_font
 from mindrcnn.drawing.palette import Colour, text_colour
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in whole pixels; right and bottom are exclusive
+Boxes = NDArray[np.float64]  # (N, 4) xyxy
+
+NO_BOXES: Boxes = np.zeros((0, 4))
+HIDDEN = 0.25  # share of an object's box that a caption may cover; more hides what the picture is looked at for
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,11 @@ class Caption:
     colour: Colour
 
 
-def draw_captions(image: RGBImage, captions: list[Caption], font_size: int) -> RGBImage:
-    """Draws the captions on a copy of an RGB image (H, W, 3); the first in the list gets the best place."""
+def draw_captions(image: RGBImage, captions: list[Caption], font_size: int, *, objects: Boxes = NO_BOXES) -> RGBImage:
+    """Draws the captions on a copy of an RGB image (H, W, 3); the first in the list gets the best place.
+
+    A caption that would hide one of the boxes `objects` (N, 4) xyxy wherever it stands is left out.
+    """
     picture = Image.fromarray(image)
     pen = ImageDraw.Draw(picture)
     taken: list[Box] = []
@@ -35,7 +43,9 @@ def draw_captions(image: RGBImage, captions: list[Caption], font_size: int) -> R
         text = _cut_to_width(caption.text, font, width - 2 * margin)
         ascent, descent = font.getmetrics()
         size = (min(round(font.getlength(text)) + 2 * margin, width), min(ascent + descent, height))
-        place = best_place(caption.anchor, size, (height, width), taken)
+        place = best_place(caption.anchor, size, (height, width), taken, objects)
+        if place is None:
+            continue
         taken.append(place)
         left, top, right, bottom = place
         pen.rectangle((left, top, right - 1, bottom - 1), fill=caption.colour)
@@ -50,10 +60,22 @@ def _cut_to_width(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     return text
 
 
-def best_place(anchor: Box, size: tuple[int, int], image_size: tuple[int, int], taken: list[Box]) -> Box:
-    """Finds where a caption of `size` (w, h) covers least of earlier ones: above its box, inside its top, below, ...
+def best_place(
+    anchor: Box,
+    size: tuple[int, int],
+    image_size: tuple[int, int],
+    taken: list[Box],
+    objects: Boxes = NO_BOXES,
+) -> Box | None:
+    """Finds where a caption covers least of earlier ones: above its box, inside its top, below, beside it, ...
 
-    The result is always inside the picture, whose `image_size` is (h, w).
+    anchor: the box that the caption belongs to.
+    size: (w, h) of the caption.
+    image_size: (h, w) of the picture.
+    taken: places of earlier captions.
+    objects: (N, 4) xyxy boxes of which none may be hidden.
+
+    Returns a place inside the picture; None if each hides an object.
     """
     left, top, right, bottom = anchor
     width, height = size
@@ -66,12 +88,27 @@ def best_place(anchor: Box, size: tuple[int, int], image_size: tuple[int, int], 
         (right - width, top),
         (right - width, bottom),
         (left, (top + bottom - height) // 2),
+        (right, top),
+        (left - width, top),
+        (right, bottom - height),
+        (left - width, bottom - height),
     ]
     places = [_move_inside(corner, size, image_size) for corner in candidates]
     costs = [sum(_overlap(place, other) for other in taken) for place in places]
     # A place that had to be moved into the picture covers its own object, so it comes last among equals.
     moved = [(left, top) != corner for (left, top, _, _), corner in zip(places, candidates, strict=True)]
-    return places[min(range(len(places)), key=lambda index: (costs[index], moved[index], index))]
+    free = np.flatnonzero(~_hides_any(np.array(places, dtype=np.float64), objects)).tolist()
+    best = min(free, key=lambda index: (costs[index], moved[index], index), default=None)
+    return None if best is None else places[best]
+
+
+def _hides_any(places: Boxes, objects: Boxes) -> NDArray[np.bool_]:
+    """Tells of each place (P, 4) whether it covers more than HIDDEN of any object's box (N, 4)."""
+    low = np.maximum(places[:, None, :2], objects[None, :, :2])
+    high = np.minimum(places[:, None, 2:], objects[None, :, 2:])
+    covered = np.clip(high - low, 0, None).prod(axis=2)
+    areas = np.maximum((objects[:, 2:] - objects[:, :2]).prod(axis=1), 1.0)
+    return np.asarray((covered > HIDDEN * areas).any(axis=1))
 
 
 def _move_inside(corner: tuple[int, int], size: tuple[int, int], image_size: tuple[int, int]) -> Box:

@@ -17,6 +17,7 @@ from mindrcnn.data.record import Record
 from mindrcnn.drawing.captions import Caption, draw_captions
 from mindrcnn.drawing.fonts import legible_name
 from mindrcnn.drawing.palette import CROWD, WHITE, Colour, class_colour, text_colour
+from mindrcnn.drawing.style import DEFAULT_STYLE, Style
 from mindrcnn.evaluation.coco.ground_truth import coco_segmentation, to_rle
 from mindrcnn.evaluation.paste import Rle, decode, encode_bitmap
 
@@ -30,18 +31,27 @@ PAIR_SIDE = 480  # approximate long side, in pixels, to which small images are e
 
 @dataclass(frozen=True)
 class DrawnObject:
-    """An object to draw; `box` is xyxy, `score` None for ground truth, `rle` None without a mask."""
+    """An object to draw.
+
+    box: xyxy.
+    label: 1..K.
+    score: None for ground truth.
+    rle: None without a mask.
+    crowd: whether it is a region of many objects.
+    number: its number in the image, from 1, where each object has a colour of its own; 0 takes that of the class.
+    """
 
     box: tuple[float, float, float, float]
     label: int
     score: float | None = None
     rle: Rle | None = None
     crowd: bool = False
+    number: int = 0
 
     @property
     def colour(self) -> Colour:
         """Returns the object's RGB colour."""
-        return CROWD if self.crowd else class_colour(self.label)
+        return CROWD if self.crowd else class_colour(self.number or self.label)
 
     def magnified(self, factor: int) -> DrawnObject:
         """Returns the object as a picture that is `factor` times as large has it."""
@@ -62,10 +72,14 @@ def true_objects(record: Record) -> list[DrawnObject]:
     return objects
 
 
-def draw_objects(image: RGBImage, objects: Sequence[DrawnObject], class_names: Sequence[str]) -> RGBImage:
+def draw_objects(
+    image: RGBImage, objects: Sequence[DrawnObject], class_names: Sequence[str], style: Style = DEFAULT_STYLE
+) -> RGBImage:
     """Draws objects on a copy of `image`, small ones over large ones; class_names[label - 1] names a label."""
     picture = image.copy()
-    thickness = max(1, round(max(image.shape[:2]) / LONG_SIDE_PER_LINE))
+    thickness = style.line_width or max(1, round(max(image.shape[:2]) / LONG_SIDE_PER_LINE))
+    if style.colour_by == "instance":
+        objects = [replace(one, number=number) for number, one in enumerate(objects, start=1)]
     ordered = sorted(objects, key=_box_area, reverse=True)
     for one in ordered:
         if one.rle is not None:
@@ -73,8 +87,9 @@ def draw_objects(image: RGBImage, objects: Sequence[DrawnObject], class_names: S
     for one in ordered:
         _draw_box(picture, one, thickness)
     by_score = sorted(objects, key=lambda one: -1.0 if one.score is None else one.score, reverse=True)
-    captions = [_caption(one, class_names, thickness) for one in by_score]
-    return draw_captions(picture, captions, _font_size(image))
+    captions = [_caption(one, class_names, thickness, style) for one in by_score]
+    boxes = np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4)
+    return draw_captions(picture, [one for one in captions if one.text], _font_size(image), objects=boxes)
 
 
 def draw_pair(
@@ -129,13 +144,13 @@ def _draw_box(picture: RGBImage, one: DrawnObject, thickness: int) -> None:
     cv2.rectangle(picture, upper_left, lower_right, one.colour, thickness)
 
 
-def _caption(one: DrawnObject, class_names: Sequence[str], thickness: int) -> Caption:
-    crowd = " (crowd)" if one.crowd else ""
-    score = "" if one.score is None else f" {one.score:.2f}"
+def _caption(one: DrawnObject, class_names: Sequence[str], thickness: int, style: Style) -> Caption:
+    name = legible_name(class_names[one.label - 1], one.label) + (" (crowd)" if one.crowd else "")
+    score = "" if one.score is None else f"{one.score:.2f}"
     x_low, y_low, x_high, y_high = (round(value) for value in one.box)
     edge = thickness // 2
     return Caption(
-        text=f"{legible_name(class_names[one.label - 1], one.label)}{crowd}{score}",
+        text=" ".join(text for text in (name if style.labels else "", score if style.scores else "") if text),
         anchor=(x_low - edge, y_low - edge, x_high + edge + 1, y_high + edge + 1),
         colour=one.colour,
     )

@@ -3,7 +3,7 @@
 import math
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -28,7 +28,7 @@ class PictureTooLarge(InputError):
 
 
 def encode_picture(path: Path, picture: RGBImage) -> bytes:
-    """Encodes an RGB picture (H, W, 3) as the file `path`, in the format of its suffix.
+    """Encodes an RGB picture (H, W, 3), or a grey one (H, W), as the file `path`, in the format of its suffix.
 
     Raises InputError if that format cannot be written.
     """
@@ -38,9 +38,9 @@ def encode_picture(path: Path, picture: RGBImage) -> bytes:
             f"{path}: wanted a picture of at most {largest} pixels a side for {path.suffix}, got {picture.shape[1]} x "
             f"{picture.shape[0]}"
         )
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    pixels = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     try:
-        done, encoded = cv2.imencode(path.suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        done, encoded = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     except cv2.error:  # for a suffix that it does not know
         done = False
     if not done:
@@ -49,7 +49,7 @@ def encode_picture(path: Path, picture: RGBImage) -> bytes:
 
 
 def write_picture(path: Path, picture: RGBImage) -> None:
-    """Writes an RGB picture (H, W, 3) in the format of the suffix, completely or not at all.
+    """Writes an RGB or grey picture in the format of the suffix, completely or not at all.
 
     Raises InputError if it cannot be written.
     """
@@ -73,15 +73,20 @@ def mark_picture(content: bytes) -> bytes:
 
 def picture_names(paths: Iterable[Path]) -> dict[Path, str]:
     """Chooses a file name for each drawn image; images of the same name in several folders get a number."""
-    names: dict[Path, str] = {}
+    given = list(paths)
+    return {path: f"{title}.jpg" for path, title in zip(given, unique_titles(path.stem for path in given), strict=True)}
+
+
+def unique_titles(titles: Iterable[str]) -> Iterator[str]:
+    """Yields a name without suffix for each title, cut to what file systems allow; repeated ones get a number."""
     taken: set[str] = set()
     numbers: dict[str, int] = {}  # the last number of each stem, so that 20,000 of one stem are not 200 million tries
-    for path in paths:
-        stem = os.fsdecode(os.fsencode(path.stem)[:_STEM_BYTES])
+    for title in titles:
+        stem = os.fsdecode(os.fsencode(title)[:_STEM_BYTES])
         number = numbers.get(stem, 0) + 1
-        while (name := f"{stem}.jpg" if number == 1 else f"{stem}_{number}.jpg") in taken:
+        while (name := stem if number == 1 else f"{stem}_{number}") in taken:
             number += 1
-        numbers[stem] = number
+        if number > 1:
+            numbers[stem] = number
         taken.add(name)
-        names[path] = name
-    return names
+        yield name

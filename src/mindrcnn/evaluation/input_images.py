@@ -11,10 +11,8 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from mindrcnn import paths
-from mindrcnn.data.image_io import RGBImage, convert_image, read_image, read_size
+from mindrcnn.data.image_io import RGBImage, convert_image, read_image, read_size, readable_suffixes
 from mindrcnn.errors import InputError
-
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def find_images(source: str) -> list[Path]:
@@ -31,9 +29,11 @@ def find_images(source: str) -> list[Path]:
         candidates = paths.expand_pattern(str(path))
     else:
         raise InputError(f"{source}: wanted an image, a folder or a glob, got {_describe(path)}")
-    found = [entry for entry in candidates if entry.suffix.lower() in IMAGE_SUFFIXES and _may_be_image(entry)]
+    suffixes = readable_suffixes()
+    found = [entry for entry in candidates if entry.suffix.lower() in suffixes and may_be_image(entry)]
     if not found:
-        raise InputError(f"{source}: wanted images ({', '.join(IMAGE_SUFFIXES)}), got none in {len(candidates)} files")
+        known = ", ".join(sorted(suffixes))
+        raise InputError(f"{source}: wanted images ({known}), got none in {len(candidates)} files")
     return found
 
 
@@ -42,7 +42,7 @@ def _describe(path: Path) -> str:
     return "no such file or folder" if found == "nothing" else found
 
 
-def _may_be_image(path: Path) -> bool:
+def may_be_image(path: Path) -> bool:
     """Tells whether a path is a file, or cannot be looked at: reading it then says why, and it counts as skipped."""
     try:
         return paths.is_file(path)

@@ -141,3 +141,8 @@ def encode_bitmap(bitmap: NDArray[np.bool_]) -> Rle:
 def decode(rle: Rle) -> NDArray[np.bool_]:
     """Decodes an RLE to a bool image (H, W)."""
     return mask_api.decode({"size": rle["size"], "counts": rle["counts"].encode("ascii")}).astype(bool)
+
+
+def mask_area(rle: Rle) -> int:
+    """Returns the number of pixels of an RLE."""
+    return int(mask_api.area({"size": rle["size"], "counts": rle["counts"].encode("ascii")}))

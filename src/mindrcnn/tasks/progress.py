@@ -18,14 +18,14 @@ PROGRESS_SECONDS = 10.0  # least time between two progress lines
 def log_progress(
     results: Iterable[Result],
     *,
-    total: int,
+    total: int | None,
     compiling: Compilations | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Result]:
     """Passes the results of images on and logs how many of `total` are done, images/s and the time left.
 
     results: one for each image.
-    total: their number.
+    total: their number; None if it is not known, and then neither is the time left.
     compiling: what is compiled meanwhile; its time and images do not count in images/s and the time left.
     clock: tells the time in seconds.
     """
@@ -35,16 +35,22 @@ def log_progress(
     done = 0
     for done, result in enumerate(results, start=1):
         now = clock()
-        if now - last >= PROGRESS_SECONDS and done < total:
-            rate = _rate(done - (compiling.images - images), now - start - (compiling.seconds - seconds))
-            left = "" if rate is None else f", {rate:.2f} images/s, {_time((total - done) / rate)} left"
-            logger.info("%d/%d images%s", done, total, left)
+        if now - last >= PROGRESS_SECONDS and done != total:
+            timed = now - start - (compiling.seconds - seconds)
+            _log_line(done, total, _rate(done - (compiling.images - images), timed))
             last = now
         yield result
     whole, compiled = clock() - start, compiling.seconds - seconds
     rate = _rate(done - (compiling.images - images), whole - compiled)
     of_it = f", of which {_time(compiled)} compiling" if compiled else ""
     logger.info("%d images in %s%s%s", done, _time(whole), of_it, "" if rate is None else f", {rate:.2f} images/s")
+
+
+def _log_line(done: int, total: int | None, rate: float | None) -> None:
+    count = f"{done} images" if total is None else f"{done}/{total} images"
+    speed = "" if rate is None else f", {rate:.2f} images/s"
+    left = "" if rate is None or total is None else f", {_time(max(total - done, 0) / rate)} left"
+    logger.info("%s%s%s", count, speed, left)
 
 
 def _rate(images: int, seconds: float) -> float | None:

@@ -3,10 +3,8 @@
 import hashlib
 import logging
 import os
-import ssl
 import urllib.error
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -17,17 +15,13 @@ from mindrcnn.errors import InputError
 from mindrcnn.hashing import Algorithm, file_digest
 from mindrcnn.published.table import PublishedModel, find_published, near_names, require_known
 from mindrcnn.weights.partial_file import PartialFile
-from mindrcnn.weights.transfer import Interrupted, fetch
+from mindrcnn.weights.transfer import BROKEN, Interrupted, fetch
 
 logger = logging.getLogger(__name__)
 
 MIN_HASH_DIGITS = 8
 ATTEMPTS = 5  # to get the rest of a download that breaks off again and again, as long as each brings some of it
 _NAME_BYTES = 100  # of the URL's own name in that of the cached file
-_BROKEN = (
-    *(urllib.error.URLError, HTTPException, ssl.SSLError),
-    *(TimeoutError, ConnectionError, ValueError, Interrupted),
-)
 
 
 @dataclass(frozen=True)
@@ -151,7 +145,7 @@ def _download(url: str, path: Path, expected: Digest) -> None:
         ) from error
     except Interrupted as error:
         raise InputError(f"{error}{_by_hand(path)}") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise InputError(f"cannot download {url}: {getattr(error, 'reason', error)}{_by_hand(path)}") from error
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
@@ -167,7 +161,7 @@ def _fetch_all(url: str, partial: PartialFile) -> None:
             return fetch(url, partial)
         except urllib.error.HTTPError:
             raise
-        except _BROKEN as error:
+        except BROKEN as error:
             if partial.size <= before:
                 raise
             logger.warning("%s: %s; resuming", url, getattr(error, "reason", error))

@@ -2,11 +2,12 @@
 
 import logging
 import re
+import ssl
 import threading
 import time
 import urllib.error
 import urllib.request
-from http.client import HTTPMessage
+from http.client import HTTPException, HTTPMessage
 from typing import IO, Any
 from urllib.parse import urlparse
 
@@ -33,12 +34,19 @@ class Interrupted(InputError):
     """A transfer that broke off, of which the rest may be had."""
 
 
+BROKEN = (
+    *(urllib.error.URLError, HTTPException, ssl.SSLError),
+    *(TimeoutError, ConnectionError, ValueError, Interrupted),
+)
+
+
 class _Transfer(threading.Thread):
     """The transfer, in a thread of its own: a server can make each call of the library last for hours."""
 
-    def __init__(self, url: str, partial: PartialFile) -> None:
+    def __init__(self, url: str, partial: PartialFile, largest: int) -> None:
         super().__init__(name="download", daemon=True)
         self.url = url
+        self.largest = largest
         self.partial = partial
         self.done = 0
         self.failure: BaseException | None = None
@@ -79,7 +87,7 @@ class _Transfer(threading.Thread):
     def _copy(self, response: Any, file: IO[bytes], start: int) -> None:
         announced = _announced(response)
         size = start + announced if announced else 0
-        if size > LARGEST:
+        if size > self.largest:
             raise self._too_large(size)
         shown = time.monotonic()
         resumed = f", resumed after {start / _MEGABYTE:.1f} MB" if start else ""
@@ -88,7 +96,7 @@ class _Transfer(threading.Thread):
             file.write(chunk)
             self.done += len(chunk)
             done = start + self.done
-            if done > LARGEST:
+            if done > self.largest:
                 raise self._too_large(done)
             if time.monotonic() - shown > _PROGRESS_EVERY:
                 shown = time.monotonic()
@@ -100,9 +108,12 @@ class _Transfer(threading.Thread):
 
     def _too_large(self, size: int) -> InputError:
         return InputError(
-            f"cannot download {self.url}: wanted a file of at most {LARGEST >> 30} GB, got one of at least "
+            f"cannot download {self.url}: wanted a file of at most {self._limit()}, got one of at least "
             f"{size / 1e9:.1f} GB; download it elsewhere and give the file's path instead"
         )
+
+    def _limit(self) -> str:
+        return f"{self.largest >> 30} GB" if self.largest >= 1 << 30 else f"{self.largest >> 20} MB"
 
 
 class _HttpRedirects(urllib.request.HTTPRedirectHandler):
@@ -120,13 +131,13 @@ class _HttpRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetch(url: str, partial: PartialFile) -> None:
-    """Writes what a URL holds into a file, or what is missing of it.
+def fetch(url: str, partial: PartialFile, *, largest: int | None = None) -> None:
+    """Writes what a URL holds into a file, or what is missing of it; `largest` bytes at most, or LARGEST for None.
 
     Raises Interrupted for a transfer that broke off, InputError for a file that is too large, a transfer that is too
     slow and a redirection that is not followed; other failures as urllib raises them.
     """
-    transfer = _Transfer(url, partial)
+    transfer = _Transfer(url, partial, LARGEST if largest is None else largest)
     transfer.start()
     begun = watched = time.monotonic()
     before = 0

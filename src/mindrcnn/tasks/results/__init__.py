@@ -1,0 +1,1 @@
+"""Results of inference: one module for each kind of file."""

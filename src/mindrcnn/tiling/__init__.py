@@ -1,0 +1,1 @@
+"""Large images cut into overlapping tiles, and what was found in these put together again."""
