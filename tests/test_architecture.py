@@ -53,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "detections": {"data", "drawing", "evaluation"},
     "migrate": {"atomic", "config", "messages", "outputs", "paths", "zoo"},
     "onnx_export": {"models", "ops"},
+    "report": {"atomic", "data", "drawing", "evaluation", "messages", "outputs", "paths", "untrusted"},
     "weights": {"atomic", "cache", "hashing", "messages", "models", "paths", "published", "untrusted"},
     "build": {"config", "data", "engine", "extensions", "messages", "models", "ops", "paths", "weights"},
     "convert": {
@@ -68,7 +69,7 @@ ALLOWED: dict[str, set[str]] = {
     "tasks": {
         *("atomic", "build", "concurrency", "config", "data", "detections", "drawing", "engine"),
         *("evaluation", "exit_status", "exported", "image_detector", "models", "native", "obtain", "onnx_export"),
-        *("opening", "ops", "outputs", "paths", "predictor", "published"),
+        *("opening", "ops", "outputs", "paths", "predictor", "published", "report"),
     },
     "api": {"build", "engine", "exported", "image_detector", "obtain", "opening", "paths", "tasks"},
     "programs": {

@@ -61,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="lowest score of a prediction to keep (default: %(default)s)",
     )
     parser.add_argument(
+        "--score-per-class",
+        type=path,
+        metavar="FILE",
+        help="lowest scores of single classes, such as score_best_f1.json of `mindrcnn report`; others have --score "
+        "(default: none)",
+    )
+    parser.add_argument(
         "--classes",
         metavar="NAMES",
         default="",
@@ -131,6 +138,7 @@ def start(arguments: argparse.Namespace) -> int:
         runtime=Runtime(arguments.backend, arguments.device),
         zoo_format=arguments.format == "zoo",
         force=arguments.force,
+        score_file=arguments.score_per_class,
     )
 
 

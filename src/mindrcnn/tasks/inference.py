@@ -20,6 +20,7 @@ from mindrcnn.exit_status import EXIT_OK, EXIT_SKIPPED
 from mindrcnn.obtain import checkpoint_file
 from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, open_detector
 from mindrcnn.outputs import COMMENT, Output, is_marked, protect
+from mindrcnn.report.thresholds import least_scores, read_scores
 from mindrcnn.tasks.progress import log_progress
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ def infer(
     runtime: Runtime = DEFAULT_RUNTIME,
     zoo_format: bool = False,
     force: bool = False,
+    score_file: Path | None = None,
 ) -> int:
     """Predicts images; writes predictions.json and drawn pictures into `out`, and returns the exit status.
 
@@ -53,6 +55,7 @@ def infer(
     runtime: the back end and device.
     zoo_format: whether predictions.json is a map from path to predictions, as the model zoo writes it.
     force: whether images and files of others may be replaced.
+    score_file: least scores of single classes (report/thresholds.py), instead of `score_thresh`.
     """
     setup_logging()
     file = checkpoint_file(file)
@@ -61,13 +64,15 @@ def infer(
     is_ours = is_zoo_document if zoo_format else is_marked
     outputs = [Output(out / PREDICTIONS, is_ours), *(Output(out / name) for name in names.values())]
     protect(outputs, inputs=[file, *images], force=force)
-    detector = open_detector(file, overrides, runtime=runtime, lowest_score=score_thresh)
+    scores = {} if score_file is None else read_scores(score_file)
+    detector = open_detector(file, overrides, runtime=runtime, lowest_score=min(score_thresh, *scores.values(), 1.0))
+    least = least_scores(scores, detector.classes, default=score_thresh)
     labels = find_labels(class_names or detector.classes, detector.classes)
     stream = detector.predict_many(images, batch_size=batch_size)
 
     def finish(found: Detections) -> dict[str, Any]:
         assert found.path is not None
-        selected = found[(found.scores >= score_thresh) & np.isin(found.labels, labels)]
+        selected = found[(found.scores >= least[found.labels - 1]) & np.isin(found.labels, labels)]
         try:
             selected.draw(out / names[found.path])
         except PictureTooLarge as error:
