@@ -19,7 +19,7 @@ from mindrcnn.report.thumbnails import Thumbnails, encode_small
 HOSTILE = (
     "</script><script>window.hacked = 1</script>",
     "<img src=x onerror='window.hacked = 1'>",
-    '"><b>${1}$title`\\u003c \udc80 {{7*7}}',
+    '"><b>${1}$title`\\u003c {{7*7}}',
 )
 BOX, OTHER, FAR = [50, 50, 40, 40], [110, 50, 40, 40], [150, 150, 20, 20]
 WRITE_ALL = 12  # images
@@ -33,7 +33,7 @@ def report(tmp_path_factory):
     objects = [(image, name, box) for image in range(1, WRITE_ALL + 1) for name, box in ((first, BOX), (second, OTHER))]
     truth = ground_truth(objects, images=WRITE_ALL, classes=HOSTILE)
     for image in truth.images:
-        image["file_name"] = f"{image['id']}{HOSTILE[image['id'] % 3]}.jpg"
+        image["file_name"] = f"{image['id']}{HOSTILE[image['id'] % 3]}\udc80.jpg"
     seen = [(image, first, BOX, 0.9) for image in range(1, WRITE_ALL + 1)]
     seen += [(image, first, OTHER, 0.8) for image in range(1, 8)] + [(3, third, FAR, 0.95), (4, second, FAR, 0.2)]
     arrays, found = sides(truth, entries(seen, HOSTILE))

@@ -23,7 +23,7 @@ from mindrcnn.report.outlines import outline
 from mindrcnn.report.sides import Bools, Doubles, Ints
 
 MOST_IMAGES = 500
-WORST_IMAGES = 200  # chosen before any others
+WORST_SHARE = 0.4  # of the images: the worst, chosen before any others
 FAINT_SCORE = 0.05  # detections below it are never in the gallery
 MOST_FAINT = 20  # detections of an image that are not shown but can be looked at
 MISTAKES = (Kind.CLASSIFICATION, Kind.LOCALISATION, Kind.BOTH, Kind.DUPLICATE, Kind.BACKGROUND)
@@ -79,7 +79,7 @@ def choose_images(views: Sequence[View], limit: int = MOST_IMAGES) -> list[int]:
     by_badness = np.argsort(-first.badness, kind="stable")
     if image_count <= limit:
         return by_badness.tolist()
-    chosen = dict.fromkeys(by_badness[: min(WORST_IMAGES, limit)].tolist())
+    chosen = dict.fromkeys(by_badness[: round(WORST_SHARE * limit)].tolist())
     for image in _further(views):
         if len(chosen) >= limit:
             break

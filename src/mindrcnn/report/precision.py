@@ -68,7 +68,7 @@ def compute_scores(matches: Matches, weights: Weights) -> Scores:
             if not is_object.any():
                 continue
             inside = _Ranked(ranked, place, ~matches.out_of_range[area, ranked])
-            with np.errstate(invalid="ignore"):
+            with np.errstate(invalid="ignore", divide="ignore"):  # for resamples without an object
                 values = _curves(matches, rows, area, inside, of_class, positives)
             exists = positives > 0
             ap[exists, area, :, label] = values[0][exists]
@@ -95,6 +95,7 @@ def _curves(
     positives: (B,), how many objects there are.
     """
     members = matches.turns.found[rows]
+    reached = _reached(positives)
     places = ranked.place[members]
     by_score = np.argsort(places)
     members, places, rows = members[by_score], places[by_score], rows[by_score]
@@ -116,21 +117,33 @@ def _curves(
             total = total + np.cumsum(own * change, axis=1, dtype=np.int32)[:, hit]
         mine = own[:, hit]
         true = np.cumsum(mine, axis=1, dtype=np.int32)
-        ap[:, threshold], recall[:, threshold] = _average(true, total, positives)
+        ap[:, threshold], recall[:, threshold] = _average(true, total, positives, reached)
         for place, limit in enumerate(FEW):
             few[:, place, threshold] = mine[:, matches.rank[members[hit]] < limit].sum(axis=1) / positives
     return ap, recall, few
 
 
+def _reached(positives: NDArray[np.int64]) -> NDArray[np.int16]:
+    """Returns (B, most + 1), how many of RECALLS each number of true positives reaches.
+
+    positives: (B,), how many objects there are.
+    """
+    recall = np.arange(positives.max() + 1) / positives[:, None]
+    return np.searchsorted(RECALLS, recall, side="right").astype(np.int16)
+
+
 def _average(
-    true: NDArray[np.int32], total: NDArray[np.int32], positives: NDArray[np.int64]
+    true: NDArray[np.int32], total: NDArray[np.int32], positives: NDArray[np.int64], reached: NDArray[np.int16]
 ) -> tuple[Doubles, Doubles]:
-    """Computes AP and recall (B,) from the numbers of true positives and of detections at each true positive (B, n)."""
+    """Computes AP and recall (B,).
+
+    true, total: (B, n), numbers of true positives and of detections at each true positive.
+    positives: (B,), how many objects there are.
+    reached: see `_reached`.
+    """
     if not true.shape[1]:
         return np.zeros(len(true)), np.zeros(len(true))
     precision = true / (total + np.spacing(1))
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    recall = true / positives[:, None]
-    reached = np.searchsorted(RECALLS, recall, side="right")  # recall thresholds up to each true positive
-    steps = np.diff(reached, axis=1, prepend=0)
-    return (envelope * steps).sum(axis=1) / len(RECALLS), recall[:, -1]
+    steps = np.diff(np.take_along_axis(reached, true, axis=1), axis=1, prepend=np.int16(0))
+    return np.einsum("ij,ij->i", envelope, steps) / len(RECALLS), true[:, -1] / positives

@@ -112,7 +112,7 @@ def read_found(results: Sequence[Mapping[str, Any]], truth: Truth) -> Found:
     image = np.array([places[entry["image_id"]] for entry in kept], np.int32)
     order = np.argsort(image, kind="stable")
     kept, image = [kept[place] for place in order], image[order]
-    masks = None
+    masks: list[Any] | None = None
     if all("segmentation" in entry for entry in kept):
         sizes = [tuple(size) for size in truth.sizes.tolist()]
         masks = [

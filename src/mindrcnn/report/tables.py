@@ -68,7 +68,7 @@ def measured(values: Doubles, enough: bool = True) -> dict[str, Any]:
     """Returns {value, interval} of a metric from its values (B,), of which the first is that of the images."""
     exists = values[0] > NOTHING_TO_FIND
     limits = interval(without_missing(values)) if exists and enough else None
-    return {"value": float(values[0]), "interval": None if limits is None else list(limits)}
+    return {"value": float(values[0]), "interval": None if limits is None else np.clip(limits, 0, 1).tolist()}
 
 
 def images_with_objects(truth: Truth) -> Doubles:
