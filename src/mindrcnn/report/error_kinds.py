@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mindrcnn.evaluation.coco.metrics import NOTHING_TO_FIND
 from mindrcnn.report.matches import Matches
 from mindrcnn.report.matching import NOBODY
 from mindrcnn.report.precision import RECALLS
@@ -150,7 +151,7 @@ def error_costs(matches: Matches, errors: Errors) -> dict[str, Any]:
         "per_class": [
             {
                 "name": name,
-                "ap50": float(base[label]),
+                "ap50": float(base[label]) if real[label] else NOTHING_TO_FIND,
                 "cost": {kind: max(float(values[label]), 0.0) for kind, values in per_class.items()},
                 "count": {kind: int(values[label]) for kind, values in counts.items()},
             }

@@ -2,7 +2,7 @@
 const VERDICTS = { better: "better", worse: "worse", noise: "could be noise", unknown: "not known" };
 
 function differenceCells(metric) {
-  return [measuredPoint(metric.first), measuredPoint(metric.other), { sort: metric.difference === null ? -9 : metric.difference, show: signed(metric.difference) },
+  return [measuredPoint(metric.first), measuredPoint(metric.other), { sort: known(metric.difference), show: signed(metric.difference) },
     metric.interval ? `${signed(metric.interval[0])} to ${signed(metric.interval[1])}` : "–", { sort: metric.verdict, show: VERDICTS[metric.verdict], cls: metric.verdict }];
 }
 

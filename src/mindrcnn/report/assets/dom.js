@@ -27,6 +27,7 @@ function fill(node, attributes, children) {
 
 const colour = (kind) => `var(--k${kind})`;
 const points = (value) => (value === null || value === undefined || value === -1 ? "–" : (100 * value).toFixed(1));
+const known = (value) => (value === null || value === -1 ? NaN : value);
 const count = (value) => value.toLocaleString("en");
 const decimals = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits));
 const signed = (value) => (value === null ? "–" : (value >= 0 ? "+" : "−") + (100 * Math.abs(value)).toFixed(1));
@@ -37,7 +38,7 @@ function limits(metric) {
 }
 
 function measured(metric) {
-  return { sort: metric.value, show: [points(metric.value), limits(metric)] };
+  return { sort: known(metric.value), show: [points(metric.value), limits(metric)] };
 }
 
 // A table whose columns sort; a cell is a string, a number, or {sort, show, style, cls}.
@@ -49,6 +50,7 @@ function table(columns, rows, { sort = null, descending = false, texts = [] } = 
   const draw = () => {
     const ordered = by === null ? rows : [...rows].sort((a, b) => {
       const [first, second] = [key(a[by]), key(b[by])];
+      if (Number.isNaN(first) || Number.isNaN(second)) return Number.isNaN(first) - Number.isNaN(second); // last either way
       const order = typeof first === "string" ? first.localeCompare(second) : first - second;
       return down ? -order : order;
     });

@@ -53,7 +53,7 @@ function errorsSection() {
     el("h3", {}, "Points of AP50 lost, by class"), table(["class", "AP50", ...ERRORS.map((kind) => KINDS[kind])], rows, { sort: 1 }));
 }
 
-const measuredPoint = (value) => ({ sort: value, show: points(value) });
+const measuredPoint = (value) => ({ sort: known(value), show: points(value) });
 
 function confusionSection() {
   const { confusion: { matrix, pairs } } = DATA.kinds[state.kind], names = [...DATA.classes, "background"], last = names.length - 1;
@@ -91,10 +91,10 @@ function precisionSection() {
       lineChart(`${one.name}: precision over recall`, "At IoU 0.5. The further to the upper right, the better.", "recall", "precision", [{ name: DATA.runs[0], x: recall, y: precision, stroke: "var(--accent)" }, ...others]));
   };
   draw(first);
-  const cell = (point) => (point ? { sort: point.score, show: [point.score.toFixed(3), el("small", {}, `P ${decimals(point.precision)} R ${decimals(point.recall)}`)] } : { sort: 2, show: "none" });
+  const cell = (point) => (point ? { sort: point.score, show: [point.score.toFixed(3), el("small", {}, `P ${decimals(point.precision)} R ${decimals(point.recall)}`)] } : { sort: NaN, show: "none" });
   return section("thresholds", `Precision, recall and score thresholds: ${TITLES[state.kind].toLowerCase()}`,
     el("div", { class: "filters" }, choice("class", curves.map((one, index) => [index, one.name]), first, draw)), place,
-    el("h3", {}, "Thresholds"), table(["class", "best F1 from score", "F1", `precision ${wanted} from score`], curves.map((one) => [one.name, cell(one.best_f1), one.best_f1 ? { sort: one.best_f1.f1, show: decimals(one.best_f1.f1) } : { sort: -1, show: "–" }, cell(one.for_precision)]), { sort: 2 }),
+    el("h3", {}, "Thresholds"), table(["class", "best F1 from score", "F1", `precision ${wanted} from score`], curves.map((one) => [one.name, cell(one.best_f1), one.best_f1 ? { sort: one.best_f1.f1, show: decimals(one.best_f1.f1) } : { sort: NaN, show: "–" }, cell(one.for_precision)]), { sort: 2 }),
     el("p", {}, "Use them: ", el("code", {}, "mindrcnn infer CHECKPOINT IMAGES --score-per-class score_best_f1.json"), ` or score_precision.json, beside this page. “none”: no threshold reaches a precision of ${wanted}.`));
 }
 
@@ -104,7 +104,7 @@ function calibrationSection() {
     "score", "share that is right", calibration.bins)];
   if (ious) parts.push(reliabilityChart("Predicted mask IoU", `${several(ious.detections, "mask")} that overlap an object of their class: mean absolute error ${decimals(ious.mean_absolute_error, 3)}, correlation ${decimals(ious.correlation, 3)}.`,
     "predicted mask IoU", "true mask IoU", ious.bins));
-  const rows = calibration.per_class.map((one) => [one.name, one.error === null ? { sort: -1, show: "–" } : { sort: one.error, show: decimals(one.error, 3) }, one.detections]);
+  const rows = calibration.per_class.map((one) => [one.name, one.error === null ? { sort: NaN, show: "–" } : { sort: one.error, show: decimals(one.error, 3) }, one.detections]);
   return section("calibration", `Calibration: ${TITLES[state.kind].toLowerCase()}`, el("div", { class: "cols" }, parts),
     el("p", { class: "soft" }, `Right is a detection that found an object of its class at IoU 0.5. Counted are the ${several(calibration.detections, "detection")} from score ${calibration.least_score} on. D-ECE over the score alone (Küppers et al. 2020).`),
     el("h3", {}, "Classes"), table(["class", "D-ECE", "detections"], rows, { sort: 1, descending: true }));
