@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, SubCommand]] = {
     "Train and use a detector": {
         "train": SubCommand("train", "train a detector, or resume a run"),
         "eval": SubCommand("evaluate", "compute COCO metrics of a checkpoint or of a results file"),
+        "report": SubCommand("report", "write a page about what a detector gets wrong, and how runs differ"),
         "infer": SubCommand("infer", "predict image files; writes one JSON file and drawn pictures"),
         "export": SubCommand("export", "write a detector as ONNX, MINDIR or AIR for deployment"),
         "serve": SubCommand("serve", "answer HTTP requests with the predictions of a detector"),

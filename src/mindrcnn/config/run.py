@@ -60,6 +60,7 @@ class EvalConfig:
         "auto", "AP that decides which checkpoint is `best`; auto: segm for a model with masks, else bbox."
     )
     pictures: int = key(8, "Number of validation images to draw with their predictions after an evaluation.", low=0)
+    report: bool = key(False, "Also write report.html, which says what goes wrong (report.md).")
     picture_score: float = key(0.5, "Lowest score to draw.", low=0, high=1)
 
     @property

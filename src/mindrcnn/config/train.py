@@ -168,6 +168,7 @@ class TrainConfig:
         1.0, "Number of epochs (not of steps) between saves of `last`, also a fraction such as 0.5.", low=1e-4
     )
     save_every_steps: int = key(0, "Number of steps between saves of `last`, instead of save_every; 0 for none.", low=0)
+    report: bool = key(True, "Write report.html (report.md) about the last evaluation when training ends.")
     log_every: int = key(20, "Number of steps between progress lines, and between rows of metrics.", low=1)
     log_to: tuple[Literal["tensorboard", "mlflow", "summary_record"], ...] = key(
         (), "Extra destinations of metrics and pictures: TensorBoard event files, an MLflow run, a SummaryRecord."

@@ -128,6 +128,13 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         help="lowest score of a prediction to keep (default: %(default)s)",
     )
     parser.add_argument(
+        "--score-per-class",
+        type=path,
+        metavar="FILE",
+        help="lowest scores of single classes, such as score_best_f1.json of `mindrcnn report`; others have --score "
+        "(default: none)",
+    )
+    parser.add_argument(
         "--classes",
         metavar="NAMES",
         default="",
@@ -246,6 +253,7 @@ def start(arguments: argparse.Namespace) -> int:
         shard=Shard(*arguments.shard),
         resume=arguments.resume,
         quiet=arguments.quiet,
+        score_file=arguments.score_per_class,
     )
 
 

@@ -32,7 +32,9 @@ from mindrcnn.opening import (
     with_overrides,
 )
 from mindrcnn.outputs import protect
+from mindrcnn.report.files import report_outputs
 from mindrcnn.tasks.modelarts import fetch_data
+from mindrcnn.tasks.report_writing import report_on_evaluation
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
 
 
@@ -44,12 +46,14 @@ class Evaluation:
     folder: the folder of the files.
     ranks: the processes that evaluated.
     device: the kind of device.
+    config: the configuration.
     """
 
     metrics: Sequence[Metrics]
     folder: Path
     ranks: Ranks
     device: str = ""
+    config: Config | None = None
 
 
 def evaluate_checkpoint(
@@ -102,10 +106,13 @@ def run_evaluation(
         evaluator = SplitEvaluator(config=model.config, dataset=dataset, ranks=ranks)
         folder = out or output_folder(given, file, split)
         inputs = [file, evaluator.dataset.annotation_file, *evaluator.drawn]
-        ranks.from_first(lambda: protect(evaluator.all_outputs(folder), inputs=inputs, force=force))
+        outputs = [*evaluator.all_outputs(folder), *(report_outputs(folder) if model.config.eval.report else ())]
+        ranks.from_first(lambda: protect(outputs, inputs=inputs, force=force))
         model.compare_parameters()
         metrics = evaluator.run(model.build_detector(), folder)
-    return Evaluation(metrics, folder, ranks, model.config.device.target)
+        if model.config.eval.report and metrics:
+            ranks.from_first(lambda: report_on_evaluation(evaluator, folder, str(given), force=force))
+    return Evaluation(metrics, folder, ranks, model.config.device.target, model.config)
 
 
 def read_split(config: Config, name: str) -> Dataset:

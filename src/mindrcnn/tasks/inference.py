@@ -24,6 +24,7 @@ from mindrcnn.image_detector import Detector
 from mindrcnn.obtain import checkpoint_file
 from mindrcnn.opening import DEFAULT_RUNTIME, Runtime, images_per_call, open_detector
 from mindrcnn.outputs import protect
+from mindrcnn.report.thresholds import least_scores, read_scores
 from mindrcnn.tasks.progress import log_progress
 from mindrcnn.tasks.results.json_lines import JsonLines, Key
 from mindrcnn.tasks.results.kinds import DEFAULT, JSONL, KINDS, check_kinds
@@ -61,6 +62,7 @@ def infer(
     shard: Shard = ALL,
     resume: bool = False,
     quiet: bool = False,
+    score_file: Path | None = None,
 ) -> int:
     """Predicts images, writes what was found into `out`, and returns the exit status.
 
@@ -82,6 +84,7 @@ def infer(
     shard: the part of the images that is predicted.
     resume: continues predictions.jsonl, which is written in any case.
     quiet: logs warnings and errors alone.
+    score_file: least scores of single classes (report/thresholds.py), instead of `score_thresh`.
     """
     setup_logging(console_level=logging.WARNING if quiet else logging.INFO)
     kinds = check_kinds(save)
@@ -90,12 +93,17 @@ def infer(
     plan = Plan(folder=out, suffix=shard.suffix, entries=entries, style=style, zoo_format=zoo_format, force=force)
     settings: dict[str, Any] = {"model": f"{file}, {paths.size(file)} bytes", "overrides": list(overrides)}
     settings |= {"--score": score_thresh, "--classes": list(class_names), "--every": every, "--shard": str(shard)}
+    scores = {} if score_file is None else read_scores(score_file)
+    settings |= {"--score-per-class": scores}
     settings |= {"--tiles": None if tiling is None else [tiling.side, tiling.overlap]}
     record = JsonLines(plan, settings=settings) if resume or JSONL in kinds else None
     results = _prepare_results(plan, kinds, record, model=file, resume=resume)
-    detector = open_detector(file, overrides, runtime=runtime, lowest_score=score_thresh)
+    detector = open_detector(file, overrides, runtime=runtime, lowest_score=min(score_thresh, *scores.values(), 1.0))
+    least = least_scores(scores, detector.classes, default=score_thresh)
     labels = find_labels(class_names or detector.classes, detector.classes)
-    run = _Run(plan, results, record, lambda one: one[(one.scores >= score_thresh) & np.isin(one.labels, labels)])
+    run = _Run(
+        plan, results, record, lambda one: one[(one.scores >= least[one.labels - 1]) & np.isin(one.labels, labels)]
+    )
     run.predict(detector, batch_size=images_per_call(detector, file, batch_size), tiling=tiling, resume=resume)
     return run.report(kinds)
 

@@ -46,6 +46,7 @@ from mindrcnn.tasks.processes import (
     require_same_job,
     synchronize_start,
 )
+from mindrcnn.tasks.report_writing import report_on_evaluation
 from mindrcnn.tasks.run_folder import RunFolder, find_run_folder, told_how_to_continue
 from mindrcnn.tasks.split_evaluator import SplitEvaluator, scores
 
@@ -134,9 +135,21 @@ def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
     with recorder, told_how_to_continue(folder, ranks):
         final = build_trainer(training, recorder).run()
         ranks.wait()
+    if config.train.report and evaluator is not None and ranks.first:
+        report_at_end(evaluator, folder)
     logger.info("done: %s", folder)
     best, last = (path if paths.is_file(path) else None for path in (folder / BEST, folder / LAST))
     return TrainedRun(folder, dict(final.metrics), best, last)
+
+
+def report_at_end(evaluator: SplitEvaluator, folder: Path) -> None:
+    """Writes the report of the run's last evaluation; a failure is logged, because the training itself is done."""
+    try:
+        report_on_evaluation(evaluator, folder / EVALUATION, folder.name)
+    except InputError as error:
+        logger.warning("no report: %s", error)
+    except Exception:
+        logger.exception("no report, because of a mistake in MindRCNN; training is not affected")
 
 
 def build_trainer(training: Training, recorder: TrainingRecorder) -> Trainer:

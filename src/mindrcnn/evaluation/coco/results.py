@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mindrcnn.atomic import write_text
 from mindrcnn.data.masks import run_lengths
+from mindrcnn.data.run_length_text import all_valid
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.json_files import read_json
 from mindrcnn.messages import kind_of, quote_value
@@ -85,7 +86,20 @@ def read_results(
         if needs_boxes and "bbox" not in entry:
             wanted = "a bbox, because boxes alone are evaluated: the configuration has no model.mask"
             raise InputError(f"{path}: entry {index}: wanted {wanted}, got only {quote_value(sorted(entry))}")
+    _require_counts(path, entries)
     return entries
+
+
+def _require_counts(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Raises InputError for the first entry whose mask is not one of its size."""
+    masks = [entry["segmentation"] for entry in entries if "segmentation" in entry]
+    if all_valid([mask["counts"] for mask in masks], [mask["size"][0] * mask["size"][1] for mask in masks]):
+        return
+    for index, entry in enumerate(entries):
+        fault = _counts_fault(entry["segmentation"]) if "segmentation" in entry else None
+        if fault is not None:
+            field, wanted, got = fault
+            raise InputError(f"{path}: entry {index}{field}: wanted {wanted}, got {got}")
 
 
 def _entry_fault(entry: Any, image_sizes: Mapping[int, tuple[int, int]], categories: set[int]) -> Fault | None:
@@ -139,8 +153,13 @@ def _rle_fault(segmentation: object, size: tuple[int, int]) -> Fault | None:
     counts = segmentation["counts"]
     if not isinstance(counts, str):
         return f"{field}.counts", "a compressed string", quote_value(counts)
+    return None
+
+
+def _counts_fault(segmentation: Mapping[str, Any]) -> Fault | None:
+    (height, width), counts = segmentation["size"], segmentation["counts"]
     try:
-        run_lengths(*size, counts)
+        run_lengths(height, width, counts)
     except ValueError as error:
-        return f"{field}.counts", f"runs of a {size[0]} x {size[1]} mask", f"{quote_value(counts)} ({error})"
+        return ", segmentation.counts", f"runs of a {height} x {width} mask", f"{quote_value(counts)} ({error})"
     return None
