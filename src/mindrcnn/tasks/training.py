@@ -31,6 +31,7 @@ from mindrcnn.engine.tracking.recorder import METRICS
 from mindrcnn.engine.tracking.scores import Scores
 from mindrcnn.engine.tracking.sinks import require_reachable, require_sinks
 from mindrcnn.engine.trainer import Evaluate, Loader, Progress, Steps, Trainer, TrainingRecorder, Validation
+from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK
 from mindrcnn.models.detector import TrainingLosses, TwoStageDetector
 from mindrcnn.predictor import network_detector
