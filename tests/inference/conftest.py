@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mindrcnn.compilation import Compilations
 from mindrcnn.data.image_io import ImageSource
 from mindrcnn.detections import Detections
 from mindrcnn.prediction_stream import PredictionStream, predict_stream
@@ -31,8 +32,10 @@ class Eyes:
 
     classes = CLASSES
     category_ids = IDS
+    batch = None
 
     def __init__(self) -> None:
+        self.compilations = Compilations("the network")
         self.seen: list[str] = []
         self.stops_after: int | None = None
         self.with_masks = True
