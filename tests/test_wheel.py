@@ -41,7 +41,11 @@ def test_it_holds_every_module_configuration_and_kernel(wheel: Path) -> None:
         names = {name for name in archive.namelist() if name.startswith("mindrcnn/")}
         entry_points = next(archive.read(name) for name in archive.namelist() if name.endswith("entry_points.txt"))
     source = REPOSITORY / "src"
-    package = {path for suffix in ("py", "cc", "h", "typed", "yaml") for path in source.rglob(f"*.{suffix}")}
+    package = {
+        path
+        for suffix in ("py", "cc", "h", "typed", "yaml", "html", "css", "js")
+        for path in source.rglob(f"*.{suffix}")
+    }
     expected = {str(path.relative_to(source)) for path in package}
     expected |= {f"mindrcnn/{path.relative_to(REPOSITORY)}" for path in (REPOSITORY / "configs").rglob("*.yaml")}
     assert {"mindrcnn/py.typed", "mindrcnn/__main__.py", "mindrcnn/configs/_base_/mask_rcnn.yaml"} <= expected

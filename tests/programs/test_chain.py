@@ -27,6 +27,10 @@ RUN_FILES = {
     "eval/results.json",
     "eval/metrics.json",
     "eval/tables.txt",
+    "eval/report.html",
+    "eval/report.json",
+    "eval/score_best_f1.json",
+    "eval/score_precision.json",
 }
 WORRYING = ("WARNING", "ERROR", "CRITICAL", "Warning", "deprecated", "Traceback")
 
@@ -69,10 +73,10 @@ def test_eval_of_the_checkpoint_alone(program: Program, work: Path) -> None:
     outcome = program("eval.py", moved, "--out", "by_eval", "eval.pictures=1", folder=work)
     assert outcome.status == 0, outcome.stderr
     assert worries(outcome.stderr) == []
-    for name in ("metrics.json", "results.json"):
-        assert json.loads((work / "by_eval" / name).read_text()) == json.loads(
-            (work / "by_training" / name).read_text()
-        )
+    assert read_json(work / "by_eval/results.json") == read_json(work / "by_training/results.json")
+    by_training = read_json(work / "by_training/metrics.json")
+    assert by_training.pop("report")["kinds"].keys() == by_training.keys()
+    assert read_json(work / "by_eval/metrics.json") == by_training
     assert len(list((work / "by_eval/pictures").iterdir())) == 1
     assert outcome.stdout.count(" Average ") == 24
     assert {

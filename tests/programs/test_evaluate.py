@@ -135,7 +135,7 @@ def test_boxes_alone_train_and_score_a_mask_model(
     outcome = call(lambda: train(tiny, [*overrides, "train.mask_branch=false"]))
     assert outcome.status == 0, outcome.stderr
     assert "8 images, 6 classes" in outcome.stderr
-    assert set(json.loads(Path("runs/tiny/eval/metrics.json").read_text())) == {"bbox"}
+    assert set(json.loads(Path("runs/tiny/eval/metrics.json").read_text())) == {"bbox", "report"}
 
 
 def test_predicted_mask_ious_are_compared_with_true_ones(

@@ -151,7 +151,7 @@ def test_faster_rcnn_trains_and_evaluates_boxes(call: Call, tiny: Path, files_un
     outcome = call(lambda: train(tiny, ["model.mask=null", "data.keep_empty_images=true"]))
     assert outcome.status == 0
     assert files_under(RUN) >= RUN_FILES | {"best.ckpt", "eval/metrics.json", "eval/results.json"}
-    assert set(json.loads((RUN / "eval/metrics.json").read_text())) == {"bbox"}
+    assert set(json.loads((RUN / "eval/metrics.json").read_text())) == {"bbox", "report"}
     entries = json.loads((RUN / "eval/results.json").read_text())
     assert entries
     assert all(set(entry) == {"image_id", "category_id", "bbox", "score"} for entry in entries)

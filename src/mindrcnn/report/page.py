@@ -10,10 +10,11 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any
 
+from mindrcnn import paths
 from mindrcnn.outputs import MARK
 
 SCRIPTS = ("dom.js", "charts.js", "questions.js", "gallery.js", "comparison.js", "main.js")
@@ -41,4 +42,4 @@ def embedded_json(value: Any) -> str:
 
 
 def _asset(name: str) -> str:
-    return (resources.files("mindrcnn.report") / "assets" / name).read_text(encoding="utf-8")
+    return paths.read_text(Path(__file__).parent / "assets" / name)
