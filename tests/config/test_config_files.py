@@ -19,6 +19,7 @@ ZOO = ["zoo/faster_rcnn_r50", "zoo/mask_rcnn_mobilenet_v1", "zoo/mask_rcnn_r101"
 ZOO += ["zoo/ms_rcnn_r50"]
 ONE_X += [f"point_rend_{backbone}_fpn_1x_coco" for backbone in BACKBONES]
 ZOO += ["zoo/point_rend_r50"]
+BEYOND_1X = ["mask_rcnn_r50_fpn_lsj_100e_coco", "mask_rcnn_r50_fpn_copy_paste_270k_coco"]
 
 
 def config_of(name: str) -> Config:
@@ -26,7 +27,7 @@ def config_of(name: str) -> Config:
 
 
 def test_the_promised_recipes_are_there() -> None:
-    assert sorted(RECIPES) == sorted(f"{name}.yaml" for name in (*ONE_X, *ZOO))
+    assert sorted(RECIPES) == sorted(f"{name}.yaml" for name in (*ONE_X, *ZOO, *BEYOND_1X))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -47,7 +48,7 @@ def test_header_names_paper_result_and_command(name: str) -> None:
     assert max(len(line) for line in lines) <= 120
 
 
-@pytest.mark.parametrize("name", [*ONE_X, *ZOO])
+@pytest.mark.parametrize("name", [*ONE_X, *ZOO, *BEYOND_1X])
 def test_name_says_backbone_and_branch(name: str) -> None:
     config = config_of(name)
     kind, backbone = re.match(r"(?:zoo/)?(\w+?)_(r50|r101|mobilenet_v1)", name).groups()  # type: ignore[union-attr]
@@ -73,6 +74,18 @@ def test_one_x_recipe(name: str) -> None:
     assert (model.roi_align.aligned, model.anchors.rounded, model.rpn.low_quality) == (True, False, "keep")
     assert not model.roi_sampling.gt_after_assignment
     assert model.box.detections_per_image == 100
+
+
+def test_large_scale_jitter_and_copy_paste_recipes() -> None:
+    jitter, paste = map(config_of, BEYOND_1X)
+    for config in (jitter, paste):
+        schedule, data = config.train.schedule, config.data
+        assert (schedule.base_lr, schedule.reference_batch, config.train.optimizer.weight_decay) == (0.1, 64, 4e-5)
+        assert (data.buckets, data.augment.short_sides, data.augment.flip_prob) == (((1024, 1024),), (), 0.5)
+    assert (jitter.data.augment.scale_jitter, jitter.data.augment.copy_paste_prob) == ((0.1, 2.0), 0.0)
+    assert (paste.data.augment.scale_jitter, paste.data.augment.copy_paste_prob) == ((0.8, 1.25), 1.0)
+    assert (jitter.train.schedule.unit, jitter.train.schedule.length) == ("epoch", 100)
+    assert (paste.train.schedule.unit, paste.train.schedule.length) == ("iteration", 270000)
 
 
 @pytest.mark.parametrize("name", ONE_X)

@@ -85,9 +85,9 @@ def zigzag(corners: int, height: float) -> np.ndarray:
 
 def test_a_polygon_of_many_corners_is_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     star = zigzag(301, 50.0)
-    whole = draw_outlines([star], 50)
+    whole = draw_outlines([star], 50, 50)
     monkeypatch.setattr(masks, "MAX_OUTLINE", 9 * 50 * 12)
-    assert (draw_outlines([star], 50) == whole).all()
+    assert (draw_outlines([star], 50, 50) == whole).all()
     assert 0 < whole.sum() < whole.size
 
 

@@ -163,6 +163,46 @@ def test_extent_of_what_a_window_shows():
     assert stored.extent(np.array([-9.0, -9, -1, -1])) is None
 
 
+@pytest.mark.parametrize(
+    ("outline", "wanted"),
+    [
+        # arms that reach in from the left and the right, joined above the window
+        ([0, 0, 60, 0, 60, 50, 45, 50, 45, 45, 55, 45, 55, 5, 5, 5, 5, 40, 15, 40, 15, 44, 0, 44], [10, 40, 50, 50]),
+        ([0, 0, 60, 0, 60, 60, 55, 60, 55, 5, 5, 5, 5, 60, 0, 60], None),  # around the window on three sides
+        ([0, 0, 60, 0, 60, 60, 0, 60], [10, 10, 50, 50]),  # covers it
+        ([10, 10, 50, 10, 50, 50, 10, 50], [10, 10, 50, 50]),  # equals it
+        ([10, 10, 20, 10, 20, 50, 10, 50], [10, 10, 20, 50]),  # shares three sides
+        ([0, 0, 10, 0, 10, 60, 0, 60], None),  # touches it
+        ([0, 0, 30, 0, 0, 30], [10, 10, 20, 20]),  # cuts its corner off
+    ],
+)
+def test_extent_is_exact_where_the_window_cuts_an_outline_into_pieces(outline, wanted):
+    extent = polygons(outline).extent(np.array([10.0, 10, 50, 50]))
+    assert (None if extent is None else extent.tolist()) == wanted
+
+
+def test_extent_against_a_fine_grid():
+    rng = np.random.default_rng(5)
+    window, cells = np.array([10.0, 20, 42, 44]), (24 * 16, 32 * 16)
+    for corners in (3, 4, 5, 7, 9):
+        shape = polygons(rng.uniform(-10, 70, 2 * corners))
+        rows, columns = (np.flatnonzero(shape.draw(AxisAffine(), window, *cells).any(axis=axis)) for axis in (1, 0))
+        edges = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) / 16 + [10, 20, 10, 20]
+        np.testing.assert_allclose(shape.extent(window), edges, atol=0.5)
+
+
+def test_a_grid_of_other_sides_than_a_square():
+    shape = polygons([0, 0, 40, 0, 40, 10, 0, 10])
+    mask = shape.draw(AxisAffine(), [0, 0, 80, 20], 4, 16)
+    assert mask.shape == (4, 16)
+    assert mask[:2, :8].all()
+    assert mask.sum() == 16
+    bitmap = np.zeros((6, 9), np.uint8)
+    bitmap[2:4, 3:9] = 1
+    stored = run_lengths(6, 9, rle_forms(bitmap)["bytes"])
+    np.testing.assert_array_equal(stored.draw(AxisAffine(), [2, 1, 9, 5], 4, 7), bitmap[1:5, 2:9])
+
+
 def test_clipping_keeps_the_area_inside():
     def area(points):
         x, y = points.T

@@ -86,6 +86,8 @@ def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world
     trains_masks = config.model.mask is not None and config.train.mask_branch
     if trains_masks:
         dataset = dataset.require_masks()
+    elif augment.copy_paste_prob:
+        dataset = dataset.require_masks("data.augment.copy_paste_prob pastes them")
     mean = config.model.pixel.mean
     red, green, blue = mean if config.model.pixel.channel_order == "rgb" else mean[::-1]
     return TrainLoader(
@@ -105,6 +107,8 @@ def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world
             crop_prob=augment.crop_prob,
             crop_min_scale=augment.crop_min_scale,
             crop_size=augment.crop_size,
+            scale_jitter=augment.scale_jitter,
+            copy_paste_prob=augment.copy_paste_prob,
             keep_ratio=data.keep_ratio,
         ),
         batch_size=config.train.batch_size,
@@ -113,6 +117,7 @@ def build_train_loader(config: Config, dataset: Dataset, *, rank: int = 0, world
         prefetch=data.prefetch,
         rank=rank,
         world_size=world_size,
+        repeat_thresh=data.repeat_thresh,
     )
 
 

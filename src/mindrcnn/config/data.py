@@ -55,9 +55,25 @@ class AugmentConfig:
         (), "Height and width of every crop in pixels of the image, instead of crop_min_scale; empty: none.", low=1
     )
 
+    scale_jitter: tuple[float, ...] = key(
+        (),
+        "Large-scale jitter: smallest and largest scale to draw from, for example [0.1, 2.0], where 1 just fits into "
+        "the bucket; then a crop, padded with grey, that fills the bucket whatever short_side says. Empty: none.",
+        low=0.01,
+        high=10,
+    )
+    copy_paste_prob: float = key(
+        0.0, "Probability of pasting some objects of another image on top; needs masks in the data.", low=0, high=1
+    )
+
     def __post_init__(self) -> None:
         fits = len(self.crop_size) in (0, 2)
         require(fits, "data.augment.crop_size", "a height and a width, or an empty list", self.crop_size)
+        scales = self.scale_jitter
+        fits = not scales or (len(scales) == 2 and scales[0] <= scales[1])
+        require(fits, "data.augment.scale_jitter", "a smallest and a largest scale, or an empty list", scales)
+        alone = not (scales and self.short_sides)
+        require(alone, "data.augment.short_sides", "none with data.augment.scale_jitter", self.short_sides)
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,13 @@ class DataConfig:
     keep_ratio: bool = key(
         True, "Images keep their ratio of sides; false stretches them to fill their bucket, whatever short_side says."
     )
+    repeat_thresh: float = key(
+        0.0,
+        "Share of the training images below which a class is rare: an image of a class with the share f is used "
+        "sqrt(repeat_thresh / f) times an epoch (LVIS: 0.001); 0 uses every image once.",
+        low=0,
+        high=1,
+    )
     max_objects: int = key(128, "Ground-truth slots per image (G).", low=1, high=10000)
     mask_side: int = key(112, "Side of the stored masks, each in the frame of its box (R).", low=14, high=512)
     augment: AugmentConfig = key(AugmentConfig, "Training-time augmentation.")
@@ -113,6 +136,8 @@ class DataConfig:
         if not self.keep_ratio:
             short_sides = self.augment.short_sides
             require(not short_sides, "data.augment.short_sides", "none with data.keep_ratio=false", short_sides)
+            scales = self.augment.scale_jitter
+            require(not scales, "data.augment.scale_jitter", "none with data.keep_ratio=false", scales)
         for name, split in (("train", self.train), ("val", self.val), ("test", self.test)):
             wanted = find_format(split.format).needs_annotations
             given = not wanted or bool(split.annotations)

@@ -31,6 +31,9 @@ OVERHANG = 4.0
 # of COCO's largest size a thousand times.
 MAX_OUTLINE = 5_000_000
 
+# A window's corner is covered by a polygon that covers the point this share of the way towards the window's centre.
+_INWARDS = 1e-7
+
 MAX_SIDE = 1_000_000  # of an image; no format that is read here holds more pixels in a row that fit into memory
 MAX_PIXELS = 2**32 - 1  # of an image; pycocotools counts pixels with uint32
 MAX_COUNTS = 5_000_000  # characters of compressed run lengths; decoding takes seventy bytes for each
@@ -50,24 +53,25 @@ class Polygons:
 
         affine: the map from the file's pixels to the image that the xyxy `box` (4,) refers to.
         """
+        return self.draw(affine, box, side, side)
+
+    def draw(self, affine: AxisAffine, box: npt.ArrayLike, rows: int, columns: int) -> Bitmap:
+        """Returns (rows, columns) uint8 0/1: which centres of a grid over `box` lie inside the object."""
         x1, y1, x2, y2 = np.asarray(box, dtype=np.float64)
-        scale = np.array([affine.scale_x * side / (x2 - x1), affine.scale_y * side / (y2 - y1)])
-        shift = np.array([(affine.shift_x - x1) * side / (x2 - x1), (affine.shift_y - y1) * side / (y2 - y1)])
-        low, high = -OVERHANG * side, (1 + OVERHANG) * side
-        window = np.array([low, low, high, high])
+        factor_x, factor_y = columns / (x2 - x1), rows / (y2 - y1)
+        scale = np.array([affine.scale_x * factor_x, affine.scale_y * factor_y])
+        shift = np.array([(affine.shift_x - x1) * factor_x, (affine.shift_y - y1) * factor_y])
+        size = np.array([columns, rows])
+        window = np.concatenate([-OVERHANG * size, (1 + OVERHANG) * size])
         outlines = [clip_outline(_points(part) * scale + shift, window) for part in self.parts]
-        return draw_outlines(outlines, side)
+        return draw_outlines(outlines, rows, columns)
 
     def extent(self, window: Doubles) -> Doubles | None:
-        """Returns the tight xyxy box of the part inside `window` (both in the file's pixels), or None if it is empty.
-
-        The box can be slightly too large where the window's corner cuts the polygon, because clipping by half-planes
-        joins separate pieces along the window's border.
-        """
-        clipped = [points for points in (clip_polygon(_points(part), window) for part in self.parts) if len(points)]
-        if not clipped:
+        """Returns the tight xyxy box of what is inside `window` (both in the file's pixels), or None for nothing."""
+        found = [corners for part in self.parts if len(corners := _corners_within(_points(part), window))]
+        if not found:
             return None
-        corners = np.concatenate(clipped)
+        corners = np.concatenate(found)
         return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
 
 
@@ -86,15 +90,18 @@ class RunLengths:
 
     def rasterise(self, affine: AxisAffine, box: npt.ArrayLike, side: int) -> Bitmap:
         """Reads the pixels in which the bin centres of `box` lie; see Polygons.rasterise."""
+        return self.draw(affine, box, side, side)
+
+    def draw(self, affine: AxisAffine, box: npt.ArrayLike, rows: int, columns: int) -> Bitmap:
+        """Reads the pixels in which the centres of a grid over `box` lie; see Polygons.draw."""
         bitmap = self.bitmap()
         x1, y1, x2, y2 = affine.to_file(np.asarray(box, dtype=np.float64))
-        centres = (np.arange(side) + 0.5) / side
-        columns = np.floor(x1 + centres * (x2 - x1)).astype(np.int64).clip(0, self.width - 1)
-        rows = np.floor(y1 + centres * (y2 - y1)).astype(np.int64).clip(0, self.height - 1)
-        return bitmap[np.ix_(rows, columns if affine.scale_x > 0 else columns[::-1])]
+        x = np.floor(x1 + bin_centres(columns) * (x2 - x1)).astype(np.int64).clip(0, self.width - 1)
+        y = np.floor(y1 + bin_centres(rows) * (y2 - y1)).astype(np.int64).clip(0, self.height - 1)
+        return bitmap[np.ix_(y, x if affine.scale_x > 0 else x[::-1])]
 
     def extent(self, window: Doubles) -> Doubles | None:
-        """Returns the box that Polygons.extent approximates, exactly."""
+        """Returns the same box as Polygons.extent, of whole pixels."""
         x1, y1, x2, y2 = window
         left, top = max(int(np.floor(x1)), 0), max(int(np.floor(y1)), 0)
         part = self.bitmap()[top : max(int(np.ceil(y2)), 0), left : max(int(np.ceil(x2)), 0)]
@@ -140,23 +147,28 @@ def run_lengths(height: int, width: int, counts: object) -> RunLengths:
     return RunLengths(height, width, runs.astype(np.uint32))
 
 
-def draw_outlines(outlines: Sequence[Doubles], side: int) -> Bitmap:
-    """Returns (side, side) uint8 0/1: the union of polygons, corners (n, 2) each, of few corners or of many."""
+def draw_outlines(outlines: Sequence[Doubles], rows: int, columns: int) -> Bitmap:
+    """Returns (rows, columns) uint8 0/1: the union of polygons, corners (n, 2) each, of few corners or of many."""
     drawn = [outline.reshape(-1) for outline in outlines if len(outline) >= MIN_POLYGON_NUMBERS // 2]
     if not drawn:
-        return np.zeros((side, side), dtype=np.uint8)
-    if not any(is_overlong(outline, (1 + 2 * OVERHANG) * side) for outline in outlines):
-        return np.asarray(coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(drawn, side, side))), dtype=np.uint8)
-    return np.maximum.reduce([_draw_fan(outline, side) for outline in outlines])
+        return np.zeros((rows, columns), dtype=np.uint8)
+    if not any(is_overlong(outline, _longest_edge(rows, columns)) for outline in outlines):
+        united = coco_mask.merge(coco_mask.frPyObjects(drawn, rows, columns))
+        return np.asarray(coco_mask.decode(united), dtype=np.uint8)
+    return np.maximum.reduce([_draw_fan(outline, rows, columns) for outline in outlines])
 
 
-def _draw_fan(outline: Doubles, side: int) -> Bitmap:
+def _longest_edge(rows: int, columns: int) -> float:
+    return (1 + 2 * OVERHANG) * max(rows, columns)
+
+
+def _draw_fan(outline: Doubles, rows: int, columns: int) -> Bitmap:
     """Draws one polygon in parts that share its first corner: where two parts overlap they cancel, as edges do."""
-    bitmap = np.zeros((side, side), dtype=np.uint8)
-    corners = max(int(MAX_OUTLINE / ((1 + 2 * OVERHANG) * side)) - 2, 1)
+    bitmap = np.zeros((rows, columns), dtype=np.uint8)
+    corners = max(int(MAX_OUTLINE / _longest_edge(rows, columns)) - 2, 1)
     for first in range(1, len(outline) - 1, corners):
         part = np.concatenate([outline[:1], outline[first : first + corners + 1]])
-        (piece,) = coco_mask.frPyObjects([part.reshape(-1)], side, side)
+        (piece,) = coco_mask.frPyObjects([part.reshape(-1)], rows, columns)
         bitmap ^= np.asarray(coco_mask.decode(piece), dtype=np.uint8)
     return bitmap
 
@@ -212,6 +224,43 @@ def _clip_half_plane(points: Doubles, depth: Doubles) -> Doubles:
     crossed = points + np.where(crossing[:, None], share, 0.0) * (following - points)
     candidates = np.stack([points, crossed], axis=1).reshape(-1, 2)
     return candidates[np.stack([inside, crossing], axis=1).reshape(-1)]
+
+
+def _corners_within(points: Doubles, window: Doubles) -> Doubles:
+    """Returns points (n, 2) whose tight box is that of a closed polygon, corners (m, 2), inside an xyxy window.
+
+    They are the ends of its edges' pieces that run through the window, and the window's own corners that the polygon
+    covers; edges along the window's border do not count, since the polygon may lie on their outer side.
+    """
+    low, high = window[:2], window[2:]
+    ends = np.roll(points, -1, axis=0)
+    along = ends - points
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.stack([(low - points) / along, (high - points) / along])
+    still = along == 0  # parallel to an axis: inside the window's range all along, or nowhere
+    beside = still & ((points <= low) | (points >= high))
+    enter = np.where(still, 0.0, shares.min(axis=0)).max(axis=1).clip(0.0, 1.0)
+    leave = np.where(still, 1.0, shares.max(axis=0)).min(axis=1).clip(0.0, 1.0)
+    crosses = (enter < leave) & ~beside.any(axis=1)
+    pieces = [points[crosses] + share[crosses, None] * along[crosses] for share in (enter, leave)]
+    centre = (low + high) / 2
+    corners = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])])
+    inwards = corners + (centre - corners) * _INWARDS
+    covered = [corner for corner, inner in zip(corners, inwards, strict=True) if _covers(points, ends, inner)]
+    return np.concatenate([*pieces, np.array(covered).reshape(-1, 2)]).clip(low, high)
+
+
+def _covers(starts: Doubles, ends: Doubles, point: Doubles) -> bool:
+    """Says whether a polygon, edges from `starts` to `ends` (n, 2), covers a point (2,), by the even-odd rule."""
+    (x, y), (x1, y1), (x2, y2) = point, starts.T, ends.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossed = ((y1 > y) != (y2 > y)) & (x < x1 + (y - y1) / (y2 - y1) * (x2 - x1))
+    return bool(np.count_nonzero(crossed) % 2)
+
+
+def bin_centres(count: int) -> Doubles:
+    """Returns the centres (count,) of equal bins of 0..1."""
+    return (np.arange(count) + 0.5) / count
 
 
 def _points(part: array[float]) -> Doubles:

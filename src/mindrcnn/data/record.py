@@ -154,14 +154,14 @@ class Dataset:
             shapeless = replace(shapeless, others=RecordSelection(shapeless.others, indices))
         return replace(self, records=RecordSelection(self.records, indices), shapeless=shapeless)
 
-    def require_masks(self) -> Dataset:
+    def require_masks(self, reason: str = "the model has a mask branch") -> Dataset:
         """Returns the split for a model with masks: without shapeless objects, which the log counts.
 
-        Raises InputError unless every other object that is not a crowd has a mask.
+        Raises InputError, which states the reason, unless every other object that is not a crowd has a mask.
         """
         if self.without_mask:
             raise InputError(
-                f"{self.annotation_file}: wanted a segmentation for every object, because the model has a mask branch; "
+                f"{self.annotation_file}: wanted a segmentation for every object, because {reason}; "
                 f"{len(self.without_mask)} objects have none (first: {shorten(self.without_mask, SHOWN_IDS)}); "
                 "train.mask_branch=false leaves masks out"
             )

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import logging
 import threading
 import time
@@ -82,6 +83,44 @@ def test_taken_up_in_the_middle(records):
     assert loader.steps_per_epoch(0) == 4
     assert_same(list(loader.epoch(5))[2:], list(loader.epoch(5, start_step=2)))
     assert list(loader.epoch(5, start_step=4)) == []
+
+
+RECIPE = {
+    "augment": Augment(flip_prob=0.5, scale_jitter=(0.5, 2.0), copy_paste_prob=0.7),
+    "repeat_thresh": 0.8,
+}
+
+
+def test_pasted_and_repeated_images_depend_on_seed_and_epoch_alone(records):
+    whole = list(train_loader(records, batch_size=4, **RECIPE).epoch(1))
+    assert_same(whole, list(train_loader(records, batch_size=4, workers=3, **RECIPE).epoch(1)))
+    assert_same(whole[2:], list(train_loader(records, batch_size=4, **RECIPE).epoch(1, start_step=2)))
+    halves = [train_loader(records, batch_size=2, rank=rank, world_size=2, **RECIPE).epoch(1) for rank in (0, 1)]
+    for batch, left, right in zip(whole, *halves, strict=True):
+        np.testing.assert_array_equal(batch.images, np.concatenate([left.images, right.images]))
+        np.testing.assert_array_equal(batch.gt_masks, np.concatenate([left.gt_masks, right.gt_masks]))
+
+
+def test_a_repeated_image_is_augmented_in_another_way(records, caplog):
+    augment = Augment(scale_jitter=(0.5, 2.0))
+    with caplog.at_level(logging.INFO):
+        loader = train_loader(records, batch_size=1, augment=augment, repeat_thresh=1.0)
+    assert "an epoch uses 12 of 12 images more than once, up to 1.7 times" in caplog.text
+    batches = sorted(loader.epoch(0), key=lambda batch: batch.image_ids)
+    pairs = [pair for pair in itertools.pairwise(batches) if pair[0].image_ids == pair[1].image_ids]
+    assert len(pairs) == len(batches) - 12 > 5
+    assert all((one.images != other.images).any() for one, other in pairs)
+
+
+def test_objects_are_pasted_from_other_images(records):
+    pasted = train_loader(records, batch_size=1, augment=Augment(copy_paste_prob=1.0))
+    plain = train_loader(records, batch_size=1, augment=Augment())
+    more = 0
+    for one, other in zip(pasted.epoch(0), plain.epoch(0), strict=True):
+        assert one.image_ids == other.image_ids
+        assert one.images.shape == other.images.shape
+        more += one.gt_valid.sum() > other.gt_valid.sum()
+    assert 2 <= more <= 10  # one object of the other image, or none
 
 
 def test_epochs_and_seeds_differ(records):

@@ -34,6 +34,10 @@ class AxisAffine:
         """Returns the map after moving the image content right by x and down by y pixels."""
         return replace(self, shift_x=self.shift_x + x, shift_y=self.shift_y + y)
 
+    def after(self, first: AxisAffine) -> AxisAffine:
+        """Returns the map that applies `first`, then this one."""
+        return first.scale(self.scale_x, self.scale_y).shift(self.shift_x, self.shift_y)
+
     def mirror(self, width: float) -> AxisAffine:
         """Returns the map after a left-right flip of an image of this width."""
         return replace(self, scale_x=-self.scale_x, shift_x=width - self.shift_x)

@@ -47,11 +47,14 @@ def crop(
     return image[top : top + window_height, left : left + window_width], visible
 
 
-def cut_objects(target: Target, window: Doubles) -> Target:
-    """Cuts the objects at an xyxy `window` of whole pixels; the result is in the window's pixels."""
+def cut_objects(target: Target, window: Doubles, *, min_side: float = MIN_VISIBLE_SIDE) -> Target:
+    """Cuts the objects at an xyxy `window` of whole pixels; the result is in the window's pixels.
+
+    Objects with a side shorter than `min_side` left are dropped.
+    """
     left, top, _, _ = window
     boxes = _visible_boxes(target, window)
-    visible = (boxes[:, 2:] - boxes[:, :2] >= MIN_VISIBLE_SIDE).all(axis=1)
+    visible = (boxes[:, 2:] - boxes[:, :2] >= min_side).all(axis=1)
     in_window = target.move_to(boxes - np.array([left, top, left, top]), target.affine.shift(-left, -top))
     return in_window.select(np.flatnonzero(visible))
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from mindrcnn.data.masks import Bitmap, Segmentation, shape_of
+from mindrcnn.data.masks import Bitmap, shape_of
 from mindrcnn.data.record import Record
 from mindrcnn.data.transforms.affine import AxisAffine, Doubles, Floats
+
+
+class Shape(Protocol):
+    """An object's mask; see `mindrcnn.data.masks.Polygons`, which is one."""
+
+    def rasterise(self, affine: AxisAffine, box: npt.ArrayLike, side: int) -> Bitmap: ...
+    def draw(self, affine: AxisAffine, box: npt.ArrayLike, rows: int, columns: int) -> Bitmap: ...
+    def extent(self, window: Doubles) -> Doubles | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +35,7 @@ class Target:
     boxes: Floats
     labels: npt.NDArray[np.int32]
     crowd: npt.NDArray[np.bool_]
-    segmentations: tuple[Segmentation | None, ...]
+    segmentations: tuple[Shape | None, ...]
     affine: AxisAffine
 
     @classmethod
