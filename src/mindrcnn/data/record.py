@@ -154,7 +154,9 @@ class Dataset:
             shapeless = replace(shapeless, others=RecordSelection(shapeless.others, indices))
         return replace(self, records=RecordSelection(self.records, indices), shapeless=shapeless)
 
-    def require_masks(self, reason: str = "the model has a mask branch") -> Dataset:
+    def require_masks(
+        self, reason: str = "the model has a mask branch, which train.mask_branch=false leaves as it is"
+    ) -> Dataset:
         """Returns the split for a model with masks: without shapeless objects, which the log counts.
 
         Raises InputError, which states the reason, unless every other object that is not a crowd has a mask.
@@ -162,8 +164,7 @@ class Dataset:
         if self.without_mask:
             raise InputError(
                 f"{self.annotation_file}: wanted a segmentation for every object, because {reason}; "
-                f"{len(self.without_mask)} objects have none (first: {shorten(self.without_mask, SHOWN_IDS)}); "
-                "train.mask_branch=false leaves masks out"
+                f"{len(self.without_mask)} objects have none (first: {shorten(self.without_mask, SHOWN_IDS)})"
             )
         if self.shapeless is None:
             return self
