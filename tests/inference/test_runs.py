@@ -154,7 +154,7 @@ def test_a_camera_runs_until_it_is_stopped_and_completes_its_files(
             if count == 5:
                 os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.001)
-            yield Frame(None, count, count / 30, np.zeros((48, 64, 3), np.uint8))
+            yield Frame(None, count, count / 30, 30.0, np.zeros((48, 64, 3), np.uint8))
 
     monkeypatch.setattr(cameras, "open_camera", frames)
     assert infer("0", save="json,pictures,counts") == 0

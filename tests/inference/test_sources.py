@@ -43,8 +43,8 @@ def test_a_folder_and_what_was_left_out(folder: Path) -> None:
     assert names(["."], search) == ["a.png", "b.JPG", "clip.MP4"]
     assert search.left_out.lines() == [
         "4 files of other kinds: .heic2 2, no suffix 1, .md 1",
-        "1 folders, which --recursive enters",
-        "1 hidden files and folders",
+        "1 folder, which --recursive enters",
+        "1 hidden file or folder",
     ]
 
 
@@ -68,7 +68,7 @@ def test_the_missing_plugin_is_named(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         "mindrcnn.tasks.sources.entry.missing_plugin", lambda suffix: "pillow-png" if suffix == ".png" else ""
     )
-    with pytest.raises(InputError, match=r"got none; left out: 1 files .*: \.png 1 \(pip install pillow-png reads"):
+    with pytest.raises(InputError, match=r"left out: 1 file of another kind: \.png 1 \(pip install pillow-png reads"):
         names(["deep"])
 
 
@@ -180,7 +180,8 @@ class TestUrls:
         (item,) = image.items()
         assert (item.size, item.frame, item.name) == ((6, 8), None, server("/a%20b.png?size=9"))
         assert item.image()[0, 0].tolist() == [255, 0, 0]
-        assert [(item.frame, item.seconds) for item in video.items()] == [(0, 0.0), (2, 0.2), (4, 0.4)]
+        frames = [(item.frame, item.seconds, item.rate) for item in video.items()]
+        assert frames == [(0, 0.0, 5.0), (2, 0.2, 5.0), (4, 0.4, 5.0)]
 
     @pytest.mark.parametrize(
         ("path", "message"),

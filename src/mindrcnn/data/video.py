@@ -36,11 +36,19 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A frame of a video: its number from 0, its time in seconds, and its pixels."""
+    """A frame of a video.
+
+    path: the video's file; None for a camera.
+    number: its number, from 0.
+    seconds: its time.
+    rate: how many frames a second are taken.
+    pixels: RGB (H, W, 3) uint8.
+    """
 
     path: Path | None
     number: int
     seconds: float
+    rate: float
     pixels: RGBImage
 
     @property
@@ -110,7 +118,8 @@ def _frames(capture: Any, path: Path | None, every: int) -> Iterator[Frame]:
             done, pixels = capture.retrieve()
             if not done:
                 return
-            yield Frame(path, number, round(number / rate, 3), cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+            rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+            yield Frame(path, number, round(number / rate, 3), rate / every, rgb)
         number += 1
 
 

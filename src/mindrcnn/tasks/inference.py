@@ -160,7 +160,7 @@ class _Run:
                 adds.append(stack.enter_context(self.record.open(classes)))
             signals = stack.enter_context(StopSignals()) if is_endless else StopSignals()
             stream = detector.predict_sources(self._items(done, signals), batch_size=batch_size, tiling=tiling)
-            is_counted = all(named.entry.rate is None for named in self.plan.entries)
+            is_counted = all(not named.entry.is_video for named in self.plan.entries)
             total = len(self.plan.entries) - len(done) if is_counted else None
             logged = log_progress(stream, total=total, compiling=detector.compilations)
             for _ in run_behind(lambda one: self._finish(one, adds), logged):
@@ -193,7 +193,7 @@ class _Run:
         def replay(key: Key, document: dict[str, Any]) -> None:
             if key[0] in named:
                 detections = read_detections(document, classes, f"{path}: {key[0]}")
-                found = Found(named[key[0]], key[1], document.get("seconds"), detections)
+                found = Found(named[key[0]], key[1], document.get("seconds"), None, detections)
                 for add in (*hearing, self.summary.add):
                     add(found)
 
@@ -219,6 +219,6 @@ class _Run:
     def _finish(self, detections: Detections, adds: Sequence[Add]) -> None:
         item = detections.source
         assert isinstance(item, Item)
-        found = Found(item.named, item.frame, item.seconds, self.select(detections))
+        found = Found(item.named, item.frame, item.seconds, item.rate, self.select(detections))
         for add in (*adds, self.summary.add):
             add(found)

@@ -38,7 +38,7 @@ class CocoDataset:
     def __init__(self, plan: Plan) -> None:
         self._path = plan.file(ANNOTATIONS)
         self._copies = plan.folder / COPIES
-        files = [named.entry.file for named in plan.entries if named.entry.rate is None]
+        files = [named.entry.file for named in plan.entries if not named.entry.is_video]
         self._images = _common_folder([file for file in files if file is not None], self._copies)
         self._has_copies = len(files) < len(plan.entries) or None in files
 

@@ -32,7 +32,7 @@ class Pictures:
         """Returns a file for each image and video."""
         return [
             Output(self._plan.folder / f"{named.title}.jpg")
-            if named.entry.rate is None
+            if not named.entry.is_video
             else Output(video_file(self._plan.folder, named), is_our_video)
             for named in self._plan.entries
         ]
@@ -44,8 +44,7 @@ class Pictures:
             videos: dict[int, VideoOut] = {}  # the one being written, by number
 
             def add(found: Found) -> None:
-                rate = found.named.entry.rate
-                if found.frame is None or rate is None:
+                if found.rate is None:
                     _draw(found, self._plan.folder / f"{found.title}.jpg", self._plan)
                     return
                 if found.named.number not in videos:
@@ -53,7 +52,7 @@ class Pictures:
                     current.pop_all().close()
                     path = video_file(self._plan.folder, found.named)
                     videos[found.named.number] = current.enter_context(
-                        VideoOut.replacing(path, size=found.detections.image_size, rate=rate)
+                        VideoOut.replacing(path, size=found.detections.image_size, rate=found.rate)
                     )
                 videos[found.named.number].add(found.detections.draw(style=self._plan.style))
 

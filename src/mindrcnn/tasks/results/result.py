@@ -22,12 +22,14 @@ class Found:
     named: the image, or the video.
     frame: the frame's number in its video, from 0; None for an image.
     seconds: the frame's time in its video.
+    rate: how many frames a second are taken; None for an image, and for a frame that an earlier run has found.
     detections: what was found; without its image if an earlier run has found it.
     """
 
     named: Named
     frame: int | None
     seconds: float | None
+    rate: float | None
     detections: Detections
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mindrcnn import paths
 from mindrcnn.data.image_io import ImageSource
-from mindrcnn.data.video import DEFAULT_RATE, Frame, open_camera
+from mindrcnn.data.video import Frame, open_camera
 from mindrcnn.tasks.sources.entry import Entry, Search
 
 MOST_DIGITS = 3
@@ -21,7 +21,7 @@ class CameraEntry:
     number: int
     frames: Iterator[Frame]
     file: Path | None = None
-    rate = DEFAULT_RATE
+    is_video = True
     is_endless = True
 
     @property

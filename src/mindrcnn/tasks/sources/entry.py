@@ -17,7 +17,7 @@ class Entry(Protocol):
     name: what results call it.
     title: what the files written for it are called, without a suffix.
     file: the file on this machine, if it is one.
-    rate: frames a second of a video; None for an image.
+    is_video: whether it has frames.
     is_endless: whether it ends only when the program is told to.
     """
 
@@ -28,7 +28,7 @@ class Entry(Protocol):
     @property
     def file(self) -> Path | None: ...
     @property
-    def rate(self) -> float | None: ...
+    def is_video(self) -> bool: ...
     @property
     def is_endless(self) -> bool: ...
     def images(self) -> Iterator[ImageSource]:
@@ -49,15 +49,16 @@ class LeftOut:
         """Returns a line for each reason."""
         lines = []
         if self.suffixes:
-            lines.append(f"{self.suffixes.total()} files of other kinds: {self._kinds()}")
-        for count, reason in (
-            (self.folders, "folders, which --recursive enters"),
-            (self.hidden, "hidden files and folders"),
-            (self.written, "files in the output folder"),
-            (self.repeated, "images that are named more than once"),
+            files = _counted(self.suffixes.total(), "file of another kind", "files of other kinds")
+            lines.append(f"{files}: {self._kinds()}")
+        for count, one, several in (
+            (self.folders, "folder, which --recursive enters", "folders, which --recursive enters"),
+            (self.hidden, "hidden file or folder", "hidden files and folders"),
+            (self.written, "file in the output folder", "files in the output folder"),
+            (self.repeated, "image that is named twice", "images that are named more than once"),
         ):
             if count:
-                lines.append(f"{count} {reason}")
+                lines.append(_counted(count, one, several))
         return lines
 
     def _kinds(self) -> str:
@@ -66,6 +67,10 @@ class LeftOut:
             plugin = missing_plugin(suffix)
             kinds.append(f"{suffix or 'no suffix'} {count}" + (f" (pip install {plugin} reads them)" if plugin else ""))
         return ", ".join(kinds)
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
 
 
 @dataclass(frozen=True)

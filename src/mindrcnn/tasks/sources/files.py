@@ -21,7 +21,7 @@ class ImageFile:
     """An image on this machine."""
 
     file: Path
-    rate = None
+    is_video = False
     is_endless = False
 
     @property

@@ -90,6 +90,11 @@ class Item:
         return self.source.seconds if isinstance(self.source, Frame) else None
 
     @property
+    def rate(self) -> float | None:
+        """How many frames a second are taken of its video; None for an image."""
+        return self.source.rate if isinstance(self.source, Frame) else None
+
+    @property
     def path(self) -> Path:
         """The image's file, or what stands for one."""
         return self.named.entry.file or Path(self.name)

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from mindrcnn import paths
 from mindrcnn.data.image_io import ImageSource, RGBImage, decode_image
-from mindrcnn.data.video import DEFAULT_RATE, read_video
+from mindrcnn.data.video import read_video
 from mindrcnn.errors import InputError
 from mindrcnn.tasks.sources.entry import Entry, Search
 from mindrcnn.tasks.sources.videos import is_video
@@ -44,7 +44,7 @@ class UrlImage:
 
     name: str
     file: Path | None = None
-    rate = None
+    is_video = False
     is_endless = False
 
     @property
@@ -71,17 +71,13 @@ class UrlVideo:
     name: str
     every: int
     file: Path | None = None
+    is_video = True
     is_endless = False
 
     @property
     def title(self) -> str:
         """The last part of the address."""
         return Path(_last_part(self.name)).stem
-
-    @property
-    def rate(self) -> float:
-        """The usual rate: the file's own is not known before it is downloaded."""
-        return DEFAULT_RATE / self.every
 
     def images(self) -> Iterator[ImageSource]:
         """Yields the frames, downloaded."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from mindrcnn.data.image_io import ImageSource
-from mindrcnn.data.video import DEFAULT_RATE, VIDEO_SUFFIXES, read_video, video_facts
-from mindrcnn.errors import InputError
+from mindrcnn.data.video import VIDEO_SUFFIXES, read_video
 
 
 def is_video(name: str) -> bool:
@@ -23,6 +21,7 @@ class VideoFile:
 
     file: Path
     every: int
+    is_video = True
     is_endless = False
 
     @property
@@ -34,14 +33,6 @@ class VideoFile:
     def title(self) -> str:
         """The name of the file."""
         return self.file.stem
-
-    @cached_property
-    def rate(self) -> float:
-        """Taken frames a second; that of an unreadable file does not matter."""
-        try:
-            return video_facts(self.file).rate / self.every
-        except InputError:
-            return DEFAULT_RATE
 
     def images(self) -> Iterator[ImageSource]:
         """Yields the frames."""
