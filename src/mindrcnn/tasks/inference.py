@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mindrcnn import paths
 from mindrcnn.concurrency import run_behind
@@ -94,16 +95,13 @@ def infer(
     settings: dict[str, Any] = {"model": f"{file}, {paths.size(file)} bytes", "overrides": list(overrides)}
     settings |= {"--score": score_thresh, "--classes": list(class_names), "--every": every, "--shard": str(shard)}
     scores = {} if score_file is None else read_scores(score_file)
-    settings |= {"--score-per-class": scores}
-    settings |= {"--tiles": None if tiling is None else [tiling.side, tiling.overlap]}
+    tiles = None if tiling is None else [tiling.side, tiling.overlap]
+    settings |= {"--score-per-class": scores, "--tiles": tiles}
     record = JsonLines(plan, settings=settings) if resume or JSONL in kinds else None
     results = _prepare_results(plan, kinds, record, model=file, resume=resume)
     detector = open_detector(file, overrides, runtime=runtime, lowest_score=min(score_thresh, *scores.values(), 1.0))
     least = least_scores(scores, detector.classes, default=score_thresh)
-    labels = find_labels(class_names or detector.classes, detector.classes)
-    run = _Run(
-        plan, results, record, lambda one: one[(one.scores >= least[one.labels - 1]) & np.isin(one.labels, labels)]
-    )
+    run = _Run(plan, results, record, _selection(detector.classes, class_names, least))
     run.predict(detector, batch_size=images_per_call(detector, file, batch_size), tiling=tiling, resume=resume)
     return run.report(kinds)
 
@@ -119,6 +117,14 @@ def _prepare_results(
     if resume and record:
         record.require_same_settings()
     return results
+
+
+def _selection(
+    classes: Sequence[str], names: Sequence[str], least: NDArray[np.float32]
+) -> Callable[[Detections], Detections]:
+    """Returns a choice of the detections of the classes in `names`, or of all, with at least their class's score."""
+    labels = find_labels(names or classes, classes)
+    return lambda found: found[(found.scores >= least[found.labels - 1]) & np.isin(found.labels, labels)]
 
 
 def find_labels(names: Sequence[str], classes: Sequence[str]) -> list[int]:
