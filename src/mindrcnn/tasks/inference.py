@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mindrcnn import paths
 from mindrcnn.concurrency import run_behind
@@ -100,8 +99,7 @@ def infer(
     record = JsonLines(plan, settings=settings) if resume or JSONL in kinds else None
     results = _prepare_results(plan, kinds, record, model=file, resume=resume)
     detector = open_detector(file, overrides, runtime=runtime, lowest_score=min(score_thresh, *scores.values(), 1.0))
-    least = least_scores(scores, detector.classes, default=score_thresh)
-    run = _Run(plan, results, record, _selection(detector.classes, class_names, least))
+    run = _Run(plan, results, record, _selection(detector.classes, class_names, scores, score_thresh))
     run.predict(detector, batch_size=images_per_call(detector, file, batch_size), tiling=tiling, resume=resume)
     return run.report(kinds)
 
@@ -120,9 +118,16 @@ def _prepare_results(
 
 
 def _selection(
-    classes: Sequence[str], names: Sequence[str], least: NDArray[np.float32]
+    classes: Sequence[str], names: Sequence[str], scores: Mapping[str, float], score_thresh: float
 ) -> Callable[[Detections], Detections]:
-    """Returns a choice of the detections of the classes in `names`, or of all, with at least their class's score."""
+    """Returns a choice of the detections of some classes, or of all without names, above the scores of their classes.
+
+    classes: the model's.
+    names: of the classes to keep.
+    scores: least scores of single classes.
+    score_thresh: that of the others.
+    """
+    least = least_scores(scores, classes, default=score_thresh)
     labels = find_labels(names or classes, classes)
     return lambda found: found[(found.scores >= least[found.labels - 1]) & np.isin(found.labels, labels)]
 
