@@ -109,7 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Adds which of the images, frames and predictions are taken."""
-    parser.add_argument("-r", "--recursive", action="store_true", help="enter the folders in folders")
+    parser.add_argument("-r", "--recursive", action="store_true", help="enter the folders in folders (default: do not)")
     parser.add_argument(
         "--every", type=positive, metavar="N", default=1, help="take every N-th frame of a video (default: %(default)s)"
     )
@@ -171,8 +171,8 @@ def add_style(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--line-width", type=positive, metavar="PIXELS", help="thickness of lines (default: by the size of the image)"
     )
-    parser.add_argument("--hide-labels", action="store_true", help="draw no names of classes")
-    parser.add_argument("--hide-scores", action="store_true", help="draw no scores")
+    parser.add_argument("--hide-labels", action="store_true", help="draw no names of classes (default: draw them)")
+    parser.add_argument("--hide-scores", action="store_true", help="draw no scores (default: draw them)")
 
 
 def shard(text: str) -> tuple[int, int]:
