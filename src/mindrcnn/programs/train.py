@@ -16,6 +16,7 @@ EXAMPLES = """
 %(prog)s configs/demo/mask_rcnn_mobilenet_v1.yaml
 %(prog)s configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco train.batch_size=4
 %(prog)s configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco train.batch_size=4 --resume
+%(prog)s configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/export --recipe small
 """
 
 
@@ -34,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="continue the run in --run-dir, or the latest run of "
         "that name; start it if there is none (default: start a new run)",
+    )
+    parser.add_argument(
+        "--recipe",
+        choices=("small", "medium", "coco"),
+        help="choose length, learning rate, input size, augmentation and frozen layers from the data, for up to about "
+        "two thousand images, for some ten thousand, or as for COCO, and log the reasons; a.b=c still takes "
+        "precedence (default: the configuration's)",
     )
 
 
@@ -54,7 +62,9 @@ def start(arguments: argparse.Namespace) -> int:
     """Trains as the arguments say."""
     from mindrcnn.tasks.training import train
 
-    return train(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume)
+    return train(
+        arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume, recipe=arguments.recipe
+    )
 
 
 if __name__ == "__main__":
