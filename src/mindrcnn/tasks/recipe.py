@@ -124,7 +124,7 @@ def small_choices(config: Config, facts: DataFacts) -> list[Choice]:
         *backbone_choices(config),
         *input_choices(config, facts, largest=min(LARGEST_SIDE, up(facts.short_side))),
         Choice("data.augment.flip_prob", 0.5, "objects look alike in a mirror; set 0 where they do not (letters)"),
-        Choice("data.augment.photometric_prob", 0.5, f"{facts.images} images show few kinds of light"),
+        Choice("data.augment.photometric_prob", 0.5, "few images show few kinds of light"),
         Choice("train.batch_size", batch, "many small steps are better than few large ones on few images"),
         Choice("train.optimizer.type", "sgd", "the detectors' usual optimizer"),
         Choice("train.optimizer.clip_norm", 10.0, "single images of a small batch can have very large gradients"),
@@ -133,7 +133,7 @@ def small_choices(config: Config, facts: DataFacts) -> list[Choice]:
         Choice("train.schedule.reference_batch", 2, "the batch that base_lr is meant for"),
         Choice("train.schedule.unit", "iteration", "epochs of few images are too short to count in"),
         Choice("train.schedule.length", length, f"{facts.images} images, each seen about {times:.0f} times{start}"),
-        Choice("train.schedule.warmup_iterations", length // 6, "a sixth of the run, while new layers settle"),
+        Choice("train.schedule.warmup_iterations", min(length // 6, 200), "new layers settle first, but not for long"),
         Choice("train.eval_every", 0, "one evaluation of few images says little; there is one at the end"),
     ]
 
