@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -70,6 +70,7 @@ def train(
     run_dir: str | Path | None = None,
     resume: bool = False,
     device: str | None = None,
+    recipe: Literal["small", "medium", "coco"] | None = None,
 ) -> TrainedRun:
     """Trains a model from a configuration file; returns the run's folder, metrics and checkpoints.
 
@@ -78,6 +79,7 @@ def train(
     run_dir: a new or empty folder for the run; the default is the next free one of runs/NAME, runs/NAME_2, ...
     resume: continues the run in `run_dir`, or in the latest folder of that name; starts a new run if there is none.
     device: as in `load`.
+    recipe: chooses what the overrides do not set from the data, as `mindrcnn train --recipe` does.
 
     Ctrl-C finishes the step, saves last.ckpt and raises KeyboardInterrupt; `resume` continues from there. Raises
     InputError for a wrong configuration, unusable data and a loss that is not finite.
@@ -87,7 +89,7 @@ def train(
     folder = None if run_dir is None else _path(run_dir, "run_dir")
     with _preserve_process_state():
         changes = with_overrides(overrides, device_keys(device))
-        return run_training(_path(config, "config"), changes, folder, resume=resume)
+        return run_training(_path(config, "config"), changes, folder, resume=resume, recipe=recipe)
 
 
 def evaluate(

@@ -1,12 +1,15 @@
 """Name tables against the parameters of the references, where their models are not built here."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mindrcnn.build.detector import build_detector
+from mindrcnn.build.detector import build_box_convs, build_detector
+from mindrcnn.config.box import BoxConfig
 from mindrcnn.config.model import MaskRCNNConfig, ModelConfig
+from mindrcnn.convert.architecture import Probe, describe_box
 from mindrcnn.convert.classes import choose_classes
 from mindrcnn.convert.families import FAMILIES, detect_family, normalise_names
 from mindrcnn.convert.mapping import export_state, map_parameters
@@ -103,3 +106,33 @@ def test_names_of_maskscoring_rcnn():
         "mask.iou_head.iou.weight": "roi_heads.maskiou.predictor.maskiou.weight",
     }
     assert {name: table.source(name) for name in expected} == expected
+
+
+BOX_CONVS = {
+    "detectron2": ("roi_heads.box_head.conv{}", 1, "{}", "{}.norm", "roi_heads.box_head.fc1"),
+    "mmdet": ("roi_head.bbox_head.shared_convs.{}", 0, "{}.conv", "{}.gn", "roi_head.bbox_head.shared_fcs.0"),
+}
+
+
+@pytest.mark.parametrize(("library", "norm"), [("detectron2", "group"), ("detectron2", "frozen"), ("mmdet", "group")])
+def test_the_4conv1fc_box_head(library, norm):
+    pattern, first, conv, norm_name, fc1 = BOX_CONVS[library]
+    family = FAMILIES[library]
+    leaves = ("weight", "bias", "running_mean", "running_var") if norm == "frozen" else ("weight", "bias")
+    state = {f"{fc1}.weight": np.ones((6, 32 * 49), np.float32), f"{fc1}.bias": np.ones(6, np.float32)}
+    for index in range(4):
+        layer = pattern.format(index + first)
+        state[f"{conv.format(layer)}.weight"] = np.full((32, 32, 3, 3), index, np.float32)
+        state |= {f"{norm_name.format(layer)}.{leaf}": np.full(32, index, np.float32) for leaf in leaves}
+    probe = Probe(path=Path("file"), family=family, entries=normalise_names(state, family))
+    box = describe_box(probe)
+    assert box == {"fc_channels": 6, "num_convs": 4, "conv_channels": 32, "norm": norm, "num_fcs": 1}
+    convs = build_box_convs(BoxConfig(**box), 32)
+    convs.update_parameters_name("box.head.convs.")
+    fresh = {name: parameter.asnumpy() for name, parameter in convs.parameters_dict().items()}
+    report, classes = Report("file"), choose_classes(80)
+    values = map_parameters(probe.entries, fresh, family=family, classes=classes, report=report)
+    assert set(values) == set(fresh)
+    assert report.leftover == [f"{fc1}.weight", f"{fc1}.bias"]
+    assert all((value == int(name.split(".")[3])).all() for name, value in values.items())
+    assert export_state(values, family).keys() == state.keys() - set(report.leftover)

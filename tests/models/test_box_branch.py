@@ -9,6 +9,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from mindrcnn.models.box_branch import BoxBranch, BoxHead, BoxLoss, DetectionSelector
+from mindrcnn.models.box_errors import SmoothL1Error
 from mindrcnn.models.layers import RoiPooler
 
 CODER = (10.0, 8.0, 5.0, 4.0)
@@ -93,7 +94,9 @@ def test_pooler_reads_p2_to_p5_by_box_size() -> None:
 
 
 def build_loss(beta: float = BETA) -> BoxLoss:
-    return BoxLoss(coder_weights=CODER, smooth_l1_beta=beta, class_weight=CLASS_WEIGHT, box_weight=BOX_WEIGHT)
+    return BoxLoss(
+        box_error=SmoothL1Error(coder_weights=CODER, beta=beta), class_weight=CLASS_WEIGHT, box_weight=BOX_WEIGHT
+    )
 
 
 def make_samples() -> Arrays:

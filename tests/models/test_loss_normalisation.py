@@ -5,6 +5,7 @@ import pytest
 from mindspore import Tensor
 
 from mindrcnn.models.box_branch import BoxLoss
+from mindrcnn.models.box_errors import SmoothL1Error
 from mindrcnn.models.mask_branch import MaskBranch
 from mindrcnn.models.rpn import AnchorSampler, RPNLoss
 from mindrcnn.models.sampling import CandidateSampler
@@ -76,7 +77,8 @@ def test_box_branch(equal: bool) -> None:
         np.zeros((2, 4), np.int32),
         np.float32([[[3, 4, 20, 24]], [[1, 1, 9, 9]]]),
     ]
-    loss = BoxLoss(coder_weights=(10.0, 10.0, 5.0, 5.0), smooth_l1_beta=0.0, class_weight=1.0, box_weight=1.0)
+    error = SmoothL1Error(coder_weights=(10.0, 10.0, 5.0, 5.0), beta=0.0)
+    loss = BoxLoss(box_error=error, class_weight=1.0, box_weight=1.0)
 
     def call(logits: Tensor, deltas: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
         return loss(logits.reshape(-1, 4), deltas.reshape(-1, 3, 4), rest[:4], rest[4])

@@ -1,8 +1,11 @@
 """The detector, built from the keys under `model`."""
 
+from itertools import pairwise
+
 from mindspore import nn
 
 from mindrcnn.build.mask_branches import build_mask_branch, build_pooler
+from mindrcnn.config.box import BoxConfig
 from mindrcnn.config.model import (
     BackboneConfig,
     ModelConfig,
@@ -15,8 +18,10 @@ from mindrcnn.models.backbones.base import STRIDES
 from mindrcnn.models.backbones.mobilenet_v1 import MobileNetV1
 from mindrcnn.models.backbones.resnet import ResNet
 from mindrcnn.models.box_branch import BoxBranch, BoxHead, BoxLoss, DetectionSelector
+from mindrcnn.models.box_errors import GIoUError, SmoothL1Error
 from mindrcnn.models.detector import PixelNormalizer, TwoStageDetector
 from mindrcnn.models.fpn import FPN
+from mindrcnn.models.layers import ConvNorm
 from mindrcnn.models.proposals import ProposalSelector
 from mindrcnn.models.rpn import AnchorGenerator, AnchorSampler, RegionProposalNetwork, RPNHead, RPNLoss
 from mindrcnn.models.sampling import CandidateSampler, RoiSampler
@@ -114,21 +119,42 @@ def build_rpn(config: ModelConfig, sample_count: SampleCount) -> RegionProposalN
     )
 
 
+def build_box_convs(box: BoxConfig, in_channels: int) -> nn.Cell:
+    """Returns the convolutions of the box head (detectron2's FastRCNNConvFCHead), if it has any."""
+    if not box.num_convs:
+        return nn.Identity()
+    widths = [in_channels] + [box.conv_channels] * box.num_convs
+    return nn.SequentialCell(
+        [
+            ConvNorm(in_channels=before, out_channels=after, kernel_size=3, norm=box.norm, activation="relu")
+            for before, after in pairwise(widths)
+        ]
+    )
+
+
+def build_box_error(box: BoxConfig) -> nn.Cell:
+    """Returns the box loss's error of a positive sample."""
+    if box.box_loss == "giou":
+        return GIoUError(coder_weights=box.coder_weights)
+    return SmoothL1Error(coder_weights=box.coder_weights, beta=box.smooth_l1_beta)
+
+
 def build_box_branch(config: ModelConfig, num_classes: int, sample_count: SampleCount) -> BoxBranch:
     """Returns second-stage classification and regression."""
     box = config.box
     return BoxBranch(
         pooler=build_pooler(config.roi_align, box.resolution),
         head=BoxHead(
-            in_channels=config.fpn.out_channels,
+            in_channels=box.conv_channels if box.num_convs else config.fpn.out_channels,
             resolution=box.resolution,
             fc_channels=box.fc_channels,
             num_classes=num_classes,
             class_agnostic=box.class_agnostic,
+            convs=build_box_convs(box, config.fpn.out_channels),
+            num_fcs=box.num_fcs,
         ),
         loss=BoxLoss(
-            coder_weights=box.coder_weights,
-            smooth_l1_beta=box.smooth_l1_beta,
+            box_error=build_box_error(box),
             class_weight=box.class_weight,
             box_weight=box.box_weight,
             sample_count=sample_count,

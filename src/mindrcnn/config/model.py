@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from mindrcnn.config.box import BoxConfig
 from mindrcnn.config.schema import key, require
 from mindrcnn.extensions import BACKBONES, MASK_BRANCHES
 
@@ -157,32 +158,6 @@ class RoiAlignConfig:
         "cells (detectron2, mmdetection), which reproduces their weights exactly but is slower.",
         low=0,
         high=8,
-    )
-
-
-@dataclass(frozen=True)
-class BoxConfig:
-    """Second-stage classification and box regression, and the selection of detections."""
-
-    resolution: int = key(7, "Side of the pooled feature.", low=1, high=128)
-    fc_channels: int = key(1024, "Width of the two fully connected layers.", low=1, high=65536)
-    coder_weights: tuple[float, float, float, float] = key(
-        (10.0, 10.0, 5.0, 5.0), "Weights of dx, dy, dw, dh in the box encoding.", low=1e-6
-    )
-    smooth_l1_beta: float = key(0.0, "Distance at which smooth L1 becomes linear; 0 is plain L1.", low=0)
-    class_weight: float = key(1.0, "Weight of the classification loss.", low=0)
-    box_weight: float = key(1.0, "Weight of the box loss.", low=0)
-    score_thresh: float = key(0.05, "Detections at or below this score are dropped.", low=0, high=1)
-    nms_thresh: float = key(0.5, "IoU above which the weaker of two detections of one class is dropped.", low=0, high=1)
-    detections_per_image: int = key(100, "Detections kept per image over all classes.", low=1, high=10000)
-    pre_nms_topk: int = key(
-        1000, "Number of best-scoring class-box pairs of an image that enter NMS.", low=1, high=100000
-    )
-    class_agnostic: bool = key(
-        False, "One box regressor for all classes instead of one for each (mmdetection's reg_class_agnostic)."
-    )
-    train_on_pred_boxes: bool = key(
-        False, "Train the mask branch on the boxes predicted for the samples instead of the sampled boxes."
     )
 
 

@@ -82,7 +82,6 @@ class Probe:
 def describe(probe: Probe) -> Architecture:
     """Recognises the model in the file. Raises InputError for one that this package does not have."""
     classes = probe.outputs("box.head.class_logits.bias", "box head") - 1
-    fc_channels = probe.outputs("box.head.fc1.weight", "box head")
     anchors = probe.outputs("rpn.head.objectness.bias", "region proposal network")
     if anchors != 3:
         raise InputError(f"{probe.path}: wanted 3 anchor shapes in each cell, got {anchors}")
@@ -91,7 +90,7 @@ def describe(probe: Probe) -> Architecture:
     model: dict[str, Any] = {
         "backbone": {"name": _backbone(probe)},
         "fpn": {"out_channels": channels},
-        "box": {"fc_channels": fc_channels},
+        "box": describe_box(probe),
         "mask": _mask(probe),
     }
     return Architecture(model=model, classes=classes)
@@ -105,6 +104,19 @@ def _backbone(probe: Probe) -> str:
         wanted = " or ".join(f"{count} ({name})" for count, name in RESNETS.items())
         raise InputError(f"{probe.path}: wanted a ResNet with {wanted} bottlenecks at stride 16, got {blocks}")
     return RESNETS[blocks]
+
+
+def describe_box(probe: Probe) -> dict[str, Any]:
+    """Returns the keys of the box head; those of its convolutions only if it has any."""
+    box: dict[str, Any] = {"fc_channels": probe.outputs("box.head.fc1.weight", "box head")}
+    convs = probe.count("box.head.convs.#.conv.weight", MAX_CONVS)
+    if convs:
+        batch_norm = probe.shape("box.head.convs.0.norm.moving_mean") is not None
+        box["num_convs"] = convs
+        box["conv_channels"] = probe.outputs("box.head.convs.0.conv.weight", "box head")
+        box["norm"] = "frozen" if batch_norm else "group"
+        box["num_fcs"] = 1 if probe.shape("box.head.fc2.weight") is None else 2
+    return box
 
 
 def _mask(probe: Probe) -> dict[str, Any] | None:

@@ -12,17 +12,19 @@ from mindrcnn.models.layers import RoiPooler, dense, xavier_fill
 from mindrcnn.models.proposals import SUPPRESSED
 from mindrcnn.models.sampling import Samples
 from mindrcnn.ops import boxes as box_ops
-from mindrcnn.ops.coder import decode, encode
+from mindrcnn.ops.coder import decode
 from mindrcnn.ops.gather import take_class, take_rows
-from mindrcnn.ops.losses import SampleCount, at_least_one, smooth_l1, softmax_cross_entropy
+from mindrcnn.ops.losses import SampleCount, at_least_one, softmax_cross_entropy
 from mindrcnn.ops.nms import nms_per_class
 from mindrcnn.ops.topk import topk
 
 
 class BoxHead(nn.Cell):
-    """Two fully connected layers, then class logits (background first) and deltas per foreground class.
+    """Convolutions or none, fully connected layers, then class logits (background first) and deltas per class.
 
     class_agnostic: predicts the same deltas for all classes.
+    convs: layers before the fully connected ones, (N, in_channels, r, r) -> (N, conv_channels, r, r).
+    num_fcs: number of fully connected layers, 1 or 2.
     """
 
     def __init__(
@@ -33,38 +35,42 @@ class BoxHead(nn.Cell):
         fc_channels: int,
         num_classes: int,
         class_agnostic: bool = False,
+        convs: nn.Cell | None = None,
+        num_fcs: int = 2,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.copies = num_classes if class_agnostic else 1  # of each box's deltas
+        self.convs = convs or nn.Identity()
         self.fc1 = dense(in_channels * resolution * resolution, fc_channels, weight_init=xavier_fill())
-        self.fc2 = dense(fc_channels, fc_channels, weight_init=xavier_fill())
+        self.fc2 = dense(fc_channels, fc_channels, weight_init=xavier_fill()) if num_fcs == 2 else nn.Identity()
         self.class_logits = dense(fc_channels, num_classes + 1, weight_init=Normal(0.01))
         self.deltas = dense(fc_channels, 4 * num_classes // self.copies, weight_init=Normal(0.001))
 
     def construct(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Returns logits (N, K + 1) and deltas (N, K, 4) of pooled features (N, C, r, r)."""
-        hidden = ops.relu(self.fc1(pooled.reshape(pooled.shape[0], -1)))
+        hidden = ops.relu(self.fc1(self.convs(pooled).reshape(pooled.shape[0], -1)))
         hidden = ops.relu(self.fc2(hidden))
         deltas = ops.tile(self.deltas(hidden), (1, self.copies)) if self.copies > 1 else self.deltas(hidden)
         return self.class_logits(hidden), deltas.reshape(-1, self.num_classes, 4)
 
 
 class BoxLoss(nn.Cell):
-    """Cross-entropy over all samples and smooth L1 over the positive ones, both divided by the number of samples."""
+    """Cross-entropy over all samples and box errors of the positive ones, both divided by the number of samples.
+
+    box_error: (deltas (B * S, 4), references (B, S, 4), gt_boxes (B, S, 4)) -> (B * S,); see box_errors.py.
+    """
 
     def __init__(
         self,
         *,
-        coder_weights: tuple[float, float, float, float],
-        smooth_l1_beta: float,
+        box_error: nn.Cell,
         class_weight: float,
         box_weight: float,
         sample_count: SampleCount = at_least_one,
     ) -> None:
         super().__init__()
-        self.coder_weights = coder_weights
-        self.smooth_l1_beta = smooth_l1_beta
+        self.box_error = box_error
         self.class_weight = class_weight
         self.box_weight = box_weight
         self.sample_count = sample_count
@@ -84,10 +90,9 @@ class BoxLoss(nn.Cell):
         class_loss = (softmax_cross_entropy(logits, flat_labels) * weight).sum()
 
         own_deltas = take_class(deltas, flat_labels)  # background rows have weight 0
-        targets = encode(take_rows(gt_boxes, matched_gt), boxes, self.coder_weights).reshape(-1, 4)
-        errors = smooth_l1(own_deltas, ops.stop_gradient(targets), self.smooth_l1_beta)
+        errors = self.box_error(own_deltas, boxes, take_rows(gt_boxes, matched_gt))
         positive = (flat_labels > 0).astype(ms.float32)
-        box_loss = (errors.sum(axis=1) * positive).sum()
+        box_loss = (errors * positive).sum()
         return class_loss * (self.class_weight / count), box_loss * (self.box_weight / count)
 
 

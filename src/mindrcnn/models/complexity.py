@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from mindspore import nn
 
 from mindrcnn.models.backbones.base import StagedBackbone
+from mindrcnn.models.box_branch import BoxBranch
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.models.mask_branch import MaskBranch
 from mindrcnn.models.mask_scoring_branch import MaskScoringBranch
@@ -48,7 +49,7 @@ def count_multiply_adds(
             for lateral, output, cells in zip(detector.neck.laterals, detector.neck.outputs, maps[:-1], strict=True)
         )
         + _weights(*_layers(detector.rpn.head)) * sum(maps)
-        + _weights(*_layers(detector.box.head)) * proposals
+        + _box_head(detector.box) * proposals
         + mask * detections
     )
 
@@ -77,6 +78,12 @@ def _chain(cell: nn.Cell, stride: int, height: int, width: int) -> Iterator[tupl
         if _SHORTCUT not in name:
             stride *= _stride(layer)
         yield layer, math.ceil(height / stride) * math.ceil(width / stride)
+
+
+def _box_head(branch: BoxBranch) -> int:
+    """Returns the multiply-adds of one proposal."""
+    convs = _weights(*_layers(branch.head.convs))
+    return _weights(*_layers(branch.head)) + convs * (branch.pooler.resolution**2 - 1)
 
 
 def _mask_branch(branch: nn.Cell) -> int | None:

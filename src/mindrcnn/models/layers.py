@@ -20,7 +20,9 @@ POOLED_STRIDES = (4, 8, 16, 32)  # P2..P5; P6 serves proposals only
 
 NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
-Norm = Literal["frozen", "frozen_statistics", "batch"]
+GROUPS = 32  # of group norm, in every published model
+
+Norm = Literal["frozen", "frozen_statistics", "batch", "group"]
 
 
 class FrozenBatchNorm(nn.Cell):
@@ -69,8 +71,30 @@ class BatchNorm(nn.BatchNorm2d):
         )
 
 
+class GroupNorm(nn.Cell):
+    """Group norm of 32 groups (Wu and He, https://arxiv.org/abs/1803.08494), the same in training and inference."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = Parameter(ops.ones(channels), name="gamma")
+        self.beta = Parameter(ops.zeros(channels), name="beta")
+        self.bias_add = ops.BiasAdd()
+
+    def construct(self, x: Tensor) -> Tensor:
+        """Normalises x (B, C, H, W)."""
+        batch, channels, height, width = x.shape
+        grouped = x.reshape(batch, GROUPS, -1, height * width)
+        tiles = (1, 1, channels // GROUPS, height * width)
+        # Means of means, because a float32 sum over a whole group of a large map loses digits.
+        centred = grouped - ops.tile(grouped.mean(axis=3, keep_dims=True).mean(axis=2, keep_dims=True), tiles)
+        variance = (centred * centred).mean(axis=3, keep_dims=True).mean(axis=2, keep_dims=True)
+        normal = (centred * ops.tile(ops.rsqrt(variance + NORM_EPS), tiles)).reshape(x.shape)
+        scale = ops.tile(self.gamma.reshape(1, -1, 1, 1), (batch, 1, height, width))
+        return self.bias_add(normal * scale, self.beta)
+
+
 class ConvNorm(nn.Cell):
-    """Convolution without bias, batch norm, activation: (B, in, H, W) -> (B, out, H/stride, W/stride).
+    """Convolution without bias, norm, activation: (B, in, H, W) -> (B, out, H/stride, W/stride).
 
     Padding is symmetric, kernel_size // 2, unless (top, bottom, left, right) is given. A frozen norm is folded into the
     convolution's weight and bias inside the graph, which saves a pass over the activations: forward and backward of a
@@ -105,8 +129,8 @@ class ConvNorm(nn.Cell):
             has_bias=False,
             weight_init=weight_init or msra_normal(),
         )
-        self.frozen = norm != "batch"
-        self.norm = _batch_norm(norm, out_channels, activation)
+        self.frozen = norm in ("frozen", "frozen_statistics")
+        self.norm = _norm(norm, out_channels, activation)
         self.convolve = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=pad, stride=stride, group=groups)
         self.bias_add = ops.BiasAdd()
         self.stride, self.padding = stride, pad
@@ -117,11 +141,11 @@ class ConvNorm(nn.Cell):
         self.plain_1x1 = plain and (kernel_size, stride) == (1, 1)
         self.relu_inside = (self.plain_3x3 or self.plain_1x1) and activation == "relu"
         self.activation: Activation = activation
-        self.activate = _activation("none" if self.relu_inside else activation)
+        self.activate = _activation("none" if self.relu_inside or norm == "batch" else activation)
 
     def construct(self, x: Tensor) -> Tensor:
         if not self.frozen:
-            return self.norm(self.convolution(x, self.conv.weight))
+            return self.activate(self.norm(self.convolution(x, self.conv.weight)))
         weight, scale, shift = self.folded()
         if self.plain_3x3:
             return self.activate(conv3x3(x, weight, shift, scale=scale, relu=self.relu_inside))
@@ -153,7 +177,9 @@ class ConvNorm(nn.Cell):
         return scale_rows(self.conv.weight, scale), ops.ones_like(scale), shift
 
 
-def _batch_norm(norm: Norm, channels: int, activation: Activation) -> nn.Cell:
+def _norm(norm: Norm, channels: int, activation: Activation) -> nn.Cell:
+    if norm == "group":
+        return GroupNorm(channels)
     if norm == "batch":
         return BatchNorm(channels=channels, activation=activation)
     return FrozenBatchNorm(channels=channels, affine_trains=norm == "frozen_statistics")

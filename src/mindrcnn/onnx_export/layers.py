@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mindrcnn.errors import InputError
 from mindrcnn.models.detector import PixelNormalizer
-from mindrcnn.models.layers import NORM_EPS, ConvNorm, FrozenBatchNorm
+from mindrcnn.models.layers import GROUPS, NORM_EPS, ConvNorm, FrozenBatchNorm, GroupNorm
 from mindrcnn.onnx_export.graph import FLOAT, KEEP, REST, Graph, Size, Value
 
 
@@ -79,8 +79,13 @@ def _(cell: nn.Dense, graph: Graph, x: Value) -> Value:
 
 @add_layer.register
 def _(cell: ConvNorm, graph: Graph, x: Value) -> Value:
-    scale, shift = _scale_and_shift(cell.norm)
     conv = cell.conv
+    if isinstance(cell.norm, GroupNorm):
+        x = graph.Conv(
+            x, _weight(graph, conv.weight), strides=conv.stride, pads=_pads("pad", cell.padding), group=int(conv.group)
+        )
+        return add_layer(cell.activation, graph, add_layer(cell.norm, graph, x))
+    scale, shift = _scale_and_shift(cell.norm)
     folded = conv.weight.asnumpy() * scale.reshape(-1, 1, 1, 1)
     weight = graph.weight(conv.weight.name, folded.astype(np.float32))
     bias = graph.weight(cell.norm.beta.name, shift.astype(np.float32))
@@ -88,6 +93,14 @@ def _(cell: ConvNorm, graph: Graph, x: Value) -> Value:
     if cell.activation == "relu6":
         return graph.Clip(x, 0.0, 6.0)
     return graph.Relu(x) if cell.activation == "relu" else x
+
+
+@add_layer.register
+def _(cell: GroupNorm, graph: Graph, x: Value) -> Value:
+    ones, zeros = np.ones(GROUPS, np.float32), np.zeros(GROUPS, np.float32)
+    normal = graph.InstanceNormalization(graph.Reshape(x, (KEEP, GROUPS, REST)), ones, zeros, epsilon=NORM_EPS)
+    gamma, beta = (graph.weight(part.name, part.asnumpy().reshape(-1, 1, 1)) for part in (cell.gamma, cell.beta))
+    return graph.Add(graph.Mul(graph.Reshape(normal, graph.Shape(x)), gamma), beta)
 
 
 def add_pointwise(cell: nn.Dense, graph: Graph, x: Value) -> Value:

@@ -19,6 +19,23 @@ def smooth_l1(pred: Tensor, target: Tensor, beta: float) -> Tensor:
     return ops.where(distance < beta, (0.5 / beta) * distance * distance, distance - 0.5 * beta)
 
 
+def giou_loss(boxes: Tensor, targets: Tensor, eps: float = 1e-7) -> Tensor:
+    """Returns 1 - GIoU (...) of boxes (..., 4) and targets (..., 4), from 0 to 2 (https://arxiv.org/abs/1902.09630).
+
+    `eps` is added to both divisors, as in fvcore; mmdetection's lower limit on them gives the same to within float32's
+    rounding for boxes of a pixel or more.
+    """
+    x1, y1, x2, y2 = ops.unstack(boxes, axis=-1)
+    target_x1, target_y1, target_x2, target_y2 = ops.unstack(targets, axis=-1)
+    width = ops.minimum(x2, target_x2) - ops.maximum(x1, target_x1)
+    height = ops.minimum(y2, target_y2) - ops.maximum(y1, target_y1)
+    shared = ops.relu(width) * ops.relu(height)
+    union = (x2 - x1) * (y2 - y1) + (target_x2 - target_x1) * (target_y2 - target_y1) - shared
+    hull_width = ops.maximum(x2, target_x2) - ops.minimum(x1, target_x1)
+    hull = hull_width * (ops.maximum(y2, target_y2) - ops.minimum(y1, target_y1))
+    return 1 - shared / (union + eps) + (hull - union) / (hull + eps)
+
+
 def bce_with_logits(logits: Tensor, target: Tensor) -> Tensor:
     """Returns the elementwise binary cross-entropy of sigmoid(logits) with a target in 0..1 of the same shape."""
     positive = ops.relu(logits)

@@ -17,6 +17,7 @@ EXAMPLES = """
 %(prog)s configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco train.batch_size=4
 %(prog)s configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/coco train.batch_size=4 --resume
 %(prog)s mine.yaml --dry-run
+%(prog)s configs/mask_rcnn_r50_fpn_1x_coco.yaml data.root=/path/to/export --recipe small
 """
 
 
@@ -42,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="do everything but the steps: read the data, build the model, report on the first batch, the memory and "
         "the learning rate, and print the whole configuration; without --run-dir nothing is written (default: train)",
     )
+    parser.add_argument(
+        "--recipe",
+        choices=("small", "medium", "coco"),
+        help="choose length, learning rate, input size, augmentation and frozen layers from the data, for up to about "
+        "two thousand images, for some ten thousand, or as for COCO, and log the reasons; a.b=c still takes "
+        "precedence (default: the configuration's)",
+    )
 
 
 def parse_arguments(words: Sequence[str] | None = None, *, prog: str = PROG) -> argparse.Namespace:
@@ -63,7 +71,9 @@ def start(arguments: argparse.Namespace) -> int:
     from mindrcnn.tasks.training import train
 
     run = dry_run if arguments.dry_run else train
-    return run(arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume)
+    return run(
+        arguments.config, arguments.overrides, arguments.run_dir, resume=arguments.resume, recipe=arguments.recipe
+    )
 
 
 if __name__ == "__main__":

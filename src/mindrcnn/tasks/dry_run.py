@@ -26,6 +26,7 @@ from mindrcnn.tasks.first_batch import FIRST_BATCH, draw_first_batch
 from mindrcnn.tasks.modelarts import uploaded
 from mindrcnn.tasks.preparation import Prepared, prepare
 from mindrcnn.tasks.processes import join_job, require_same_job
+from mindrcnn.tasks.recipe import with_recipe
 from mindrcnn.tasks.run_folder import find_run_folder
 
 logger = logging.getLogger(__name__)
@@ -36,16 +37,25 @@ FLOAT32 = 4  # bytes
 CPU_PROCESS_GB = 1.0  # Python, MindSpore and the compiled graphs, on a CPU (docs/performance.md)
 
 
-def dry_run(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None, *, resume: bool = False) -> int:
+def dry_run(
+    config_file: Path,
+    overrides: Sequence[str],
+    run_dir: Path | None = None,
+    *,
+    resume: bool = False,
+    recipe: str | None = None,
+) -> int:
     """Prepares a run as `run_training` does and reports on it, without a step; returns the exit status.
 
     config_file: the YAML file.
     overrides: configuration keys to change.
     run_dir: a new or empty folder, which gets the configuration and two pictures; None writes nothing.
     resume: prepares the continuation of a run instead, and writes nothing.
+    recipe: chooses what the overrides do not set from the data; see `recipe.py`.
     """
     setup_logging()
-    config = load_config(config_file, overrides)
+    chosen, reasons = (overrides, []) if recipe is None else with_recipe(config_file, overrides, recipe)
+    config = load_config(config_file, chosen)
     require_sinks(config.train.log_to)
     ranks = join_job(config.device, config.train.seed)
     with ranks.together(), ExitStack() as held:
@@ -54,6 +64,8 @@ def dry_run(config_file: Path, overrides: Sequence[str], run_dir: Path | None = 
         run_folder = find_run_folder(folder, config.name, ranks, held, resume=resume)
         ready = prepare(config, ranks, run_folder.checkpoint)
         ranks.from_first(lambda: require_reachable(config.train.log_to))
+        for reason in reasons:
+            logger.info("%s", reason)
         announce(ready.config, ready.data.train, ready.detector, ready.plan, ranks.size)
         started = time.perf_counter()
         batch = next(ready.data.loader.epoch(*divmod(ready.progress.step, ready.plan.steps_per_epoch)))

@@ -47,6 +47,7 @@ from mindrcnn.tasks.processes import (
     require_same_job,
     synchronize_start,
 )
+from mindrcnn.tasks.recipe import with_recipe
 from mindrcnn.tasks.report_writing import report_on_evaluation
 from mindrcnn.tasks.run_folder import RunFolder, find_run_folder, told_how_to_continue
 from mindrcnn.tasks.split_evaluator import SplitEvaluator, scores
@@ -86,14 +87,26 @@ class Training:
     folder: Path
 
 
-def train(config_file: Path, overrides: Sequence[str], run_dir: Path | None = None, *, resume: bool = False) -> int:
+def train(
+    config_file: Path,
+    overrides: Sequence[str],
+    run_dir: Path | None = None,
+    *,
+    resume: bool = False,
+    recipe: str | None = None,
+) -> int:
     """Trains from a configuration file, like `run_training`; returns the exit status."""
-    run_training(config_file, overrides, run_dir, resume=resume)
+    run_training(config_file, overrides, run_dir, resume=resume, recipe=recipe)
     return EXIT_OK
 
 
 def run_training(
-    config_file: Path, overrides: Overrides, run_dir: Path | None = None, *, resume: bool = False
+    config_file: Path,
+    overrides: Overrides,
+    run_dir: Path | None = None,
+    *,
+    resume: bool = False,
+    recipe: str | None = None,
 ) -> TrainedRun:
     """Trains from a configuration file.
 
@@ -101,25 +114,29 @@ def run_training(
     overrides: configuration keys to change.
     run_dir: a new or empty folder for the run; None is the next free one in runs/.
     resume: continues the run in `run_dir`, or in the latest folder of that name; starts a new run if there is none.
+    recipe: chooses what the overrides do not set from the data; see `recipe.py`.
     """
     setup_logging()
+    overrides, reasons = (overrides, []) if recipe is None else with_recipe(config_file, overrides, recipe)
     config = load_config(config_file, overrides)
     require_sinks(config.train.log_to)
     ranks = join_job(config.device, config.train.seed)
     with ranks.together(), ExitStack() as held:
         require_same_job(config, ranks)
         folder = held.enter_context(uploaded(run_dir, ranks))
-        return _train(config, ranks, find_run_folder(folder, config.name, ranks, held, resume=resume))
+        return _train(config, ranks, find_run_folder(folder, config.name, ranks, held, resume=resume), reasons)
 
 
-def _train(config: Config, ranks: Ranks, run_folder: RunFolder) -> TrainedRun:
-    """Trains in the folder of a run."""
+def _train(config: Config, ranks: Ranks, run_folder: RunFolder, reasons: Sequence[str]) -> TrainedRun:
+    """Trains in the folder of a run; logs the reasons for its settings."""
     ready = prepare(config, ranks, run_folder.checkpoint)
     ranks.from_first(lambda: require_reachable(config.train.log_to))
     config, plan, progress, evaluator = ready.config, ready.plan, ready.progress, ready.data.evaluator
     folder = run_folder.open(config, progress, ranks)
     open_log(folder, ranks)
     logger.info("run folder %s", folder)
+    for reason in reasons:
+        logger.info("%s", reason)
     announce(config, ready.data.train, ready.detector, plan, ranks.size)
     if run_folder.resumed:
         logger.info("resumed after step %d of %d", progress.step, plan.total_steps)

@@ -21,6 +21,8 @@ DETECTRON2 = NameTable(
         "rpn.head.conv": "proposal_generator.rpn_head.conv",
         "rpn.head.objectness": "proposal_generator.rpn_head.objectness_logits",
         "rpn.head.deltas": "proposal_generator.rpn_head.anchor_deltas",
+        **numbered("box.head.convs.#.conv", "roi_heads.box_head.conv#", MAX_CONVS, first=1),
+        **numbered("box.head.convs.#.norm", "roi_heads.box_head.conv#.norm", MAX_CONVS, first=1),
         "box.head.fc1": "roi_heads.box_head.fc1",
         "box.head.fc2": "roi_heads.box_head.fc2",
         "box.head.class_logits": "roi_heads.box_predictor.cls_score",

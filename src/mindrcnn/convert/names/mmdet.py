@@ -14,6 +14,8 @@ MMDET = NameTable(
         "rpn.head.conv": "rpn_head.rpn_conv",
         "rpn.head.objectness": "rpn_head.rpn_cls",
         "rpn.head.deltas": "rpn_head.rpn_reg",
+        **numbered("box.head.convs.#.conv", "roi_head.bbox_head.shared_convs.#.conv", MAX_CONVS),
+        **numbered("box.head.convs.#.norm", "roi_head.bbox_head.shared_convs.#.gn", MAX_CONVS),
         "box.head.fc1": "roi_head.bbox_head.shared_fcs.0",
         "box.head.fc2": "roi_head.bbox_head.shared_fcs.1",
         "box.head.class_logits": "roi_head.bbox_head.fc_cls",

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mindrcnn.weights.layouts import Layout
+from mindrcnn.weights.layouts import TORCH_NORM, Layout
 
-MAX_CONVS = 8  # most convolutions of a mask head in the tables
+MAX_CONVS = 8  # most convolutions of a head in the tables
+_NORM = ".norm"  # end of the names of our norms, which have parts of other names than PyTorch's
 _INNER_MASK = re.compile(r"^mask\.mask\.head\.")  # Mask Scoring R-CNN holds Mask R-CNN's branch as a part
 
 
@@ -19,7 +20,8 @@ class NameTable:
     Attributes:
         prefix: prefix of its backbone's names.
         resnet: layers of its ResNet.
-        layers: our layer -> its layer, outside the backbone; weight and bias have the same names everywhere.
+        layers: our layer -> its layer, outside the backbone; weight and bias have the same names everywhere, the parts
+            of norms have PyTorch's.
         mobilenet: layers of its MobileNetV1; None if it has none.
         spellings: (pattern, replacement) from names of other versions to the names used here.
         ignored: pattern of entries that are not weights.
@@ -37,6 +39,8 @@ class NameTable:
         if ours.startswith("backbone."):
             return self._backbone_source(ours.removeprefix("backbone."))
         layer, leaf = _INNER_MASK.sub("mask.head.", ours).rsplit(".", 1)
+        if layer.endswith(_NORM):
+            leaf = getattr(TORCH_NORM, leaf)
         return f"{self.layers[layer]}.{leaf}" if layer in self.layers else None
 
     def normalise(self, name: str) -> str:
