@@ -113,8 +113,8 @@ def describe(checkpoint: Checkpoint, config: Config, shape: Shape | None) -> Car
         data = replace(config.data, buckets=(bucket,))
         config = replace(config, data=data, eval=replace(config.eval, batch_size=batch))
     info = checkpoint.info
-    batch = None if shape is None else shape[0]
-    return make_card(config, classes=info.classes, category_ids=info.category_ids, batch=batch)
+    fixed_batch = None if shape is None else shape[0]
+    return make_card(config, classes=info.classes, category_ids=info.category_ids, batch=fixed_batch)
 
 
 def write_onnx(checkpoint: Checkpoint, config: Config, target: Path, shape: Shape | None) -> None:
