@@ -100,8 +100,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="continue what an earlier run has begun: images in its predictions.jsonl are not predicted again (default: "
-        "start over)",
+        help="continue what an earlier run has begun: images in its predictions.jsonl are not predicted again "
+        "(default: start over)",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="log warnings and errors alone")
     add_force(parser)
