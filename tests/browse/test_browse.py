@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from headless_chromium import chromium, rendered
+from chromium import chromium, rendered
 from tool_exports import coco_content, roboflow, write_images, write_json
 
 from mindrcnn.browse.browsing import PAGE, Page, browse

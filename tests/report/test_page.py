@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from chromium import Browser, find_chromium
+from chromium import Browser, chromium
 from report_sides import entries, ground_truth, sides
 
 from mindrcnn.errors import InputError
@@ -105,10 +105,7 @@ def test_copies_beyond_the_room_in_the_page_go_beside_it(tmp_path, monkeypatch, 
 
 @pytest.fixture(scope="module")
 def browser():
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium: install chromium, or set MINDRCNN_CHROMIUM")
-    browser = Browser(program)
+    browser = Browser(chromium())
     yield browser
     browser.close()
 

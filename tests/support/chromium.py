@@ -11,6 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+SECONDS = 120
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome-headless-shell")
 OPTIONS = (
     *(
@@ -30,9 +33,21 @@ OPTIONS = (
 )
 
 
-def find_chromium() -> str | None:
-    """Returns the program; MINDRCNN_CHROMIUM takes precedence."""
-    return os.environ.get("MINDRCNN_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+def chromium() -> str:
+    """Returns the program, of which MINDRCNN_CHROMIUM takes precedence; skips the test where there is none."""
+    found = os.environ.get("MINDRCNN_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip("no Chromium here: apt-get install chromium, or set MINDRCNN_CHROMIUM to its path")
+    return found
+
+
+def rendered(address: str, profile: Path) -> str:
+    """Returns the page's content after its scripts have run; `profile` is a folder for what the browser writes."""
+    options = [*OPTIONS[:5], f"--user-data-dir={profile}", "--virtual-time-budget=5000", "--dump-dom", address]
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    done = subprocess.run([chromium(), *options], capture_output=True, text=True, timeout=SECONDS, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 class Browser:
