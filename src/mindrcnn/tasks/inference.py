@@ -91,17 +91,21 @@ def infer(
     file = checkpoint_file(file)
     entries = find_entries(sources, Search(recursive, every, out), shard)
     plan = Plan(folder=out, suffix=shard.suffix, entries=entries, style=style, zoo_format=zoo_format, force=force)
-    settings: dict[str, Any] = {"model": f"{file}, {paths.size(file)} bytes", "overrides": list(overrides)}
+    settings: dict[str, Any] = {"overrides": list(overrides)}
     settings |= {"--score": score_thresh, "--classes": list(class_names), "--every": every, "--shard": str(shard)}
     scores = {} if score_file is None else read_scores(score_file)
     tiles = None if tiling is None else [tiling.side, tiling.overlap]
     settings |= {"--score-per-class": scores, "--tiles": tiles}
-    record = JsonLines(plan, settings=settings) if resume or JSONL in kinds else None
+    record = _record_of(plan, file, settings) if resume or JSONL in kinds else None
     results = _prepare_results(plan, kinds, record, model=file, resume=resume)
     detector = open_detector(file, overrides, runtime=runtime, lowest_score=min(score_thresh, *scores.values(), 1.0))
     run = _Run(plan, results, record, _selection(detector.classes, class_names, scores, score_thresh))
     run.predict(detector, batch_size=images_per_call(detector, file, batch_size), tiling=tiling, resume=resume)
     return run.report(kinds)
+
+
+def _record_of(plan: Plan, model: Path, settings: dict[str, Any]) -> JsonLines:
+    return JsonLines(plan, settings={"model": f"{model}, {paths.size(model)} bytes"} | settings)
 
 
 def _prepare_results(

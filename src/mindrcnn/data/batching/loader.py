@@ -101,7 +101,7 @@ class TrainLoader:
     def single(self, index: int, epoch: int = 0) -> Batch:
         """Returns one image as the batches of an epoch have it, in the bucket that fits it best."""
         (bucket,) = _assignment([self._records[index]], self._input)
-        return self._make(PlannedBatch(self._input.buckets[bucket], (index,)), epoch)
+        return self._make(PlannedBatch(self._input.buckets[bucket], (index,), uses=(0,)), epoch)
 
     def _make(self, planned: PlannedBatch, epoch: int) -> Batch:
         return training_batch(
