@@ -14,6 +14,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.models.detector import PixelNormalizer
 from mindrcnn.models.layers import GROUPS, NORM_EPS, ConvNorm, FrozenBatchNorm, GroupNorm
 from mindrcnn.onnx_export.graph import FLOAT, KEEP, REST, Graph, Size, Value
+from mindrcnn.ops.batch_norm import Activation
 
 
 def add_pixels(
@@ -84,15 +85,13 @@ def _(cell: ConvNorm, graph: Graph, x: Value) -> Value:
         x = graph.Conv(
             x, _weight(graph, conv.weight), strides=conv.stride, pads=_pads("pad", cell.padding), group=int(conv.group)
         )
-        return add_layer(cell.activation, graph, add_layer(cell.norm, graph, x))
+        return _activate(cell.activation, graph, add_layer(cell.norm, graph, x))
     scale, shift = _scale_and_shift(cell.norm)
     folded = conv.weight.asnumpy() * scale.reshape(-1, 1, 1, 1)
     weight = graph.weight(conv.weight.name, folded.astype(np.float32))
     bias = graph.weight(cell.norm.beta.name, shift.astype(np.float32))
     x = graph.Conv(x, weight, bias, strides=conv.stride, pads=_pads("pad", cell.padding), group=int(conv.group))
-    if cell.activation == "relu6":
-        return graph.Clip(x, 0.0, 6.0)
-    return graph.Relu(x) if cell.activation == "relu" else x
+    return _activate(cell.activation, graph, x)
 
 
 @add_layer.register
@@ -107,6 +106,12 @@ def add_pointwise(cell: nn.Dense, graph: Graph, x: Value) -> Value:
     """Adds a fully connected layer along the last axis of x (N, P, C)."""
     weight = graph.weight(cell.weight.name, cell.weight.asnumpy().T)
     return graph.Add(graph.MatMul(x, weight), _weight(graph, cell.bias))
+
+
+def _activate(activation: Activation, graph: Graph, x: Value) -> Value:
+    if activation == "relu6":
+        return graph.Clip(x, 0.0, 6.0)
+    return graph.Relu(x) if activation == "relu" else x
 
 
 def _weight(graph: Graph, parameter: Parameter) -> Value:
