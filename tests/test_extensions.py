@@ -68,7 +68,7 @@ def test_registered_parts_have_keys_of_their_own() -> None:
     assert error_of(TINY, "model.backbone.width=0") == (
         "command line: model.backbone.width: wanted whole number at least 1, got 0 (whole number)"
     )
-    assert not error_of(TINY, "model.backbone.norm=batch").endswith("norm")
+    assert not error_of(TINY, "model.backbone.norm=batch").endswith("model.backbone.norm")
     assert error_of(TINY, "model.backbone.norm=batch").startswith(
         "command line: unknown key model.backbone.norm, nearest valid key: model."
     )
