@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,14 @@ def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
     else:
         pytest.skip("no native kernels here")
+
+
+@pytest.fixture(params=[True, False], ids=["kernels", "portable"])
+def operators(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The kernels, where there are any, and MindSpore's operators."""
+    from mindrcnn.native.switch import in_use, portable_only
+
+    if request.param and not in_use():
+        pytest.skip("no native kernels here")
+    with nullcontext() if request.param else portable_only():
+        yield

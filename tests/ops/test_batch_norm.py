@@ -1,27 +1,14 @@
 """Batch norm with the activation after it against numpy, in float64."""
 
-from collections.abc import Iterator
-from contextlib import nullcontext
-
 import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn, ops
 
-from mindrcnn.native.switch import in_use, portable_only
 from mindrcnn.ops.batch_norm import Activation, batch_norm
 
 EPS = 1e-3
 SHAPE = (3, 4, 31, 45)  # planes of more than one piece, and of an odd rest
 CHANNELS = SHAPE[1]
-
-
-@pytest.fixture(params=[True, False], ids=["kernels", "portable"])
-def operators(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The kernels, where there are any, and MindSpore's operators."""
-    if request.param and not in_use():
-        pytest.skip("no native kernels here")
-    with nullcontext() if request.param else portable_only():
-        yield
 
 
 class Layer(nn.Cell):

@@ -1,4 +1,4 @@
-"""What the rules look at: the rows, evaluation and configuration of a run folder, and the data that it trained on."""
+"""The subject of the rules: rows, evaluation and configuration of a run folder, and the data that it trained on."""
 
 from __future__ import annotations
 

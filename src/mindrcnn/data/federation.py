@@ -1,4 +1,4 @@
-"""What a federated data set says about the classes that it does not annotate everywhere (Gupta et al., LVIS, 2019)."""
+"""A federated data set's statements on classes that it does not annotate everywhere (Gupta et al., LVIS, 2019)."""
 
 from __future__ import annotations
 

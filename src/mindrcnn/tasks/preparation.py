@@ -1,5 +1,6 @@
-"""What a training run needs before its first step: data, model, optimizer and plan. It writes nothing but the files of
-data.mindrecord_dir.
+"""The parts of a training run before its first step: data, model, optimizer and plan.
+
+Nothing is written but the files of data.mindrecord_dir.
 """
 
 from dataclasses import dataclass, replace

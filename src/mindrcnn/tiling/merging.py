@@ -1,4 +1,4 @@
-"""What was found in overlapping tiles as the objects of one image.
+"""Detections in overlapping tiles as the objects of one image.
 
 Objects of one class from different tiles are the same object if
 

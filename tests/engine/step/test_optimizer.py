@@ -1,8 +1,5 @@
 """SGD and AdamW against PyTorch's formulas in numpy."""
 
-from collections.abc import Iterator
-from contextlib import nullcontext
-
 import numpy as np
 import pytest
 from mindspore import Parameter, Tensor, nn
@@ -10,7 +7,6 @@ from mindspore import Parameter, Tensor, nn
 from mindrcnn.engine.step.optimizer import build_adam, build_adamw, build_sgd
 from mindrcnn.engine.step.param_groups import GroupRule
 from mindrcnn.errors import InputError
-from mindrcnn.native.switch import in_use, portable_only
 
 RATES = np.array([0.5, 0.1, 0.2], np.float32)
 GRADIENTS = [np.array([1.0, -2.0, 3.0], np.float32) * (step + 1) for step in range(3)]
@@ -20,15 +16,6 @@ START = np.array([1.0, 2.0, 3.0], np.float32)
 def update(optimizer: nn.Optimizer, gradient: np.ndarray) -> None:
     """Updates all parameters with this gradient, handed over as a half of its double."""
     optimizer((Tensor(2 * gradient),) * len(optimizer.parameters), Tensor(0.5))
-
-
-@pytest.fixture(params=[True, False], ids=["kernels", "portable"])
-def operators(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The kernels, where there are any, and MindSpore's operators."""
-    if request.param and not in_use():
-        pytest.skip("no native kernels here")
-    with nullcontext() if request.param else portable_only():
-        yield
 
 
 def reference(momentum: float, nesterov: bool, decay: float) -> np.ndarray:
