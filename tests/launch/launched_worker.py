@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 
 LONG = 120  # seconds; no test waits for them
@@ -21,6 +22,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, save_and_stop)
     print(f"rank {rank} of device {os.environ.get('DEVICE_ID')} does {what}", flush=True)
     time.sleep(0.5)
+    if what == "crash":  # that many starts, before it has connected or after
+        connected, crashes = "connected" in sys.argv, Path("crashes")
+        before = int(crashes.read_text()) if crashes.is_file() else 0
+        if connected:
+            print("connected: rank 1 of 2", flush=True)
+        if rank == 1 and before < marked:
+            crashes.write_text(str(before + 1))
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return
     if what == "end" or (what == "leave" and rank == marked):
         return
     if rank == marked and what == "fail":

@@ -215,6 +215,33 @@ def test_one_that_leaves_the_others_ends_the_job(
     assert not workers_left()
 
 
+@pytest.mark.parametrize(
+    ("crashes", "connected", "status", "starts"),
+    [(1, False, 0, 2), (3, False, 1, 3), (1, True, 1, 1)],
+    ids=["once", "each time", "after it has connected"],
+)
+def test_a_crash_of_the_connection_starts_the_job_again(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    single: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    crashes: int,
+    connected: bool,
+    status: int,
+    starts: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--launcher", "rank-table", "--rank-table", str(single), "--log-dir", str(tmp_path / "logs")]
+    words = ["crash", str(crashes), *["connected"] * connected]
+    assert main([*options, "--", str(WORKER), *words]) == status
+    *notes, last = capsys.readouterr().err.split("\n", starts - 1)
+    assert notes == [
+        f"rank 1 was ended by SIGSEGV while MindSpore connected the ranks; start {start} of 3"
+        for start in range(2, starts + 1)
+    ]
+    assert last.startswith("error: rank 1 was ended by SIGSEGV") == (status != 0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM])
 def test_a_signal_reaches_all(
     launch: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: signal.Signals

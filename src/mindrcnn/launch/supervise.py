@@ -18,6 +18,7 @@ from types import FrameType
 from typing import BinaryIO
 
 from mindrcnn import paths
+from mindrcnn.engine.distributed.environment import CONNECTED
 from mindrcnn.engine.signals import EXIT_BASE, STOPPING
 from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_FAILED, EXIT_OK
@@ -35,6 +36,10 @@ STOP_GRACE = 300.0  # seconds to finish the step and save after a signal
 # MindSpore sends SIGTERM to its own process then.
 UNASKED = "the launcher sent no signal: somebody else did, or the rank lost the scheduler or another rank for too long"
 LOG_TAIL = 20  # lines of a log in a message
+# MindSpore's own connection of the processes crashes now and then on a busy machine (a race of its sockets, seen in
+# 2.8). Nothing has been done by then, so the job is started again.
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
+STARTS = 3
 
 
 class Supervisor:
@@ -60,8 +65,27 @@ class Supervisor:
         """Runs the job and returns its status: 0, that of the rank that failed first, or 130 or 143 after a signal."""
         previous = {number: signal.signal(number, self._on_signal) for number in STOPPING}
         try:
+            statuses = self._run_once()
+            for start in range(2, STARTS + 1):
+                if not self._crashed_connecting():
+                    break
+                report(f"{self.workers.first_failure()} while MindSpore connected the ranks; start {start} of {STARTS}")
+                statuses = self._run_once()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        return self._finish(statuses)
+
+    def _run_once(self) -> list[int | None]:
+        """Starts the processes and returns, once none is left, the status of each that ended by itself."""
+        self.workers, self.processes, self._shown = Workers(), [], 0
+        try:
             self._start()
-            status = self._watch()
+            statuses = self._watch()
+            for command, status in zip(self.commands, statuses, strict=True):
+                if command.rank is not None and status is not None:
+                    self.workers.ended[command.rank] = EndedRank(command.rank, -status if status < 0 else status << 8)
+            return statuses
         finally:
             self.workers.kill()
             for process in self.processes:
@@ -69,11 +93,14 @@ class Supervisor:
                 process.wait()
             if self._guard is not None:
                 self._guard.close()
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-        if status == EXIT_OK:
-            self._show_log()
-        return status
+                self._guard = None
+
+    def _crashed_connecting(self) -> bool:
+        failure = self.workers.first_failure()
+        if self.stopped_by is not None or failure is None or failure.signal not in CRASHES:
+            return False
+        on_one_machine = self.job.local_devices == self.job.devices  # the other launchers would not start again
+        return on_one_machine and not has_line(self.job.worker_log(failure.rank), f"{CONNECTED}:")
 
     def _start(self) -> None:
         claim_log_folder(self.job.log_dir, force=self.force)
@@ -95,7 +122,8 @@ class Supervisor:
                     )
                 )
 
-    def _watch(self) -> int:
+    def _watch(self) -> list[int | None]:
+        """Returns the status of each process, None if it had to be ended."""
         deadline = math.inf
         while True:
             self.workers.update([process.pid for process in self.processes if process.returncode is None])
@@ -103,10 +131,10 @@ class Supervisor:
             statuses = [process.poll() for process in self.processes]
             now = time.monotonic()
             if all(status is not None for status in statuses):
-                return self._finish(statuses)
+                return statuses
             deadline = min(deadline, self._deadline(statuses, now))
             if self.repeated or now > deadline:
-                return self._finish(statuses)
+                return statuses
             time.sleep(POLL)
 
     def _deadline(self, statuses: Sequence[int | None], now: float) -> float:
@@ -127,13 +155,12 @@ class Supervisor:
             report(f"stopped by {self.stopped_by.name}")
             return EXIT_BASE + self.stopped_by
         if all(status == 0 for status in statuses):
+            self._show_log()
             return EXIT_OK
-        for command, status in zip(self.commands, statuses, strict=True):
-            if command.rank is not None and status is not None:
-                self.workers.ended[command.rank] = EndedRank(command.rank, -status if status < 0 else status << 8)
         failure = self.workers.first_failure() or self.workers.first_ended()
-        if failure is None and self.workers.ended:
-            return EXIT_OK  # only the launcher itself has not ended
+        if failure is None and self.workers.ended:  # only the launcher itself has not ended
+            self._show_log()
+            return EXIT_OK
         if failure is None:
             report(f"error: {self.commands[0].words[0]} ended with status {statuses[0]}, before any rank had failed"
                 f"{log_tail(self.commands[0].output)}")  # fmt: skip
@@ -194,6 +221,15 @@ def report(text: str) -> None:
     """Writes a message of the launcher itself to stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def has_line(log: Path, beginning: str) -> bool:
+    """Tells whether a line of the log begins with the text."""
+    try:
+        lines = paths.read_bytes(log).decode(errors="replace").splitlines()
+    except InputError:
+        return False
+    return any(line.startswith(beginning) for line in lines)
 
 
 def log_tail(log: Path) -> str:

@@ -28,7 +28,13 @@ class EndedRank:
     @property
     def killed(self) -> bool:
         """Whether a signal is known to have ended it."""
-        return self.code is not None and self.code & SIGNAL_BITS != 0
+        return self.signal is not None
+
+    @property
+    def signal(self) -> signal.Signals | None:
+        """The signal known to have ended it."""
+        number = 0 if self.code is None else self.code & SIGNAL_BITS
+        return signal.Signals(number) if number else None
 
     @property
     def lost_another(self) -> bool:
@@ -38,8 +44,8 @@ class EndedRank:
     def __str__(self) -> str:
         if self.code is None:
             return f"rank {self.rank} ended"
-        if self.killed:
-            return f"rank {self.rank} was ended by {signal.Signals(self.code & SIGNAL_BITS).name}"
+        if self.signal is not None:
+            return f"rank {self.rank} was ended by {self.signal.name}"
         return f"rank {self.rank} ended with status {self.code >> 8}"
 
 

@@ -11,8 +11,16 @@ import numpy as np
 from mindspore import Tensor, mint
 from mindspore.communication import get_group_size, get_rank, init
 
-from mindrcnn.engine.distributed.environment import MPI_VARIABLES, Launch, cluster_variables, read_launch
-from mindrcnn.engine.distributed.port import require_free_port
+from mindrcnn.engine.distributed.environment import (
+    CONNECTED,
+    LOCAL_HOST,
+    MPI_VARIABLES,
+    SCHEDULER_PORT,
+    Launch,
+    cluster_variables,
+    read_launch,
+)
+from mindrcnn.engine.distributed.port import require_free_port, wait_for_scheduler
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.distributed.rendezvous import open_rendezvous
 from mindrcnn.errors import InputError
@@ -48,6 +56,8 @@ def connect() -> Ranks:
             require_free_port(variables["MS_SCHED_HOST"], variables["MS_SCHED_PORT"], "MS_SCHED_PORT")
             _start_scheduler(variables)
         os.environ.update(variables)
+    if launch.launcher in ("msrun", "mpirun") and not launch.scheduler:
+        wait_for_scheduler(os.environ.get("MS_SCHED_HOST", LOCAL_HOST), os.environ.get("MS_SCHED_PORT", SCHEDULER_PORT))
     try:
         init()
     except (RuntimeError, ValueError, OSError) as error:
@@ -65,6 +75,8 @@ def connect() -> Ranks:
             f"{size}"
         )
     rendezvous = open_rendezvous(rank, size, _share)
+    sys.stdout.write(f"{CONNECTED}: rank {rank} of {size}\n")
+    sys.stdout.flush()
     return Ranks(rank=rank, size=size, all_gather=rendezvous, find_lost=rendezvous.find_lost)
 
 

@@ -2,8 +2,12 @@
 
 import errno
 import socket
+import time
 
 from mindrcnn.errors import InputError
+
+SCHEDULER_SECONDS = 300.0  # for the scheduler to listen; on a busy machine its imports alone can take a minute
+_PAUSE = 0.1
 
 
 def require_free_port(host: str, port: int | str, what: str) -> None:
@@ -22,3 +26,25 @@ def require_free_port(host: str, port: int | str, what: str) -> None:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise InputError(f"{what}: wanted a free port on {host}, got {port}, which is in use") from error
         raise InputError(f"{what}: wanted an address of this machine, got {host} port {port}: {error}") from error
+
+
+def wait_for_scheduler(host: str, port: int | str, *, seconds: float = SCHEDULER_SECONDS) -> None:
+    """Returns when a process listens at the address.
+
+    MindSpore itself tries to connect every few milliseconds, and the races of its attempts that fail can end the
+    process with a segmentation fault (2.8, one start in some hundreds on a busy machine).
+
+    Raises InputError if nothing has listened for `seconds`.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with socket.create_connection((host, int(port)), timeout=seconds):
+                return
+        except (OSError, UnicodeError, OverflowError) as error:
+            if time.monotonic() > end:
+                raise InputError(
+                    f"MS_SCHED_HOST, MS_SCHED_PORT: wanted MindSpore's scheduler at {host} port {port} within "
+                    f"{seconds:.0f} s, got: {error}"
+                ) from error
+        time.sleep(_PAUSE)
