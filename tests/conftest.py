@@ -2,7 +2,10 @@
 
 import gc
 import os
+import shutil
 import signal
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,6 +21,22 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 if "PYTEST_XDIST_WORKER" in os.environ:  # every core has a worker; more threads would only wait for each other
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")
+
+
+# Programs that tests start find here what others of the session have compiled.
+GRAPHS_VARIABLE = "MINDRCNN_GRAPHS"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the folder for compiled graphs, once for all workers, which inherit the variable."""
+    if not hasattr(config, "workerinput"):
+        os.environ[GRAPHS_VARIABLE] = tempfile.mkdtemp(prefix="mindrcnn-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Removes the folder for compiled graphs."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ[GRAPHS_VARIABLE], ignore_errors=True)
 
 
 @pytest.hookimpl(trylast=True)
@@ -36,8 +55,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     MindSpore runs it whenever it compiles a graph, and to walk over a million objects of modules and tests would take
     longer than a small graph.
+
+    The tests' own process keeps no graphs: a test may replace what a graph is made of.
     """
     gc.freeze()
+    if "mindspore" in sys.modules:
+        from mindrcnn.graphs.store import graph_cache
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(GRAPHS_VARIABLE, "0")
+            assert graph_cache() is None
 
 
 @pytest.fixture(scope="session")

@@ -197,6 +197,9 @@ ASKING = {
 OWN_FILES = {
     "paths.py",
     "atomic.py",  # inside a handler of OSError
+    "trusted_files.py",  # inside handlers of OSError
+    "graphs/identity.py",  # the package's own sources, and those of loaded modules
+    "graphs/store.py",  # inside a handler of OSError
     "datasets/demo.py",  # inside a handler of OSError
     "config/packaged.py",  # the package's own folder
     "native/build.py",  # the package's own sources

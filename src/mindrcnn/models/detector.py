@@ -4,11 +4,11 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from mindrcnn.graphs.cell import CompiledCell
 from mindrcnn.models.box_branch import BoxBranch
 from mindrcnn.models.rpn import RegionProposalNetwork
 from mindrcnn.models.sampling import RoiSampler
 from mindrcnn.ops.arange import arange
-from mindrcnn.trimmed_cell import TrimmedCell
 
 
 class PixelNormalizer(nn.Cell):
@@ -159,7 +159,7 @@ class TrainingLosses(nn.Cell):
         return self.detector.losses(*batch)
 
 
-class Predictor(TrimmedCell):
+class Predictor(CompiledCell):
     """A detector whose call predicts; evaluation, inference and export run it."""
 
     def __init__(self, *, detector: TwoStageDetector) -> None:

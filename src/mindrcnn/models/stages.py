@@ -6,11 +6,11 @@ candidates.
 
 from mindspore import Tensor, nn
 
+from mindrcnn.graphs.cell import CompiledCell
 from mindrcnn.models.detector import TwoStageDetector
-from mindrcnn.trimmed_cell import TrimmedCell
 
 
-class CandidateStage(TrimmedCell):
+class CandidateStage(CompiledCell):
     """A detector whose call returns its features and the boxes from which detections are chosen."""
 
     def __init__(self, *, detector: TwoStageDetector) -> None:
@@ -25,7 +25,7 @@ class CandidateStage(TrimmedCell):
         return self.detector.candidates(images, image_sizes)
 
 
-class MaskStage(TrimmedCell):
+class MaskStage(CompiledCell):
     """A mask branch, called on features and boxes."""
 
     def __init__(self, *, mask: nn.Cell) -> None:

@@ -8,16 +8,14 @@ import hashlib
 import logging
 import os
 import shutil
-import stat
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from mindrcnn import paths
-from mindrcnn.atomic import locked, replacing, write_text
+from mindrcnn.atomic import locked
 from mindrcnn.cache import cache_folder
 from mindrcnn.errors import InputError
-from mindrcnn.hashing import file_sha256
+from mindrcnn.trusted_files import is_sound, keeping, prepare_folder
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +34,6 @@ FLAGS = (
 )
 
 
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-
-
 def build() -> Path:
     """Returns the library for this machine, compiled first if it is not in the cache. Raises InputError on failure."""
     compiler = find_compiler()
@@ -49,49 +44,9 @@ def build() -> Path:
     with locked(library.parent):
         if not is_sound(library):  # another process may have built it while this one waited
             logger.info("compiling the native kernels, once for this machine, into %s", library)
-            with replacing(library) as temporary:
+            with keeping(library) as temporary:
                 _run([compiler, *FLAGS, "-shared", *map(str, sources()), "-o", str(temporary)])
-                os.chmod(temporary, stat.S_IRWXU)
-                digest = file_sha256(temporary).hex()
-            write_text(checksum_file(library), digest)
     return library
-
-
-def prepare_folder(folder: Path) -> None:
-    """Creates the library's folder for its user alone. Raises InputError if it belongs to somebody else."""
-    paths.make_folder(folder.parent)
-    try:
-        folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
-        status = folder.stat()
-        if not _is_own(status):
-            raise InputError(f"{folder}: wanted a folder of this user or of root, got one of user {status.st_uid}")
-        if status.st_mode & _OTHERS_WRITE:
-            folder.chmod(stat.S_IRWXU)
-    except OSError as error:
-        raise InputError(f"cannot create the folder {folder}: {error.strerror or error}") from error
-
-
-def is_sound(library: Path) -> bool:
-    """Tells whether a library is what was built: whole, of this user or root, and not to be written by others.
-
-    One that is cut would end the process with SIGBUS, and one that somebody else wrote runs what they like.
-    """
-    try:
-        status = library.lstat()
-        if not stat.S_ISREG(status.st_mode) or not _is_own(status) or status.st_mode & _OTHERS_WRITE:
-            return False
-        return paths.read_text(checksum_file(library)) == file_sha256(library).hex()
-    except (InputError, OSError):
-        return False
-
-
-def checksum_file(library: Path) -> Path:
-    """Returns the file beside a library that holds its SHA-256."""
-    return library.with_suffix(".sha256")
-
-
-def _is_own(status: os.stat_result) -> bool:
-    return status.st_uid in (0, os.geteuid())
 
 
 def sources() -> list[Path]:

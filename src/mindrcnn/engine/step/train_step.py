@@ -11,7 +11,7 @@ from mindspore import Parameter, Tensor, nn
 
 from mindrcnn.engine.step.ema import ParameterAverage
 from mindrcnn.engine.step.gradients import Gradients, global_norm
-from mindrcnn.trimmed_cell import TrimmedCell
+from mindrcnn.graphs.cell import CompiledCell
 
 # Added to the norm before the division, as in torch.nn.utils.clip_grad_norm_.
 CLIP_EPSILON = 1e-6
@@ -24,7 +24,7 @@ def identity(gradients: Gradients) -> Gradients:
     return gradients
 
 
-class GradientFunction(TrimmedCell):
+class GradientFunction(CompiledCell):
     """The losses of a batch and the gradients of their sum.
 
     network: a cell whose call with a batch returns a tuple of scalar losses.
@@ -75,7 +75,7 @@ class Update(nn.Cell):
         return ops.depend(norm, done)
 
 
-class TrainStep(TrimmedCell):
+class TrainStep(CompiledCell):
     """A step that is called with a batch, updates the parameters once and returns the losses.
 
     The optimizer runs inside this Cell: on a CPU that is a third faster than inside a compiled function.

@@ -1,14 +1,14 @@
-"""Return of memory after compilation."""
+"""A cell that is compiled as a whole: what it gives back."""
 
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn import trimmed_cell
+from mindrcnn.graphs import cell as module
 
 
-class Doubled(trimmed_cell.TrimmedCell):
+class Doubled(module.CompiledCell):
     def construct(self, x: Tensor) -> Tensor:
         return x * 2
 
@@ -19,7 +19,7 @@ def test_once_for_each_compiled_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     class Process:
         malloc_trim = staticmethod(trimmed.append)
 
-    monkeypatch.setattr(trimmed_cell.ctypes, "CDLL", lambda name: Process)
+    monkeypatch.setattr(module.ctypes, "CDLL", lambda name: Process)
     ms.set_context(mode=ms.GRAPH_MODE)
     cell, after = Doubled(), []
     for length in (2, 2, 3):
