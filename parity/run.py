@@ -18,22 +18,22 @@ from parity.training import compare_training
 BUILT_WITH = {"torchvision": ("model.backbone.norm=batch", "model.backbone.frozen_stages=0")}
 
 
-def compare_case(folder: Path, name: str) -> tuple[str, list[Comparison]]:
-    """Returns the case's source and all comparisons.
+def compare_case(folder: Path, name: str, *, steps: int | None = None) -> tuple[str, list[Comparison]]:
+    """Returns the case's source and all comparisons, of as many training steps as it has or of the first `steps`.
 
     They run in a separate process: the compiled graphs of all cases together would fill 24 GB.
     """
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
-        return process.submit(_compare, folder, name).result()
+        return process.submit(_compare, folder, name, steps).result()
 
 
-def _compare(folder: Path, name: str) -> tuple[str, list[Comparison]]:
+def _compare(folder: Path, name: str, steps: int | None) -> tuple[str, list[Comparison]]:
     case = load_case(folder, name)
     imported = import_case(case)
     report = imported.report
     left = len(report.leftover) + len(report.missing) + len(report.partly)
     found = [Comparison("import", "parameters without a counterpart", left, 0)]
-    return case.source, [*found, *compare_inference(case, imported), *compare_steps(case, imported)]
+    return case.source, [*found, *compare_inference(case, imported), *compare_steps(case, imported, steps)]
 
 
 def import_case(case: GoldenCase) -> Imported:
@@ -57,7 +57,7 @@ def compare_inference(case: GoldenCase, imported: Imported) -> list[Comparison]:
     ]
 
 
-def compare_steps(case: GoldenCase, imported: Imported) -> list[Comparison]:
+def compare_steps(case: GoldenCase, imported: Imported, steps: int | None = None) -> list[Comparison]:
     """Compares losses and gradient norms in graph mode; trains the detector."""
     ms.set_context(mode=ms.GRAPH_MODE)
     names = {source: use.ours for source, use in imported.report.used.items()}
@@ -67,4 +67,5 @@ def compare_steps(case: GoldenCase, imported: Imported) -> list[Comparison]:
         names,
         channel_order=imported.config.model.pixel.channel_order,
         mask_side=imported.config.data.mask_side,
+        steps=steps,
     )

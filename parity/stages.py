@@ -80,8 +80,7 @@ def compare_detections(case: GoldenCase, outputs: tuple[Tensor, ...]) -> list[Co
     if "det_masks" not in arrays:
         return found
     masks, mask_scores = (output.asnumpy()[0][valid] for output in outputs[4:6])
-    count = len(arrays["det_masks"])
-    same = np.array([_same_detection(case, index, boxes, labels) for index in range(count)])
+    same = _same_detections(case, len(arrays["det_masks"]), boxes, labels)
     matched = np.flatnonzero(same >= 0)
     ours = masks[same[matched]]
     differences = np.abs(ours - arrays["det_masks"][matched].astype(np.float32)).mean(axis=(1, 2))
@@ -112,14 +111,14 @@ def foreground_deltas(case: GoldenCase, deltas: NDArray) -> NDArray:
     return deltas[:, 1:] if case.library == "torchvision" else deltas
 
 
-def _same_detection(case: GoldenCase, index: int, boxes: NDArray, labels: NDArray) -> int:
-    """Returns our detection with the same box and class as the reference's detection `index`; -1 for none."""
+def _same_detections(case: GoldenCase, count: int, boxes: NDArray, labels: NDArray) -> NDArray[np.intp]:
+    """Returns our detections with the same box and class as the reference's first `count`; -1 where there is none."""
     first_class = 0 if case.library == "torchvision" else 1
-    wanted = case.arrays["det_labels"][index] + first_class
-    theirs = Tensor(case.arrays["det_boxes"][index : index + 1])
-    iou = pairwise_iou(theirs, Tensor(boxes)).asnumpy()[0] * (labels == wanted)
-    best = int(iou.argmax())
-    return best if iou[best] > 0.9 else -1
+    wanted = case.arrays["det_labels"][:count] + first_class
+    iou = pairwise_iou(Tensor(case.arrays["det_boxes"][:count]), Tensor(boxes)).asnumpy()
+    iou = iou * (labels == wanted[:, None])
+    best = iou.argmax(axis=1)
+    return np.where(iou[np.arange(count), best] > 0.9, best, -1)
 
 
 def _bitmap_iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

@@ -80,13 +80,20 @@ def even_points(shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def compare_training(
-    case: GoldenCase, detector: TwoStageDetector, names: Mapping[str, str], *, channel_order: str, mask_side: int
+    case: GoldenCase,
+    detector: TwoStageDetector,
+    names: Mapping[str, str],
+    *,
+    channel_order: str,
+    mask_side: int,
+    steps: int | None = None,
 ) -> list[Comparison]:
     """Trains `detector` for as many steps as the case has losses, and compares each step.
 
     names: the reference's parameter names -> ours.
     channel_order: "rgb" or "bgr".
     mask_side: side of the stored masks.
+    steps: only so many.
     """
     images, sizes = case.image(channel_order)
     truth = case.ground_truth(mask_side)
@@ -98,7 +105,7 @@ def compare_training(
     step = LossesAndGradients(detector=detector).set_train()
     optimizer = nn.SGD(detector.trainable_params(), LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
     found = []
-    for number, wanted in enumerate(case.arrays["losses"]):
+    for number, wanted in enumerate(case.arrays["losses"][:steps]):
         losses, gradients = step(images, sizes, *truth, *noise)
         ours = dict(zip(detector.loss_names, (float(loss) for loss in losses), strict=True))
         if number == 0:

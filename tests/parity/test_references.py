@@ -30,7 +30,7 @@ def test_every_stage(golden: Path, name: str) -> None:
 
 
 def test_portable_operators_give_the_same(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other tests use the C++ kernels where they can be built."""
+    """The other tests use the C++ kernels where they can be built. One step has every gradient."""
     monkeypatch.setenv("MINDRCNN_NATIVE", "0")
-    _, comparisons = compare_case(golden, "d2_mask_rcnn_r50")
+    _, comparisons = compare_case(golden, "d2_mask_rcnn_r50", steps=1)
     assert [str(one) for one in comparisons if not one.holds] == []
