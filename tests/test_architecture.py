@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "cache": {"paths"},
     "hashing": {"paths"},
     "outputs": {"paths"},
-    "published": {"paths"},
+    "published": {"messages", "paths", "untrusted"},
     "data": {"atomic", "concurrency", "hashing", "messages", "outputs", "paths", "untrusted"},
     "native": {"atomic", "cache", "hashing", "paths"},
     "engine": {"atomic", "compilation", "hashing", "messages", "native", "paths", "trimmed_cell", "untrusted"},
