@@ -40,7 +40,8 @@ PARTS = {  # folder of src/mindrcnn: share of the mutants
     "engine/checkpoints": 40,
 }
 TEST_FOLDERS = {"data/transforms": "data", "data/masks.py": "data", "data/run_length_text.py": "data"}  # others: alike
-CPU_SECONDS = 400  # a fault that needs more is noticed
+CPU_SECONDS = 200  # a fault that makes the tests need more is noticed
+SECONDS = 1800  # the same, for one that makes them wait
 LIBRARIES = ("mindspore", "mindspore.nn", "mindspore.ops", "cv2", "PIL.Image", "pycocotools.mask", "faster_coco_eval")
 SURVIVES = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
 IMPORT = re.compile(r"^\s*(?:from (mindrcnn[\w.]*) import ([\w, ()\n]+?)(?:#|$)|import (mindrcnn[\w.]*))", re.MULTILINE)
@@ -115,6 +116,7 @@ def run_tests(case: Case, tree: Path) -> int:
             os.dup2(log, descriptor)
         os.setsid()
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        signal.alarm(SECONDS)
         os.chdir(tree)
         sys.path[:0] = [str(tree / "src"), str(tree)]
         os.environ["PYTHONPATH"] = str(tree / "src")
