@@ -12,7 +12,7 @@ import io
 import stat
 import struct
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -137,12 +137,12 @@ def read_size(path: Path) -> tuple[int, int]:
         return (width, height) if _orientation(image) in SIDEWAYS else (height, width)
 
 
-def read_labels(path: Path) -> npt.NDArray[np.int32]:
+def read_labels(path: Path) -> npt.NDArray[np.integer[Any]]:
     """Reads a map of numbers (H, W): the indices of a palette, grey values, or colours of Pascal VOC's palette."""
     with _open(path, path) as image:
         _load(image, path)
         if image.mode in ("1", "L", "P") or image.mode.startswith("I"):
-            return np.asarray(image).astype(np.int32)
+            return np.asarray(image).astype(np.uint8) if image.mode == "1" else np.asarray(image)
         try:
             pixels = _to_rgb(image)
         except UNREADABLE as error:
