@@ -13,6 +13,7 @@ import numpy as np
 
 from fuzz import checkpoint_file
 from fuzz.mutate import mutate_bytes, mutate_json, mutate_tree
+from fuzz.run_files import run_targets
 from fuzz.seeds import SIDE, Seeds
 from fuzz.target import Target
 from fuzz.tool_readers import tool_targets
@@ -107,7 +108,7 @@ def reader_targets(seeds: Seeds) -> list[Target]:
         )
         check = partial(_read_mindrecord, path, path.read_bytes(), seeds)
         targets.append(Target(f"mindrecord{path.suffix}", root / f"part{path.suffix}", alter, check, 0.7))
-    return [*targets, *tool_targets(seeds, _use)]
+    return [*targets, *tool_targets(seeds, _use), *run_targets(seeds)]
 
 
 def _one_of(contents: list[bytes], rng: random.Random) -> bytes:

@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "cache": {"paths"},
     "hashing": {"paths"},
     "outputs": {"paths"},
-    "published": {"paths"},
+    "published": {"messages", "paths", "untrusted"},
     "data": {"atomic", "concurrency", "hashing", "messages", "outputs", "paths", "untrusted"},
     "trusted_files": {"atomic", "hashing", "paths"},
     "extensions": {"data"},

@@ -22,7 +22,7 @@ from tool_exports import coco_content, roboflow, write_images, write_json
 
 from mindrcnn.browse.browsing import PAGE, Page, browse
 from mindrcnn.browse.samples import LONGEST, open_splits
-from mindrcnn.browse.server import HOST, PageServer, open_server
+from mindrcnn.browse.server import HOST, PageHandler, PageServer, open_server
 from mindrcnn.config.loader import parse_config
 from mindrcnn.config.run import Config
 from mindrcnn.errors import InputError
@@ -175,9 +175,17 @@ def test_the_server_gives_the_page_and_its_pictures_and_nothing_else(server: Pag
     assert get(server, "/") == (200, page.file.read_bytes())
     for address, file in page.pictures.items():
         assert get(server, f"/{address}?x=1") == (200, file.read_bytes())
-    for path in ("/secret.txt", "/pictures/", "/../out/secret.txt", "/%2e%2e/set/train/a.png", "/pictures/x.jpg"):
-        assert get(server, path)[0] == 404
+    outside = ("/secret.txt", "/pictures/", "/../out/secret.txt", "/%2e%2e/set/train/a.png", "/pictures/x.jpg")
+    for path in (*outside, "http://[/"):
+        assert get(server, path, Host=HOST)[0] == 404
     assert get(server, "/", Host="example.org:80")[0] == 421
+
+
+def test_a_browser_that_asks_for_nothing_is_let_go(server: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PageHandler, "timeout", 0.1)
+    with socket.create_connection((HOST, server.server_port), timeout=20) as client:
+        client.sendall(b"GET / HT")
+        assert client.recv(1) == b""
 
 
 def test_the_server_listens_on_loopback_alone(server: PageServer, page: Page) -> None:

@@ -10,7 +10,15 @@ import pytest
 from PIL import EpsImagePlugin, Image, ImageOps
 
 from mindrcnn.data import image_io
-from mindrcnn.data.image_io import MAX_PIXELS, allow_pixels, convert_image, decode_image, read_image, read_size
+from mindrcnn.data.image_io import (
+    MAX_PIXELS,
+    allow_pixels,
+    convert_image,
+    decode_image,
+    read_image,
+    read_labels,
+    read_size,
+)
 from mindrcnn.errors import InputError
 
 ORIENTATION = 0x0112
@@ -270,3 +278,21 @@ class TestPlugins:
         first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
         assert (read_image(tmp_path / "a.gif") == 255).all()
         assert read_image(tmp_path / "a.gif").shape == (5, 9, 3)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "I;16", "RGB"])
+def test_numbers_of_objects(tmp_path: Path, mode: str) -> None:
+    numbers = np.array([[0, 1], [1, 0]], np.uint8)
+    image = Image.fromarray(numbers.astype(bool) if mode == "1" else numbers)
+    if mode == "I;16":
+        image = Image.fromarray(numbers.astype(np.uint16))
+    elif mode == "RGB":  # Pascal VOC's colour of object 1
+        image = Image.fromarray(np.stack([numbers * np.uint8(128), numbers * 0, numbers * 0], axis=2))
+    image.save(tmp_path / "a.png")
+    assert (read_labels(tmp_path / "a.png") == numbers).all()
+
+
+def test_numbers_of_objects_are_whole(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "a.png", "TIFF")
+    with pytest.raises(InputError, match=r"a.png: wanted a readable image: .*floating-point"):
+        read_labels(tmp_path / "a.png")

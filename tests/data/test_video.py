@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mindrcnn.data import video
+from mindrcnn.data import image_io, video
 from mindrcnn.data.video import open_camera, read_video, video_facts
 from mindrcnn.errors import InputError
 
@@ -65,6 +65,32 @@ def test_what_is_no_video(tmp_path: Path, name: str, capfd: pytest.CaptureFixtur
     with pytest.raises(InputError, match=rf"{name}: (wanted|no such)"):
         read_video(tmp_path / name)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("text", ["#EXTM3U\n#EXTINF:1,\n{}\n", "ffconcat version 1.0\nfile {}\n"])
+def test_what_names_another_video_is_none(clip: Path, text: str, tmp_path: Path) -> None:
+    (tmp_path / "other.avi").symlink_to(clip)
+    (tmp_path / "list.mp4").write_text(text.format("other.avi"))
+    with pytest.raises(InputError, match=r"list.mp4: wanted a video"):
+        read_video(tmp_path / "list.mp4")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".avi", "MJPG"), (".mov", "mp4v"), (".mkv", "mp4v"), (".mpg", "mpg1"), (".m4v", "mp4v")]
+)
+def test_containers(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 25, (64, 48))
+    for _ in range(3):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    assert len(list(read_video(path))) == 3
+
+
+def test_large_frames_are_refused(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_io._Limit, "pixels", 64 * 48 - 1)
+    with pytest.raises(InputError, match=r"clip %02d.mp4: wanted an image of up to .*, got 64 x 48: data.max_megapix"):
+        read_video(clip)
 
 
 def test_no_step_is_refused(clip: Path) -> None:

@@ -23,11 +23,11 @@ from mindrcnn.exported import runtime
 from mindrcnn.image_detector import Detector
 from mindrcnn.tasks.serving.limits import Limits
 
-uvicorn = pytest.importorskip("uvicorn", reason="needs the packages of requirements-dev.txt: uvicorn")
+pytest.importorskip("uvicorn", reason="needs the packages of requirements-dev.txt: uvicorn")
 pytest.importorskip("fastapi", reason="needs the packages of requirements-dev.txt: fastapi")
 
-from mindrcnn.tasks.serving import server as serving  # noqa: E402
-from mindrcnn.tasks.serving.app import make_app  # noqa: E402
+from mindrcnn.tasks.serving import server as serving
+from mindrcnn.tasks.serving.app import make_app
 
 CLIENTS = 64
 CONFIG = "data: {buckets: [[32, 64], [64, 32]], short_side: 32}"
@@ -74,7 +74,7 @@ def running(model: GreyReader, limits: Limits) -> Iterator[tuple[Send, Any]]:
     app = make_app(detector, limits, default_score=0.0)
     listener = serving.listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", log_config=None, access_log=False))
+    server = serving.make_server(app, limits)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
 
@@ -190,6 +190,14 @@ def test_a_client_that_leaves_costs_nothing(send: Send, model: GreyReader) -> No
         time.sleep(0.02)
     assert send(body=png(10))[0] == 200
     assert len(model.shapes) == 1
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /predict HTTP/1.1\r\nHost: "])
+def test_a_client_that_asks_for_nothing_is_let_go(send: Send, begun: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", send.port), timeout=20) as client:  # type: ignore[attr-defined]
+        client.sendall(begun)
+        assert client.recv(1) == b""
+        assert send("GET", "/health")[0] == 200
 
 
 def test_more_requests_than_allowed_are_refused_at_once(model: GreyReader) -> None:

@@ -217,15 +217,28 @@ def test_mistyped_names(name: str, message: str) -> None:
         fetch_backbone(name)
 
 
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("models: {torchvision/mine: {url: a, read: b, box_ap: x}}", "torchvision/mine: wanted numbers"),
         ("models: {torchvision/mine: {url: a, read: b, kind: c}}", "torchvision/mine: wanted numbers"),
-        ("models: {torchvision/mine: {url: a, mine: b}}", "torchvision/mine: wanted LIBRARY/MODEL with url, read"),
+        ("models: {torchvision/mine: {url: a, mine: b}}", "torchvision/mine: wanted url, read"),
         ("models: {mine: {url: a, read: b}}", "models.mine: wanted LIBRARY/MODEL"),
         ("models: [1]", "wanted models, a mapping"),
-        ("[", "wanted YAML"),
+        ("models: {/etc: {url: a, read: b}}", "models./etc: wanted LIBRARY/MODEL"),
+        ("models: {../mine: {url: a, read: b}}", "models.../mine: wanted LIBRARY/MODEL"),
+        ("models: {torchvision/mine: 1}", "torchvision/mine: wanted LIBRARY/MODEL"),
+        ("models: {torchvision/mine: {url: a, read: [b]}}", "torchvision/mine: wanted texts"),
+        ("models: {torchvision/mine: {url: a, read: b, overrides: 1}}", "torchvision/mine: wanted texts"),
+        ("models: {torchvision/mine: {url: a, read: b, size_mb: .nan}}", "torchvision/mine: wanted numbers"),
+        ("models: {torchvision/mine: {url: a, read: b}}\nlibraries: [1]", "libraries: wanted a mapping"),
+        ("models: {torchvision/mine: {url: a, read: b}}\nlibraries: {torchvision: x}", "libraries: wanted a mapping"),
+        (f"models: {{torchvision/mine: {{url: a, read: b, size_mb: {'9' * 5000}}}}}", "not valid YAML"),
+        (BOMB, "not valid YAML: wanted up to 20000 values"),
+        ("[", "not valid YAML"),
         (None, "no such table of models"),
     ],
 )

@@ -24,6 +24,8 @@ POLICY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; script-
 class PageHandler(BaseHTTPRequestHandler):
     """Answers requests for the files it is given, and for nothing else in their folder."""
 
+    timeout = 30  # seconds that a request may take to arrive
+
     def __init__(self, *arguments: object, files: Mapping[str, Path]) -> None:
         self.files = files
         super().__init__(*arguments)  # type: ignore[arg-type]
@@ -42,11 +44,11 @@ class PageHandler(BaseHTTPRequestHandler):
         if name not in (HOST, "localhost"):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             return
-        path = self.files.get(unquote(urlsplit(self.path).path))
         try:
+            path = self.files.get(unquote(urlsplit(self.path).path))
             content = None if path is None else paths.read_bytes(path)
-        except InputError:  # removed since it was written
-            content = None
+        except (InputError, ValueError):  # removed since it was written; an address that is none
+            path = content = None
         if path is None or content is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return

@@ -12,7 +12,7 @@ import io
 import stat
 import struct
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +93,16 @@ def allow_pixels(pixels: int) -> None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, pixels)
 
 
+def require_pixels(path: Path, size: tuple[int, int]) -> None:
+    """Raises InputError for an image or frame of more pixels than are read; `size` is (height, width)."""
+    height, width = size
+    if width * height > _Limit.pixels:
+        raise InputError(
+            f"{path}: wanted an image of up to {_Limit.pixels / 1e6:g} million pixels, got {width} x {height}: "
+            "data.max_megapixels allows more"
+        )
+
+
 def read_image(path: Path, *, annotated_size: tuple[int, int] | None = None) -> RGBImage:
     """Reads an image as RGB (H, W, 3) uint8, rotated upright by its EXIF orientation; drops alpha, scales 16 bits to 8.
 
@@ -127,17 +137,20 @@ def read_size(path: Path) -> tuple[int, int]:
         return (width, height) if _orientation(image) in SIDEWAYS else (height, width)
 
 
-def read_labels(path: Path) -> npt.NDArray[np.int64]:
+def read_labels(path: Path) -> npt.NDArray[np.integer[Any]]:
     """Reads a map of numbers (H, W): the indices of a palette, grey values, or colours of Pascal VOC's palette."""
     with _open(path, path) as image:
         _load(image, path)
         if image.mode in ("1", "L", "P") or image.mode.startswith("I"):
-            return np.asarray(image).astype(np.int64)
-        pixels = _to_rgb(image).astype(np.int64)
-    numbers = np.zeros(pixels.shape[:2], dtype=np.int64)
+            return np.asarray(image).astype(np.uint8) if image.mode == "1" else np.asarray(image)
+        try:
+            pixels = _to_rgb(image)
+        except UNREADABLE as error:
+            raise InputError(f"{path}: wanted a readable image: {error}") from error
+    numbers = np.zeros(pixels.shape[:2], dtype=np.int32)
     for bit in range(8):  # each group of three bits of a number sets one bit of red, green and blue, the highest first
         for channel in range(3):
-            numbers |= (pixels[:, :, channel] >> (7 - bit) & 1) << (3 * bit + channel)
+            numbers |= (pixels[:, :, channel] >> (7 - bit) & 1).astype(np.int32) << (3 * bit + channel)
     return numbers
 
 
@@ -186,12 +199,11 @@ def _open(file: Path | io.BytesIO, path: Path) -> Image.Image:
         ) from error
     except UNREADABLE as error:
         raise InputError(f"{path}: wanted a readable image: {error}") from error
-    if image.width * image.height > _Limit.pixels:
+    try:
+        require_pixels(path, (image.height, image.width))
+    except InputError:
         image.close()
-        raise InputError(
-            f"{path}: wanted an image of up to {_Limit.pixels / 1e6:g} million pixels, got {image.width} x "
-            f"{image.height}: data.max_megapixels allows more"
-        )
+        raise
     return image
 
 

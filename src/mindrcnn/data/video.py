@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 
 from mindrcnn import paths
-from mindrcnn.data.image_io import RGBImage
+from mindrcnn.data.image_io import RGBImage, require_pixels
 from mindrcnn.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,17 @@ _SILENT = 0  # of OpenCV's levels of logging
 
 # FFmpeg's own messages, which OpenCV asks about once, when it first opens or writes a video: its results tell enough.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+# Beginnings of the containers that VIDEO_SUFFIXES stand for, by their place. FFmpeg would also follow playlists and
+# lists of parts, which name other files and may have no end.
+CONTAINERS: tuple[tuple[int, tuple[bytes, ...]], ...] = (
+    (
+        0,
+        (b"RIFF", b"\x1a\x45\xdf\xa3", b"OggS", b"FLV\x01", b"\x30\x26\xb2\x75", b"\0\0\1\xba", b"\0\0\1\xb3", b"\x47"),
+    ),
+    (4, (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"\x47")),
+)
+_HEAD = 16  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +84,8 @@ class VideoFacts:
 def video_facts(path: Path) -> VideoFacts:
     """Returns a video's rate and number of frames. Raises InputError for a file that is no video."""
     with _opened(path) as capture:
+        width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        require_pixels(path, (height, width))
         return _facts(capture)
 
 
@@ -130,12 +143,16 @@ def _facts(capture: Any) -> VideoFacts:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    paths.open_file(path, "video").close()
+    refusal = InputError(f"{path}: wanted a video that OpenCV reads, got an empty file or one of another kind")
+    with paths.open_file(path, "video") as file:
+        head = file.read(_HEAD)
+    if not any(head.startswith(beginnings, place) for place, beginnings in CONTAINERS):
+        raise refusal
     with _silence():
         capture = cv2.VideoCapture(str(paths.resolve(path)), cv2.CAP_FFMPEG)
     try:
         if not capture.isOpened():
-            raise InputError(f"{path}: wanted a video that OpenCV reads, got an empty file or one of another kind")
+            raise refusal
         yield capture
     finally:
         capture.release()

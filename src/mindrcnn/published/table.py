@@ -3,21 +3,24 @@
 import difflib
 import functools
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from mindrcnn import paths
 from mindrcnn.errors import InputError
+from mindrcnn.messages import quote_value
+from mindrcnn.untrusted.numbers import is_number
+from mindrcnn.untrusted.yaml_text import parse_yaml_value
 
 TABLE = Path(__file__).with_name("models.yaml")
 TABLE_VARIABLE = "MINDRCNN_MODELS"  # names a further table, whose rows come before those of the same name
 _NEAR = 3  # names in an error, at most
 _ALIKE = 0.5  # difflib's ratio of a name that is offered, at least
 
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*/[A-Za-z0-9][\w.+-]*", re.ASCII)  # it becomes a path in the cache
 _TEXTS = ("url", "read", "licence", "kind", "digest", "style", "note")
 _NUMBERS = ("box_ap", "mask_ap", "size_mb", "norm_eps")
 
@@ -76,34 +79,32 @@ def published_models() -> Mapping[str, PublishedModel]:
 @functools.cache
 def read_table(path: Path) -> dict[str, PublishedModel]:
     """Returns the rows of a table by name. Raises InputError for a file that is none."""
-    try:
-        tree = yaml.safe_load(paths.read_text(path, "table of models"))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path}: wanted YAML, got something else ({str(error)[:200]})") from error
-    models = tree.get("models") if isinstance(tree, dict) else None
-    if not isinstance(models, dict):
+    tree = parse_yaml_value(paths.read_text(path, "table of models"), path)
+    models, libraries = (tree.get(key) or {} for key in ("models", "libraries")) if isinstance(tree, dict) else ({}, {})
+    if not models or not isinstance(models, dict):
         raise InputError(f"{path}: wanted models, a mapping from LIBRARY/MODEL to its fields")
-    libraries = tree.get("libraries") or {}
+    if not isinstance(libraries, dict) or not all(isinstance(shared, dict) for shared in libraries.values()):
+        raise InputError(f"{path}: libraries: wanted a mapping from LIBRARY to the fields of all its models")
     return {name: _row(path, name, row, libraries) for name, row in models.items()}
 
 
 def _row(path: Path, name: Any, row: Any, libraries: dict[str, Any]) -> PublishedModel:
     """Returns one row, with what holds for all of its library. Raises InputError that names the row."""
+    place = f"{path}: models.{name if isinstance(name, str) else quote_value(name):.100}"
     known = {field.name for field in fields(PublishedModel)} - {"name"}
-    library = str(name).partition("/")[0]
-    given = dict(libraries.get(library) or {}) | row if isinstance(row, dict) else {}
-    if str(name).count("/") != 1 or not {"url", "read"} <= set(given) <= known:
-        raise InputError(
-            f"{path}: models.{name}: wanted LIBRARY/MODEL with url, read and any of {', '.join(sorted(known))}"
-        )
-    texts = {key: str(value) for key, value in given.items() if key in _TEXTS}
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(row, dict):
+        raise InputError(f"{place}: wanted LIBRARY/MODEL, of letters, digits and _ . + -, and a mapping of its fields")
+    given = libraries.get(name.partition("/")[0], {}) | row
+    if not {"url", "read"} <= set(given) <= known:
+        raise InputError(f"{place}: wanted url, read and any of {', '.join(sorted(known))}")
+    texts = {key: value for key, value in given.items() if key in _TEXTS}
     numbers = {key: value for key, value in given.items() if key in _NUMBERS}
-    if not all(isinstance(value, int | float) for value in numbers.values()) or texts.get("kind", "detector") not in (
-        "detector", "backbone"
-    ):  # fmt: skip
-        raise InputError(f"{path}: models.{name}: wanted numbers for AP and size, and kind detector or backbone")
-    overrides = tuple(map(str, given.get("overrides") or ()))
-    return PublishedModel(name=str(name), overrides=overrides, **texts, **numbers)  # type: ignore[arg-type]
+    overrides = given.get("overrides", [])
+    if not isinstance(overrides, list) or not all(isinstance(value, str) for value in (*texts.values(), *overrides)):
+        raise InputError(f"{place}: wanted texts for {', '.join(_TEXTS)}, and overrides as a list of texts")
+    if not all(map(is_number, numbers.values())) or texts.get("kind", "detector") not in ("detector", "backbone"):
+        raise InputError(f"{place}: wanted numbers for {', '.join(_NUMBERS)}, and kind detector or backbone")
+    return PublishedModel(name=name, overrides=tuple(overrides), **texts, **numbers)
 
 
 def find_published(source: str) -> PublishedModel | None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def serve(
     runtime: the back end and device.
     """
     setup_logging()
-    uvicorn = import_package("uvicorn", "serve", purpose="serve")
+    import_package("uvicorn", "serve", purpose="serve")
     import_package("fastapi", "serve", purpose="serve")
     from mindrcnn.tasks.serving.app import make_app
 
@@ -60,12 +61,26 @@ def serve(
     limits = replace(limits, batch_size=images_per_call(detector, file, batch, default=limits.batch_size))
     warm_up(detector, limits.batch_size)
     app = make_app(detector, limits, default_score=score)
-    config = uvicorn.Config(
-        app, http="h11", ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=STOP_SECONDS
-    )
     logger.info("serving %s at http://%s:%d", file, host, listener.getsockname()[1])
-    uvicorn.Server(config).run(sockets=[listener])
+    make_server(app, limits).run(sockets=[listener])
     return EXIT_OK
+
+
+def make_server(app: Any, limits: Limits) -> Any:
+    """Returns uvicorn's server of an application; a connection may be silent for as long as a file may take."""
+    import uvicorn
+
+    from mindrcnn.tasks.serving.connections import impatient_protocol
+
+    config = uvicorn.Config(
+        app,
+        http=impatient_protocol(limits.upload_seconds),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    return uvicorn.Server(config)
 
 
 def listen(host: str, port: int) -> socket.socket:

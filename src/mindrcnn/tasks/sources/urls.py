@@ -82,7 +82,10 @@ class UrlVideo:
     def images(self) -> Iterator[ImageSource]:
         """Yields the frames, downloaded."""
         with _downloaded(self.name, LARGEST_VIDEO) as path:
-            yield from read_video(path, every=self.every)
+            try:
+                yield from read_video(path, every=self.every)
+            except InputError as error:
+                raise InputError(f"{self.name}: {error}") from error
 
 
 class Urls:

@@ -85,24 +85,33 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle: float =
 def patch(pixels: npt.NDArray[np.bool_], *, left: int, top: int, size: tuple[int, int]) -> Shape | None:
     """Returns a mask (h, w) at a place of an image of `size` (h, w), cut to it; None if nothing of it is inside."""
     height, width = size
-    rows, columns = np.nonzero(pixels)
-    rows, columns = rows + top, columns + left
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    return pixel_mask(np.sort(columns[inside] * height + rows[inside]), size) if inside.any() else None
+    cut = pixels[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
+    if not cut.any():
+        return None
+    steps = np.diff(np.pad(cut.T.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    starts, ends = (
+        (columns + max(left, 0)) * height + rows + max(top, 0)
+        for columns, rows in (np.nonzero(steps == 1), np.nonzero(steps == -1))
+    )
+    apart = starts[1:] != ends[:-1]
+    return run_mask(starts[np.append(True, apart)], ends[np.append(apart, True)], size)
 
 
-def pixel_mask(places: Ints, size: tuple[int, int]) -> Shape:
-    """Returns the mask of pixels, counted down the columns of an image of `size` (h, w), in ascending order."""
+def run_mask(starts: Ints, ends: Ints, size: tuple[int, int]) -> Shape:
+    """Returns the mask of runs of pixels, counted down the columns of an image of `size` (h, w), in ascending order.
+
+    starts: (n,) the first pixel of each run; n is at least 1.
+    ends: (n,) the pixel after its last, which no run begins with.
+    """
     height, width = size
-    first = np.flatnonzero(np.diff(places, prepend=-2) != 1)
-    last = np.append(first[1:] - 1, len(places) - 1)
-    bounds = np.stack([places[first], places[last] + 1], axis=1).reshape(-1)
-    counts = np.diff(np.concatenate([[0], bounds, [height * width]]))
+    counts = np.diff(np.concatenate([[0], np.stack([starts, ends], axis=1).reshape(-1), [height * width]]))
     rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
-    columns, rows = places // height, places % height
-    left, top = int(columns[0]), int(rows.min())
+    last = ends - 1
+    left, right = int(starts[0]) // height, int(last[-1]) // height
+    across = (starts // height != last // height).any()  # from the bottom of a column to the top of the next
+    top, bottom = (0, height - 1) if across else (int((starts % height).min()), int((last % height).max()))
     return {
-        "bbox": [left, top, int(columns[-1]) + 1 - left, int(rows.max()) + 1 - top],
+        "bbox": [left, top, right + 1 - left, bottom + 1 - top],
         "segmentation": {"size": [height, width], "counts": rle["counts"].decode("ascii")},
     }
 
@@ -111,13 +120,14 @@ def label_masks(labels: npt.NDArray[np.integer[Any]], ignored: Iterable[int]) ->
     """Returns the mask of each value in a map (h, w) of objects, except for those that are ignored."""
     size = labels.shape[0], labels.shape[1]
     flat = labels.T.reshape(-1)
-    order = np.argsort(flat, kind="stable")
-    values, starts = np.unique(flat[order], return_index=True)
-    ends = [*starts[1:].tolist(), len(order)]
+    bounds = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1, [len(flat)]])
+    starts, ends, labelled = bounds[:-1], bounds[1:], flat[bounds[:-1]]
+    order = np.argsort(labelled, kind="stable")
+    values, places = np.unique(labelled[order], return_index=True)
     skipped = set(ignored)
     return {
-        value: pixel_mask(order[start:end], size)
-        for value, start, end in zip(values.tolist(), starts.tolist(), ends, strict=True)
+        value: run_mask(starts[runs], ends[runs], size)
+        for value, runs in zip(values.tolist(), np.split(order, places[1:]), strict=True)
         if value not in skipped
     }
 
