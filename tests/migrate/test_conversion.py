@@ -105,6 +105,8 @@ def test_milestones_are_those_of_a_multistep_schedule(tmp_path: Path, text: str,
             ["zoo/ms_rcnn_r50", "_base_/resnet101_fpn"],
         ),
         ("bbox_head: {roi_feat_size: 7}", ["zoo/faster_rcnn_r50"]),
+        ("MODEL: {BACKBONE: {CONV_BODY: R-50-FPN}}", ["zoo/mask_rcnn_r101", "_base_/faster_rcnn"]),
+        ("MODEL: {MASK_ON: true, BACKBONE: {CONV_BODY: R-50-FPN}}", ["zoo/mask_rcnn_r101"]),
         ("not_mask: True\nresnet_block: [3, 4, 23, 3]", ["zoo/point_rend_r50", "_base_/resnet101_fpn"]),
     ],
 )
@@ -159,3 +161,46 @@ def test_values_that_had_no_counterpart_once(tmp_path: Path) -> None:
     assert config.model.rpn.negatives_per_positive == 3
     assert config.model.roi_sampling.negatives_per_positive == 0
     assert config.data.mindrecord_dir == "records"
+
+
+def test_values_of_maskrcnn_benchmark(tmp_path: Path) -> None:
+    migration, config = migrated(
+        tmp_path,
+        "MODEL:\n"
+        "  BACKBONE: {CONV_BODY: R-50-FPN}\n"
+        "  RPN: {FPN_POST_NMS_TOP_N_TRAIN: 2000, STRADDLE_THRESH: 0}\n"
+        "  ROI_MASK_HEAD: {RESOLUTION: 28, CONV_LAYERS: '(256, 256)'}\n"
+        "INPUT: {MIN_SIZE_TRAIN: '(300,)', MIN_SIZE_TEST: 300, MAX_SIZE_TRAIN: 300, MAX_SIZE_TEST: 300, HUE: 0.1}\n"
+        "SOLVER: {IMS_PER_BATCH: 8, BIAS_LR_FACTOR: 2, WEIGHT_DECAY_BIAS: 0, WARMUP_FACTOR: 1/3.0}\n"
+        "DATASETS: {TRAIN: '(\"lvis_train\",)'}\n"
+        "OUTPUT_DIR: here\n",
+    )
+    assert (config.model.mask, config.model.backbone.name) == (None, "resnet50")
+    assert config.model.rpn.post_nms_topk.train == 1000
+    assert (config.data.buckets, config.data.short_side) == (((320, 320),), 300)
+    assert (config.data.augment.short_sides, config.data.augment.photometric_prob) == ((), 1.0)
+    assert config.train.schedule.reference_batch == 8
+    assert config.train.schedule.warmup_ratio == pytest.approx(1 / 3)
+    assert not config.train.optimizer.decay_norm_and_bias
+    lost = {item.name for item in migration.left if item.group in ("lost", "by_hand")}
+    assert lost == {"MODEL.RPN.STRADDLE_THRESH", "SOLVER.BIAS_LR_FACTOR", "DATASETS.TRAIN", "OUTPUT_DIR"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("MODEL: {WEIGHT: a.pth, BACKBONE: {CONV_BODY: R-50-FPN}}", "MODEL.WEIGHT"),
+        ("MODEL: {BACKBONE: {CONV_BODY: R-50-C4}}", "MODEL.BACKBONE.CONV_BODY"),
+        (
+            "MODEL: {MASK_ON: true, BACKBONE: {CONV_BODY: R-50-FPN}, ROI_MASK_HEAD: {CONV_LAYERS: '(256, 128)'}}",
+            "MODEL.ROI_MASK_HEAD.CONV_LAYERS",
+        ),
+        (
+            "MODEL: {BACKBONE: {CONV_BODY: R-50-FPN}}\nSOLVER: {WEIGHT_DECAY: 0.1, WEIGHT_DECAY_BIAS: 0.2}",
+            "SOLVER.WEIGHT_DECAY_BIAS",
+        ),
+    ],
+)
+def test_values_of_maskrcnn_benchmark_that_are_not_possible(tmp_path: Path, text: str, name: str) -> None:
+    migration, _ = migrated(tmp_path, text + "\n")
+    assert [item.name for item in migration.left if item.group == "lost"] == [name]

@@ -15,6 +15,7 @@ from mindrcnn.migrate.program import migrate_file
 from mindrcnn.migrate.source import read_zoo_file
 
 FILES = Path(__file__).with_name("files")
+PACKAGED = Path(__file__).resolve().parents[2] / "configs"
 NAMES = ("mask_rcnn_mobilenet_v1.txt", "point_rend_r50.yaml", "ms_rcnn_r50.yaml", "faster_rcnn_r50.yaml")
 REMARKED = {  # per file, keys that mean something else here and so have a comment
     "mask_rcnn_mobilenet_v1.txt": ["anchor_scales", "rcnn_target_stds", "base_lr", "coco_classes", "warmup_ratio"],
@@ -128,6 +129,20 @@ def test_faster_rcnn(migrated: dict[str, tuple[str, Config]]) -> None:
     assert config.train.eval_every == 0
     assert config.train.init_checkpoint == ""  # a file of the zoo has to be converted first
     assert config.data.workers == 8
+
+
+def test_mask_rcnn_of_maskrcnn_benchmark(tmp_path: Path) -> None:
+    path = FILES / "mask_rcnn_r101_benchmark.yaml"
+    migrate_file(path, out=tmp_path / "out.yaml")
+    text, config = (tmp_path / "out.yaml").read_text(), load_config(tmp_path / "out.yaml")
+    given = read_zoo_file(path).values
+    assert len(given) == 31
+    assert [name for name in given if name not in text] == []
+    assert [item for item in migrate(read_zoo_file(path)).left if item.group != "settled"] == []
+    recipe = load_config(PACKAGED / "zoo" / "mask_rcnn_r101.yaml")
+    assert config.model.backbone.weights == "detectron2/msra_r101"
+    assert config.model.mask == recipe.model.mask
+    assert (config.model.rpn, config.train, config.data) == (recipe.model.rpn, recipe.train, recipe.data)
 
 
 def test_the_same_command_gives_the_same_file_and_replaces_it(tmp_path: Path) -> None:

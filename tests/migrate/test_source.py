@@ -75,7 +75,7 @@ def test_the_three_documents(tmp_path: Path) -> None:
         ("c.yaml", "a: 1\n---\nb: [\n", "c.yaml, line 4: not valid YAML"),
         ("c.yaml", "a: 1\n---\nb: 1\n---\nc: 1\n---\nd: 1\n", "wanted up to 3 YAML documents"),
         ("c.yaml", "a: 1\na: 2\n", "c.yaml, line 2: duplicate key a"),
-        ("c.yaml", "MODEL: {MASK_ON: true}\n", "got one of detectron2 or maskrcnn-benchmark"),
+        ("c.yaml", "MODEL: {MASK_ON: true}\n", "got one like detectron2's"),
         ("c.yaml", "#" * 1_000_001, "wanted up to 1000000 characters, got more"),
     ],
 )

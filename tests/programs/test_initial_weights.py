@@ -3,13 +3,16 @@
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import mindspore.nn as nn
 import numpy as np
 import pytest
 
 from mindrcnn.build.detector import build_detector
-from mindrcnn.build.initial_weights import build_initialised_detector
+from mindrcnn.build.initial_weights import build_initialised_detector, load_backbone_weights
 from mindrcnn.config.loader import dump_config, load_config
+from mindrcnn.config.model import BackboneConfig
 from mindrcnn.datasets.demo import CATEGORY_IDS
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from mindrcnn.errors import InputError
@@ -183,3 +186,16 @@ def test_other_differences_are_one_error(
     with pytest.raises(InputError, match=message):
         start(path, NEW, override)
     assert load_checkpoint(path).info.classes == OLD
+
+
+@pytest.mark.parametrize(
+    ("norm", "frozen_stages", "warnings"),
+    [("frozen", 0, 1), ("batch", 2, 1), ("batch", 0, 0), ("frozen_statistics", 0, 0)],
+)
+def test_random_weights_that_stay_as_they_are_are_worth_a_warning(
+    caplog: pytest.LogCaptureFixture, norm: Any, frozen_stages: int, warnings: int
+) -> None:
+    with caplog.at_level(logging.INFO, logger="mindrcnn"):
+        load_backbone_weights(nn.Cell(), BackboneConfig(norm=norm, frozen_stages=frozen_stages))
+    assert "starts from random weights" in caplog.messages[0]
+    assert sum("give model.backbone.weights" in message for message in caplog.messages) == warnings

@@ -21,6 +21,8 @@ def set_device(device: DeviceConfig, seed: int) -> None:
     """Selects the back end and execution mode and seeds initialisation. Raises InputError for an unavailable device."""
     select_device(device)
     ms.set_context(mode=_MODES[device.mode])
+    if device.jit_level != "auto":
+        ms.set_context(jit_config={"jit_level": device.jit_level})
     ms.set_seed(seed + 1)  # some of MindSpore's functions reject 0
 
 

@@ -71,6 +71,12 @@ def load_backbone_weights(backbone: nn.Cell, config: BackboneConfig) -> None:
         return
     if not config.weights:
         logger.info("model.backbone.weights is empty: the backbone starts from random weights")
+        if config.norm == "frozen" or config.frozen_stages:
+            logger.warning(
+                "random weights with model.backbone.norm=%s, frozen_stages=%d: features grow from block to block, and "
+                "training may diverge at once; give model.backbone.weights, or set norm=batch and frozen_stages=0",
+                config.norm, config.frozen_stages,
+            )  # fmt: skip
         return
     logger.info("%s", load_backbone(backbone, fetch_backbone(config.weights, sha256=config.weights_sha256)))
 

@@ -100,6 +100,11 @@ class DeviceConfig:
     deterministic: bool = key(
         False, "GPU and Ascend: use slower operators that give the same results in every run, as a CPU's always do."
     )
+    jit_level: Literal["auto", "O0", "O1", "O2"] = key(
+        "auto",
+        "MindSpore's jit_level, in graph mode on GPU and Ascend: O0 runs operator by operator, O1 fuses operators "
+        "(graph kernels), O2 optimises whole graphs on Ascend; auto is MindSpore's own choice. No effect on a CPU.",
+    )
 
 
 @dataclass(frozen=True)

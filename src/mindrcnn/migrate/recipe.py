@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mindrcnn.zoo.benchmark_conversions import has_masks
 from mindrcnn.zoo.conversions import has_point_rend
 
 _MASK = ("rcnn_loss_mask_fb_weight", "rcnn_mask_out_channels", "mask_shape", "roi_layer.mask_out_size")
 _MOBILENET = [128, 256, 512, 1024]  # channels of its stages
 _DEPTHS = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101}
 
+BENCHMARK = "MODEL.BACKBONE.CONV_BODY"  # which every file of maskrcnn-benchmark has, and none of detectron2
+
 
 def choose_bases(values: Mapping[str, Any]) -> list[str]:
     """Returns the packaged files that fit the model of a zoo file, for the key `base`; later ones win."""
+    if BENCHMARK in values:
+        masks = [] if has_masks(values) else ["_base_/faster_rcnn.yaml"]
+        return [f"configs/{name}" for name in ["zoo/mask_rcnn_r101.yaml", *masks]]
     if any("." in name and name.split(".")[0] in ("bbox_head", "train_cfg", "backbone") for name in values):
         return [f"configs/{name}" for name in _nested(values)]
     return [f"configs/{name}" for name in _flat(values)]

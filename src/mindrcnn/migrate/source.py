@@ -1,4 +1,4 @@
-"""The model zoo's configuration files: `config.py`, parsed and never run, and `default_config.yaml`."""
+"""The model zoo's configuration files: `config.py`, parsed and never run, and YAML; and those of maskrcnn-benchmark."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mindrcnn import paths
 from mindrcnn.config.yaml_tree import Node, parse_yaml
 from mindrcnn.errors import InputError
 from mindrcnn.migrate.literals import evaluate, evaluate_text, is_dict_call
+from mindrcnn.migrate.recipe import BENCHMARK
 
 MAX_CHARACTERS = 1_000_000  # the zoo's largest has 7,000
 _DOCUMENT = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
@@ -42,10 +43,10 @@ def read_zoo_file(path: Path) -> ZooFile:
     file = _python_file(text, path) if path.suffix == ".py" else _yaml_file(text, path)
     if not file.values:
         raise InputError(f"{path}: wanted keys and values, got nothing")
-    if any(name.partition(".")[0] in ("MODEL", "SOLVER") for name in file.values):
+    if BENCHMARK not in file.values and any(name.partition(".")[0] in ("MODEL", "SOLVER") for name in file.values):
         raise InputError(
-            f"{path}: wanted a configuration of the model zoo, got one of detectron2 or maskrcnn-benchmark; "
-            "configs/zoo/mask_rcnn_r101.yaml is the model zoo's Mask R-CNN R-101"
+            f"{path}: wanted a configuration of the model zoo, or one of maskrcnn-benchmark with {BENCHMARK}, got one "
+            "like detectron2's; configs/ has its recipes, and `mindrcnn models detectron2` its trained models"
         )
     return file
 

@@ -9,8 +9,9 @@ from mindrcnn.programs.command_line import add_force, new_parser, path
 
 PROG = "mindrcnn migrate"
 DESCRIPTION = """
-Convert a configuration of the MindSpore model zoo, config.py or default_config.yaml, to one of MindRCNN. Python is read
-and never run. Every key ends in the result or, with the reason, in one of its comments.
+Convert a configuration of the MindSpore model zoo, config.py or default_config.yaml, or a YAML file of
+maskrcnn-benchmark, to one of MindRCNN. Python is read and never run. Every key ends in the result or, with the reason,
+in one of its comments.
 """
 EXAMPLES = """
 %(prog)s src/config.py --out my_mask_rcnn.yaml

@@ -70,7 +70,12 @@ models:
 
 ## Sources
 
-"-" means that the source does not say. AP is that on COCO val2017, as published, in percent.
+"-" means that the source does not say. AP is that on COCO val2017, as published, in percent. Sizes are published by
+torchvision alone.
+
+detectron2's MODEL_ZOO.md has Faster and Mask R-CNN with ResNet-101 and a pyramid for the 3x schedule alone, and says
+that 1x is provided for some ResNet-50 models. The list in projects/PointRend/README.md has R50 1x and 3x, and R101 3x.
+So there are no rows for R101 1x.
 
 """
 

@@ -79,7 +79,7 @@ _TRAINING = (
         "a detector through `mindrcnn convert` as train.init_checkpoint, a backbone as model.backbone.weights",
         "train.init_checkpoint",
     ),
-    off("dataset_sink_mode_flag", "batches are not fed through a data sink"),
+    off("dataset_sink_mode_flag", "each step is fed by Python, with its own shape and noise: docs/training.md"),
 )
 _DEVICE = (
     carried(

@@ -1,5 +1,6 @@
 """The table of the model zoo's keys, the search for one, and the table as a page shows it."""
 
+from mindrcnn.zoo.benchmark_keys import BENCHMARK_KEYS
 from mindrcnn.zoo.flat_keys import FLAT_KEYS
 from mindrcnn.zoo.key import ZooKey
 from mindrcnn.zoo.nested_keys import NESTED_KEYS
@@ -9,6 +10,7 @@ GROUPS: dict[str, tuple[ZooKey, ...]] = {
     "In all files": SHARED_KEYS,
     "Flat files: Faster R-CNN, Mask R-CNN, PointRend": FLAT_KEYS,
     "Nested files: Mask Scoring R-CNN": NESTED_KEYS,
+    "Files of maskrcnn-benchmark: Mask R-CNN ResNet-101": BENCHMARK_KEYS,
 }
 KEYS: dict[str, ZooKey] = {key.name: key for group in GROUPS.values() for key in group}
 

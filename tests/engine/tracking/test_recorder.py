@@ -57,6 +57,26 @@ def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptur
     assert text[-1].startswith("epoch 2/2 step 6/6")
 
 
+def test_losses_are_summed_by_stage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shown: list[dict[str, float]] = []
+    recorder = Recorder(
+        folder=tmp_path,
+        loss_names=("loss_rpn_cls", "loss_rpn_box", "loss_cls", "loss_mask"),
+        learning_rates=np.ones(2, np.float32),
+        steps_per_epoch=2,
+        log_every=2,
+        sinks=[mock.Mock(scalars=lambda step, values: shown.append(dict(values)))],
+    )
+    with caplog.at_level(logging.INFO, logger="mindrcnn"):
+        recorder.step(StepResult(1, (1.0, 2.0, 4.0, 8.0), grad_norm=1, images=1, wait=0, seconds=1))
+        recorder.end_epoch(1)
+    (row,) = read_rows(tmp_path / "metrics.jsonl")
+    assert (row["rpn_loss"], row["rcnn_loss"], row["total"]) == (3.0, 12.0, 15.0)
+    assert (shown[0]["loss/rpn_loss"], shown[0]["loss/rcnn_loss"], shown[0]["loss/total"]) == (3.0, 12.0, 15.0)
+    for line in caplog.messages[1:]:
+        assert "loss 15.0000, rpn_loss 3.0000, rcnn_loss 12.0000 (loss_rpn_cls 1.0000 loss_rpn_box 2.0000 " in line
+
+
 def test_steps_that_compile_say_nothing_about_speed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     recorder = Recorder(
         folder=tmp_path, loss_names=("box",), learning_rates=np.ones(8, np.float32), steps_per_epoch=8, log_every=2

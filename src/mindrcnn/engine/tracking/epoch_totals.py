@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import numpy as np
 
+from mindrcnn.engine.tracking.stage_losses import describe_losses
+
 
 class EpochTotals:
     """Sums over the steps of the epoch that is running, or over its rest in a resumed run."""
@@ -28,7 +30,7 @@ class EpochTotals:
     def text(self, loss_names: Sequence[str]) -> str:
         """Returns duration, seconds a step and mean losses in words."""
         means = (np.asarray(self._losses) / self.steps).tolist()
-        named = " ".join(f"{name} {loss:.4f}" for name, loss in zip(loss_names, means, strict=True))
+        described = describe_losses(dict(zip(loss_names, means, strict=True)))
         pace = f", {self._timed_seconds / self._timed_steps:.3f} s a step" if self._timed_steps else ""
         took = timedelta(seconds=round(self.seconds))
-        return f"{self.steps} steps in {took}{pace} | mean loss {sum(means):.4f} ({named})"
+        return f"{self.steps} steps in {took}{pace} | mean loss {described}"

@@ -1,8 +1,8 @@
 """metrics.jsonl: one JSON object per line, written as training proceeds.
 
-Rows of kind "train": step and epoch (completed; epoch is fractional), losses (name -> mean since the last row), total,
-lr, grad_norm, images_per_s, data_wait (fraction of the time, 0 to 1), eta_s, memory_gb (place -> peak so far in 1e9
-bytes; "device" only if there is one besides the host).
+Rows of kind "train": step and epoch (completed; epoch is fractional), losses (name -> mean since the last row),
+rpn_loss and rcnn_loss (their sums by stage), total, lr, grad_norm, images_per_s, data_wait (fraction of the time, 0 to
+1), eta_s, memory_gb (place -> peak so far in 1e9 bytes; "device" only if there is one besides the host).
 Rows of kind "eval": step, epoch, metrics (name -> number), classes (name -> class -> number, without classes that have
 no objects). All rows have the time of day when they were written, in ISO 8601. A number that is not finite is null.
 """

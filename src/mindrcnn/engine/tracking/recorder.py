@@ -19,6 +19,7 @@ from mindrcnn.engine.tracking.epoch_totals import EpochTotals
 from mindrcnn.engine.tracking.metrics_log import MetricsLog, replace_non_finite
 from mindrcnn.engine.tracking.scores import Scores
 from mindrcnn.engine.tracking.sinks import MetricSink, row_scalars
+from mindrcnn.engine.tracking.stage_losses import describe_losses, stage_losses
 
 logger = logging.getLogger(__name__)
 
@@ -163,8 +164,8 @@ class Recorder:
     def _report(self, last: StepResult) -> None:
         window, self._window = self._window, []
         timed, self._timed = self._timed, []
-        losses = np.mean([result.losses for result in window], axis=0).tolist()
-        total, lr = sum(losses), float(self.learning_rates[last.step - 1])
+        means = np.mean([result.losses for result in window], axis=0).tolist()
+        losses, lr = dict(zip(self.loss_names, means, strict=True)), float(self.learning_rates[last.step - 1])
         norm = float(np.mean([result.grad_norm for result in window]))
         speed, wait, eta = None, None, None
         if timed:
@@ -177,8 +178,9 @@ class Recorder:
             "train",
             step=last.step,
             epoch=round(last.step / self.steps_per_epoch, 4),
-            losses=dict(zip(self.loss_names, losses, strict=True)),
-            total=total,
+            losses=losses,
+            **stage_losses(losses),
+            total=sum(means),
             lr=lr,
             grad_norm=norm,
             images_per_s=speed,
@@ -186,9 +188,8 @@ class Recorder:
             eta_s=eta,
             memory_gb=memory,
         )
-        named = " ".join(f"{name} {loss:.4f}" for name, loss in zip(self.loss_names, losses, strict=True))
         logger.info(
-            "%s | loss %.4f (%s) | grad %.2f | lr %.3g | %s%s", self._where(last.step), total, named, norm, lr,
+            "%s | loss %s | grad %.2f | lr %.3g | %s%s", self._where(last.step), describe_losses(losses), norm, lr,
             " + ".join(f"{size:.1f} GB {place}" for place, size in memory.items()), _pace(speed, wait, eta),
         )  # fmt: skip
 

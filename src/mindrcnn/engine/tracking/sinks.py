@@ -86,6 +86,7 @@ def row_scalars(row: Mapping[str, Any]) -> dict[str, float]:
             values |= {f"{CLASS_CURVES}{metric}/{name}": value for name, value in classes.items()}
     else:
         values = {f"loss/{name.removeprefix('loss_')}": value for name, value in row["losses"].items()}
+        values |= {f"loss/{name}": row[name] for name in ("rpn_loss", "rcnn_loss") if name in row}
         values |= {f"memory_gb/{name}": value for name, value in row.get("memory_gb", {}).items()}
         values |= {
             "loss/total": row["total"],
