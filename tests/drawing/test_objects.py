@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.drawing import fonts, objects
-from mindrcnn.drawing.captions import Caption, best_place, draw_captions
+from mindrcnn.drawing.captions import Caption, InSight, best_place, draw_captions
 from mindrcnn.drawing.objects import DrawnObject, draw_objects, draw_pair, true_objects
 from mindrcnn.drawing.palette import CROWD, class_colour, contrast, text_colour
 from mindrcnn.drawing.style import Style
@@ -231,10 +231,19 @@ def test_captions_never_hide_a_small_object(image, step):
 
 
 def test_an_object_keeps_its_caption_where_another_place_hides_nothing():
-    objects = np.array([[50, 80, 90, 120], [50, 66, 80, 80]], float)  # the second stands where the caption would
+    objects = InSight(np.array([[50, 80, 90, 120], [50, 66, 80, 80]], float))  # the second is where it would be
     left, top, right, bottom = best_place((50, 80, 90, 120), (30, 10), (300, 400), [], objects)
     assert (left, top, right, bottom) == (50, 80, 80, 90)
-    assert best_place((0, 0, 30, 10), (30, 10), (10, 30), [], np.array([[0, 0, 30, 10.0]])) is None
+    assert best_place((0, 0, 30, 10), (30, 10), (10, 30), [], InSight(np.array([[0, 0, 30, 10.0]]))) is None
+
+
+def test_captions_do_not_hide_an_object_together():
+    objects = InSight(np.array([[20, 20, 60, 60]], float))
+    corner = np.array([[10, 10, 35, 38]], float)  # covers 270 of 1600 pixels
+    assert not objects.is_hidden_by(corner)
+    objects.cover((40, 40, 70, 70))  # covers as many as may be
+    assert objects.is_hidden_by(corner)
+    assert not objects.is_hidden_by(np.array([[60, 60, 90, 90]], float))
 
 
 @pytest.mark.parametrize(

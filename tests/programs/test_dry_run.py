@@ -24,7 +24,7 @@ def test_it_reports_and_writes_nothing(call: Call, tiny: Path, stand_in: Any, fi
     config = parse_config(outcome.stdout, "printed")
     assert (config.name, config.data.classes) == ("tiny", tuple(CATEGORY_IDS))
     for line in (
-        "12 images, 6 classes",
+        f"12 images, 6 classes, from {Path(config.data.root).resolve()}\n",
         " parameters, of which ",
         "first batch: images (4, 3, 64, 64) uint8, image_sizes (4, 2) int32, gt_boxes (4, 8, 4) float32, ",
         "gt_masks (4, 8, 28, 28) uint8",

@@ -16,7 +16,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom in whole pixels; rig
 Boxes = NDArray[np.float64]  # (N, 4) xyxy
 
 NO_BOXES: Boxes = np.zeros((0, 4))
-HIDDEN = 0.25  # share of an object's box that a caption may cover; more hides what the picture is looked at for
+HIDDEN = 0.25  # share of an object's box that captions may cover; more hides what the picture is looked at for
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,13 @@ class Caption:
 def draw_captions(image: RGBImage, captions: list[Caption], font_size: int, *, objects: Boxes = NO_BOXES) -> RGBImage:
     """Draws the captions on a copy of an RGB image (H, W, 3); the first in the list gets the best place.
 
-    A caption that would hide one of the boxes `objects` (N, 4) xyxy wherever it stands is left out.
+    A caption that wherever it stands would hide one of the boxes `objects` (N, 4) xyxy, alone or together with those
+    before it, is left out.
     """
     picture = Image.fromarray(image)
     pen = ImageDraw.Draw(picture)
     taken: list[Box] = []
+    in_sight = InSight(objects)
     height, width = image.shape[:2]
     margin = max(1, font_size // 6)
     for caption in captions:
@@ -43,10 +45,11 @@ def draw_captions(image: RGBImage, captions: list[Caption], font_size: int, *, o
         text = _cut_to_width(caption.text, font, width - 2 * margin)
         ascent, descent = font.getmetrics()
         size = (min(round(font.getlength(text)) + 2 * margin, width), min(ascent + descent, height))
-        place = best_place(caption.anchor, size, (height, width), taken, objects)
+        place = best_place(caption.anchor, size, (height, width), taken, in_sight)
         if place is None:
             continue
         taken.append(place)
+        in_sight.cover(place)
         left, top, right, bottom = place
         pen.rectangle((left, top, right - 1, bottom - 1), fill=caption.colour)
         pen.text((left + margin, top), text, font=font, fill=text_colour(caption.colour))
@@ -60,12 +63,41 @@ def _cut_to_width(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     return text
 
 
+class InSight:
+    """Objects of which captions, all together, may cover no more than the share HIDDEN.
+
+    boxes: (N, 4) xyxy.
+    """
+
+    def __init__(self, boxes: Boxes) -> None:
+        self._boxes = boxes
+        self._room = HIDDEN * np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1.0)
+
+    def cover(self, place: Box) -> None:
+        """Takes note of a caption."""
+        self._room -= self._covered(np.array([place], dtype=np.float64))[0]
+
+    def is_hidden_by(self, places: Boxes) -> NDArray[np.bool_]:
+        """Tells of each place (P, 4) whether a caption there would cover too much of any object."""
+        covered = self._covered(places)
+        return np.asarray(((covered > self._room) & (covered > 0)).any(axis=1))
+
+    def _covered(self, places: Boxes) -> Boxes:
+        """Returns how much of each object each place covers, (P, N) in pixels."""
+        low = np.maximum(places[:, None, :2], self._boxes[None, :, :2])
+        high = np.minimum(places[:, None, 2:], self._boxes[None, :, 2:])
+        return np.asarray(np.clip(high - low, 0, None).prod(axis=2))
+
+
+NOTHING = InSight(NO_BOXES)
+
+
 def best_place(
     anchor: Box,
     size: tuple[int, int],
     image_size: tuple[int, int],
     taken: list[Box],
-    objects: Boxes = NO_BOXES,
+    objects: InSight = NOTHING,
 ) -> Box | None:
     """Finds where a caption covers least of earlier ones: above its box, inside its top, below, beside it, ...
 
@@ -73,7 +105,7 @@ def best_place(
     size: (w, h) of the caption.
     image_size: (h, w) of the picture.
     taken: places of earlier captions.
-    objects: (N, 4) xyxy boxes of which none may be hidden.
+    objects: those of which none may be hidden.
 
     Returns a place inside the picture; None if each hides an object.
     """
@@ -97,18 +129,9 @@ def best_place(
     costs = [sum(_overlap(place, other) for other in taken) for place in places]
     # A place that had to be moved into the picture covers its own object, so it comes last among equals.
     moved = [(left, top) != corner for (left, top, _, _), corner in zip(places, candidates, strict=True)]
-    free = np.flatnonzero(~_hides_any(np.array(places, dtype=np.float64), objects)).tolist()
+    free = np.flatnonzero(~objects.is_hidden_by(np.array(places, dtype=np.float64))).tolist()
     best = min(free, key=lambda index: (costs[index], moved[index], index), default=None)
     return None if best is None else places[best]
-
-
-def _hides_any(places: Boxes, objects: Boxes) -> NDArray[np.bool_]:
-    """Tells of each place (P, 4) whether it covers more than HIDDEN of any object's box (N, 4)."""
-    low = np.maximum(places[:, None, :2], objects[None, :, :2])
-    high = np.minimum(places[:, None, 2:], objects[None, :, 2:])
-    covered = np.clip(high - low, 0, None).prod(axis=2)
-    areas = np.maximum((objects[:, 2:] - objects[:, :2]).prod(axis=1), 1.0)
-    return np.asarray((covered > HIDDEN * areas).any(axis=1))
 
 
 def _move_inside(corner: tuple[int, int], size: tuple[int, int], image_size: tuple[int, int]) -> Box:

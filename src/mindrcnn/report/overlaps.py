@@ -4,17 +4,16 @@ each kind of IoU. Every question of the report is answered from these pairs.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from faster_coco_eval.core.mask import rleToBoundary
-from numpy.typing import NDArray
 from pycocotools import mask as mask_api
 
 from mindrcnn.evaluation.coco.metrics import IouType
+from mindrcnn.report.boundaries import boundary_iou, find_boundary
 from mindrcnn.report.sides import Bools, Doubles, Found, Ints, Truth
 
-BOUNDARY_RATIO = 0.02  # width of a boundary, as a share of the image's diagonal
 PAIRS_AT_ONCE = 2_000_000  # of boxes, which bounds the memory
 
 
@@ -108,13 +107,17 @@ def _by_image(pairs: Overlaps, image: Ints) -> list[tuple[slice, list[int], list
 
 
 def _boundary_overlaps(masks: Overlaps, truth: Truth, found: Found) -> Overlaps:
-    """Computes the IoUs of boundaries; the lesser of that and of the masks' counts."""
+    """Computes the IoUs of boundaries, image by image; the lesser of that and of the masks' counts."""
     assert truth.masks is not None
     assert found.masks is not None
-    of_found = {one: rleToBoundary(found.masks[one], BOUNDARY_RATIO) for one in np.unique(masks.found).tolist()}
-    of_object = {one: rleToBoundary(truth.masks[one], BOUNDARY_RATIO) for one in np.unique(masks.object).tolist()}
-    pairs = zip(masks.found.tolist(), masks.object.tolist(), truth.crowd[masks.object].tolist(), strict=True)
-    ious: NDArray[np.float64] = np.array(
-        [mask_api.iou([of_found[one]], [of_object[other]], [int(crowd)])[0][0] for one, other, crowd in pairs]
-    )
-    return Overlaps(masks.found, masks.object, np.minimum(masks.iou, ious.reshape(-1)))
+    iou = np.zeros(len(masks.found))
+    edges = np.flatnonzero(np.diff(found.image[masks.found], prepend=-1, append=-1)).tolist()
+    for start, end in itertools.pairwise(edges):
+        detections, objects = masks.found[start:end].tolist(), masks.object[start:end].tolist()
+        of_found = {one: find_boundary(found.masks[one]) for one in set(detections)}
+        of_object = {one: find_boundary(truth.masks[one]) for one in set(objects)}
+        iou[start:end] = [
+            boundary_iou(of_found[one], of_object[other], crowd=bool(truth.crowd[other]))
+            for one, other in zip(detections, objects, strict=True)
+        ]
+    return Overlaps(masks.found, masks.object, np.minimum(masks.iou, iou))

@@ -7,6 +7,7 @@ import platform
 import mindspore as ms
 import numpy as np
 
+from mindrcnn.build.data import data_root
 from mindrcnn.build.training import global_batch, peak_learning_rate
 from mindrcnn.config.run import Config, DeviceConfig
 from mindrcnn.data.record import Dataset
@@ -32,7 +33,7 @@ def announce(config: Config, dataset: Dataset, detector: TwoStageDetector, plan:
         "MindSpore %s, NumPy %s, Python %s, %s", ms.__version__, np.__version__, platform.python_version(),
         platform.platform(),
     )  # fmt: skip
-    logger.info("%d images, %d classes", len(dataset.records), len(dataset.classes))
+    logger.info("%d images, %d classes, from %s", len(dataset.records), len(dataset.classes), data_root(config.data))
     for line in describe_model(config, detector):
         logger.info("%s", line)
     if world_size > 1:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from mindrcnn import paths
 from mindrcnn.config.loader import list_settings
+from mindrcnn.data.federation import Federation
 from mindrcnn.data.image_io import RGBImage, read_image
 from mindrcnn.errors import InputError
+from mindrcnn.evaluation.coco.federated import DETECTIONS, counted, federated_truth
 from mindrcnn.evaluation.coco.ground_truth import GroundTruth
 from mindrcnn.evaluation.coco.metrics import MAX_DETECTIONS, IouType
 from mindrcnn.evaluation.coco.results import read_results
@@ -32,12 +34,14 @@ class Split:
     kinds: the kinds of evaluation; empty for all that truth and results allow.
     max_detections: most detections of a class in an image that count.
     read_image: reads an image by its number in the order of ids, or raises InputError.
+    federation: which classes each image was searched for, if not for all; `truth` is that of `federated_truth` then.
     """
 
     truth: GroundTruth
     kinds: Sequence[IouType]
     max_detections: int
     read_image: ReadImage
+    federation: Federation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +70,13 @@ class Results:
 def split_of(evaluator: SplitEvaluator) -> Split:
     """Returns the split of an evaluator."""
     records = sorted(evaluator.dataset.records, key=lambda record: record.image_id)
+    truth, federation = evaluator.truth.subset(None, evaluator.dataset.category_ids), evaluator.dataset.federation
     return Split(
-        truth=evaluator.truth.subset(None, evaluator.dataset.category_ids),
+        truth=truth if federation is None else federated_truth(truth, federation),
         kinds=evaluator.iou_types,
-        max_detections=evaluator.config.eval.max_detections,
+        max_detections=evaluator.config.eval.max_detections if federation is None else DETECTIONS,
         read_image=lambda image: records[image].image(),
+        federation=federation,
     )
 
 
@@ -137,6 +143,8 @@ def _read_run(results: Results, split: Split, truth: Truth) -> Run:
         category_ids=truth.category_ids,
         needs_masks="segm" in split.kinds,
     )
+    if split.federation is not None:
+        entries = counted(entries, split.truth, split.federation)
     return Run(name=results.name, found=read_found(entries, truth), settings=results.settings)
 
 

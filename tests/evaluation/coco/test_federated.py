@@ -1,6 +1,8 @@
 """Federated evaluation against lvis-api: its stored numbers, and the package itself where it is installed."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from pycocotools import mask as mask_api
 from mindrcnn.data.federation import Federation
 from mindrcnn.evaluation.coco.evaluator import evaluate
 from mindrcnn.evaluation.coco.ground_truth import load_ground_truth
+from mindrcnn.evaluation.coco.results import write_results
+from mindrcnn.tasks.report_writing import ReportOptions, Results, make_report, split_of
 
 FREQUENCIES = dict(enumerate("rrcccfff", start=1))
 HEIGHT, WIDTH = 200, 240
@@ -160,6 +164,25 @@ def test_lvis_itself(iou_type, tmp_path, monkeypatch, capsys):
     for area in ("small", "medium", "large"):  # of which lvis-api prints the first letter
         printed = printed.replace(f"area={area[0]:>6s}", f"area={area:>6s}")
     assert printed == metrics.table + "\n"
+
+
+def test_the_report_has_the_same_numbers(tmp_path):
+    content = make_content()
+    truth = load_ground_truth(content)
+    dataset = SimpleNamespace(records=[], category_ids=truth.category_ids, federation=federation_of(content))
+    config = SimpleNamespace(eval=SimpleNamespace(max_detections=100))
+    evaluator = SimpleNamespace(truth=truth, dataset=dataset, iou_types=("bbox", "segm"), config=config)
+    write_results(tmp_path / "results.json", make_results(content))
+    results = [Results(name="run", file=tmp_path / "results.json")]
+    split = replace(split_of(evaluator), read_image=lambda image: np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    make_report(split, results, tmp_path, ReportOptions(resamples=2))
+    document = json.loads((tmp_path / "report.json").read_text())
+    for kind, stored in STORED.items():
+        tables = document["kinds"][kind]["tables"]
+        assert tables["max_detections"] == 300
+        for name in ("AP", "AP50", "AP75", "APs", "APm", "APl", "ARs", "ARm", "ARl"):
+            assert tables["metrics"][name]["value"] == pytest.approx(stored[name], abs=1e-9)
+        assert tables["metrics"]["AR"]["value"] == pytest.approx(stored["AR300"], abs=1e-9)
 
 
 def one_object(*found: tuple[int, float], absent: tuple[int, ...] = (), incomplete: tuple[int, ...] = ()) -> float:
