@@ -19,7 +19,9 @@ ZOO = ["zoo/faster_rcnn_r50", "zoo/mask_rcnn_mobilenet_v1", "zoo/mask_rcnn_r101"
 ZOO += ["zoo/ms_rcnn_r50"]
 ONE_X += [f"point_rend_{backbone}_fpn_1x_coco" for backbone in BACKBONES]
 ZOO += ["zoo/point_rend_r50"]
-BEYOND_1X = ["mask_rcnn_r50_fpn_lsj_100e_coco", "mask_rcnn_r50_fpn_copy_paste_270k_coco"]
+JITTERED = ["mask_rcnn_r50_fpn_lsj_100e_coco", "mask_rcnn_r50_fpn_copy_paste_270k_coco"]
+GROUP_NORM = "mask_rcnn_r50_fpn_gn_scratch_3x_coco"
+BEYOND_1X = [*JITTERED, GROUP_NORM]
 
 
 def config_of(name: str) -> Config:
@@ -77,7 +79,7 @@ def test_one_x_recipe(name: str) -> None:
 
 
 def test_large_scale_jitter_and_copy_paste_recipes() -> None:
-    jitter, paste = map(config_of, BEYOND_1X)
+    jitter, paste = map(config_of, JITTERED)
     for config in (jitter, paste):
         schedule, data = config.train.schedule, config.data
         assert (schedule.base_lr, schedule.reference_batch, config.train.optimizer.weight_decay) == (0.1, 64, 4e-5)
@@ -86,6 +88,14 @@ def test_large_scale_jitter_and_copy_paste_recipes() -> None:
     assert (paste.data.augment.scale_jitter, paste.data.augment.copy_paste_prob) == ((0.8, 1.25), 1.0)
     assert (jitter.train.schedule.unit, jitter.train.schedule.length) == ("epoch", 100)
     assert (paste.train.schedule.unit, paste.train.schedule.length) == ("iteration", 270000)
+
+
+def test_group_norm_recipe() -> None:
+    model, schedule = config_of(GROUP_NORM).model, config_of(GROUP_NORM).train.schedule
+    assert (model.backbone.norm, model.fpn.norm, model.box.norm, model.mask.norm) == ("group",) * 4
+    assert (model.backbone.frozen_stages, model.backbone.weights) == (0, "")
+    assert (model.box.num_convs, model.box.num_fcs) == (4, 1)
+    assert (schedule.unit, schedule.length, schedule.milestones) == ("iteration", 270000, (210000, 250000))
 
 
 @pytest.mark.parametrize("name", ONE_X)

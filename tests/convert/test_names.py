@@ -9,9 +9,10 @@ import pytest
 from mindrcnn.build.detector import build_box_convs, build_detector
 from mindrcnn.config.box import BoxConfig
 from mindrcnn.config.model import MaskRCNNConfig, ModelConfig
-from mindrcnn.convert.architecture import Probe, describe_box
+from mindrcnn.convert.architecture import Probe, describe, describe_box
 from mindrcnn.convert.classes import choose_classes
 from mindrcnn.convert.families import FAMILIES, detect_family, normalise_names
+from mindrcnn.convert.importer import Options, configuration
 from mindrcnn.convert.mapping import export_state, map_parameters
 from mindrcnn.convert.report import Report
 
@@ -136,3 +137,42 @@ def test_the_4conv1fc_box_head(library, norm):
     assert report.leftover == [f"{fc1}.weight", f"{fc1}.bias"]
     assert all((value == int(name.split(".")[3])).all() for name, value in values.items())
     assert export_state(values, family).keys() == state.keys() - set(report.leftover)
+
+
+def with_group_norm(name: str, norm: str, shape: tuple[int, ...], *, conv: str = "") -> dict[str, tuple[int, ...]]:
+    """The parameters of a layer with group norm, from the name and shape of the same layer without."""
+    layer, leaf = name.rsplit(".", 1)
+    if leaf == "weight":
+        return {f"{layer}{conv}.weight": shape}
+    return {f"{layer}.norm.{part}": shape for part in norm.split()}
+
+
+def test_group_norm_of_detectron2(mask_rcnn_shapes, reference_state):
+    """Made from a model with batch norm: its norms lose their statistics, biases become norms."""
+    state = {}
+    for name, value in reference_state("d2_mask_rcnn_r50").items():
+        if "fpn_" in name or "mask_fcn" in name:
+            made = with_group_norm(name, "weight bias", value.shape)
+            state |= {key: np.full(shape, len(key), np.float32) for key, shape in made.items()}
+        elif "running_" not in name:
+            state[name] = value
+    fresh = {}
+    for name, shape in mask_rcnn_shapes.items():
+        if name.startswith(("neck.", "mask.head.convs.")):
+            fresh |= with_group_norm(name, "gamma beta", shape, conv=".conv")
+        elif "moving_" not in name:
+            fresh[name] = shape
+    family = detect_family(state)
+    entries = normalise_names(state, family)
+    architecture = describe(Probe(path=Path("file"), family=family, entries=entries))
+    assert architecture.model["backbone"] == {"name": "resnet50", "norm": "group"}
+    assert architecture.model["fpn"] == {"out_channels": 256, "norm": "group"}
+    assert architecture.model["mask"]["norm"] == "group"
+    model = configuration(family, architecture, choose_classes(80), "", Options()).model
+    assert (model.backbone.norm, model.backbone.stride_in, model.backbone.frozen_stages) == ("group", "3x3", 2)
+    report = Report("file")
+    zeros = {name: np.zeros(shape, np.float32) for name, shape in fresh.items()}
+    values = map_parameters(entries, zeros, family=family, classes=choose_classes(80), report=report)
+    assert set(values) == set(fresh)
+    assert (report.leftover, report.missing) == ([], {})
+    assert export_state(values, family).keys() == state.keys()

@@ -130,6 +130,16 @@ def test_last_every_epoch_best_only_when_better(tmp_path: Path) -> None:
     assert harness.kept == [(2, 0.3), (4, 0.2), (6, 0.4)]
 
 
+def test_what_comes_before_a_save(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, plan(4, eval_every=2), aps=(0.3,))
+    harness.trainer.before_save = lambda: harness.events.append("before")
+    harness.trainer.run()
+    assert harness.events == [
+        "step 0", "step 1", "before", "last 1 2 {}",
+        "step 2", "step 3", "before", "last 2 4 {}", "eval 2", "best 2 4 {'bbox_AP': 0.3}",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("resumed", [False, True])
 def test_ends_when_evaluations_get_no_better(tmp_path: Path, resumed: bool) -> None:
     progress, stop = (Progress(2, 4, {"bbox_AP": 0.2}), 1) if resumed else (None, 0)

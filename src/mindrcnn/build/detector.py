@@ -43,7 +43,7 @@ def build_detector(
     return TwoStageDetector(
         pixels=PixelNormalizer(mean=config.pixel.mean, std=config.pixel.std),
         backbone=backbone,
-        neck=FPN(in_channels=backbone.out_channels, out_channels=config.fpn.out_channels),
+        neck=FPN(in_channels=backbone.out_channels, out_channels=config.fpn.out_channels, norm=config.fpn.norm),
         rpn=build_rpn(config, sample_count),
         roi_sampler=roi_sampler,
         box=build_box_branch(config, num_classes, sample_count),

@@ -60,6 +60,7 @@ def build_mask_rcnn(mask: MaskRCNNConfig | MaskScoringConfig, setup: BranchSetup
             num_convs=mask.num_convs,
             channels=mask.channels,
             num_classes=setup.num_classes,
+            norm=mask.norm,
         ),
         max_positives=setup.max_positives,
         weight=mask.weight,

@@ -13,6 +13,11 @@ from mindrcnn.config.schema import key, require
 from mindrcnn.extensions import BACKBONES, MASK_BRANCHES
 
 
+def require_groups(norm: str, name: str, channels: int) -> None:
+    """Raises InputError if group norm cannot divide a layer's channels."""
+    require(norm != "group" or channels % 32 == 0, name, "a multiple of 32 with norm group", channels)
+
+
 @dataclass(frozen=True)
 class PixelConfig:
     """Normalisation of pixel values; published weights each need their own."""
@@ -37,10 +42,11 @@ class BackboneConfig:
         "3x3",
         "ResNet only: the convolution of a bottleneck that has the stride; 3x3 as in PyTorch, 1x1 as in Caffe.",
     )
-    norm: Literal["frozen", "frozen_statistics", "batch"] = key(
+    norm: Literal["frozen", "frozen_statistics", "batch", "group"] = key(
         "frozen",
         "frozen: statistics, scale and shift are fixed (detectron2); frozen_statistics: scale and shift train "
-        "(mmdetection's norm_eval); batch: ordinary batch norm.",
+        "(mmdetection's norm_eval); batch: ordinary batch norm; group: group norm of 32 groups (detectron2's GN), "
+        "without weights of batch norm.",
     )
     frozen_stages: int = key(
         2,
@@ -70,6 +76,10 @@ class FPNConfig:
     """Feature pyramid P2..P5 plus P6 by stride-2 subsampling of P5."""
 
     out_channels: int = key(256, "Channels of every pyramid level.", low=1, high=65536)
+    norm: Literal["none", "group"] = key("none", "none: convolutions with a bias; group: group norm of 32 groups.")
+
+    def __post_init__(self) -> None:
+        require_groups(self.norm, "model.fpn.out_channels", self.out_channels)
 
 
 @dataclass(frozen=True)
@@ -176,7 +186,11 @@ class MaskRCNNConfig(MaskConfig):
     resolution: int = key(14, "Side of the pooled feature; predicted masks have twice that side.", low=1, high=128)
     num_convs: int = key(4, "Number of 3x3 convolutions before the upsampling.", low=0, high=64)
     channels: int = key(256, "Width of those convolutions.", low=1, high=65536)
+    norm: Literal["none", "group"] = key("none", "Norm of those convolutions, as in model.fpn.norm.")
     weight: float = key(1.0, "Weight of the mask loss.", low=0)
+
+    def __post_init__(self) -> None:
+        require_groups(self.norm, "model.mask.channels", self.channels)
 
 
 @dataclass(frozen=True)
@@ -189,6 +203,7 @@ class MaskScoringConfig(MaskConfig):
     resolution: int = key(14, "Same as in mask_rcnn.", low=1, high=128)
     num_convs: int = key(4, "Same as in mask_rcnn.", low=0, high=64)
     channels: int = key(256, "Same as in mask_rcnn.", low=1, high=65536)
+    norm: Literal["none", "group"] = key("none", "Same as in mask_rcnn.")
     weight: float = key(1.0, "Same as in mask_rcnn.", low=0)
     iou_num_convs: int = key(4, "Number of 3x3 convolutions of the IoU head; the last has stride 2.", low=1, high=64)
     iou_channels: int = key(256, "Width of those convolutions.", low=1, high=65536)
@@ -204,6 +219,9 @@ class MaskScoringConfig(MaskConfig):
         "Added to the share of an object that lies inside a sample before dividing by it (mmdetection: 1e-7).",
         low=0,
     )
+
+    def __post_init__(self) -> None:
+        require_groups(self.norm, "model.mask.channels", self.channels)
 
 
 @dataclass(frozen=True)

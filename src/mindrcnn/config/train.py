@@ -148,6 +148,13 @@ class TrainConfig:
         "float32", "float16: compute convolutions and matrix products in float16 (GPU and Ascend); set loss_scale too."
     )
     ema: EMAConfig = key(EMAConfig, "Moving average of the parameters.")
+    precise_bn: int = key(
+        0,
+        "Number of batches over which the statistics of batch norms are re-estimated before each save and evaluation "
+        "(detectron2's TEST.PRECISE_BN.NUM_ITER, 200 there); 0 keeps the moving averages of training.",
+        low=0,
+        high=100000,
+    )
     loss_scale: StaticLossScaleConfig | DynamicLossScaleConfig | None = key(
         None, "Loss scale for float16, selected by its `type`; null for none."
     )
@@ -175,6 +182,7 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
+        require(not (self.precise_bn and self.ema.decay), "train.precise_bn", "0 with train.ema", self.precise_bn)
         if self.schedule.unit == "epoch":
             epochs = self.schedule.length
             wanted = f"at most the {epochs} epochs of the run (train.save_every_steps counts steps)"

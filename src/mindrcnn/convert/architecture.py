@@ -85,11 +85,11 @@ def describe(probe: Probe) -> Architecture:
     anchors = probe.outputs("rpn.head.objectness.bias", "region proposal network")
     if anchors != 3:
         raise InputError(f"{probe.path}: wanted 3 anchor shapes in each cell, got {anchors}")
-    laterals = (probe.shape(f"neck.laterals.{i}.bias") for i in range(4))
+    laterals = (probe.shape(f"neck.laterals.{i}.weight") for i in range(4))
     channels = next((channels for channels, *_ in filter(None, laterals)), 256)
     model: dict[str, Any] = {
-        "backbone": {"name": _backbone(probe)},
-        "fpn": {"out_channels": channels},
+        "backbone": {"name": _backbone(probe)} | group_norm(probe, "backbone.stem.conv1.norm"),
+        "fpn": {"out_channels": channels} | group_norm(probe, "neck.laterals.3.norm"),
         "box": describe_box(probe),
         "mask": _mask(probe),
     }
@@ -106,15 +106,24 @@ def _backbone(probe: Probe) -> str:
     return RESNETS[blocks]
 
 
+def has_group_norm(probe: Probe, ours: str) -> bool:
+    """Says whether the norm of that name is there and has no statistics."""
+    return probe.shape(f"{ours}.gamma") is not None and probe.shape(f"{ours}.moving_mean") is None
+
+
+def group_norm(probe: Probe, ours: str) -> dict[str, Any]:
+    """Returns the key of a part with group norm; nothing for a part without norms."""
+    return {"norm": "group"} if has_group_norm(probe, ours) else {}
+
+
 def describe_box(probe: Probe) -> dict[str, Any]:
     """Returns the keys of the box head; those of its convolutions only if it has any."""
     box: dict[str, Any] = {"fc_channels": probe.outputs("box.head.fc1.weight", "box head")}
     convs = probe.count("box.head.convs.#.conv.weight", MAX_CONVS)
     if convs:
-        batch_norm = probe.shape("box.head.convs.0.norm.moving_mean") is not None
         box["num_convs"] = convs
         box["conv_channels"] = probe.outputs("box.head.convs.0.conv.weight", "box head")
-        box["norm"] = "frozen" if batch_norm else "group"
+        box["norm"] = "group" if has_group_norm(probe, "box.head.convs.0.norm") else "frozen"
         box["num_fcs"] = 1 if probe.shape("box.head.fc2.weight") is None else 2
     return box
 
@@ -135,6 +144,7 @@ def _mask(probe: Probe) -> dict[str, Any] | None:
         "type": "mask_rcnn",
         "num_convs": probe.count("mask.head.convs.#.weight", MAX_CONVS),
         "channels": probe.outputs("mask.head.upsample.bias", "mask upsampling"),
+        **group_norm(probe, "mask.head.convs.0.norm"),
     }
     if probe.shape("mask.iou_head.iou.bias"):
         mask["type"] = "ms_rcnn"

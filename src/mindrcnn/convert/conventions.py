@@ -81,6 +81,8 @@ SWITCHES = {
         "rpn": {**SWITCHES["mmdet"]["rpn"], "post_nms_topk": {"train": 1000, "test": 1000}},
     },
 }
+# detectron2's models with group norm have the stride where PyTorch has it.
+GROUP_NORM: Mapping[str, Mapping[str, Any]] = {"backbone": {"norm": "group", "stride_in": "3x3"}}
 # In addition to SWITCHES, by type of the mask branch.
 MASK_SWITCHES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("mmdet", "mask_rcnn"): {"roi_sampling": {"low_quality": "overwrite", "low_quality_min_iou": 0.5}},

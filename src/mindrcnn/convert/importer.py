@@ -147,6 +147,7 @@ def configuration(
         conventions.SWITCHES[family.switches],
         conventions.STYLES.get(style, {}),
         conventions.MMDET_NORM.get(style, {}) if family.name == "mmdet" else {},
+        conventions.GROUP_NORM if architecture.model["backbone"].get("norm") == "group" else {},
         conventions.ZOO_MOBILENET if architecture.backbone == "mobilenet_v1" else {},
         conventions.MASK_SWITCHES.get((family.switches, architecture.mask_type), {}) if architecture.mask_type else {},
     )

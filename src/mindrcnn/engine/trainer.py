@@ -119,6 +119,7 @@ class Trainer:
     progress: that of a resumed run.
     ranks: the processes that train together: they record the means of their losses, stop after the same step and make
         the same decisions.
+    before_save: called before each save that is due, but not before that of a signal, which must be quick.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class Trainer:
         validation: Validation | None = None,
         progress: Progress | None = None,
         ranks: Ranks | None = None,
+        before_save: Callable[[], None] = lambda: None,
     ) -> None:
         self.steps = steps
         self.plan = plan
@@ -139,6 +141,7 @@ class Trainer:
         self.validation = validation
         self.progress = progress or Progress()
         self.ranks = ranks or Ranks()
+        self.before_save = before_save
         self.best = -math.inf if validation is None else validation.best
 
     def run(self) -> Progress:
@@ -231,6 +234,7 @@ class Trainer:
         if self.plan.is_end_of_epoch(step):
             self.recorder.end_epoch(step)
         if evaluates or self.plan.saves_after(step):
+            self.before_save()
             self.checkpoints.save("last", self.progress)
         if evaluates or self.plan.is_end_of_epoch(step):
             with signals.immediate():

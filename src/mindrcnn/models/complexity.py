@@ -45,7 +45,7 @@ def count_multiply_adds(
     return (
         count_backbone(detector.backbone, height, width)
         + sum(
-            (_weights(lateral) + _weights(output)) * cells
+            _weights(*_layers(lateral), *_layers(output)) * cells
             for lateral, output, cells in zip(detector.neck.laterals, detector.neck.outputs, maps[:-1], strict=True)
         )
         + _weights(*_layers(detector.rpn.head)) * sum(maps)
@@ -113,7 +113,7 @@ def _mask_head(branch: MaskBranch) -> int:
     """Returns the multiply-adds of one box, of which only the mask of its own class is computed."""
     head, cells = branch.head, branch.pooler.resolution**2
     own_mask = head.mask_logits.weight.shape[1] * 4 * cells
-    return (_weights(*head.convs) + _weights(head.upsample)) * cells + own_mask
+    return (_weights(*_layers(head.convs)) + _weights(head.upsample)) * cells + own_mask
 
 
 def _convolutions(cell: nn.Cell) -> Iterable[tuple[str, nn.Conv2d]]:

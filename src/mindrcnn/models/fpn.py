@@ -1,26 +1,44 @@
 """Feature pyramid network (https://arxiv.org/abs/1612.03144)."""
 
+from typing import Literal
+
 from mindspore import Tensor, nn
 
-from mindrcnn.models.layers import conv, xavier_fill
+from mindrcnn.models.layers import ConvNorm, conv, xavier_fill
 from mindrcnn.ops.conv import add_upsampled, conv1x1, conv3x3
+
+PyramidNorm = Literal["none", "group"]
+
+
+class PyramidConv(nn.Conv2d):
+    """A 1x1 or 3x3 convolution with a bias, computed by the package's own functions."""
+
+    def construct(self, x: Tensor) -> Tensor:
+        """Returns the convolution of x (B, C, H, W)."""
+        if self.kernel_size == (1, 1):
+            return conv1x1(x, self.weight, self.bias)
+        return conv3x3(x, self.weight, self.bias)
 
 
 class FPN(nn.Cell):
     """Top-down pyramid: (C2, C3, C4, C5) -> (P2, P3, P4, P5, P6), each (B, out_channels, H_l, W_l) float32.
 
     The sides of each map must be twice those of the next, which holds for inputs whose sides are multiples of 32. P6 is
-    every second pixel of P5, as in detectron2 and torchvision. Convolutions have a bias, no norm and no activation.
+    every second pixel of P5, as in detectron2 and torchvision. No layer has an activation.
+
+    norm: none, with which convolutions have a bias, or group norm instead of it.
     """
 
-    def __init__(self, *, in_channels: tuple[int, int, int, int], out_channels: int) -> None:
+    def __init__(
+        self, *, in_channels: tuple[int, int, int, int], out_channels: int, norm: PyramidNorm = "none"
+    ) -> None:
         super().__init__()
         self.out_channels = out_channels
         self.laterals = nn.CellList(
-            [conv(channels, out_channels, kernel_size=1, weight_init=xavier_fill()) for channels in in_channels]
+            [pyramid_layer(channels, out_channels, kernel_size=1, norm=norm) for channels in in_channels]
         )
         self.outputs = nn.CellList(
-            [conv(out_channels, out_channels, kernel_size=3, weight_init=xavier_fill()) for _ in in_channels]
+            [pyramid_layer(out_channels, out_channels, kernel_size=3, norm=norm) for _ in in_channels]
         )
         # Pooling, because the gradient of the slice [::2, ::2] fails in PyNative mode on the CPU (MindSpore 2.8:
         # "StridedSliceGrad: input memory out of bounds").
@@ -32,12 +50,23 @@ class FPN(nn.Cell):
         c2, c3, c4, c5 = features
         lateral2, lateral3, lateral4, lateral5 = self.laterals
         output2, output3, output4, output5 = self.outputs
-        m5 = conv1x1(c5, lateral5.weight, lateral5.bias)
-        m4 = add_upsampled(conv1x1(c4, lateral4.weight, lateral4.bias), m5)
-        m3 = add_upsampled(conv1x1(c3, lateral3.weight, lateral3.bias), m4)
-        m2 = add_upsampled(conv1x1(c2, lateral2.weight, lateral2.bias), m3)
-        p2 = conv3x3(m2, output2.weight, output2.bias)
-        p3 = conv3x3(m3, output3.weight, output3.bias)
-        p4 = conv3x3(m4, output4.weight, output4.bias)
-        p5 = conv3x3(m5, output5.weight, output5.bias)
-        return p2, p3, p4, p5, self.every_second(p5)
+        m5 = lateral5(c5)
+        m4 = add_upsampled(lateral4(c4), m5)
+        m3 = add_upsampled(lateral3(c3), m4)
+        m2 = add_upsampled(lateral2(c2), m3)
+        p5 = output5(m5)
+        return output2(m2), output3(m3), output4(m4), p5, self.every_second(p5)
+
+
+def pyramid_layer(in_channels: int, out_channels: int, *, kernel_size: int, norm: PyramidNorm) -> nn.Cell:
+    """Returns a convolution of the pyramid with a bias, or with group norm."""
+    if norm == "group":
+        return ConvNorm(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            norm="group",
+            activation="none",
+            weight_init=xavier_fill(),
+        )
+    return conv(in_channels, out_channels, kernel_size=kernel_size, weight_init=xavier_fill(), cell=PyramidConv)

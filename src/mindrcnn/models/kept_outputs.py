@@ -38,7 +38,7 @@ def count_kept_outputs(
     maps = [math.ceil(height / stride) * math.ceil(width / stride) for stride in STRIDES]
     convolutions = backbone_layers(detector.backbone, height, width, first=detector.backbone.frozen_stages)
     neck = sum(
-        (lateral.out_channels + output.out_channels) * cells
+        (_outputs(lateral) + _outputs(output)) * cells
         for lateral, output, cells in zip(detector.neck.laterals, detector.neck.outputs, maps[:-1], strict=True)
     )
     box = detector.box.head
@@ -60,7 +60,7 @@ def _mask_outputs(branch: nn.Cell) -> int | None:
         return _mask_outputs(branch.mask)  # the IoU head is small beside it
     if isinstance(branch, MaskBranch):
         head, cells = branch.head, branch.pooler.resolution**2
-        channels = sum(conv.weight.shape[0] for conv in head.convs)
+        channels = _outputs(head.convs)
         return (channels + 4 * (head.upsample.weight.shape[1] + head.mask_logits.weight.shape[0])) * cells
     if isinstance(branch, PointRendBranch):
         head = branch.point_head

@@ -217,10 +217,16 @@ class RoiPooler(nn.Cell):
 
 
 def conv(
-    in_channels: int, out_channels: int, *, kernel_size: int, weight_init: Initializer, stride: int = 1
+    in_channels: int,
+    out_channels: int,
+    *,
+    kernel_size: int,
+    weight_init: Initializer,
+    stride: int = 1,
+    cell: type[nn.Conv2d] = nn.Conv2d,
 ) -> nn.Conv2d:
     """Returns a convolution that keeps the size of its input, or divides it by the stride and rounds up."""
-    return nn.Conv2d(
+    return cell(
         in_channels,
         out_channels,
         kernel_size,

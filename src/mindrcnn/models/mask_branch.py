@@ -4,12 +4,13 @@ Letters in shapes: B images, S samples and D detections of an image, N boxes of 
 """
 
 from itertools import pairwise
+from typing import Literal
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
-from mindrcnn.models.layers import RoiPooler, conv, doubling_deconv, msra_normal
+from mindrcnn.models.layers import ConvNorm, RoiPooler, conv, doubling_deconv, msra_normal
 from mindrcnn.models.sampling import Samples
 from mindrcnn.ops.conv import conv1x1, conv3x3
 from mindrcnn.ops.losses import SampleCount, at_least_one, bce_with_logits
@@ -18,13 +19,42 @@ from mindrcnn.ops.mask_targets import crop_masks
 GroundTruthBatch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # boxes, labels, valid, crowd, masks
 
 
-class MaskHead(nn.Cell):
-    """Convolutions, 2x upsampling by a transposed convolution, and one mask per class, of which one is computed."""
+MaskNorm = Literal["none", "group"]
 
-    def __init__(self, *, in_channels: int, num_convs: int, channels: int, num_classes: int) -> None:
+
+class MaskConv(nn.Conv2d):
+    """A 3x3 convolution with a bias, and ReLU."""
+
+    def construct(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Returns the output for x (N, C, r, r); unspecified in rows that are not valid (N,)."""
+        return conv3x3(x, self.weight, self.bias, relu=True, valid=valid)
+
+
+class NormedMaskConv(ConvNorm):
+    """A 3x3 convolution, group norm and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(
+            in_channels=in_channels, out_channels=out_channels, kernel_size=3, norm="group", activation="relu"
+        )
+
+    def construct(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Returns the output for x (N, C, r, r); it computes the rows that are not valid, too."""
+        return self.activate(self.norm(self.convolution(x, self.conv.weight)))
+
+
+class MaskHead(nn.Cell):
+    """Convolutions, 2x upsampling by a transposed convolution, and one mask per class, of which one is computed.
+
+    norm: of the 3x3 convolutions: none, with which they have a bias, or group norm instead of it.
+    """
+
+    def __init__(
+        self, *, in_channels: int, num_convs: int, channels: int, num_classes: int, norm: MaskNorm = "none"
+    ) -> None:
         super().__init__()
         widths = [in_channels] + [channels] * num_convs
-        self.convs = nn.CellList([conv(a, b, kernel_size=3, weight_init=msra_normal()) for a, b in pairwise(widths)])
+        self.convs = nn.CellList([mask_layer(a, b, norm) for a, b in pairwise(widths)])
         self.upsample = doubling_deconv(widths[-1], channels)
         self.mask_logits = conv(channels, num_classes, kernel_size=1, weight_init=Normal(0.001))
 
@@ -37,7 +67,7 @@ class MaskHead(nn.Cell):
         """
         hidden = pooled
         for layer in self.convs:
-            hidden = conv3x3(hidden, layer.weight, layer.bias, relu=True, valid=valid)
+            hidden = layer(hidden, valid)
         rows, _, side, _ = hidden.shape
         upsampled = self.upsampled(hidden, valid)
         index = ops.relu(labels - 1)
@@ -58,6 +88,13 @@ class MaskHead(nn.Cell):
         weight = self.upsample.weight.reshape(-1, channels * 4).transpose(1, 0).reshape(channels * 4, -1, 1, 1)
         bias = ops.tile(self.upsample.bias.expand_dims(1), (1, 4)).reshape(-1)
         return conv1x1(hidden, weight, bias, relu=True, valid=valid).reshape(hidden.shape[0], channels, -1)
+
+
+def mask_layer(in_channels: int, out_channels: int, norm: MaskNorm) -> nn.Cell:
+    """Returns one of the 3x3 convolutions, with its activation."""
+    if norm == "group":
+        return NormedMaskConv(in_channels, out_channels)
+    return conv(in_channels, out_channels, kernel_size=3, weight_init=msra_normal(), cell=MaskConv)
 
 
 class MaskBranch(nn.Cell):

@@ -1,8 +1,9 @@
 """Mask R-CNN's branch, as in models/mask_branch.py. Letters in shapes as in masks.py; r is the pooled side."""
 
 import numpy as np
+from mindspore import nn
 
-from mindrcnn.models.mask_branch import MaskBranch, MaskHead
+from mindrcnn.models.mask_branch import MaskBranch, MaskConv, MaskHead
 from mindrcnn.onnx_export.graph import REST, Graph, Value
 from mindrcnn.onnx_export.layers import add_layer
 from mindrcnn.onnx_export.masks import MaskInputs, MaskOutputs, add_masks
@@ -31,7 +32,7 @@ def add_mask_head(graph: Graph, cell: MaskHead, pooled: Value, classes: Value, r
     """
     hidden = pooled
     for layer in cell.convs:
-        hidden = graph.Relu(add_layer(layer, graph, hidden))
+        hidden = add_layer(layer, graph, hidden)
     upsampled = _add_upsampled(graph, cell, hidden, resolution)
     weight = graph.weight(cell.mask_logits.weight.name, cell.mask_logits.weight.asnumpy()[:, :, 0, 0])
     bias = graph.weight(cell.mask_logits.bias.name, cell.mask_logits.bias.asnumpy())
@@ -40,6 +41,11 @@ def add_mask_head(graph: Graph, cell: MaskHead, pooled: Value, classes: Value, r
     blocks = graph.Reshape(graph.MatMul(own_weight, upsampled), (REST, 2, 2, resolution, resolution))
     blocks = graph.Transpose(blocks, perm=(0, 3, 1, 4, 2))
     return graph.Add(graph.Reshape(blocks, (REST, 2 * resolution, 2 * resolution)), own_bias)
+
+
+@add_layer.register
+def _(cell: MaskConv, graph: Graph, x: Value) -> Value:
+    return graph.Relu(add_layer.dispatch(nn.Conv2d)(cell, graph, x))
 
 
 def _add_upsampled(graph: Graph, cell: MaskHead, hidden: Value, resolution: int) -> Value:

@@ -39,6 +39,7 @@ from mindrcnn.tasks.announcement import announce
 from mindrcnn.tasks.checkpoints import RunCheckpoints, best_metric
 from mindrcnn.tasks.first_batch import FIRST_BATCH, FirstBatchDrawn
 from mindrcnn.tasks.modelarts import uploaded
+from mindrcnn.tasks.precise_bn import build_precise_statistics
 from mindrcnn.tasks.preparation import Data, prepare
 from mindrcnn.tasks.processes import (
     build_gradient_reduction,
@@ -202,6 +203,7 @@ def build_trainer(training: Training, recorder: TrainingRecorder) -> Trainer:
         validation=build_validation(training, step),
         progress=training.progress,
         ranks=ranks,
+        before_save=build_precise_statistics(detector, training.data.loader, config.train.precise_bn),
     )
 
 

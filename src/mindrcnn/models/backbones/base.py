@@ -12,8 +12,11 @@ STEM_STAGE = 1  # the stem counts as stage 1; stages 2..5 end in C2..C5
 
 
 def stage_norm(stage: int, *, norm: Norm, frozen_stages: int) -> Norm:
-    """Returns the norm of a stage; one that does not train keeps its stored statistics, whatever the others have."""
-    return "frozen" if stage <= frozen_stages else norm
+    """Returns the norm of a stage; batch norm keeps its stored statistics in one that does not train.
+
+    Group norm has no statistics to keep.
+    """
+    return "frozen" if stage <= frozen_stages and norm != "group" else norm
 
 
 class StagedBackbone(nn.Cell):

@@ -1,0 +1,1 @@
+"""Training of this package beside torchvision's, from the same start: `python -m benchmarks.training_beside`."""

@@ -1,0 +1,81 @@
+"""Batch-norm statistics re-estimated over many batches before they are saved and evaluated (precise BN).
+
+The moving averages of training belong to weights that change from step to step and to the last few dozen batches. Here
+they are replaced by the mean over batches that the present weights see, as in detectron2 (fvcore's `update_bn_stats`).
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+
+import numpy as np
+from mindspore import Parameter, Tensor, ops
+
+from mindrcnn.data.batching.batch import Batch
+from mindrcnn.engine.trainer import Loader
+from mindrcnn.errors import InputError
+from mindrcnn.models.detector import LastStage, TwoStageDetector
+from mindrcnn.models.layers import BatchNorm
+from mindrcnn.ops.batch_norm import MOMENTUM
+
+logger = logging.getLogger(__name__)
+
+
+class PreciseStatistics:
+    """Replaces the moving statistics of a detector's batch norms by their means over batches.
+
+    detector: the model; its batch norms are in the backbone.
+    batches: returns the batches, the same at each call.
+    """
+
+    def __init__(self, *, detector: TwoStageDetector, batches: Callable[[], Iterator[Batch]]) -> None:
+        self.norms = [cell for _, cell in detector.backbone.cells_and_names() if isinstance(cell, BatchNorm)]
+        if not self.norms:
+            raise InputError(
+                "train.precise_bn: wanted 0 for a model without batch norms that train (model.backbone.norm=batch, "
+                "model.backbone.frozen_stages below 5), got batches to estimate statistics from"
+            )
+        self.network = LastStage(detector=detector).set_train()
+        self.batches = batches
+
+    def __call__(self) -> None:
+        """Estimates the statistics with the present weights."""
+        means, squares, batches = 0.0, 0.0, 0
+        for batch in self.batches():
+            mean, variance = self.statistics(batch)
+            means, squares, batches = means + mean, squares + variance + mean**2, batches + 1
+        means, squares = means / batches, squares / batches
+        self.assign(means, squares - means**2)
+        logger.info("batch-norm statistics re-estimated over %d batches", batches)
+
+    def statistics(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """Returns mean and variance of one batch in the channels of all norms, (N,) float64 each."""
+        zeros = np.zeros(sum(len(norm.moving_mean) for norm in self.norms), np.float32)
+        self.assign(zeros, zeros)
+        # A forward pass moves the statistics from zero by MOMENTUM of the way to those of the batch.
+        self.network(Tensor.from_numpy(batch.images), Tensor.from_numpy(batch.image_sizes)).asnumpy()
+        mean, variance = (np.concatenate([part.asnumpy() for part in parts]) for parts in self.parameters())
+        return mean.astype(np.float64) / MOMENTUM, variance.astype(np.float64) / MOMENTUM
+
+    def parameters(self) -> tuple[list[Parameter], list[Parameter]]:
+        """Returns the moving means and the moving variances."""
+        return [norm.moving_mean for norm in self.norms], [norm.moving_variance for norm in self.norms]
+
+    def assign(self, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Writes statistics of all norms, (N,) each."""
+        for parts, values in zip(self.parameters(), (mean, variance), strict=True):
+            ends = np.cumsum([len(part) for part in parts])
+            for part, value in zip(parts, np.split(values.astype(np.float32), ends[:-1]), strict=True):
+                ops.assign(part, Tensor(value))
+
+
+def first_batches(loader: Loader, number: int) -> Iterator[Batch]:
+    """Yields the first batches of training, going on to the next epoch where one is too short."""
+    return islice((batch for epoch in count() for batch in loader.epoch(epoch)), number)
+
+
+def build_precise_statistics(detector: TwoStageDetector, loader: Loader, number: int) -> Callable[[], None]:
+    """Returns what re-estimates statistics over a number of batches; for 0 a function that does nothing."""
+    if number == 0:
+        return lambda: None
+    return PreciseStatistics(detector=detector, batches=lambda: first_batches(loader, number))
