@@ -58,30 +58,6 @@ int64_t whole_lanes(int64_t count) { return (count + kLanes - 1) / kLanes * kLan
 constexpr int64_t kMostTiles = kBlock + kLanes;
 constexpr int64_t kMostColumns = kTile * (kMostTiles + kLanes);
 
-typedef int32_t Order __attribute__((vector_size(kLanes * sizeof(int32_t))));
-
-// Parts the values at even and at odd places of two vectors.
-inline void part(Lanes a, Lanes b, Lanes& even, Lanes& odd) {
-  Order evens, odds;
-  for (int i = 0; i < kLanes; ++i) {
-    evens[i] = 2 * i;
-    odds[i] = 2 * i + 1;
-  }
-  even = __builtin_shuffle(a, b, evens);
-  odd = __builtin_shuffle(a, b, odds);
-}
-
-// The inverse of `part`.
-inline void join(Lanes even, Lanes odd, Lanes& a, Lanes& b) {
-  Order low, high;
-  for (int i = 0; i < kLanes; ++i) {
-    low[i] = i / 2 + i % 2 * kLanes;
-    high[i] = low[i] + kLanes / 2;
-  }
-  a = __builtin_shuffle(even, odd, low);
-  b = __builtin_shuffle(even, odd, high);
-}
-
 // Reads `length` values of a row, starting at column `first`; values outside the map are zeros.
 void read_row(const MapView& map, int64_t plane, int64_t y, int64_t first, int64_t length, float* to) {
   const int64_t low = std::clamp<int64_t>(-first, 0, length), high = std::clamp(map.width - first, low, length);
