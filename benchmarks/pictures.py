@@ -15,7 +15,7 @@ from benchmarks.document import MIB, median_part, with_rivals
 from benchmarks.measure import CaseResult
 from benchmarks.stages import STAGES
 
-COLOURS = {MINDRCNN: "tab:blue", TORCHVISION: "tab:orange"}
+COLOURS: dict[str, str] = {MINDRCNN: "tab:blue", TORCHVISION: "tab:orange"}
 DOTS_PER_INCH = 100
 
 
@@ -57,10 +57,10 @@ def draw_rivals(cases: Sequence[CaseResult], path: Path) -> None:
     count = max(len(shown), 1)
     figure, panels = plt.subplots(1, count, figsize=(4.2 * count + 2, 3.6), squeeze=False, layout="constrained")
     for panel, result in zip(panels[0], shown, strict=False):
-        sides = [side for side in NAMES if side in result.sides][::-1]
-        seconds = [statistics.median(result.sides[side].seconds["total"]) for side in sides]
-        colours = [COLOURS.get(side, "tab:gray") for side in sides]
-        panel.barh([NAMES[side] for side in sides], seconds, color=colours)
+        sides = [name for name in NAMES if name in result.sides][::-1]
+        seconds = [statistics.median(result.sides[name].seconds["total"]) for name in sides]
+        colours = [COLOURS.get(name, "tab:gray") for name in sides]
+        panel.barh([NAMES[name] for name in sides], seconds, color=colours)
         panel.set_title(result.case.name, fontsize=10)
         panel.set_xlabel("seconds")
         for place in ("top", "right"):

@@ -63,7 +63,7 @@ def inference(
 ) -> Prepared:
     """Prepares float32 images to detections, with masks pasted into the images but not encoded."""
     model = random_detector(head, height, width, rpn_post_nms_top_n_test=proposals).eval()
-    model = model.to(memory_format=layout)  # type: ignore[call-overload]
+    model = model.to(memory_format=layout)
     images = inference_images(batch, height, width)
     facts: dict[str, Any] = {"score_thresh": set_score_thresh(model, images)}
 
@@ -144,7 +144,7 @@ def training(
 ) -> Prepared:
     """Prepares one optimization step. `slots` is ignored, because torchvision does not pad objects."""
     model = random_detector(head, height, width, rpn_post_nms_top_n_train=proposals).train()
-    model = model.to(memory_format=layout)  # type: ignore[call-overload]
+    model = model.to(memory_format=layout)
     optimizer = build_optimizer(model)
     images, targets = training_batch(batch, height, width, objects)
     facts: dict[str, Any] = {"parameters": len(optimizer.param_groups[0]["params"])}

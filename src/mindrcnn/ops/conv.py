@@ -102,7 +102,8 @@ def conv1x1_twice(
     if weight.shape[1] % in_step != 0 or not in_use():
         return _portable(x, weight, bias, None), _portable(x, other_weight, other_bias, None)
     unused = -last % out_step
-    weights, biases = (weight, other_weight), (bias, other_bias)
+    weights: tuple[Tensor, ...] = (weight, other_weight)
+    biases: tuple[Tensor, ...] = (bias, other_bias)
     if unused:
         weights += (ops.zeros((unused, *weight.shape[1:]), ms.float32),)
         biases += (ops.zeros((unused,), ms.float32),)
