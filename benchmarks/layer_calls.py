@@ -40,14 +40,15 @@ def call_of(layer: Layer) -> Callable[[], Any]:
     if layer.kind == "1x1 add":
         summand = filled(layer.boxes, outputs, *layer.size)
         return lambda: conv1x1_add_relu(x, weight, bias, summand, scale=scale)
-    if layer.kind in ("1x1", "3x3"):
-        convolve: Callable[..., Any] = conv1x1 if layer.kind == "1x1" else conv3x3
-        return lambda: convolve(x, weight, bias, scale=scale, relu=True)
-    function: Callable[..., Any] = {
+    if layer.kind == "1x1":
+        return lambda: conv1x1(x, weight, bias, scale=scale, relu=True)
+    functions: dict[str, Callable[..., Any]] = {
         "stem": frozen_stem,
+        "3x3": conv3x3,
         "1x1 halving": conv1x1_stride2,
         "3x3 halving": conv3x3_stride2,
-    }[layer.kind]
+    }
+    function = functions[layer.kind]
     return lambda: function(x, weight, bias, scale=scale)
 
 
