@@ -1,4 +1,4 @@
-"""Timings of this package and, where it is installed, of torchvision, in turns within one run.
+"""Timings of this package and, where they are installed, of its rivals, in turns within one run.
 
     python -m benchmarks [--all | --only inference/mask_rcnn] [--repetitions 3] [--data DATA_ROOT] [--write-docs]
 
@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmarks.availability import obstacles
 from benchmarks.case import DATA_VARIABLE, Case
 from benchmarks.cases import CASES
-from benchmarks.document import GROWTH_PICTURE, STAGES_PICTURE, write_section
+from benchmarks.document import GROWTH_PICTURE, RIVALS_PICTURE, STAGES_PICTURE, write_section
 from benchmarks.environment import describe_machine
-from benchmarks.measure import CaseResult, available_sides, measure
-from benchmarks.pictures import draw_growth, draw_stages
+from benchmarks.measure import CaseResult, measure
+from benchmarks.pictures import draw_growth, draw_rivals, draw_stages
 from benchmarks.processes import worker_command
 from benchmarks.report import case_lines
 from benchmarks.results_file import Results, read_results, write_results
@@ -83,6 +84,9 @@ def run_cases(cases: Sequence[Case], options: argparse.Namespace, earlier: Seque
     logs = options.out.parent / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    left_out = obstacles(dict.fromkeys(side for case in cases for side in case.sides))
+    for side, reason in left_out.items():
+        print(f"left out: {side}: {reason}", file=sys.stderr)
     results = {result.case.name: result for result in earlier}
     for number, case in enumerate(cases):
         prefix = (
@@ -95,7 +99,7 @@ def run_cases(cases: Sequence[Case], options: argparse.Namespace, earlier: Seque
         repetitions = options.repetitions or (2 if options.quick else case.repetitions)
         result = measure(
             case,
-            sides=available_sides(case.sides),
+            sides=[side for side in case.sides if side not in left_out],
             command=partial(worker_command, threads=options.threads),
             repetitions=repetitions,
             logs=logs,
@@ -117,6 +121,7 @@ def write_documents(results: Results) -> None:
     write_section(DOCUMENT, results)
     draw_stages(results.cases, DOCUMENT.parent / STAGES_PICTURE)
     draw_growth(results.cases, DOCUMENT.parent / GROWTH_PICTURE)
+    draw_rivals(results.cases, DOCUMENT.parent / RIVALS_PICTURE)
 
 
 def remaining(started: float, done: int, total: int) -> str:

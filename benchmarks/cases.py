@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.case import MINDRCNN, PORTABLE, TORCHVISION, Case, Side
+from benchmarks.case import INFERENCE_RIVALS, MINDRCNN, PORTABLE, TORCHVISION, TRAINING_RIVALS, Case, Side
 
 SIZES = ((512, 512), (800, 1344))
 BATCHES = (1, 2)
@@ -59,6 +59,7 @@ def model_cases() -> list[Case]:
                 for batch in BATCHES:
                     large = height > 512
                     target = head == "mask_rcnn" and batch == 1
+                    rivals = INFERENCE_RIVALS if kind == "inference" else TRAINING_RIVALS
                     found.append(
                         detector_case(
                             kind,
@@ -67,6 +68,7 @@ def model_cases() -> list[Case]:
                             batch=batch,
                             height=height,
                             width=width,
+                            sides=(*sides_of(head), *rivals) if target else None,
                             repetitions=(LARGE_TURNS if large else MANY) if target else FEW if large else SOME,
                             core=target
                             or (batch == 1 and not large)

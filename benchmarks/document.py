@@ -4,16 +4,17 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.case import MINDRCNN, PORTABLE, TORCHVISION
+from benchmarks.case import INFERENCE_RIVALS, MINDRCNN, NAMES, PORTABLE, TORCHVISION
 from benchmarks.measure import CaseResult, SideResult
 from benchmarks.report import MIB, duration, ratio_text, timing_text
 from benchmarks.results_file import Results
 from benchmarks.stages import STAGES
-from benchmarks.targets import TARGETS, compared, measured, verdict
+from benchmarks.targets import TARGETS, Target, compared, measured, verdict
 from mindrcnn.atomic import write_text
 
 BEGIN, END = "<!-- python -m benchmarks: begin -->", "<!-- python -m benchmarks: end -->"
 STAGES_PICTURE, GROWTH_PICTURE = "performance_stages.png", "performance_growth.png"
+RIVALS_PICTURE = "performance_rivals.png"
 MISSING = "-"
 
 
@@ -34,6 +35,7 @@ def section(results: Results) -> str:
         machine_line(results.machine),
         "### Targets\n\n" + targets_table(by_name),
         "### Inference and training steps\n\n" + models_table(results.cases),
+        f"### Rivals\n\n![Seconds of each rival]({RIVALS_PICTURE})\n\n" + rivals_table(results.cases),
         "### Kernels\n\n" + kernels_table(results.cases),
         f"### Where the time goes\n\n![Seconds of each stage, both libraries]({STAGES_PICTURE})\n\n"
         + stages_table(results.cases),
@@ -71,9 +73,7 @@ def targets_table(by_name: Mapping[str, CaseResult]) -> str:
         rows.append(
             [
                 target.what,
-                {"compile": "seconds", "time": "time, ours / torchvision", "memory": "memory, ours / torchvision"}.get(
-                    target.measure, "ratio"
-                ),
+                unit(target),
                 f"{target.wanted:g}",
                 f"{target.required:g}",
                 MISSING if value is None else ratio_text(value),
@@ -81,6 +81,28 @@ def targets_table(by_name: Mapping[str, CaseResult]) -> str:
             ]
         )
     return table(["What", "Measure", "Wanted, at most", "Required", "Measured", ""], rows)
+
+
+def unit(target: Target) -> str:
+    """Names what a target's numbers are."""
+    if target.measure in ("time", "memory"):
+        return f"{target.measure}, ours / {NAMES[target.rival]}"
+    return "seconds" if target.measure == "compile" else "ratio"
+
+
+def with_rivals(cases: Sequence[CaseResult]) -> list[CaseResult]:
+    """Returns the results that have a rival besides torchvision."""
+    return [result for result in cases if not result.error and set(INFERENCE_RIVALS) & set(result.sides)]
+
+
+def rivals_table(cases: Sequence[CaseResult]) -> str:
+    """Lists all sides of each case with rivals, fastest first."""
+    rows = []
+    for result in with_rivals(cases):
+        for name, side in sorted(result.sides.items(), key=lambda item: statistics.median(item[1].seconds["total"])):
+            ratio = "" if name == MINDRCNN else ratio_cell(result, name)
+            rows.append([f"`{result.case.name}`", NAMES[name], timing(side), ratio, memory(side)])
+    return table(["Case", "Side", "Time", "MindRCNN / side", "Peak MiB"], rows)
 
 
 def models_table(cases: Sequence[CaseResult]) -> str:

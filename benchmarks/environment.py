@@ -8,7 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("mindspore", "numpy", "opencv-python-headless", "pycocotools", "torch", "torchvision")
+LIBRARIES = (
+    "mindspore",
+    "numpy",
+    "opencv-python-headless",
+    "pycocotools",
+    "torch",
+    "torchvision",
+    "onnxruntime",
+    "openvino",
+)
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.case import TORCHVISION, Case, Side
+from benchmarks.case import INFERENCE_RIVALS, Case, Side
 from benchmarks.processes import Worker, WorkerError
 
 Notify = Callable[[str], None]
@@ -57,11 +56,6 @@ class CaseResult:
         )
 
 
-def available_sides(sides: Sequence[Side]) -> list[Side]:
-    """Returns the sides whose libraries are installed."""
-    return [side for side in sides if side != TORCHVISION or importlib.util.find_spec("torchvision") is not None]
-
-
 def measure(
     case: Case, *, sides: Sequence[Side], command: Command, repetitions: int, logs: Path, notify: Notify
 ) -> CaseResult:
@@ -81,7 +75,13 @@ def measure(
                 notify(f"{case.name}: preparing {side}")
                 log = logs / f"{case.name.replace('/', '_').replace(' ', '_')}.{side}.log"
                 worker = stack.enter_context(Worker(side, command(side, case), log=log))
-                report = dict(worker.ready())
+                try:
+                    report = dict(worker.ready())
+                except WorkerError as error:
+                    if side not in INFERENCE_RIVALS:
+                        raise
+                    notify(f"{case.name}: left out {error}")  # its library may be one that cannot read the other's file
+                    continue
                 del report["ready"]
                 result.sides[side] = SideResult(**report)
                 workers.append(worker)

@@ -10,13 +10,12 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from benchmarks.case import MINDRCNN, TORCHVISION, Case
-from benchmarks.document import MIB, median_part
+from benchmarks.case import MINDRCNN, NAMES, TORCHVISION, Case
+from benchmarks.document import MIB, median_part, with_rivals
 from benchmarks.measure import CaseResult
 from benchmarks.stages import STAGES
 
-NAMES = {MINDRCNN: "MindRCNN", TORCHVISION: "torchvision"}
-COLOURS = {MINDRCNN: "tab:blue", TORCHVISION: "tab:orange"}
+COLOURS: dict[str, str] = {MINDRCNN: "tab:blue", TORCHVISION: "tab:orange"}
 DOTS_PER_INCH = 100
 
 
@@ -50,6 +49,23 @@ def stage_bars(panel: Axes, result: CaseResult) -> None:
     panel.set_ylabel("seconds")
     for place in ("top", "right"):
         panel.spines[place].set_visible(False)
+
+
+def draw_rivals(cases: Sequence[CaseResult], path: Path) -> None:
+    """Draws a bar of seconds for each side, one panel per case that has rivals, the same sides in the same order."""
+    shown = with_rivals(cases)
+    count = max(len(shown), 1)
+    figure, panels = plt.subplots(1, count, figsize=(4.2 * count + 2, 3.6), squeeze=False, layout="constrained")
+    for panel, result in zip(panels[0], shown, strict=False):
+        sides = [name for name in NAMES if name in result.sides][::-1]
+        seconds = [statistics.median(result.sides[name].seconds["total"]) for name in sides]
+        colours = [COLOURS.get(name, "tab:gray") for name in sides]
+        panel.barh([NAMES[name] for name in sides], seconds, color=colours)
+        panel.set_title(result.case.name, fontsize=10)
+        panel.set_xlabel("seconds")
+        for place in ("top", "right"):
+            panel.spines[place].set_visible(False)
+    save(figure, path)
 
 
 # Kind, quantity that varies, its value, axis label; other settings as in the 256x256 or mask_rcnn cases of batch 1.

@@ -52,9 +52,18 @@ def pyramid(trunk: ResNet) -> BackboneWithFPN:
     return BackboneWithFPN(trunk, levels, STAGE_CHANNELS, PYRAMID_CHANNELS, extra_blocks=LastLevelMaxPool())
 
 
-def inference(*, head: str, batch: int, height: int, width: int, proposals: int = 1000) -> Prepared:
+def inference(
+    *,
+    head: str,
+    batch: int,
+    height: int,
+    width: int,
+    proposals: int = 1000,
+    layout: torch.memory_format = torch.contiguous_format,
+) -> Prepared:
     """Prepares float32 images to detections, with masks pasted into the images but not encoded."""
     model = random_detector(head, height, width, rpn_post_nms_top_n_test=proposals).eval()
+    model = model.to(memory_format=layout)
     images = inference_images(batch, height, width)
     facts: dict[str, Any] = {"score_thresh": set_score_thresh(model, images)}
 
@@ -112,11 +121,30 @@ def training_batch(batch: int, height: int, width: int, objects: int) -> tuple[l
     return images, targets
 
 
+def channels_last_inference(**settings: Any) -> Prepared:
+    """Prepares `inference` with weights and maps in PyTorch's faster layout."""
+    return inference(**settings, layout=torch.channels_last)
+
+
+def channels_last_training(**settings: Any) -> Prepared:
+    """Prepares `training` with weights and maps in PyTorch's faster layout."""
+    return training(**settings, layout=torch.channels_last)
+
+
 def training(
-    *, head: str, batch: int, height: int, width: int, objects: int, slots: int = 128, proposals: int = 2000
+    *,
+    head: str,
+    batch: int,
+    height: int,
+    width: int,
+    objects: int,
+    slots: int = 128,
+    proposals: int = 2000,
+    layout: torch.memory_format = torch.contiguous_format,
 ) -> Prepared:
     """Prepares one optimization step. `slots` is ignored, because torchvision does not pad objects."""
     model = random_detector(head, height, width, rpn_post_nms_top_n_train=proposals).train()
+    model = model.to(memory_format=layout)
     optimizer = build_optimizer(model)
     images, targets = training_batch(batch, height, width, objects)
     facts: dict[str, Any] = {"parameters": len(optimizer.param_groups[0]["params"])}

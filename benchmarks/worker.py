@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.case import PORTABLE, TORCHVISION, Case
+from benchmarks.case import CHANNELS_LAST, PORTABLE, TORCHVISION, Case
 
 # The function that builds each kind of case, by library.
 BUILDERS = {
@@ -49,6 +49,15 @@ BUILDERS = {
         "point_sample": "benchmarks.torchvision_kernels:sample",
         "paste": "benchmarks.torchvision_kernels:paste",
     },
+    "channels_last": {
+        "inference": "benchmarks.torchvision_detector:channels_last_inference",
+        "training": "benchmarks.torchvision_detector:channels_last_training",
+    },
+    "onnxruntime": {"inference": "benchmarks.rivals:torchvision_in_onnxruntime"},
+    "openvino": {"inference": "benchmarks.rivals:torchvision_in_openvino"},
+    "openvino_bfloat16": {"inference": "benchmarks.rivals:torchvision_in_openvino_bfloat16"},
+    "own_onnxruntime": {"inference": "benchmarks.rivals:own_in_onnxruntime"},
+    "own_openvino": {"inference": "benchmarks.rivals:own_in_openvino"},
 }
 
 
@@ -110,7 +119,7 @@ def die_with_parent() -> None:
 
 def prepare(side: str, case: Case) -> Prepared:
     """Imports the side's library and builds the case."""
-    if side != TORCHVISION:
+    if side not in (TORCHVISION, CHANNELS_LAST):
         # Triton comes with PyTorch's CUDA build. MindSpore imports it if installed: 76 MB that it does not need.
         sys.modules["triton"] = None  # type: ignore[assignment]
     if side == PORTABLE:

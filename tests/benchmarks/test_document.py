@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from benchmarks.document import BEGIN, END, section, write_section
 from benchmarks.measure import CaseResult
-from benchmarks.pictures import draw_growth, draw_stages
+from benchmarks.pictures import draw_growth, draw_rivals, draw_stages
 from benchmarks.report import case_lines, duration
 from benchmarks.results_file import Results, read_results, write_results
 from benchmarks.stages import STAGES
@@ -61,10 +61,26 @@ def test_tables_have_times_ratios_memory_and_compile_time() -> None:
     assert row(text, "`training/broken`")[1:] == ["-"] * 8
 
 
+def test_rivals_are_listed_fastest_first_with_our_ratio_to_each() -> None:
+    ours = result("inference/mask_rcnn/512x512/batch1", group="inference", mindrcnn=side([0.6], mib=700))
+    ours.sides |= {"openvino": side([1.0]), "torchvision": side([2.0]), "own_openvino": side([0.5])}
+    text = section(Results(machine=MACHINE, cases=[ours]))
+    rows = [line.split("|")[2:5] for line in text.splitlines() if line.startswith(f"| `{ours.case.name}` |")]
+    assert [[cell.strip() for cell in cells] for cells in rows[1:]] == [
+        ["our export, OpenVINO", "500 ms ±0%", "1.20"],
+        ["MindRCNN", "600 ms ±0%", ""],
+        ["torchvision's export, OpenVINO", "1.00 s ±0%", "0.60"],
+        ["torchvision", "2.00 s ±0%", "0.30"],
+    ]
+    targets = [line for line in text.splitlines() if "| time, ours / torchvision's export, OpenVINO |" in line]
+    assert "| 0.60 | reached |" in targets[0]
+
+
 def test_targets_say_whether_they_are_reached() -> None:
     text = section(Results(machine=MACHINE, cases=made_up_cases()))
-    assert row(text, "inference, Mask R-CNN, 512x512")[-2:] == ["0.60 (0.50 to 0.70)", "reached"]
-    assert row(text, "inference, Mask R-CNN, 800x1344")[-2:] == ["-", "not measured"]
+    measure = "time, ours / torchvision"
+    assert row(text, f"inference, Mask R-CNN, 512x512 | {measure}")[-2:] == ["0.60 (0.50 to 0.70)", "reached"]
+    assert row(text, f"inference, Mask R-CNN, 800x1344 | {measure}")[-2:] == ["-", "not measured"]
 
 
 def test_stages_have_a_row_for_each_side() -> None:
@@ -104,8 +120,10 @@ def test_pictures_are_drawn_from_any_results(tmp_path: Path) -> None:
     for cases in ([], made_up_cases(), everything()):
         draw_stages(cases, tmp_path / "stages.png")
         draw_growth(cases, tmp_path / "growth.png")
+        draw_rivals(cases, tmp_path / "rivals.png")
     assert (tmp_path / "stages.png").stat().st_size > 0
     assert (tmp_path / "growth.png").stat().st_size > 0
+    assert (tmp_path / "rivals.png").stat().st_size > 0
 
 
 @pytest.mark.parametrize(

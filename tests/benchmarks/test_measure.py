@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks.case import MINDRCNN, TORCHVISION, Case, Side
+from benchmarks.availability import obstacles
+from benchmarks.case import MINDRCNN, OPENVINO, OPENVINO_BFLOAT16, TORCHVISION, Case, Side
 from benchmarks.measure import CaseResult, measure
 from benchmarks.processes import REPOSITORY, Worker, WorkerError
 
@@ -37,13 +38,16 @@ def pretend(journal: Path, fail_at: dict[str, int]):  # type: ignore[no-untyped-
     return command
 
 
-def run(tmp_path: Path, turns: int, fail_at: dict[str, int] | None = None) -> tuple[CaseResult, list[str]]:
+def run(
+    tmp_path: Path,
+    turns: int,
+    fail_at: dict[str, int] | None = None,
+    sides: tuple[Side, ...] = (MINDRCNN, TORCHVISION),
+) -> tuple[CaseResult, list[str]]:
     journal = tmp_path / "journal"
     journal.write_text("")
     command = pretend(journal, fail_at or {})
-    result = measure(
-        CASE, sides=(MINDRCNN, TORCHVISION), command=command, repetitions=turns, logs=tmp_path, notify=lambda text: None
-    )
+    result = measure(CASE, sides=sides, command=command, repetitions=turns, logs=tmp_path, notify=lambda text: None)
     return result, journal.read_text().split()
 
 
@@ -62,6 +66,28 @@ def test_a_worker_that_cannot_be_built_fails_its_case(tmp_path: Path) -> None:
     result, order = run(tmp_path, turns=2, fail_at={TORCHVISION: 0})
     assert "torchvision: ImportError: nothing here" in result.error
     assert order == []
+
+
+def test_a_rival_that_cannot_be_built_is_left_out(tmp_path: Path) -> None:
+    result, order = run(tmp_path, turns=2, fail_at={OPENVINO: 0}, sides=(MINDRCNN, OPENVINO, TORCHVISION))
+    assert result.error == ""
+    assert list(result.sides) == [MINDRCNN, TORCHVISION]
+    assert order == [MINDRCNN, TORCHVISION, TORCHVISION, MINDRCNN]
+
+
+def test_a_side_without_its_packages_or_its_processor_has_an_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("flags : fpu avx2\n")
+    monkeypatch.setattr("benchmarks.availability.PROCESSOR", cpuinfo)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torchvision" else object())
+    sides: tuple[Side, ...] = (MINDRCNN, TORCHVISION, OPENVINO)
+    assert obstacles(sides) == dict.fromkeys((TORCHVISION, OPENVINO), "not installed: torchvision")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    assert obstacles((*sides, OPENVINO_BFLOAT16)) == {OPENVINO_BFLOAT16: "the processor has no AVX512_BF16"}
+    cpuinfo.write_text("flags : fpu avx512_bf16\n")
+    assert obstacles((OPENVINO_BFLOAT16,)) == {}
 
 
 def test_a_worker_that_dies_leaves_what_was_measured(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@
 #include "paste.h"
 #include "point_sample.h"
 #include "roi_align.h"
+#include "stem.h"
 #include "resample.h"
 
 namespace {
@@ -153,6 +154,13 @@ void call_sampling(int64_t planes, int64_t height, int64_t width) {
   mindrcnn::sum_of_four(planes, height / 2, width / 2, x.data(), y.data());
 }
 
+void call_stem(int64_t images, int64_t height, int64_t width) {
+  const int64_t channels = 16;
+  const std::vector<float> x(images * 3 * height * width, 1), weight(channels * 3 * 49, 0.1f), ones(channels, 1);
+  std::vector<float> y(images * channels * height * width / 16);
+  mindrcnn::stem_forward({images, channels, height, width}, x.data(), weight.data(), ones.data(), ones.data(), y.data());
+}
+
 void call_depthwise(int64_t images, int64_t channels, int64_t height, int64_t width) {
   std::vector<float> x(static_cast<size_t>(images * channels * height * width), 1.0f);
   std::vector<float> weight(static_cast<size_t>(channels * 9), 0.5f);
@@ -218,6 +226,9 @@ int main() {
   call_convolutions(1, 1, 1000);
   call_convolutions(2, 1, 1);
   call_convolutions(0, 5, 5);
+  call_stem(2, 36, 52);
+  call_stem(1, 4, 400);
+  call_stem(0, 8, 8);
   call_depthwise(2, 3, 8, 10);
   call_depthwise(3, 2, 7, 33);
   call_depthwise(1, 4, 1, 1);

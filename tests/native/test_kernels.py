@@ -77,6 +77,10 @@ def cases() -> dict[str, tuple[Arrays, Arrays]]:
         ),
         "conv1x1_input_gradient": ([y, y, weight[:, :, :1, :1].copy(), scale, some, relu], [unwritten(*x.shape)]),
         "conv1x1_weight_gradient": ([x, y, y, scale, some, relu], [unwritten(64, 32, 1, 1), unwritten(64)]),
+        "stem_forward": (
+            [x[:, :3, :44, :48].copy(), weight.reshape(-1)[: 64 * 147].reshape(64, 3, 7, 7).copy(), scale, bias],
+            [unwritten(IMAGES, 64, 11, 12)],
+        ),
         "add_upsampled": ([even, even[:, :, ::2, ::2].copy()], [unwritten(*even.shape)]),
         "sum_of_four": ([even], [unwritten(*even[:, :, ::2, ::2].shape)]),
         "every_second": ([x], [unwritten(*x[:, :, ::2, ::2].shape)]),

@@ -4,9 +4,18 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from mindspore import ops
 
 from mindrcnn.native.switch import in_use
-from mindrcnn.ops.conv import add_upsampled, conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2
+from mindrcnn.ops.conv import (
+    add_upsampled,
+    conv1x1,
+    conv1x1_add_relu,
+    conv1x1_stride2,
+    conv1x1_twice,
+    conv3x3,
+    conv3x3_stride2,
+)
 
 
 def reference(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, *, relu: bool) -> np.ndarray:
@@ -204,6 +213,45 @@ def test_summand(shape: str, run: Callable, gradients: Callable, implementation:
     positive = sens * (total > 0)
     to_x, to_weight, to_bias = reference_gradients(positive, x, folded, bias, relu=False)
     for one, other in zip(got, (to_x, scaled(to_weight[:, :, 1:2, 1:2], scale), to_bias, positive), strict=False):
+        assert_close(one, other)
+
+
+def halving_1x1(x, weight, bias, scale):  # type: ignore[no-untyped-def]
+    return conv1x1_stride2(x, weight, bias, scale=scale, relu=True)
+
+
+@pytest.mark.parametrize("shape", ["parts of tiles", "odd channels"])
+def test_1x1_of_stride_2(shape: str, run: Callable, gradients: Callable, implementation: str) -> None:
+    """Every second pixel, starting with the first."""
+    x, weight, bias, scale, sens = arrays_1x1(SHAPES[shape])
+    folded = one_by_one(scaled(weight, scale))
+    sens = sens * (np.abs(reference(x, folded, bias, relu=False)) > 1e-4)
+    assert_close(run(halving_1x1, x, weight, bias, scale), reference(x, folded, bias, relu=True)[:, :, ::2, ::2])
+    spread = np.zeros_like(sens)
+    spread[:, :, ::2, ::2] = sens[:, :, ::2, ::2]
+    got = gradients(halving_1x1, np.ascontiguousarray(sens[:, :, ::2, ::2]), x, weight, bias, scale)
+    to_x, to_weight, to_bias = reference_gradients(spread, x, folded, bias, relu=True)
+    for one, other in zip(got, (to_x, scaled(to_weight[:, :, 1:2, 1:2], scale), to_bias), strict=False):
+        assert_close(one, other)
+
+
+def twice_as_one(x, weight, bias, other_weight, other_bias):  # type: ignore[no-untyped-def]
+    return ops.concat(conv1x1_twice(x, weight, bias, other_weight, other_bias), 1)
+
+
+@pytest.mark.parametrize("channels", [(3, 12), (4, 12), (5, 7)])
+def test_two_1x1_of_one_map(channels: tuple[int, int], run: Callable, gradients: Callable, implementation: str) -> None:
+    rng = np.random.default_rng(3)
+    x, sens = (rng.normal(size=(2, count, 5, 7)).astype(np.float32) for count in (32, sum(channels)))
+    weights = [rng.normal(size=(count, 32, 1, 1)).astype(np.float32) for count in channels]
+    biases = [rng.normal(size=count).astype(np.float32) for count in channels]
+    inputs = (x, weights[0], biases[0], weights[1], biases[1])
+    whole, bias = one_by_one(np.concatenate(weights)), np.concatenate(biases)
+    assert_close(run(twice_as_one, *inputs), reference(x, whole, bias, relu=False))
+    to_x, to_weight, to_bias = reference_gradients(sens, x, whole, bias, relu=False)
+    to_weight, first = to_weight[:, :, 1:2, 1:2], channels[0]
+    wanted = (to_x, to_weight[:first], to_bias[:first], to_weight[first:], to_bias[first:])
+    for one, other in zip(gradients(twice_as_one, sens, *inputs), wanted, strict=True):
         assert_close(one, other)
 
 

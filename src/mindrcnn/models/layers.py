@@ -12,7 +12,7 @@ from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Norma
 from mindspore.common.parameter import Parameter
 
 from mindrcnn.ops.batch_norm import Activation, batch_norm
-from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv3x3, conv3x3_stride2, scale_rows
+from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv1x1_stride2, conv3x3, conv3x3_stride2, scale_rows
 from mindrcnn.ops.depthwise import depthwise3x3
 from mindrcnn.ops.roi_align import roi_align
 
@@ -139,7 +139,8 @@ class ConvNorm(nn.Cell):
         self.plain_3x3 = plain and (kernel_size, stride) == (3, 1)
         self.halving_3x3 = plain and (kernel_size, stride) == (3, 2)
         self.plain_1x1 = plain and (kernel_size, stride) == (1, 1)
-        self.relu_inside = (self.plain_3x3 or self.plain_1x1) and activation == "relu"
+        self.halving_1x1 = plain and (kernel_size, stride) == (1, 2)
+        self.relu_inside = (self.plain_3x3 or self.plain_1x1 or self.halving_1x1) and activation == "relu"
         self.activation: Activation = activation
         self.activate = _activation("none" if self.relu_inside or norm == "batch" else activation)
 
@@ -151,6 +152,8 @@ class ConvNorm(nn.Cell):
             return self.activate(conv3x3(x, weight, shift, scale=scale, relu=self.relu_inside))
         if self.plain_1x1:
             return self.activate(conv1x1(x, weight, shift, scale=scale, relu=self.relu_inside))
+        if self.halving_1x1:
+            return self.activate(conv1x1_stride2(x, weight, shift, scale=scale, relu=self.relu_inside))
         if self.halving_3x3:
             return self.activate(conv3x3_stride2(x, weight, shift, scale=scale))
         weight = scale_rows(weight, scale)

@@ -15,7 +15,7 @@ from mindrcnn.models.layers import conv
 from mindrcnn.models.proposals import RPN_CODER_WEIGHTS, ProposalSelector
 from mindrcnn.models.sampling import CandidateSampler
 from mindrcnn.ops.coder import encode
-from mindrcnn.ops.conv import conv3x3
+from mindrcnn.ops.conv import conv1x1_twice, conv3x3
 from mindrcnn.ops.gather import take_rows
 from mindrcnn.ops.losses import SampleCount, at_least_one, bce_with_logits, smooth_l1
 
@@ -38,8 +38,11 @@ class RPNHead(nn.Cell):
         for feature in features:
             hidden = conv3x3(feature, self.conv.weight, self.conv.bias, relu=True)
             batch = feature.shape[0]
-            objectness += (self.objectness(hidden).transpose(0, 2, 3, 1).reshape(batch, -1),)
-            deltas += (self.deltas(hidden).transpose(0, 2, 3, 1).reshape(batch, -1, 4),)
+            logits, boxes = conv1x1_twice(
+                hidden, self.objectness.weight, self.objectness.bias, self.deltas.weight, self.deltas.bias
+            )
+            objectness += (logits.transpose(0, 2, 3, 1).reshape(batch, -1),)
+            deltas += (boxes.transpose(0, 2, 3, 1).reshape(batch, -1, 4),)
         return objectness, deltas
 
 

@@ -69,6 +69,48 @@ def conv1x1(
     return _conv(x, weight, bias, scale, relu, valid, CHANNEL_STEPS_1X1)
 
 
+def conv1x1_stride2(
+    x: Tensor, weight: Tensor, bias: Tensor, *, scale: Tensor | None = None, relu: bool = False
+) -> Tensor:
+    """Returns the convolution (B, K, H/2, W/2) of every second pixel of x, sides rounded up, after ReLU if asked for.
+
+    x: (B, C, H, W).
+    weight: (K, C, 1, 1).
+    bias: (K,).
+    scale: (K,), no scaling without it.
+    relu: apply ReLU to the result.
+    """
+    if _kernel_fits(weight, CHANNEL_STEPS_1X1):
+        return conv1x1(native_every_second(x), weight, bias, scale=scale, relu=relu)
+    out = _portable(x, weight, bias, scale, stride=2)
+    return ops.relu(out) if relu else out
+
+
+def conv1x1_twice(
+    x: Tensor, weight: Tensor, bias: Tensor, other_weight: Tensor, other_bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Returns two convolutions (B, K, H, W) and (B, L, H, W) of x, which the kernel reads once.
+
+    x: (B, C, H, W).
+    weight: (K, C, 1, 1).
+    bias: (K,).
+    other_weight: (L, C, 1, 1).
+    other_bias: (L,).
+    """
+    in_step, out_step = CHANNEL_STEPS_1X1
+    channels, last = weight.shape[0], weight.shape[0] + other_weight.shape[0]
+    if weight.shape[1] % in_step != 0 or not in_use():
+        return _portable(x, weight, bias, None), _portable(x, other_weight, other_bias, None)
+    unused = -last % out_step
+    weights: tuple[Tensor, ...] = (weight, other_weight)
+    biases: tuple[Tensor, ...] = (bias, other_bias)
+    if unused:
+        weights += (ops.zeros((unused, *weight.shape[1:]), ms.float32),)
+        biases += (ops.zeros((unused,), ms.float32),)
+    both = conv1x1(x, ops.concat(weights, 0), ops.concat(biases, 0))
+    return both[:, :channels], both[:, channels:last]
+
+
 def conv1x1_add_relu(
     x: Tensor, weight: Tensor, bias: Tensor, summand: Tensor, *, scale: Tensor | None = None
 ) -> Tensor:

@@ -10,9 +10,13 @@
 namespace mindrcnn {
 namespace {
 
-constexpr int64_t kCache = 1 << 18;  // floats that fit into one core's cache
+constexpr int64_t kCache = 1 << 17;  // floats that fit into one core's cache
 constexpr int64_t kSharedCache = 1 << 20;
+constexpr int64_t kLine = 16;  // floats of a cache line
+constexpr int64_t kAhead = 8;  // channels that are fetched before they are packed
 constexpr int64_t kDepth = 192;  // pixels per product of a weight's gradient, which fit into the L1 cache
+
+int64_t whole_lanes(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
 
 // Maps whose values count as 0 where the mask, if there is one, is not positive.
 struct Maps {
@@ -38,6 +42,25 @@ struct Maps {
   }
 };
 
+// Packs `count` pixels of all channels into panels[pixel / kPanel][channel][pixel % kPanel], the last one filled up with
+// zeros to whole vectors.
+void pack_panels(const Maps& maps, int64_t image, int64_t first, int64_t count, float* panels) {
+  for (int64_t channel = 0; channel < maps.channels; ++channel) {
+    // Each channel lies in another page, which the processor does not fetch ahead by itself.
+    for (int64_t i = 0; i < count && channel + kAhead < maps.channels; i += kLine) {
+      __builtin_prefetch(maps.values + (image * maps.channels + channel + kAhead) * maps.pixels + first + i);
+    }
+    int64_t at = 0;
+    for (float* to = panels + channel * kPanel; at < count; at += kPanel, to += maps.channels * kPanel) {
+      if (count - at >= kPanel) {
+        for (int64_t i = 0; i < kPanel; i += kLanes) maps.read(image, channel, first + at + i, kLanes, kLanes, to + i);
+      } else {
+        maps.read(image, channel, first + at, count - at, whole_lanes(count - at), to);
+      }
+    }
+  }
+}
+
 // y = weight x; the weight is read by rows or, transposed, by columns.
 struct Product {
   Maps x;
@@ -51,8 +74,6 @@ struct Product {
   bool relu;
   float* y;
 };
-
-int64_t whole_lanes(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
 
 // Packs into packed[row / kRows][column][row % kRows]. Called within an OpenMP region.
 void pack_weight(const Product& product, float* packed) {
@@ -68,20 +89,32 @@ void pack_weight(const Product& product, float* packed) {
   }
 }
 
-// Applies bias, summand and ReLU to kRows rows of `count` pixels and stores the result.
+// Applies bias, summand and ReLU to `count` sums of one row and stores the result.
+template <typename Number>
+void finish_row(const Product& product, const float* sums, int64_t place, float bias, int64_t count) {
+  constexpr int64_t kStep = sizeof(Number) / sizeof(float);
+  for (int64_t j = 0; j < count; j += kStep) {
+    Number value, summand{};
+    std::memcpy(&value, sums + j, sizeof(value));
+    value += bias;
+    if (product.summand != nullptr) {
+      std::memcpy(&summand, product.summand + place + j, sizeof(summand));
+      value += summand;
+    }
+    if (product.relu) value = value < 0.0f ? Number{} : value;
+    std::memcpy(product.y + place + j, &value, sizeof(value));
+  }
+}
+
+// Finishes kRows rows of `count` pixels, at most kPanel.
 void finish(const Product& product, const float* sums, int64_t image, int64_t row, int64_t first, int64_t count) {
   for (int64_t i = 0; i < kRows; ++i) {
     const int64_t place = (image * product.rows + row + i) * product.x.pixels + first;
-    const float* from = sums + i * kPanel;
-    float* to = product.y + place;
     const float bias = product.bias == nullptr ? 0.0f : product.bias[row + i];
-    if (product.summand == nullptr) {
-      for (int64_t j = 0; j < count; ++j) to[j] = from[j] + bias;
+    if (count == kPanel) {
+      finish_row<Lanes>(product, sums + i * kPanel, place, bias, kPanel);
     } else {
-      for (int64_t j = 0; j < count; ++j) to[j] = from[j] + bias + product.summand[place + j];
-    }
-    if (product.relu) {
-      for (int64_t j = 0; j < count; ++j) to[j] = to[j] < 0.0f ? 0.0f : to[j];
+      finish_row<float>(product, sums + i * kPanel, place, bias, count);
     }
   }
 }
@@ -112,13 +145,7 @@ void multiply(const Product& product, int64_t images, const uint8_t* valid) {
         clear(product, image, first, count);
         continue;
       }
-      for (int64_t at = 0; at < count; at += kPanel) {
-        const int64_t panel = std::min(count - at, kPanel);
-        for (int64_t column = 0; column < product.columns; ++column) {
-          product.x.read(image, column, first + at, panel, whole_lanes(panel),
-                         panels + at * product.columns + column * kPanel);
-        }
-      }
+      pack_panels(product.x, image, first, count, panels);
       for (int64_t row = 0; row < product.rows; row += kRows) {
         for (int64_t at = 0; at < count; at += kPanel) {
           const int64_t panel = std::min(count - at, kPanel);

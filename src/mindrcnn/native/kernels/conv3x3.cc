@@ -14,6 +14,10 @@ namespace {
 constexpr int64_t kRowsOfTask = 4 * kRows;  // output channels that one thread computes at a time
 constexpr int kSumPoint = kPatch + 1;  // point of a transformed gradient that holds the sum of the tile
 
+// Floats between the values of one point and those of the next. Without them the points of a tile would lie whole pages
+// apart, where they drive each other out of the cache.
+constexpr int64_t kGap = 16;
+
 static_assert(kChannelStep % kRowsOfTask == 0 && kChannelStep % kColumns == 0, "channels come in whole blocks");
 
 // A weight, read as it is or as the convolution that turns the gradient of y into that of x.
@@ -29,9 +33,9 @@ struct WeightView {
   }
 };
 
-// Fills points[p][row / kRows][column][row % kRows], the order in which products read them. Called within an OpenMP
-// region.
-void transform_weights(const WeightView& weight, float* points) {
+// Fills points[p][row / kRows][column][row % kRows], the order in which products read them; points lie point_step apart.
+// Called within an OpenMP region.
+void transform_weights(const WeightView& weight, int64_t point_step, float* points) {
   constexpr int kColumnsPerVector = kLanes / kRows;
 #pragma omp for
   for (int64_t group = 0; group < weight.rows / kRows; ++group) {
@@ -46,7 +50,7 @@ void transform_weights(const WeightView& weight, float* points) {
       for (int i = 0; i < 9; ++i) values[i] = load(nine[i]);
       transform_weight(values, transformed);
       for (int p = 0; p < kPoints; ++p) {
-        store(points + (p * weight.rows + group * kRows) * weight.columns + column * kRows, transformed[p]);
+        store(points + p * point_step + (group * weight.columns + column) * kRows, transformed[p]);
       }
     }
   }
@@ -77,32 +81,34 @@ void convolve(const ConvProblem& problem, const MapView& input, const WeightView
   const int64_t rows = weight.rows, columns = weight.columns;
   clear_invalid(problem, rows, output);
   if (tiling.blocks() == 0) return;
-  Scratch scratch(kPoints * (rows * columns + (rows + columns) * kBlock));
-  float* const weights = scratch.take(kPoints * rows * columns);
-  float* const inputs = scratch.take(kPoints * columns * kBlock);
-  float* const products = scratch.take(kPoints * rows * kBlock);
+  const int64_t weight_step = rows * columns + kGap, input_step = columns * kBlock + kGap;
+  const int64_t product_step = rows * kBlock + kGap;
+  Scratch scratch(kPoints * (weight_step + input_step + product_step));
+  float* const weights = scratch.take(kPoints * weight_step);
+  float* const inputs = scratch.take(kPoints * input_step);
+  float* const products = scratch.take(kPoints * product_step);
 #pragma omp parallel
   {
-    transform_weights(weight, weights);
+    transform_weights(weight, weight_step, weights);
     for (int64_t block = 0; block < tiling.blocks(); ++block) {
       const Run *begin = tiling.begin(block), *end = tiling.end(block);
       const int64_t tiles = tiling.padded_tiles(block);
 #pragma omp for
       for (int64_t column = 0; column < columns; ++column) {
         transform_inputs(input, column, begin, end, tiles, inputs + column * kPanel,
-                         {columns * kBlock, columns * kPanel});
+                         {input_step, columns * kPanel});
       }
 #pragma omp for collapse(2)
       for (int64_t p = 0; p < kPoints; ++p) {
         for (int64_t row = 0; row < rows; row += kRowsOfTask) {
-          multiply_task(weights + (p * rows + row) * columns, inputs + p * columns * kBlock, columns, tiles,
-                        products + (p * rows + row) * kBlock);
+          multiply_task(weights + p * weight_step + row * columns, inputs + p * input_step, columns, tiles,
+                        products + p * product_step + row * kBlock);
         }
       }
       // No thread waits at the end of this loop, because another loop comes before the next write to `products`.
 #pragma omp for nowait
       for (int64_t row = 0; row < rows; ++row) {
-        write_outputs(products + row * kBlock, rows * kBlock, bias == nullptr ? 0.0f : bias[row], relu, rows, row,
+        write_outputs(products + row * kBlock, product_step, bias == nullptr ? 0.0f : bias[row], relu, rows, row,
                       problem.height, problem.width, begin, end, output);
       }
     }

@@ -7,6 +7,7 @@
 #include "conv3x3.h"
 #include "depthwise.h"
 #include "resample.h"
+#include "stem.h"
 
 namespace {
 
@@ -172,6 +173,21 @@ MINDRCNN_KERNEL(depthwise_weight_gradient) {
   return guarded([&] {
     const Depthwise tensors(Arguments(4, count, data, ranks, shapes, dtypes), 0, 1, 3, 2);
     mindrcnn::depthwise_weight_gradient(tensors.problem, tensors.x, tensors.y, tensors.weight);
+  });
+}
+
+// Inputs: images (B, 3, H, W); weight (K, 3, 7, 7); scale, bias (K,). Output: y (B, K, H/4, W/4).
+MINDRCNN_KERNEL(stem_forward) {
+  return guarded([&] {
+    const Arguments arguments(5, count, data, ranks, shapes, dtypes);
+    const int64_t *in = arguments.shape(0, 4), channels = arguments.shape(1, 4)[0];
+    if (channels % mindrcnn::kStemOutputStep != 0) throw std::invalid_argument("channels");
+    if (in[2] % 4 != 0 || in[3] % 4 != 0) throw std::invalid_argument("size");
+    constexpr int64_t kIn = mindrcnn::kStemInputs, kSide = mindrcnn::kStemSide;
+    mindrcnn::stem_forward({in[0], channels, in[2], in[3]}, arguments.floats(0, {in[0], kIn, in[2], in[3]}),
+                           arguments.floats(1, {channels, kIn, kSide, kSide}), arguments.floats(2, {channels}),
+                           arguments.floats(3, {channels}),
+                           arguments.floats(4, {in[0], channels, in[2] / 4, in[3] / 4}));
   });
 }
 

@@ -34,9 +34,32 @@ inline void multiply_rows(const float* a, const float* b, int64_t b_step, int64_
   }
 }
 
+typedef int32_t Order __attribute__((vector_size(kLanes * sizeof(int32_t))));
+
+// Parts the values at even and at odd places of two vectors.
+inline void part(Lanes a, Lanes b, Lanes& even, Lanes& odd) {
+  Order evens, odds;
+  for (int i = 0; i < kLanes; ++i) {
+    evens[i] = 2 * i;
+    odds[i] = 2 * i + 1;
+  }
+  even = __builtin_shuffle(a, b, evens);
+  odd = __builtin_shuffle(a, b, odds);
+}
+
+// The inverse of `part`.
+inline void join(Lanes even, Lanes odd, Lanes& a, Lanes& b) {
+  Order low, high;
+  for (int i = 0; i < kLanes; ++i) {
+    low[i] = i / 2 + i % 2 * kLanes;
+    high[i] = low[i] + kLanes / 2;
+  }
+  a = __builtin_shuffle(even, odd, low);
+  b = __builtin_shuffle(even, odd, high);
+}
+
 // Transposes Lanes x Lanes numbers.
 inline void transpose(Lanes (&rows)[kLanes]) {
-  typedef int32_t Order __attribute__((vector_size(kLanes * sizeof(int32_t))));
   for (int step = 1; step < kLanes; step *= 2) {
     Order low, high;
     for (int i = 0; i < kLanes; ++i) {

@@ -53,63 +53,78 @@ void transform_both(const Lanes* from, Lanes* to) {
 
 int64_t tiles_along(int64_t side) { return (side + kTile - 1) / kTile; }
 
-constexpr int64_t kMostTiles = kBlock + kLanes;
+int64_t whole_lanes(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
 
-// A row of a map, from one column before the first tile, cut into its four phases: value 4 t + q of the row is
-// phases[q][t]. Values outside the map are zeros.
-class RowPhases {
- public:
-  void read(const MapView& map, int64_t plane, int64_t y, int64_t first_tile, int64_t tiles, int64_t before) {
-    const int64_t length = kTile * (tiles + 1);
-    const int64_t first = kTile * first_tile - before;
-    const int64_t low = std::max<int64_t>(first, 0), high = std::min(first + length, map.width);
-    std::fill_n(line_, length, 0.0f);
-    if (y >= 0 && y < map.height && low < high) {
-      const float* values = map.values + (plane * map.height + y) * map.width;
-      float* to = line_ - first;
-      if (map.mask == nullptr) {
-        std::copy(values + low, values + high, to + low);
-      } else {
-        const float* mask = map.mask + (plane * map.height + y) * map.width;
-        for (int64_t x = low; x < high; ++x) to[x] = mask[x] > 0 ? values[x] : 0.0f;
-      }
+constexpr int64_t kMostTiles = kBlock + kLanes;
+constexpr int64_t kMostColumns = kTile * (kMostTiles + kLanes);
+
+// Reads `length` values of a row, starting at column `first`; values outside the map are zeros.
+void read_row(const MapView& map, int64_t plane, int64_t y, int64_t first, int64_t length, float* to) {
+  const int64_t low = std::clamp<int64_t>(-first, 0, length), high = std::clamp(map.width - first, low, length);
+  if (y < 0 || y >= map.height) {
+    std::fill_n(to, length, 0.0f);
+    return;
+  }
+  const int64_t start = (plane * map.height + y) * map.width + first;
+  std::fill_n(to, low, 0.0f);
+  if (map.mask == nullptr) {
+    std::copy(map.values + start + low, map.values + start + high, to + low);
+  } else {
+    for (int64_t x = low; x < high; ++x) to[x] = map.mask[start + x] > 0 ? map.values[start + x] : 0.0f;
+  }
+  std::fill(to + high, to + length, 0.0f);
+}
+
+// Transforms the tiles of a run, Side x Side values each, into planes[p][run.at + tile]; writes up to kLanes - 1 values
+// after the last tile. Neighbouring tiles share the columns of which they consist, so columns are transformed first.
+template <int Side, void (*transform)(const Lanes*, Lanes*, int)>
+void transform_run(const MapView& map, int64_t channel, const Run& run, float (*planes)[kMostTiles]) {
+  constexpr int kBefore = (Side - kTile) / 2;
+  alignas(64) float rows[Side][kMostColumns], columns[kPatch][kMostColumns];
+  const int64_t tiles = whole_lanes(run.count), length = kTile * (tiles + kLanes);
+  for (int i = 0; i < Side; ++i) {
+    read_row(map, run.image * map.channels + channel, kTile * run.row + i - kBefore, kTile * run.column - kBefore,
+             length, rows[i]);
+  }
+  for (int64_t x = 0; x < length; x += kLanes) {
+    Lanes from[Side], to[kPatch];
+    for (int i = 0; i < Side; ++i) from[i] = load(rows[i] + x);
+    transform(from, to, 1);
+    for (int i = 0; i < kPatch; ++i) store(columns[i] + x, to[i]);
+  }
+  for (int i = 0; i < kPatch; ++i) {
+    // Value 4 t + q of the row is phases[q][t].
+    alignas(64) float phases[kTile][kMostTiles + kLanes];
+    for (int64_t t = 0; t < tiles + kLanes; t += kLanes) {
+      const float* four = columns[i] + kTile * t;
+      Lanes even[2], odd[2], phase[kTile];
+      part(load(four), load(four + kLanes), even[0], odd[0]);
+      part(load(four + 2 * kLanes), load(four + 3 * kLanes), even[1], odd[1]);
+      part(even[0], even[1], phase[0], phase[2]);
+      part(odd[0], odd[1], phase[1], phase[3]);
+      for (int q = 0; q < kTile; ++q) store(phases[q] + t, phase[q]);
     }
-    for (int64_t t = 0; t <= tiles; ++t) {
-      for (int q = 0; q < kTile; ++q) phases_[q][t] = line_[kTile * t + q];
+    for (int64_t t = 0; t < tiles; t += kLanes) {
+      Lanes from[Side], to[kPatch];
+      for (int j = 0; j < Side; ++j) from[j] = load(phases[j % kTile] + t + j / kTile);
+      transform(from, to, 1);
+      for (int j = 0; j < kPatch; ++j) store(planes[i * kPatch + j] + run.at + t, to[j]);
     }
   }
+}
 
-  // Returns value `offset` of each tile's part of the row.
-  const float* at(int offset) const { return phases_[offset % kTile] + offset / kTile; }
-
- private:
-  float line_[kTile * (kMostTiles + 1)];
-  float phases_[kTile][kMostTiles + 1];
-};
-
-// Gathers the tiles of a block, Side x Side values each, into planes[i * Side + j][tile], and transforms them.
+// Transforms the tiles of a block, in the order of the runs, each of which may overwrite what follows the one before.
 template <int Side, void (*transform)(const Lanes*, Lanes*, int)>
 void transform_tiles(const MapView& map, int64_t channel, const Run* begin, const Run* end, int64_t padded, float* to,
                      PointLayout layout) {
-  constexpr int kBefore = (Side - kTile) / 2;
-  alignas(64) float planes[Side * Side][kMostTiles];
-  RowPhases phases;
-  int64_t filled = 0;
-  for (const Run* run = begin; run != end; ++run) {
-    for (int i = 0; i < Side; ++i) {
-      phases.read(map, run->image * map.channels + channel, kTile * run->row + i - kBefore, run->column, run->count,
-                  kBefore);
-      for (int j = 0; j < Side; ++j) std::copy_n(phases.at(j), run->count, planes[i * Side + j] + run->at);
+  alignas(64) float planes[kPoints][kMostTiles];
+  for (const Run* run = begin; run != end; ++run) transform_run<Side, transform>(map, channel, *run, planes);
+  const int64_t filled = end[-1].at + end[-1].count;
+  for (int p = 0; p < kPoints; ++p) {
+    std::fill(planes[p] + filled, planes[p] + padded, 0.0f);
+    for (int64_t t = 0; t < padded; t += kLanes) {
+      store(to + t / kPanel * layout.panel_step + t % kPanel + p * layout.point_step, load(planes[p] + t));
     }
-    filled = run->at + run->count;
-  }
-  for (int i = 0; i < Side * Side; ++i) std::fill(planes[i] + filled, planes[i] + padded, 0.0f);
-  for (int64_t t = 0; t < padded; t += kLanes) {
-    Lanes from[Side * Side], points[kPoints];
-    for (int i = 0; i < Side * Side; ++i) from[i] = load(planes[i] + t);
-    transform_both<Side, kPatch, transform>(from, points);
-    float* const place = to + t / kPanel * layout.panel_step + t % kPanel;
-    for (int p = 0; p < kPoints; ++p) store(place + p * layout.point_step, points[p]);
   }
 }
 
@@ -141,7 +156,7 @@ int64_t Tiling::tiles(int64_t block) const {
   return last.at + last.count;
 }
 
-int64_t Tiling::padded_tiles(int64_t block) const { return (tiles(block) + kLanes - 1) / kLanes * kLanes; }
+int64_t Tiling::padded_tiles(int64_t block) const { return whole_lanes(tiles(block)); }
 
 void transform_inputs(const MapView& map, int64_t channel, const Run* begin, const Run* end, int64_t padded,
                       float* to, PointLayout layout) {
@@ -166,16 +181,25 @@ void write_outputs(const float* points, int64_t point_step, float bias, bool rel
       store(&outputs[i / kTile][i % kTile][t], relu ? (value < 0.0f ? Lanes{} : value) : value);
     }
   }
-  float line[kTile * kMostTiles];
   for (const Run* run = begin; run != end; ++run) {
     const int64_t first = kTile * run->column;
     const int64_t columns = std::min(kTile * run->count, width - first);
     for (int i = 0; i < kTile && kTile * run->row + i < height; ++i) {
-      for (int64_t t = 0; t < run->count; ++t) {
-        for (int j = 0; j < kTile; ++j) line[kTile * t + j] = outputs[i][j][run->at + t];
-      }
       const int64_t y = kTile * run->row + i;
-      std::copy_n(line, columns, map + ((run->image * channels + channel) * height + y) * width + first);
+      float* const to = map + ((run->image * channels + channel) * height + y) * width + first;
+      for (int64_t x = 0; x < columns; x += kTile * kLanes) {
+        const int64_t t = run->at + x / kTile;
+        Lanes even[2], odd[2], four[kTile];
+        join(load(outputs[i][0] + t), load(outputs[i][2] + t), even[0], even[1]);
+        join(load(outputs[i][1] + t), load(outputs[i][3] + t), odd[0], odd[1]);
+        join(even[0], odd[0], four[0], four[1]);
+        join(even[1], odd[1], four[2], four[3]);
+        if (columns - x >= kTile * kLanes) {
+          std::memcpy(to + x, four, sizeof(four));
+        } else {
+          std::memcpy(to + x, four, (columns - x) * sizeof(float));
+        }
+      }
     }
   }
 }
