@@ -78,7 +78,7 @@ def write_config(run: Run, *, data: Path, weights: str, steps: int, short_side: 
     sizes = [[short_side, short_side * 4 // 3], [short_side * 4 // 3, short_side]]
     conventions = {key: value for key, value in SWITCHES["torchvision"].items() if key not in ("pixel", "backbone")}
     fewer = {"rpn": {"pre_nms_topk": {"train": 400, "test": 400}, "post_nms_topk": {"train": 200, "test": 200}}}
-    own = {
+    own: dict[str, Any] = {
         "base": str(BASE),
         "name": run.name.replace("/", "_"),
         "model": merge_trees({"backbone": {"weights": weights}}, conventions, fewer),

@@ -171,7 +171,7 @@ class Predictor(CompiledCell):
         return self.detector.predict(images, image_sizes)
 
 
-class LastStage(TrimmedCell):
+class LastStage(CompiledCell):
     """The last output of a detector's backbone, which depends on all layers of it."""
 
     def __init__(self, *, detector: TwoStageDetector) -> None:
