@@ -121,6 +121,8 @@ def test_data_sets_of_frames_have_their_images(
     assert infer("clip.mp4", "photos/0.png", save="coco-dataset,labelme", every=2) == 0
     names = [f"clip_frame_{number:06}.jpg" for number in (0, 2, 4)]
     assert {path.name for path in Path("found/images/default").iterdir()} == set(names)
+    annotated = json.loads(Path("found/annotations/instances_default.json").read_text())
+    assert [image["id"] for image in annotated["images"]] == [1_000_001, 1_000_003, 1_000_005, 2]
     labelme = read_set("found/labelme", ".")
     assert sorted(record.path.name for record in labelme.records) == ["0.png", *names]
     assert all(record.path.is_file() for record in labelme.records)

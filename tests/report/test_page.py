@@ -190,6 +190,8 @@ def test_the_comparison_says_whether_the_difference_is_noise(browser, report):
     text = browser.ask("document.getElementById('comparison').innerText")
     assert f"{HOSTILE[1]} is better by more than chance" in text
     assert "train.batch_size" in text
+    columns = "[...document.querySelector('#comparison thead').querySelectorAll('th')].map((one) => one.textContent)"
+    assert browser.ask(columns)[1:3] == ["difference", "verdict"]  # a phone shows no more
     browser.ask("document.querySelector('#comparison td button').click()")
     assert browser.ask("document.getElementById('detail').open")
     browser.ask("document.getElementById('detail').close()")
