@@ -10,6 +10,7 @@ whole prediction's time less that of the layers. With --clock cpu a time is the 
 by the threads, which other work on the machine changes little.
 """
 
+import mindrcnn  # noqa: F401 isort: skip (its settings of waiting threads are read when MindSpore loads OpenMP)
 import argparse
 import sys
 import time
