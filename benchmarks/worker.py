@@ -122,6 +122,8 @@ def prepare(side: str, case: Case) -> Prepared:
     if side not in (TORCHVISION, CHANNELS_LAST):
         # Triton comes with PyTorch's CUDA build. MindSpore imports it if installed: 76 MB that it does not need.
         sys.modules["triton"] = None  # type: ignore[assignment]
+        # Before MindSpore, as every program does: its settings of waiting threads are read when MindSpore loads OpenMP.
+        importlib.import_module("mindrcnn")
     if side == PORTABLE:
         os.environ["MINDRCNN_NATIVE"] = "0"
         side = "mindrcnn"
