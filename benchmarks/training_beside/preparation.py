@@ -28,7 +28,7 @@ FRUITS_NUTS, COCO_MINI = "fruits_nuts", "coco_mini"
 FRUITS_TRAIN_IMAGES, COCO_IMAGES = 12, 60
 
 
-def split_fruits_nuts(folder: Path, out: Path) -> dict[str, str]:
+def split_fruits_nuts(folder: Path, out: Path) -> dict[str, Any]:
     """Writes 12 images to train on and 6 to evaluate on; returns the keys of the splits under `data`."""
     train, val = out / "train.json", out / "val.json"
     if not val.exists():
@@ -36,7 +36,7 @@ def split_fruits_nuts(folder: Path, out: Path) -> dict[str, str]:
     return split_keys(train, val, folder / "images")
 
 
-def split_coco_mini(folder: Path, out: Path) -> dict[str, str]:
+def split_coco_mini(folder: Path, out: Path) -> dict[str, Any]:
     """Writes 60 images to train and to evaluate on; returns the keys of the splits under `data`.
 
     They are spread over the file and have objects but no crowd regions, which the two sides treat differently.
@@ -78,7 +78,7 @@ def write_config(run: Run, *, data: Path, weights: str, steps: int, short_side: 
     sizes = [[short_side, short_side * 4 // 3], [short_side * 4 // 3, short_side]]
     conventions = {key: value for key, value in SWITCHES["torchvision"].items() if key not in ("pixel", "backbone")}
     fewer = {"rpn": {"pre_nms_topk": {"train": 400, "test": 400}, "post_nms_topk": {"train": 200, "test": 200}}}
-    own = {
+    own: dict[str, Any] = {
         "base": str(BASE),
         "name": run.name.replace("/", "_"),
         "model": merge_trees({"backbone": {"weights": weights}}, conventions, fewer),

@@ -40,13 +40,10 @@ class PreciseStatistics:
 
     def __call__(self) -> None:
         """Estimates the statistics with the present weights."""
-        means, squares, batches = 0.0, 0.0, 0
-        for batch in self.batches():
-            mean, variance = self.statistics(batch)
-            means, squares, batches = means + mean, squares + variance + mean**2, batches + 1
-        means, squares = means / batches, squares / batches
-        self.assign(means, squares - means**2)
-        logger.info("batch-norm statistics re-estimated over %d batches", batches)
+        found = [self.statistics(batch) for batch in self.batches()]
+        means, variances = (np.stack(parts) for parts in zip(*found, strict=True))
+        self.assign(means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0))
+        logger.info("batch-norm statistics re-estimated over %d batches", len(found))
 
     def statistics(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and variance of one batch in the channels of all norms, (N,) float64 each."""
