@@ -28,7 +28,7 @@ FRUITS_NUTS, COCO_MINI = "fruits_nuts", "coco_mini"
 FRUITS_TRAIN_IMAGES, COCO_IMAGES = 12, 60
 
 
-def split_fruits_nuts(folder: Path, out: Path) -> dict[str, str]:
+def split_fruits_nuts(folder: Path, out: Path) -> dict[str, Any]:
     """Writes 12 images to train on and 6 to evaluate on; returns the keys of the splits under `data`."""
     train, val = out / "train.json", out / "val.json"
     if not val.exists():
@@ -36,7 +36,7 @@ def split_fruits_nuts(folder: Path, out: Path) -> dict[str, str]:
     return split_keys(train, val, folder / "images")
 
 
-def split_coco_mini(folder: Path, out: Path) -> dict[str, str]:
+def split_coco_mini(folder: Path, out: Path) -> dict[str, Any]:
     """Writes 60 images to train and to evaluate on; returns the keys of the splits under `data`.
 
     They are spread over the file and have objects but no crowd regions, which the two sides treat differently.

@@ -120,7 +120,7 @@ def train(side: TorchvisionSide, arrays: Arrays) -> dict[str, list[float]]:
         images, sizes = (np.stack([arrays[f"{number}/{name}"] for number in ids]) for name in ("image", "size"))
         losses = side.losses(images, sizes, build_targets(arrays, ids))
         optimizer.zero_grad()
-        sum(losses.values()).backward()
+        torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(parameters, optimizer_settings["clip_norm"])
         optimizer.param_groups[0]["lr"] = rate
         optimizer.step()

@@ -40,11 +40,10 @@ class PreciseStatistics:
 
     def __call__(self) -> None:
         """Estimates the statistics with the present weights."""
-        estimates = [self.statistics(batch) for batch in self.batches()]
-        mean = np.mean([mean for mean, _ in estimates], axis=0)
-        square = np.mean([variance + mean**2 for mean, variance in estimates], axis=0)
-        self.assign(mean, square - mean**2)
-        logger.info("batch-norm statistics re-estimated over %d batches", len(estimates))
+        found = [self.statistics(batch) for batch in self.batches()]
+        means, variances = (np.stack(parts) for parts in zip(*found, strict=True))
+        self.assign(means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0))
+        logger.info("batch-norm statistics re-estimated over %d batches", len(found))
 
     def statistics(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Returns mean and variance of one batch in the channels of all norms, (N,) float64 each."""
