@@ -296,3 +296,12 @@ def test_numbers_of_objects_are_whole(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "a.png", "TIFF")
     with pytest.raises(InputError, match=r"a.png: wanted a readable image: .*floating-point"):
         read_labels(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "L", "RGBA"])
+def test_a_large_image_is_converted_in_strips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (7, 5, 3), dtype=np.uint8)).convert(mode)
+    picture.save(tmp_path / "a.png", transparency=3) if mode == "P" else picture.save(tmp_path / "a.png")
+    whole = read_image(tmp_path / "a.png")
+    monkeypatch.setattr(image_io, "STRIP", 11)  # two rows
+    assert (read_image(tmp_path / "a.png") == whole).all()

@@ -77,6 +77,8 @@ _KINDS = {
 # images are read where data.max_megapixels allows them.
 MAX_PIXELS = 64_000_000
 
+STRIP = 4_000_000  # pixels that are converted at a time, so that a large image is not held in three forms
+
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
@@ -265,6 +267,17 @@ def _to_rgb(image: Image.Image) -> RGBImage:
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode == "F":
         raise ValueError("wanted pixels of 8 or 16 bits, got floating-point numbers")
+    rows = max(STRIP // image.width, 1)
+    if rows >= image.height:
+        return _converted(image)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        pixels[top : top + rows] = _converted(strip)
+    return pixels
+
+
+def _converted(image: Image.Image) -> RGBImage:
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # Pillow wants this step for a palette with transparent entries
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))

@@ -115,6 +115,10 @@ def test_a_lock_file_that_the_server_has_lost(tmp_path: Path, monkeypatch: pytes
         pass
 
 
+def test_an_owner_may_miss_a_sign_of_life() -> None:
+    assert module.SILENCE > 2 * module.BEAT
+
+
 def test_the_count_rises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BEAT", 0.02)
     with run_lock(tmp_path):
@@ -122,6 +126,7 @@ def test_the_count_rises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         while json.loads((tmp_path / LOCK).read_text())["count"] < 2:
             assert time.monotonic() < end
             time.sleep(0.01)
+        assert (tmp_path / LOCK).stat().st_size == module._RECORD_BYTES  # so that no record is longer than the next
         record = json.loads((tmp_path / LOCK).read_text())
         del record["count"]
         assert Owner(**record) == this_process()
