@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from mindrcnn.graphs import store
 from mindrcnn.graphs.store import KEPT, GraphCache
 
 SOURCES = Path(__file__).resolve().parents[2] / "src"
@@ -64,6 +67,19 @@ def test_a_later_process_does_not_compile_again(tmp_path: Path) -> None:
     assert run(tmp_path, 2) == ["traced 2.0", "[2.0, 2.0]"]
     (tmp_path / "traced.py").write_text(MODULE.replace("note(self.factor)", "note(self.factor) + 1"))
     assert run(tmp_path, 2) == ["traced 2.0", "[3.0, 3.0]"]
+
+
+def test_after_a_failed_compilation_nothing_is_lent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    switched: list[bool] = []
+    monkeypatch.setattr(
+        store.ms, "set_context", lambda **settings: switched.append(settings.get("enable_compile_cache"))
+    )
+    cache = GraphCache(tmp_path / "graphs")
+    with pytest.raises(KeyboardInterrupt), cache.reusing("a"):
+        raise KeyboardInterrupt
+    with cache.reusing("b"):
+        pass
+    assert switched == [True, False]
 
 
 def test_the_graphs_not_used_for_longest_are_removed(tmp_path: Path) -> None:

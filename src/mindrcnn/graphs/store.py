@@ -42,24 +42,33 @@ class GraphCache:
         self.folder = folder
         self._exchange = tempfile.TemporaryDirectory(prefix="mindrcnn-graphs-")
         self._compiled = 0
+        self._lost_count = False
         ms.set_context(compile_cache_path=self._exchange.name)
 
     @contextmanager
     def reusing(self, key: str) -> Iterator[None]:
-        """Lets the one graph that is compiled inside the block be read from the cache, or be kept in it."""
+        """Lets the one graph that is compiled inside the block be read from the cache, or be kept in it.
+
+        After an exception it is not known which number MindSpore gives to the next graph, so the cache is used no more.
+        """
+        if self._lost_count:
+            yield
+            return
         kept = self.folder / f"{key}{_SUFFIX}"
         exchanged = self._prepare(kept)
         previous = api.entry_script_path
         api.entry_script_path = str(_SOURCE)
         ms.set_context(enable_compile_cache=True)
+        self._lost_count = True
         try:
             yield
+            self._lost_count = False
         finally:
             self._compiled += 1
             ms.set_context(enable_compile_cache=False)
             api.entry_script_path = previous
             api._cell_graph_executor._graph_executor.set_compile_cache_dep_files([])  # else the cache stays in use
-        self._keep(exchanged, kept)
+            self._keep(exchanged, kept)
 
     def _prepare(self, kept: Path) -> Path:
         """Puts the kept file, if there is one, where MindSpore will look for it; returns that place."""
@@ -77,7 +86,7 @@ class GraphCache:
     def _keep(self, exchanged: Path, kept: Path) -> None:
         """Takes a file that MindSpore has written into the cache."""
         with _optional():
-            if paths.is_file(exchanged) and not is_sound(kept):
+            if not self._lost_count and paths.is_file(exchanged) and not is_sound(kept):
                 prepare_folder(self.folder)
                 with keeping(kept) as temporary:
                     shutil.copyfile(exchanged, temporary)
@@ -93,9 +102,13 @@ class GraphCache:
 
 @functools.cache
 def graph_cache() -> GraphCache | None:
-    """Returns the process's cache; None where graphs are not kept: switched off, or not on a CPU."""
+    """Returns the process's cache; None where graphs are not kept.
+
+    They are not if that is switched off, on other devices than a CPU, and where MindSpore's cache is in use already.
+    """
     chosen = os.environ.get(VARIABLE)
-    if chosen == "0" or ms.get_context("device_target") != "CPU" or not hasattr(api, "entry_script_path"):
+    in_use = ms.get_context("enable_compile_cache") or os.environ.get("MS_COMPILER_CACHE_ENABLE") == "1"
+    if chosen == "0" or in_use or ms.get_context("device_target") != "CPU" or not hasattr(api, "entry_script_path"):
         return None
     try:
         return GraphCache(paths.expand(chosen) if chosen else cache_folder("graphs"))
