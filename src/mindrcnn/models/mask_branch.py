@@ -38,7 +38,7 @@ class NormedMaskConv(ConvNorm):
             in_channels=in_channels, out_channels=out_channels, kernel_size=3, norm="group", activation="relu"
         )
 
-    def construct(self, x: Tensor, valid: Tensor) -> Tensor:  # type: ignore[override]
+    def construct(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Returns the output for x (N, C, r, r); it computes the rows that are not valid, too."""
         return self.activate(self.norm(self.convolution(x, self.conv.weight)))
 
