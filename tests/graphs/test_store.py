@@ -71,10 +71,8 @@ def test_a_later_process_does_not_compile_again(tmp_path: Path) -> None:
 
 def test_after_a_failed_compilation_nothing_is_lent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     switched: list[bool] = []
-    monkeypatch.setattr(
-        store.ms, "set_context", lambda **settings: switched.append(settings.get("enable_compile_cache"))
-    )
     cache = GraphCache(tmp_path / "graphs")
+    monkeypatch.setattr(store.ms, "set_context", lambda *, enable_compile_cache: switched.append(enable_compile_cache))
     with pytest.raises(KeyboardInterrupt), cache.reusing("a"):
         raise KeyboardInterrupt
     with cache.reusing("b"):
