@@ -59,7 +59,8 @@ def test_every_configuration_builds(file: str) -> None:
     assert (detector.mask is None) == (config.model.mask is None)
     shapes = {name: parameter.shape for name, parameter in detector.parameters_dict().items()}
     assert shapes["box.head.class_logits.weight"] == (NUM_CLASSES + 1, config.model.box.fc_channels)
-    assert shapes["neck.outputs.0.weight"][0] == config.model.fpn.out_channels
+    output = "neck.outputs.0.weight" if config.model.fpn.norm == "none" else "neck.outputs.0.conv.weight"
+    assert shapes[output][0] == config.model.fpn.out_channels
     third_stage = {"resnet50": 6, "resnet101": 23, "mobilenet_v1": 6}[config.model.backbone.name]
     blocks = {name.split(".")[2] for name in shapes if name.startswith("backbone.stage4.")}
     assert len(blocks) == third_stage
