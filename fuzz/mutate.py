@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+from collections.abc import Sequence
 from typing import Any
 
 WEIRD: tuple[Any, ...] = (
@@ -40,6 +41,15 @@ def mutate_bytes(content: bytes, rng: random.Random) -> bytes:
             case 5 if rng.random() < 0.3:
                 del changed[place:]
     return bytes(changed)
+
+
+def insert_parts(content: bytes, parts: Sequence[bytes], rng: random.Random) -> bytes:
+    """Returns the content with up to two of the parts in it, each in the place of up to four bytes."""
+    altered = bytearray(content)
+    for _ in range(rng.randrange(3)):
+        place = rng.randrange(len(altered) + 1)
+        altered[place : place + rng.choice((0, 1, 4))] = rng.choice(parts)
+    return bytes(altered)
 
 
 def mutate_tree(document: Any, rng: random.Random) -> Any:

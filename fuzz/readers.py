@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fuzz import checkpoint_file
-from fuzz.mutate import mutate_bytes, mutate_json, mutate_tree
+from fuzz.mutate import insert_parts, mutate_bytes, mutate_json, mutate_tree
 from fuzz.run_files import run_targets
 from fuzz.seeds import SIDE, Seeds
 from fuzz.target import Target
@@ -172,11 +172,7 @@ def _read_metrics(path: Path) -> None:
 
 
 def _txt(rng: random.Random) -> bytes:
-    content = bytearray(TXT if rng.random() < 0.5 else mutate_bytes(TXT, rng))
-    for _ in range(rng.randrange(3)):
-        place = rng.randrange(len(content) + 1)
-        content[place : place + rng.choice((0, 1, 4))] = rng.choice(TXT_PARTS)
-    return bytes(content)
+    return insert_parts(TXT if rng.random() < 0.5 else mutate_bytes(TXT, rng), TXT_PARTS, rng)
 
 
 def _yaml(seeds: Seeds, rng: random.Random) -> bytes:

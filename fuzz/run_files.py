@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fuzz.mutate import mutate_bytes, mutate_json, mutate_tree
+from fuzz.mutate import insert_parts, mutate_bytes, mutate_json, mutate_tree
 from fuzz.seeds import Seeds
 from fuzz.target import Target
 from mindrcnn.check.report import check_run
@@ -241,11 +241,7 @@ def _find(seeds: Seeds, path: Path) -> None:
 
 
 def _zoo(rng: random.Random) -> bytes:
-    content = bytearray(ZOO if rng.random() < 0.6 else mutate_bytes(ZOO, rng))
-    for _ in range(rng.randrange(3)):
-        place = rng.randrange(len(content) + 1)
-        content[place : place + rng.choice((0, 1, 4))] = rng.choice(ZOO_PARTS)
-    return bytes(content)
+    return insert_parts(ZOO if rng.random() < 0.6 else mutate_bytes(ZOO, rng), ZOO_PARTS, rng)
 
 
 def _zoo_yaml(tree: dict[str, Any], rng: random.Random) -> bytes:
