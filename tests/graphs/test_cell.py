@@ -6,11 +6,20 @@ import pytest
 from mindspore import Tensor
 
 from mindrcnn.graphs import cell as module
+from mindrcnn.graphs.identity import graph_key
 
 
 class Doubled(module.CompiledCell):
     def construct(self, x: Tensor) -> Tensor:
         return x * 2
+
+
+def test_what_was_compiled_before_is_not_part_of_a_graph() -> None:
+    ms.set_context(mode=ms.GRAPH_MODE)
+    cell, other = Doubled(), Tensor(np.ones(5, np.float32))
+    cell(Tensor(np.ones(4, np.float32)))
+    assert graph_key(cell, [other]) == graph_key(Doubled(), [other])
+    ms.set_context(mode=ms.PYNATIVE_MODE)
 
 
 def test_once_for_each_compiled_shape(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,7 @@ def test_values_of_parameters_are_not_part_of_it() -> None:
         lambda: changed(lambda cell: cell.set_train()),
         lambda: changed(lambda cell: setattr(cell.scale, "requires_grad", False)),
         lambda: changed(lambda cell: cell.to_float(ms.float16)),
+        lambda: changed(lambda cell: cell.register_forward_hook(lambda hooked, inputs, output: output)),
         lambda: changed(lambda cell: cell.levels["p3"].append(1)),
         lambda: changed(lambda cell: setattr(cell, "rounded", functools.partial(round, ndigits=3))),
         lambda: changed(lambda cell: setattr(cell, "pool", ops.MaxPool(kernel_size=2, strides=1))),
@@ -102,13 +103,17 @@ def test_the_choice_of_kernels_changes_it() -> None:
     assert portable != graph_key(Small(), [IMAGE])
 
 
-@pytest.mark.parametrize("what", ["sources", "versions", "settings"])
+@pytest.mark.parametrize("what", ["sources", "versions", "level", "settings"])
 def test_surroundings_change_it(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     before = graph_key(Small(), [IMAGE])
     if what == "sources":
         monkeypatch.setattr(identity, "_package_digest", lambda: "another")
     elif what == "versions":
         monkeypatch.setattr(identity, "version", lambda name: "9.9")
+    elif what == "level":
+        told = ms.get_context
+        level = {"jit_config": {"jit_level": "O1"}}
+        monkeypatch.setattr(identity.ms, "get_context", lambda name: level.get(name) or told(name))
     else:
         monkeypatch.setenv("MS_DEV_JIT_SYNTAX_LEVEL", "0")
     assert graph_key(Small(), [IMAGE]) != before

@@ -46,8 +46,16 @@ _COMPILED = {
     "requires_grad",
     "training",
 }
+# A text with addresses of objects, what a CompiledCell has compiled, and what MindSpore notes when it compiles a cell.
+_ADDED = {
+    *("_cell_init_args", "compiled_shapes"),
+    *("current_phase", "sequence_modified", "__compile_cell_hook__", "__parse_method__"),
+}
 _TYPES = "mindspore._c_expression.typing"
-_CONTEXT = ("device_target", "mode", "deterministic", "jit_syntax_level", "max_call_depth", "enable_graph_kernel")
+_CONTEXT = (
+    *("device_target", "mode", "deterministic", "jit_syntax_level", "max_call_depth", "enable_graph_kernel"),
+    *("jit_level", "jit_config"),
+)
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), slice, np.dtype, np.generic)
 
 
@@ -145,8 +153,7 @@ class _Reader:
     def _read_object(self, value: Any) -> None:
         self._read_name(type(value))
         if isinstance(value, nn.Cell):
-            skipped = _bookkeeping() - _COMPILED
-            self._read_pairs("cell", {name: part for name, part in vars(value).items() if name not in skipped})
+            self._read_pairs("cell", dict(pair for pair in vars(value).items() if _is_compiled(*pair)))
         elif isinstance(value, Primitive):
             self._add("primitive", value.name)
             self._read_pairs("attributes", dict(value.attrs))
@@ -190,10 +197,19 @@ class _Reader:
             self.digest.update(f"{len(word)}:{word}".encode())
 
 
+def _is_compiled(name: str, part: Any) -> bool:
+    """Tells whether an attribute of a cell decides what it is compiled to."""
+    if name in _ADDED:
+        return False
+    if "hook" in name or name == "_func_graph_flags":  # empty from the first use on
+        return bool(part)
+    return name in _COMPILED or name not in _bookkeeping()
+
+
 @functools.cache
 def _bookkeeping() -> frozenset[str]:
-    """Returns the names of the attributes that MindSpore gives a cell."""
-    return frozenset(vars(nn.Cell())) | {"_cell_init_args"}  # a text with addresses of objects in it
+    """Returns the names of the attributes that MindSpore gives every cell."""
+    return frozenset(vars(nn.Cell()))
 
 
 @functools.cache
