@@ -50,21 +50,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: item.path not in slow)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Hides what is loaded by now from the garbage collector.
-
-    MindSpore runs it whenever it compiles a graph, and to walk over a million objects of modules and tests would take
-    longer than a small graph.
-
-    The tests' own process keeps no graphs: a test may replace what a graph is made of.
-    """
-    gc.freeze()
+def pytest_collection_finish() -> None:
+    """Turns the cache of graphs off in the tests' own process: a test may replace what a graph is made of."""
     if "mindspore" in sys.modules:
         from mindrcnn.graphs.store import graph_cache
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(GRAPHS_VARIABLE, "0")
             assert graph_cache() is None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def garbage_of_this_file() -> None:
+    """Hides what is loaded by now from the garbage collector.
+
+    MindSpore runs it whenever it compiles a graph, and a walk over a million objects of modules and earlier tests takes
+    several times as long as a small graph.
+    """
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
