@@ -16,6 +16,8 @@ import mindrcnn  # noqa: F401 (sets what MindSpore's CPU kernels need before any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+gc.disable()  # until the tests are collected: among so many modules and tests it takes a third of the time
+
 # The libraries read these when they load, so before any test imports one. Programs that a test starts inherit them.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 if "PYTEST_XDIST_WORKER" in os.environ:  # every core has a worker; more threads would only wait for each other
@@ -52,6 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """Turns the cache of graphs off in the tests' own process: a test may replace what a graph is made of."""
+    gc.enable()
     if "mindspore" in sys.modules:
         from mindrcnn.graphs.store import graph_cache
 
