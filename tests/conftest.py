@@ -70,6 +70,7 @@ def garbage_of_this_file() -> None:
     MindSpore runs it whenever it compiles a graph, and a walk over a million objects of modules and earlier tests takes
     several times as long as a small graph.
     """
+    gc.collect()  # networks of the file before; what is hidden as garbage stays
     gc.freeze()
 
 
