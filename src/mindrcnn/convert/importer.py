@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import mindspore as ms
-from mindspore import Tensor
+import numpy as np
+from mindspore import Parameter, Tensor
+from mindspore.nn.utils import no_init_parameters
+from numpy.typing import NDArray
 
 from mindrcnn.build.detector import build_detector
 from mindrcnn.config.loader import parse_config
@@ -28,6 +31,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.messages import shorten
 from mindrcnn.models.detector import TwoStageDetector
 from mindrcnn.models.layers import NORM_EPS
+from mindrcnn.weights.class_axes import NEW, axes_of
 from mindrcnn.weights.read import WeightsFile
 
 _STYLE = re.compile(r"style\W{1,6}(caffe|pytorch)\b")  # in a configuration of mmdetection
@@ -95,9 +99,10 @@ def import_detector(file: WeightsFile, family: Family | None, options: Options) 
     report = Report(title=f"{file.path}: {family.name}, {architecture}")
     report.notes += [*style_note, *convention_notes(family, architecture), *classes.notes]
     ms.set_seed(config.train.seed + 1)  # for the values of new classes; MindSpore does not accept 0
-    detector = build_detector(config.model, len(classes.names))
+    with no_init_parameters():
+        detector = build_detector(config.model, len(classes.names))
     parameters = detector.parameters_dict()
-    fresh = {name: parameter.asnumpy() for name, parameter in parameters.items()}
+    fresh = {name: initial_value(parameter, classes) for name, parameter in parameters.items()}
     with prefix_errors(file.path):
         values = map_parameters(entries, fresh, family=family, classes=classes, report=report)
         if options.norm_eps is not None:
@@ -107,6 +112,13 @@ def import_detector(file: WeightsFile, family: Family | None, options: Options) 
     for name, value in values.items():
         parameters[name].set_data(Tensor.from_numpy(value))
     return Imported(detector=detector, config=config, classes=classes, report=report)
+
+
+def initial_value(parameter: Parameter, classes: ClassChoice) -> NDArray:
+    """Returns the initial value of a parameter where new classes keep it; elsewhere only the shape is right."""
+    if NEW in classes.sources and axes_of(parameter.name):
+        return parameter.init_data().asnumpy()
+    return np.broadcast_to(np.float32(np.nan), parameter.shape)
 
 
 @contextmanager
