@@ -14,7 +14,7 @@ SANITIZERS = "-fsanitize=address,undefined,float-cast-overflow"
 # -march=native: the vectors of the convolutions are as long as in the real library. -Wno-psabi: where they are longer
 # than the processor's, how functions pass them depends on the compiler; all of them are inline.
 FLAGS = [
-    "-std=c++17", "-O1", "-g", "-march=native", "-fopenmp", "-Wall", "-Wextra", "-Werror", "-Wno-psabi",
+    "-std=c++17", "-O1", "-g1", "-march=native", "-fopenmp", "-Wall", "-Wextra", "-Werror", "-Wno-psabi",
     "-D_GLIBCXX_ASSERTIONS",
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ import math
 from typing import Literal
 
 from mindspore import Tensor, nn, ops
-from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Normal
+from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Normal, initializer
 from mindspore.common.parameter import Parameter
 
 from mindrcnn.ops.batch_norm import Activation, batch_norm
@@ -36,10 +36,10 @@ class FrozenBatchNorm(nn.Cell):
     def __init__(self, *, channels: int, affine_trains: bool) -> None:
         super().__init__()
         self.affine_trains = affine_trains
-        self.gamma = Parameter(ops.ones(channels), name="gamma", requires_grad=affine_trains)
-        self.beta = Parameter(ops.zeros(channels), name="beta", requires_grad=affine_trains)
-        self.moving_mean = Parameter(ops.zeros(channels), name="moving_mean", requires_grad=False)
-        self.moving_variance = Parameter(ops.ones(channels), name="moving_variance", requires_grad=False)
+        self.gamma = Parameter(initializer("ones", (channels,)), name="gamma", requires_grad=affine_trains)
+        self.beta = Parameter(initializer("zeros", (channels,)), name="beta", requires_grad=affine_trains)
+        self.moving_mean = Parameter(initializer("zeros", (channels,)), name="moving_mean", requires_grad=False)
+        self.moving_variance = Parameter(initializer("ones", (channels,)), name="moving_variance", requires_grad=False)
 
     def construct(self) -> tuple[Tensor, Tensor]:
         """Returns scale (C,) and shift (C,), without gradient unless the affine parameters train."""
@@ -76,8 +76,8 @@ class GroupNorm(nn.Cell):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.gamma = Parameter(ops.ones(channels), name="gamma")
-        self.beta = Parameter(ops.zeros(channels), name="beta")
+        self.gamma = Parameter(initializer("ones", (channels,)), name="gamma")
+        self.beta = Parameter(initializer("zeros", (channels,)), name="beta")
         self.bias_add = ops.BiasAdd()
 
     def construct(self, x: Tensor) -> Tensor:
