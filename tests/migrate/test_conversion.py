@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mindrcnn.config.loader import load_config
+from mindrcnn.config.model import MaskRCNNConfig
 from mindrcnn.config.run import Config
 from mindrcnn.config.schema import all_keys
 from mindrcnn.errors import InputError
@@ -163,6 +164,26 @@ def test_values_that_had_no_counterpart_once(tmp_path: Path) -> None:
     assert config.data.mindrecord_dir == "records"
 
 
+def test_group_norm_of_maskrcnn_benchmark(tmp_path: Path) -> None:
+    migration, config = migrated(
+        tmp_path,
+        "MODEL:\n"
+        "  MASK_ON: true\n"
+        "  WEIGHT: ''\n"
+        "  BACKBONE: {CONV_BODY: R-50-FPN, FREEZE_CONV_BODY_AT: 0}\n"
+        "  RESNETS: {STRIDE_IN_1X1: false, TRANS_FUNC: BottleneckWithGN, STEM_FUNC: StemWithGN}\n"
+        "  FPN: {USE_GN: true}\n"
+        "  GROUP_NORM: {NUM_GROUPS: 32, EPSILON: 0.00001}\n"
+        "  ROI_BOX_HEAD: {USE_GN: true, FEATURE_EXTRACTOR: FPNXconv1fcFeatureExtractor, CONV_HEAD_DIM: 128}\n"
+        "  ROI_MASK_HEAD: {USE_GN: true}\n",
+    )
+    assert [item.name for item in migration.left if item.group != "settled"] == []
+    model = config.model
+    assert (model.backbone.norm, model.fpn.norm, model.box.norm) == ("group", "group", "group")
+    assert (model.box.num_convs, model.box.conv_channels, model.box.num_fcs) == (4, 128, 1)
+    assert model.mask == MaskRCNNConfig(norm="group")
+
+
 def test_values_of_maskrcnn_benchmark(tmp_path: Path) -> None:
     migration, config = migrated(
         tmp_path,
@@ -198,6 +219,14 @@ def test_values_of_maskrcnn_benchmark(tmp_path: Path) -> None:
         (
             "MODEL: {BACKBONE: {CONV_BODY: R-50-FPN}}\nSOLVER: {WEIGHT_DECAY: 0.1, WEIGHT_DECAY_BIAS: 0.2}",
             "SOLVER.WEIGHT_DECAY_BIAS",
+        ),
+        (
+            "MODEL: {BACKBONE: {CONV_BODY: R-50-FPN}, ROI_BOX_HEAD: {USE_GN: true}}",
+            "MODEL.ROI_BOX_HEAD.USE_GN",
+        ),
+        (
+            "MODEL: {BACKBONE: {CONV_BODY: R-50-FPN}, ROI_BOX_HEAD: {FEATURE_EXTRACTOR: FPNXconv1fcFeatureExtractor}}",
+            "MODEL.ROI_BOX_HEAD.FEATURE_EXTRACTOR",
         ),
     ],
 )

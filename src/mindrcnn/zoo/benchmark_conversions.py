@@ -11,6 +11,7 @@ _CATALOG = {"R-50": "detectron2/msra_r50", "R-101": "detectron2/msra_r101"}
 _SHORT_SIDE = 800  # maskrcnn-benchmark's own defaults
 _LONG_SIDE = 1333
 _DEVICE_IMAGES = 2
+_BOX_CONVOLUTIONS = "FPNXconv1fcFeatureExtractor"
 _SPLITS = {  # of COCO, by the names that its list of data sets gives to them
     frozenset({"coco_2014_train", "coco_2014_valminusminival"}): "train2017",
     frozenset({"coco_2017_train"}): "train2017",
@@ -77,6 +78,43 @@ def mask_side(value: Any, values: Values) -> dict[str, Any]:
     if not has_masks(values):
         return {}
     return {"model.mask.resolution": value // 2}
+
+
+def mask_norm(value: Any, values: Values) -> dict[str, Any]:
+    """Converts the norm of the mask branch's convolutions."""
+    if not has_masks(values):
+        return {}
+    return {"model.mask.norm": "group" if value else "none"}
+
+
+def box_extractor(value: Any, values: Values) -> dict[str, Any]:
+    """Converts the layers of the box branch; its convolutions have a norm here."""
+    if value == "FPN2MLPFeatureExtractor":
+        return {}
+    if value != _BOX_CONVOLUTIONS:
+        raise ValueError(f"FPN2MLPFeatureExtractor and {_BOX_CONVOLUTIONS} only")
+    if not values.get("MODEL.ROI_BOX_HEAD.USE_GN"):
+        raise ValueError("convolutions without a norm are not possible here")
+    return {"model.box.num_convs": values.get("MODEL.ROI_BOX_HEAD.NUM_STACKED_CONVS", 4), "model.box.num_fcs": 1}
+
+
+def box_norm(value: Any, values: Values) -> dict[str, Any]:
+    """Converts the norm of the box branch."""
+    if not value:
+        return {}
+    if not _has_box_convolutions(values):
+        raise ValueError("fully connected layers have no norm here")
+    return {"model.box.norm": "group"}
+
+
+def of_box_convs(ours: str) -> Convert:
+    """Returns the conversion of a key of the box branch's convolutions, which other files may have as well."""
+    return lambda value, values: {ours: value} if _has_box_convolutions(values) else {}
+
+
+def _has_box_convolutions(values: Values) -> bool:
+    extractor = values.get("MODEL.ROI_BOX_HEAD.FEATURE_EXTRACTOR")
+    return extractor == _BOX_CONVOLUTIONS and bool(values.get("MODEL.ROI_BOX_HEAD.USE_GN"))
 
 
 def short_sides(value: Any, values: Values) -> dict[str, Any]:

@@ -4,12 +4,16 @@ from mindrcnn.zoo.benchmark_conversions import (
     backbone,
     bias_decay,
     bias_rate,
+    box_extractor,
+    box_norm,
     buckets,
     convolutions,
     input_weights,
     iterations,
     jitter,
+    mask_norm,
     mask_side,
+    of_box_convs,
     of_masks,
     shared_proposals,
     short_sides,
@@ -22,7 +26,7 @@ from mindrcnn.zoo.key import ZooKey, always, by_hand, carried, off, settled
 _PYRAMID = "levels P2 to P6, always"
 _POOLED = "levels P2 to P5 with their edges at 112, 224 and 448 pixels, always"
 _SCALES = [0.25, 0.125, 0.0625, 0.03125]
-_GROUP_NORM = "group norm is possible in the box branch alone: model.box.num_convs, model.box.norm"
+_GROUPS = "32 groups, always"
 
 _MODEL = (
     always("MODEL.META_ARCHITECTURE", "GeneralizedRCNN", "always so"),
@@ -46,7 +50,7 @@ _MODEL = (
     carried("MODEL.BACKBONE.CONV_BODY", "model.backbone.name", "R-50-FPN or R-101-FPN", via=backbone),
     carried("MODEL.BACKBONE.FREEZE_CONV_BODY_AT", "model.backbone.frozen_stages", "the stem counts in both"),
     carried("MODEL.BACKBONE.OUT_CHANNELS", "model.fpn.out_channels"),
-    off("MODEL.BACKBONE.USE_GN", _GROUP_NORM),
+    settled("MODEL.BACKBONE.USE_GN", "RESNETS.TRANS_FUNC says it", "model.backbone.norm"),
     carried("MODEL.RESNETS.BACKBONE_OUT_CHANNELS", "model.fpn.out_channels"),
     always("MODEL.RESNETS.NUM_GROUPS", 1, "ResNet, always"),
     always("MODEL.RESNETS.WIDTH_PER_GROUP", 64, "ResNet, always"),
@@ -55,16 +59,26 @@ _MODEL = (
         "model.backbone.stride_in",
         via=switch("model.backbone.stride_in", "1x1", "3x3"),
     ),
-    always("MODEL.RESNETS.TRANS_FUNC", "BottleneckWithFixedBatchNorm", "model.backbone.norm: frozen"),
-    always("MODEL.RESNETS.STEM_FUNC", "StemWithFixedBatchNorm", "model.backbone.norm: frozen"),
+    carried(
+        "MODEL.RESNETS.TRANS_FUNC",
+        "model.backbone.norm",
+        "frozen or, for BottleneckWithGN, group",
+        via=choice("model.backbone.norm", bottleneckwithfixedbatchnorm="frozen", bottleneckwithgn="group"),
+    ),
+    carried(
+        "MODEL.RESNETS.STEM_FUNC",
+        "model.backbone.norm",
+        "as in TRANS_FUNC",
+        via=choice("model.backbone.norm", stemwithfixedbatchnorm="frozen", stemwithgn="group"),
+    ),
     always("MODEL.RESNETS.RES5_DILATION", 1, "always so"),
     always("MODEL.RESNETS.RES2_OUT_CHANNELS", 256, "always so"),
     always("MODEL.RESNETS.STEM_OUT_CHANNELS", 64, "always so"),
-    off("MODEL.FPN.USE_GN", _GROUP_NORM),
+    carried("MODEL.FPN.USE_GN", "model.fpn.norm", via=switch("model.fpn.norm", "group", "none")),
     off("MODEL.FPN.USE_RELU", "no activation in the pyramid"),
-    settled("MODEL.GROUP_NORM.DIM_PER_GP", _GROUP_NORM),
-    settled("MODEL.GROUP_NORM.NUM_GROUPS", _GROUP_NORM),
-    settled("MODEL.GROUP_NORM.EPSILON", _GROUP_NORM),
+    always("MODEL.GROUP_NORM.DIM_PER_GP", -1, _GROUPS),
+    always("MODEL.GROUP_NORM.NUM_GROUPS", 32, _GROUPS),
+    always("MODEL.GROUP_NORM.EPSILON", 1e-5, "1e-5, always"),
 )
 _FIRST_STAGE = (
     always("MODEL.RPN.USE_FPN", True, "always so"),
@@ -106,17 +120,32 @@ _SECOND_STAGE = (
     carried("MODEL.ROI_HEADS.SCORE_THRESH", "model.box.score_thresh"),
     carried("MODEL.ROI_HEADS.NMS", "model.box.nms_thresh"),
     carried("MODEL.ROI_HEADS.DETECTIONS_PER_IMG", "model.box.detections_per_image"),
-    always("MODEL.ROI_BOX_HEAD.FEATURE_EXTRACTOR", "FPN2MLPFeatureExtractor", "two fully connected layers"),
+    carried(
+        "MODEL.ROI_BOX_HEAD.FEATURE_EXTRACTOR",
+        "model.box.num_convs model.box.num_fcs",
+        "two fully connected layers, or with FPNXconv1fcFeatureExtractor convolutions before one",
+        via=box_extractor,
+    ),
     always("MODEL.ROI_BOX_HEAD.PREDICTOR", "FPNPredictor", "always so"),
     carried("MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION", "model.box.resolution"),
     carried("MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO", "model.roi_align.sampling_ratio"),
     always("MODEL.ROI_BOX_HEAD.POOLER_SCALES", _SCALES, _POOLED),
     settled("MODEL.ROI_BOX_HEAD.NUM_CLASSES", "follows from the classes", "data.classes"),
     carried("MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM", "model.box.fc_channels"),
-    off("MODEL.ROI_BOX_HEAD.USE_GN", _GROUP_NORM),
+    carried("MODEL.ROI_BOX_HEAD.USE_GN", "model.box.norm", "of FPNXconv1fcFeatureExtractor", via=box_norm),
     always("MODEL.ROI_BOX_HEAD.DILATION", 1, "always so"),
-    settled("MODEL.ROI_BOX_HEAD.CONV_HEAD_DIM", "of another extractor", "model.box.conv_channels"),
-    settled("MODEL.ROI_BOX_HEAD.NUM_STACKED_CONVS", "of another extractor", "model.box.num_convs"),
+    carried(
+        "MODEL.ROI_BOX_HEAD.CONV_HEAD_DIM",
+        "model.box.conv_channels",
+        "of FPNXconv1fcFeatureExtractor",
+        via=of_box_convs("model.box.conv_channels"),
+    ),
+    carried(
+        "MODEL.ROI_BOX_HEAD.NUM_STACKED_CONVS",
+        "model.box.num_convs",
+        "of FPNXconv1fcFeatureExtractor",
+        via=of_box_convs("model.box.num_convs"),
+    ),
     always("MODEL.ROI_MASK_HEAD.FEATURE_EXTRACTOR", "MaskRCNNFPNFeatureExtractor", "convolutions, always"),
     always("MODEL.ROI_MASK_HEAD.PREDICTOR", "MaskRCNNC4Predictor", "always so"),
     carried("MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION", "model.mask.resolution", via=of_masks("model.mask.resolution")),
@@ -139,7 +168,7 @@ _SECOND_STAGE = (
     settled("MODEL.ROI_MASK_HEAD.POSTPROCESS_MASKS", "masks are always pasted into the image"),
     carried("MODEL.ROI_MASK_HEAD.POSTPROCESS_MASKS_THRESHOLD", "eval.mask_thresh"),
     always("MODEL.ROI_MASK_HEAD.DILATION", 1, "always so"),
-    off("MODEL.ROI_MASK_HEAD.USE_GN", _GROUP_NORM),
+    carried("MODEL.ROI_MASK_HEAD.USE_GN", "model.mask.norm", via=mask_norm),
 )
 _INPUT = (
     carried(
