@@ -1,14 +1,23 @@
 """Promises of the documents that can be checked against the repository."""
 
+import contextlib
+import importlib
+import io
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from mindrcnn import cli
+from mindrcnn.config.run import Config
+from mindrcnn.config.schema import all_keys
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FIRST_SCREEN_LINES = 40
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+CALL = re.compile(r"(?<![\w./-])mindrcnn ([a-z][a-z-]*)([^`|;&\n]*)")
 
 
 def readme() -> str:
@@ -58,3 +67,41 @@ def test_the_readme_names_the_pinned_mindspore() -> None:
     pinned = re.search(r"^mindspore==(\S+)$", (REPOSITORY / "requirements.txt").read_text(), re.MULTILINE)
     assert pinned is not None
     assert f"MindSpore {pinned[1]}" in readme()
+
+
+@cache
+def help_of(command: str) -> str:
+    program = importlib.import_module(f"mindrcnn.programs.{cli.COMMANDS[command].module}")
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        program.parse_arguments(["--help"])
+    return printed.getvalue()
+
+
+@cache
+def sections_and_keys() -> frozenset[str]:
+    keys = [dotted.split(".") for dotted, _ in all_keys(Config)]
+    return frozenset(".".join(parts[:count]) for parts in keys for count in range(1, len(parts) + 1))
+
+
+def mistakes(text: str) -> list[str]:
+    """Calls of `mindrcnn` in code whose command, option or key does not exist."""
+    text = text.replace("\\\n", " ")
+    code = "\n".join([*code_blocks(text, "bash"), *re.findall(r"`([^`\n]+)`", text)])
+    found = []
+    for command, words in CALL.findall(re.sub(r"\s#.*", "", code)):
+        if command not in cli.COMMANDS:
+            found.append(command)
+            continue
+        found += [option for option in re.findall(r"(?<!\S)--[a-z-]+", words) if option not in help_of(command)]
+        found += [key for key in re.findall(r"(?<!\S)((?:\w+\.)+\w+)=", words) if key not in sections_and_keys()]
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_options_and_keys_exist(document: Path) -> None:
+    assert mistakes(document.read_text(encoding="utf-8")) == []
+
+
+def test_a_command_that_does_not_exist_is_seen() -> None:
+    text = "`mindrcnn evaluate a`\n```bash\nmindrcnn eval a --limits 3 \\\n  data.rot=x eval.limit=4  # mindrcnn b\n```"
+    assert mistakes(text) == ["--limits", "data.rot", "evaluate"]
