@@ -111,6 +111,13 @@ def test_mask_branch_can_be_switched_off_and_on() -> None:
         ("COCO_ROOT: x\n", 1, "unknown key COCO_ROOT, nearest valid key: data.root"),
         ("rpn: {nms_thresh: 0.5}\n", 1, "unknown key rpn, nearest valid key: model.rpn"),
         (
+            "roi_layer: 1\n",
+            1,
+            "unknown key roi_layer, a section of the model zoo's files, which `mindrcnn migrate FILE` converts; "
+            "roi_layer.out_size is model.box.resolution here, roi_layer.mask_out_size is model.mask.resolution here",
+        ),
+        ("train_cfg: {rcnn: {mine: 1}}\n", 1, "unknown key train_cfg, a section of the model zoo's files"),
+        (
             "model: {mask: {type: mask_rcnn, channel: 3}}",
             1,
             "unknown key model.mask.channel, nearest valid key: model.mask.channels",

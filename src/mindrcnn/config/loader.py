@@ -38,10 +38,11 @@ from mindrcnn.config.yaml_tree import (
 )
 from mindrcnn.errors import InputError
 from mindrcnn.extensions import HINT, load_extensions
-from mindrcnn.zoo.table import find_key
+from mindrcnn.zoo.table import find_key, keys_of_section
 
 # Least similarity (difflib's ratio) at which a key elsewhere in the tree is suggested.
 _ALIKE_ELSEWHERE = 0.75
+_SECTION_EXAMPLES = 2
 
 # MindSpore and NumPy count with int64.
 _LARGEST = {int: 2**63 - 1, float: sys.float_info.max}
@@ -211,12 +212,19 @@ def _unknown(node: Node, key: str, name: str, siblings: Iterable[str]) -> InputE
     counterpart = _zoo_counterpart(node, prefix, name)
     if counterpart:
         return InputError(counterpart)
+    # The same key of another type of this section cannot be meant.
+    elsewhere = {item.name: dotted for dotted, item in all_keys(Config) if dotted != f"{prefix}{name}"}
+    zoo_keys = [] if prefix or name in elsewhere else keys_of_section(name)
+    if zoo_keys:
+        examples = ", ".join(f"{key.name} is {key.ours[0]} here" for key in zoo_keys[:_SECTION_EXAMPLES])
+        return InputError(
+            f"{node.origin}: unknown key {name}, a section of the model zoo's files, which `mindrcnn migrate FILE` "
+            f"converts; {examples}"
+        )
     message = f"{node.origin}: unknown key {prefix}{name}, nearest valid key: "
     here = difflib.get_close_matches(name, siblings, n=1)
     if here:
         return InputError(f"{message}{prefix}{here[0]}")
-    # The same key of another type of this section cannot be meant.
-    elsewhere = {item.name: dotted for dotted, item in all_keys(Config) if dotted != f"{prefix}{name}"}
     meant = difflib.get_close_matches(name, elsewhere, n=1, cutoff=_ALIKE_ELSEWHERE)
     if meant:
         return InputError(f"{message}{elsewhere[meant[0]]}")

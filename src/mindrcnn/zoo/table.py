@@ -20,6 +20,11 @@ def find_key(name: str) -> ZooKey | None:
     return KEYS.get(name) or KEYS.get(name.lower())
 
 
+def keys_of_section(name: str) -> list[ZooKey]:
+    """Returns the rows in a section, such as `roi_layer`, that have a counterpart."""
+    return [key for key in KEYS.values() if key.ours and key.name.startswith(f"{name}.")]
+
+
 def render_table() -> str:
     """Returns the table in Markdown, a part for each kind of file."""
     parts = []
