@@ -98,6 +98,16 @@ def test_bad_yaml_names_file_line_and_key(text: str, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("text", "name"), [("a: 1\n---\nb: 2\n", "x.yaml"), ("c = ed({\n    'a': 1,\n})\n", "config.py")]
+)
+def test_a_file_of_the_model_zoo(text: str, name: str) -> None:
+    with pytest.raises(
+        InputError, match=r"`mindrcnn migrate FILE --out NEW\.yaml` converts configurations of the model"
+    ):
+        parse_yaml(text, name)
+
+
 def test_base_merges_deeply_and_the_file_wins(tmp_path: Path) -> None:
     path = write(tmp_path, child="base: base.yaml\na: {x: 1}\nl: [3]\n", base="a: {x: 0, y: {z: 2}}\nl: [1, 2]\nk: 5\n")
     assert plain(read_tree(path)) == {"a": {"x": 1, "y": {"z": 2}}, "l": [3], "k": 5}

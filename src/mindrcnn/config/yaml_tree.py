@@ -27,6 +27,8 @@ COMMAND_LINE = "command line"
 OVERRIDES = "overrides"
 BASE_KEY = "base"
 _NAMES_SHOWN = 20  # in a message
+_SEVERAL_DOCUMENTS = "but found another document"  # the composer's words
+_ZOO_FILE = "; `mindrcnn migrate FILE --out NEW.yaml` converts configurations of the model zoo"
 _SURROGATE = re.compile("[\ud800-\udfff]")  # cannot be written to a file
 
 
@@ -78,7 +80,9 @@ def parse_yaml(text: str, source: str) -> Node:
         return _node(document, _origin(source, document), "")
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark and source != COMMAND_LINE else None
-        raise InputError(f"{Origin(source, line)}: not valid YAML: {error.problem or error.context}") from error
+        problem = error.problem or error.context
+        hint = _ZOO_FILE if source.endswith(".py") or problem == _SEVERAL_DOCUMENTS else ""
+        raise InputError(f"{Origin(source, line)}: not valid YAML: {problem}{hint}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{source}: not valid YAML: {error}") from error
     except RecursionError as error:
