@@ -312,8 +312,8 @@ def test_errors_name_the_base_file_that_is_wrong(tmp_path: Path) -> None:
         (
             "data: {train: {format: txt, annotations: a.txt}}\nmodel: {mask: {type: mask_rcnn}}",
             1,
-            "data.train.format: wanted one of auto, coco, mindrecord, lvis, yolo, voc, labelme, via, cityscapes with "
-            "model.mask: txt has no masks, got 'txt'",
+            "data.train.format: wanted one of auto, coco, mindrecord, lvis, yolo, voc, labelme, via, cityscapes, or "
+            "train.mask_branch=false, with model.mask: txt has no masks, got 'txt'",
         ),
         (
             "train:\n  save_every: 100\n",

@@ -140,7 +140,7 @@ class Config:
         else:
             name = self.data.train.format
             with_masks = ", ".join(known.name for known in FORMATS.values() if known.has_masks)
-            wanted = f"one of {with_masks} with model.mask: {name} has no masks"
+            wanted = f"one of {with_masks}, or train.mask_branch=false, with model.mask: {name} has no masks"
             require(find_format(name).has_masks, "data.train.format", wanted, name)
         if self.device.target == "CPU":
             wanted = "float32 with device.target=CPU, which has no fast float16"
