@@ -1,11 +1,11 @@
-"""A check of many masks in COCO's text form at once, for files of hundreds of thousands of them.
+"""Many masks in COCO's text form at once, checked or read, for files of hundreds of thousands of them.
 
-It says only whether all are valid; masks.run_lengths says what is wrong with one, and takes far longer for each.
+The check says only whether all are valid; masks.run_lengths says what is wrong with one, and takes far longer for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -24,37 +24,55 @@ def all_valid(texts: Sequence[str], pixels: Sequence[int]) -> bool:
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     if not lengths.all() or lengths.max(initial=0) > AT_ONCE:
         return False
-    ends = np.cumsum(lengths)
-    start = 0
-    while start < len(texts):
-        end = int(np.searchsorted(ends, ends[start] - lengths[start] + AT_ONCE, side="right"))
-        joined = "".join(texts[start:end])
-        if not joined.isascii() or not _valid(joined.encode(), lengths[start:end], np.array(pixels[start:end])):
+    for part in parts(lengths):
+        joined = "".join(texts[part])
+        if not joined.isascii() or not _valid(joined.encode(), lengths[part], np.array(pixels[part])):
             return False
-        start = end
     return True
 
 
+def parts(lengths: Longs) -> Iterator[slice]:
+    """Divides texts of these lengths into parts of AT_ONCE characters or a single text."""
+    ends = np.cumsum(lengths)
+    start = 0
+    while start < len(lengths):
+        end = int(np.searchsorted(ends, ends[start] - lengths[start] + AT_ONCE, side="right"))
+        yield slice(start, max(end, start + 1))
+        start = max(end, start + 1)
+
+
 def _valid(joined: bytes, lengths: Longs, pixels: Longs) -> bool:
+    decoded = decode(joined, lengths)
+    if decoded is None:
+        return False
+    runs, first = decoded
+    return bool((runs >= 0).all() and (np.add.reduceat(runs, first) == pixels).all())
+
+
+def decode(joined: bytes, lengths: Longs) -> tuple[Longs, Longs] | None:
+    """Returns the run lengths of all texts, and where those of each begin; None if a text is none or wastes characters.
+
+    joined: the texts, none empty, one after another.
+    lengths: their numbers of characters.
+    """
     codes = np.frombuffer(joined, np.uint8).astype(np.int64) - 48
     if codes.min() < 0 or codes.max() > 63:
-        return False
+        return None
     ends = np.cumsum(lengths)
     is_last = (codes & 0x20) == 0
     if not is_last[ends - 1].all():
-        return False
+        return None
     last = np.flatnonzero(is_last)
     starts = np.concatenate([[0], last[:-1] + 1])
     size = last - starts + 1
     if size.max() > MOST_CHARACTERS:
-        return False
+        return None
     place = np.arange(len(codes)) - np.repeat(starts, size)
     numbers = np.add.reduceat((codes & 0x1F) << (5 * place), starts)
     numbers -= np.where(codes[last] & 0x10, np.int64(1) << (5 * size), 0)
     text = np.searchsorted(ends, last, side="right")
     first = np.searchsorted(text, np.arange(len(lengths)))
-    runs = _undo_differences(numbers, text, first)
-    return bool((runs >= 0).all() and (np.add.reduceat(runs, first) == pixels).all())
+    return _undo_differences(numbers, text, first), first
 
 
 def _undo_differences(numbers: Longs, text: Longs, first: Longs) -> Longs:

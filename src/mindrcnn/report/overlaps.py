@@ -5,13 +5,15 @@ each kind of IoU. Every question of the report is answered from these pairs.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as mask_api
 
 from mindrcnn.evaluation.coco.metrics import IouType
-from mindrcnn.report.boundaries import boundary_iou, find_boundary
+from mindrcnn.report.boundaries import Boundary, boundary_iou, find_boundaries
 from mindrcnn.report.sides import Bools, Doubles, Found, Ints, Truth
 
 PAIRS_AT_ONCE = 2_000_000  # of boxes, which bounds the memory
@@ -114,10 +116,16 @@ def _boundary_overlaps(masks: Overlaps, truth: Truth, found: Found) -> Overlaps:
     edges = np.flatnonzero(np.diff(found.image[masks.found], prepend=-1, append=-1)).tolist()
     for start, end in itertools.pairwise(edges):
         detections, objects = masks.found[start:end].tolist(), masks.object[start:end].tolist()
-        of_found = {one: find_boundary(found.masks[one]) for one in set(detections)}
-        of_object = {one: find_boundary(truth.masks[one]) for one in set(objects)}
+        of_found = _boundaries(found.masks, detections)
+        of_object = _boundaries(truth.masks, objects)
         iou[start:end] = [
             boundary_iou(of_found[one], of_object[other], crowd=bool(truth.crowd[other]))
             for one, other in zip(detections, objects, strict=True)
         ]
     return Overlaps(masks.found, masks.object, np.minimum(masks.iou, iou))
+
+
+def _boundaries(masks: Sequence[Mapping[str, Any]], places: Sequence[int]) -> dict[int, Boundary]:
+    """Returns the boundary of each mask at these places, all of one image."""
+    wanted = list(dict.fromkeys(places))
+    return dict(zip(wanted, find_boundaries([masks[place] for place in wanted]), strict=True))
