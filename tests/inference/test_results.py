@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,16 @@ from PIL import Image
 from mindrcnn.data.formats.auto import AutoFormat
 from mindrcnn.data.record import Dataset
 from mindrcnn.data.video import read_video, video_facts
+from mindrcnn.detections import Detections
 from mindrcnn.drawing.style import Style
 from mindrcnn.errors import InputError
 from mindrcnn.evaluation.coco.ground_truth import coco_segmentation, to_rle
 from mindrcnn.evaluation.paste import Rle, decode
 from mindrcnn.programs import infer as program
 from mindrcnn.tasks.results.kinds import DEFAULT, NAMES, check_kinds
+from mindrcnn.tasks.results.result import Classes, Found, Plan
+from mindrcnn.tasks.results.tables import CountTable, ObjectTable
+from mindrcnn.tasks.sources.search import Named
 
 Infer = Callable[..., int]
 
@@ -157,6 +162,35 @@ def test_tables(infer: Infer) -> None:
         ["photos/1.png", "", "", "0", "0", "0"],
         ["photos/2.png", "", "", "1", "1", "0"],
     ]
+
+
+FORMULAS = ("=2+5", "+1", "-1", "@SUM(A1)", "\t=2+5", "\r=2+5", "\n=2+5", "\uff1d2+5")
+
+
+def test_tables_hold_no_formulas(tmp_path: Path) -> None:
+    names = ("nail=1", 'a"b', "a;=1\r=1", *FORMULAS)
+    detections = Detections(
+        boxes=np.array([[-9, -9, 4, 5]] * len(names), np.float32),
+        scores=np.full(len(names), 1e-5, np.float32),
+        labels=np.arange(1, len(names) + 1, dtype=np.int32),
+        classes=names,
+        category_ids=tuple(range(-1, len(names) - 1)),
+        image_size=(60, 80),
+    )
+    entry: Any = SimpleNamespace(name="@1.png")
+    found = Found(Named(entry, "@1", 1), None, None, None, detections)
+    for kind in (ObjectTable, CountTable):
+        with kind(Plan(folder=tmp_path, entries=())).open(Classes(names, detections.category_ids)) as add:
+            add(found)
+    safe = [*names[:3], *(f"'{name}" for name in FORMULAS)]
+    _, *rows = table(str(tmp_path / "predictions.csv"))
+    assert {row[0] for row in rows} == {"'@1.png"}
+    assert [row[4] for row in rows] == safe
+    assert rows[0][5:9] == ["-1", "1e-05", "-9.0", "-9.0"]  # numbers stay numbers
+    assert '"a;=1\r=1"' in (tmp_path / "predictions.csv").read_bytes().decode()  # one cell where ";" parts cells too
+    head, counts = table(str(tmp_path / "counts.csv"))
+    assert head[4:] == safe
+    assert counts[0] == "'@1.png"
 
 
 @pytest.mark.parametrize("kind", ["masks", "crops", "labelme", "frames"])

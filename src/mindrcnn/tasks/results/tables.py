@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from mindrcnn.tasks.results.result import Add, Classes, Found, Plan
 OBJECTS, COUNTS = "predictions.csv", "counts.csv"
 IMAGE = ("file", "frame", "seconds")
 OBJECT = ("object", "class", "category_id", "score", "x_min", "y_min", "width", "height", "mask_area")
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # and their full-width forms; as OWASP lists them
 
 
 def _is_table(path: Path, start: tuple[str, ...]) -> bool:
@@ -38,9 +38,8 @@ class ObjectTable:
     def open(self, classes: Classes) -> Iterator[Add]:
         """Writes the table."""
         with replacing(self._path) as temporary, _open_table(temporary) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(IMAGE + OBJECT)
-            yield lambda found: writer.writerows(_rows(found, classes))
+            file.write(_line(IMAGE + OBJECT))
+            yield lambda found: file.writelines(map(_line, _rows(found, classes)))
 
 
 class CountTable:
@@ -59,13 +58,12 @@ class CountTable:
     def open(self, classes: Classes) -> Iterator[Add]:
         """Writes the table."""
         with replacing(self._path) as temporary, _open_table(temporary) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow((*IMAGE, "objects", *classes.names))
+            file.write(_line((*IMAGE, "objects", *map(_text, classes.names))))
 
             def add(found: Found) -> None:
                 labels = found.detections.labels.tolist()
                 counts = [labels.count(label) for label in range(1, len(classes.names) + 1)]
-                writer.writerow((*_image_cells(found), len(labels), *counts))
+                file.write(_line((*_image_cells(found), len(labels), *counts)))
 
             yield add
 
@@ -74,8 +72,22 @@ def _open_table(path: Path) -> TextIO:
     return open(path, "w", encoding="utf-8", errors="surrogateescape", newline="")
 
 
+def _line(cells: Iterable[object]) -> str:
+    return ",".join(map(str, cells)) + "\n"
+
+
+def _text(text: str) -> str:
+    """Returns a cell for a name of a stranger, which a spreadsheet must not take for a formula or several cells."""
+    escaped = text.replace('"', '""')
+    return f'"\'{escaped}"' if text.startswith(FORMULA_STARTS) else f'"{escaped}"'
+
+
 def _image_cells(found: Found) -> tuple[object, ...]:
-    return (found.name, "" if found.frame is None else found.frame, "" if found.seconds is None else found.seconds)
+    return (
+        _text(found.name),
+        "" if found.frame is None else found.frame,
+        "" if found.seconds is None else found.seconds,
+    )
 
 
 def _rows(found: Found, classes: Classes) -> Iterator[tuple[object, ...]]:
@@ -91,4 +103,4 @@ def _rows(found: Found, classes: Classes) -> Iterator[tuple[object, ...]]:
         ),
         start=1,
     ):
-        yield (*_image_cells(found), number, classes.names[label - 1], classes.ids[label - 1], score, *box, area)
+        yield (*_image_cells(found), number, _text(classes.names[label - 1]), classes.ids[label - 1], score, *box, area)
