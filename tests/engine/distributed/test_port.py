@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from mindrcnn.engine.distributed import port as module
 from mindrcnn.engine.distributed.port import wait_for_scheduler
 from mindrcnn.errors import InputError
 
@@ -38,3 +39,18 @@ def test_a_scheduler_that_never_listens_is_named(host: str) -> None:
     port = free_port()
     with pytest.raises(InputError, match=f"wanted MindSpore's scheduler at {host} port {port} within 0 s, got: "):
         wait_for_scheduler(host, port, seconds=0.2)
+
+
+def test_an_address_that_swallows_packets_is_named_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def swallow(_: object, timeout: float) -> None:
+        clock[0] += timeout
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(module.socket, "create_connection", swallow)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: clock.append(clock.pop() + seconds))
+    with pytest.raises(InputError, match="within 13 s, got: timed out"):
+        wait_for_scheduler("192.0.2.1", 80, seconds=13)
+    assert 12 < clock[0] <= 13

@@ -7,6 +7,7 @@ import time
 from mindrcnn.errors import InputError
 
 SCHEDULER_SECONDS = 300.0  # for the scheduler to listen; on a busy machine its imports alone can take a minute
+_ATTEMPT_SECONDS = 5.0  # for an address that swallows packets
 _PAUSE = 0.1
 
 
@@ -37,12 +38,14 @@ def wait_for_scheduler(host: str, port: int | str, *, seconds: float = SCHEDULER
     Raises InputError if nothing has listened for `seconds`.
     """
     end = time.monotonic() + seconds
+    left = seconds
     while True:
         try:
-            with socket.create_connection((host, int(port)), timeout=seconds):
+            with socket.create_connection((host, int(port)), timeout=min(left, _ATTEMPT_SECONDS)):
                 return
         except (OSError, UnicodeError, OverflowError) as error:
-            if time.monotonic() > end:
+            left = end - time.monotonic() - _PAUSE
+            if left <= 0:
                 raise InputError(
                     f"MS_SCHED_HOST, MS_SCHED_PORT: wanted MindSpore's scheduler at {host} port {port} within "
                     f"{seconds:.0f} s, got: {error}"

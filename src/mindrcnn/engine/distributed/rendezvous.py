@@ -23,6 +23,7 @@ Gather = Callable[[Any], list[Any]]
 Share = Callable[[bytes | None], list[bytes | None]]
 
 JOIN_SECONDS = 120.0  # for all ranks to connect; they start at the same time, after MindSpore has connected them
+_LEAST_WAIT = 1.0
 FAREWELL = 10.0  # seconds in which the end of another rank shows, after an operation with it has failed
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # a machine that vanished
 
@@ -119,7 +120,7 @@ def _connect(host: str, port: int, key: bytes, rank: int) -> socket.socket:
     end = time.monotonic() + JOIN_SECONDS
     while True:
         try:
-            connection = socket.create_connection((host, port), timeout=JOIN_SECONDS)
+            connection = socket.create_connection((host, port), timeout=max(end - time.monotonic(), _LEAST_WAIT))
             if prove(connection, key, rank):
                 return _prepared(connection)
             reason = "it does not know the key of the job"
