@@ -110,6 +110,14 @@ def test_shrinking_a_lot_averages_all_pixels():
     assert abs(small.astype(int) - 64).max() <= 1
 
 
+def test_shrinking_a_little_reads_the_nearest_pixels():
+    stripes = np.zeros((80, 80, 3), np.uint8)
+    stripes[:, 1::4] = 200
+    small = resize_image(stripes, (60, 60))
+    # the middles of the first new columns lie at 1/6, 1.5 and 2 5/6 of the old; an average would begin with 50
+    np.testing.assert_allclose(small[0, :3, 0], [200 / 6, 100, 0], atol=1)
+
+
 def test_flip_twice_is_the_identity(image, target):
     once, moved = flip(image, target)
     np.testing.assert_array_equal(once, image[:, ::-1])
