@@ -226,6 +226,9 @@ int main() {
   call_convolutions(1, 1, 1000);
   call_convolutions(2, 1, 1);
   call_convolutions(0, 5, 5);
+  call_convolutions(37, 9, 14);  // many small maps
+  call_convolutions(24, 28, 7);
+  call_convolutions(20, 1, 16);
   call_stem(2, 36, 52);
   call_stem(1, 4, 400);
   call_stem(0, 8, 8);

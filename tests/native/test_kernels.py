@@ -121,6 +121,21 @@ def test_results_do_not_depend_on_threads(name: str, kernel: Callable, set_threa
     assert all(len(np.unique(array)) > 1 for array in results[0])
 
 
+def test_small_maps_do_not_depend_on_threads(kernel: Callable, set_threads: Callable[[int], None]) -> None:
+    rng = np.random.default_rng(1)
+    images, (_, _, weight) = 21, CONV_SHAPES
+    x, weight = rng.standard_normal((images, 32, 9, 14)).astype(np.float32), rng.standard_normal(weight).astype("f4")
+    ones, valid, relu = np.ones(64, np.float32), rng.random(images) < 0.9, np.zeros(1, np.float32)
+    results = []
+    for threads in (1, 2, 5):
+        set_threads(threads)
+        results.append(np.full((images, 64, 9, 14), 77, np.float32))
+        assert kernel("conv3x3_forward", x, weight, ones, ones, valid, relu, results[-1]) == 0
+    np.testing.assert_array_equal(results[1], results[0])
+    np.testing.assert_array_equal(results[2], results[0])
+    assert (results[0] != 77).all()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_wrong_arguments_are_refused(name: str, kernel: Callable) -> None:
     inputs, outputs = cases()[name]

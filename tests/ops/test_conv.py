@@ -56,15 +56,16 @@ def without_relu(x, weight, bias):  # type: ignore[no-untyped-def]
 
 FUNCTIONS = {True: with_relu, False: without_relu}
 
-# images, channels in and out, height, width: whole tiles and parts of them, one tile, more than a block of tiles,
-# channels that the kernel does not support
+# images, channels in and out, height, width: whole tiles and parts of them, one tile, more than a block of tiles, many
+# small maps, channels that the kernel does not support
 SHAPES = {
     "tiles": (2, 32, 64, 8, 12),
     "parts of tiles": (3, 64, 32, 7, 13),
     "one row": (1, 32, 32, 1, 9),
     "one pixel": (2, 32, 32, 1, 1),
     "blocks": (2, 32, 32, 45, 61),
-    "mask head": (5, 32, 32, 14, 14),
+    "mask head": (17, 32, 32, 14, 14),
+    "small maps": (18, 32, 64, 9, 7),
     "odd channels": (2, 5, 33, 6, 6),
 }
 
@@ -121,7 +122,9 @@ def leave_out(x, weight, bias, valid):  # type: ignore[no-untyped-def]
     return conv3x3(x, weight, bias, relu=True, valid=valid)
 
 
-@pytest.mark.parametrize("valid", [(True, False, True, True, False), (False,) * 5], ids=["some", "none"])
+@pytest.mark.parametrize(
+    "valid", [(True, False, True, True, False) * 3 + (True,) * 2, (False,) * 17], ids=["some", "none"]
+)
 def test_images_left_out(valid: tuple[bool, ...], run: Callable, gradients: Callable, implementation: str) -> None:
     """Skipped images do not affect the others, whatever they hold."""
     x, weight, bias, sens = arrays(SHAPES["mask head"])
@@ -275,7 +278,9 @@ def leave_out_1x1(x, weight, bias, valid):  # type: ignore[no-untyped-def]
     return conv1x1(x, weight, bias, valid=valid)
 
 
-@pytest.mark.parametrize("valid", [(True, False, True, True, False), (False,) * 5], ids=["some", "none"])
+@pytest.mark.parametrize(
+    "valid", [(True, False, True, True, False) * 3 + (True,) * 2, (False,) * 17], ids=["some", "none"]
+)
 def test_images_left_out_of_1x1(valid: tuple[bool, ...], run: Callable, gradients: Callable) -> None:
     if not in_use():
         pytest.skip("no native kernels here")

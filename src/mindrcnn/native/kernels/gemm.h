@@ -40,17 +40,20 @@ inline void keep_in_register(Lanes& lanes) {
 }
 
 // c[i][j] = (add ? c[i][j] : 0) + sum over d of a[d][i] * b[d][j], i < Rows, j < Vectors * kLanes. Each matrix comes
-// with its row stride. Sums always run in the order of d.
-template <int Rows, int Vectors>
+// with its row stride. Sums always run in the order of d. Meanwhile Ahead * depth floats at `ahead` are fetched, which the
+// processor does not expect to be used.
+template <int Rows, int Vectors, int Ahead = 0>
 __attribute__((optimize("fp-contract=fast"))) inline void multiply_block(const float* __restrict a, int64_t a_step,
                                                                          const float* __restrict b, int64_t b_step,
                                                                          int64_t depth, float* __restrict c,
-                                                                         int64_t c_step, bool add) {
+                                                                         int64_t c_step, bool add,
+                                                                         const float* ahead = nullptr) {
   Lanes sums[Rows][Vectors];
   for (int i = 0; i < Rows; ++i) {
     for (int j = 0; j < Vectors; ++j) sums[i][j] = add ? load(c + i * c_step + j * kLanes) : Lanes{};
   }
   for (int64_t d = 0; d < depth; ++d) {
+    if constexpr (Ahead > 0) __builtin_prefetch(ahead + d * Ahead, 0, 2);
     Lanes values[Vectors];
     for (int j = 0; j < Vectors; ++j) {
       values[j] = load(b + j * kLanes);

@@ -16,11 +16,13 @@ constexpr int kColumnVectors = 2;       // vectors of columns in the weight grad
 constexpr int64_t kColumns = kColumnVectors * kLanes;
 
 // c = a b of kRows rows and up to kPanel columns, a multiple of kLanes; a[depth][kRows], b[depth][kPanel].
-inline void multiply_panel(const float* a, const float* b, int64_t depth, int64_t columns, float* c, int64_t c_step) {
+template <int Ahead = 0>
+inline void multiply_panel(const float* a, const float* b, int64_t depth, int64_t columns, float* c, int64_t c_step,
+                           const float* ahead = nullptr) {
   switch (columns / kLanes) {
-    case 3: multiply_block<kRows, 3>(a, kRows, b, kPanel, depth, c, c_step, false); break;
-    case 2: multiply_block<kRows, 2>(a, kRows, b, kPanel, depth, c, c_step, false); break;
-    default: multiply_block<kRows, 1>(a, kRows, b, kPanel, depth, c, c_step, false);
+    case 3: multiply_block<kRows, 3, Ahead>(a, kRows, b, kPanel, depth, c, c_step, false, ahead); break;
+    case 2: multiply_block<kRows, 2, Ahead>(a, kRows, b, kPanel, depth, c, c_step, false, ahead); break;
+    default: multiply_block<kRows, 1, Ahead>(a, kRows, b, kPanel, depth, c, c_step, false, ahead);
   }
 }
 
@@ -58,20 +60,34 @@ inline void join(Lanes even, Lanes odd, Lanes& a, Lanes& b) {
   b = __builtin_shuffle(even, odd, high);
 }
 
-// Transposes Lanes x Lanes numbers.
-inline void transpose(Lanes (&rows)[kLanes]) {
-  for (int step = 1; step < kLanes; step *= 2) {
+// interleave moves value i of vector v, of Count vectors (a power of two), to place i * Count + v of all of them;
+// transpose moves it to value v of vector i. Their steps are template arguments, so that every shuffle is known when it is
+// compiled; written as calls, they would pass the vectors through memory.
+template <int Count, int Step = 1>
+__attribute__((always_inline)) inline void interleave(Lanes (&rows)[Count]) {
+  if constexpr (Step < Count) {
+    Lanes joined[Count];
+    for (int i = 0; i < Count / 2; ++i) join(rows[i], rows[i + Count / 2], joined[2 * i], joined[2 * i + 1]);
+    for (int i = 0; i < Count; ++i) rows[i] = joined[i];
+    interleave<Count, 2 * Step>(rows);
+  }
+}
+
+template <int Step = 1>
+__attribute__((always_inline)) inline void transpose(Lanes (&rows)[kLanes]) {
+  if constexpr (Step < kLanes) {
     Order low, high;
     for (int i = 0; i < kLanes; ++i) {
-      low[i] = i & step ? kLanes + i - step : i;
-      high[i] = i & step ? kLanes + i : i + step;
+      low[i] = i & Step ? kLanes + i - Step : i;
+      high[i] = i & Step ? kLanes + i : i + Step;
     }
     for (int i = 0; i < kLanes; ++i) {
-      if (i & step) continue;
-      const Lanes a = rows[i], b = rows[i + step];
+      if (i & Step) continue;
+      const Lanes a = rows[i], b = rows[i + Step];
       rows[i] = __builtin_shuffle(a, b, low);
-      rows[i + step] = __builtin_shuffle(a, b, high);
+      rows[i + Step] = __builtin_shuffle(a, b, high);
     }
+    transpose<2 * Step>(rows);
   }
 }
 

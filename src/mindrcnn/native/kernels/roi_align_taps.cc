@@ -46,6 +46,11 @@ class Bin {
     if (weight > 0) add(first + 1, weight * share);
   }
 
+  // Repeats the last cell with weight 0 up to kFixedTaps, unless there is none.
+  void fill_up() {
+    while (taps_.size() > begin_ && taps_.size() < begin_ + kFixedTaps) taps_.push_back({taps_.back().cell, 0.0f});
+  }
+
  private:
   void add(int32_t cell, float weight) {
     const size_t known = taps_.size();
@@ -97,6 +102,7 @@ void add_axis(TapTable& table, const RoiAlignProblem& problem, Interval box, int
     Bin bin(table.taps, cells);
     if (problem.sampling_ratio > 0) {
       add_fixed_points(bin, problem, index, box);
+      bin.fill_up();
     } else {
       add_adaptive_points(bin, problem, index, box, cells);
     }

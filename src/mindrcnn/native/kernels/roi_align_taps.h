@@ -2,6 +2,7 @@
 #ifndef MINDRCNN_NATIVE_ROI_ALIGN_TAPS_H_
 #define MINDRCNN_NATIVE_ROI_ALIGN_TAPS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -9,6 +10,10 @@
 #include "roi_align.h"
 
 namespace mindrcnn {
+
+// Taps that two samples have at most along an axis. Bins of a fixed number of samples have no fewer, so that loops over
+// them rarely end early, which the processor would mispredict.
+constexpr size_t kFixedTaps = 4;
 
 struct Tap {
   int32_t cell;
@@ -38,6 +43,25 @@ struct TapTable {
   std::vector<int32_t> order;   // per image: the slots of its valid boxes, level by level
   std::vector<int64_t> order_starts;  // images + 1
   std::vector<RowRange> rows;         // images * levels
+};
+
+// The taps of one box in iteration order.
+class BoxView {
+ public:
+  BoxView(const TapTable& table, const BoxTaps& box)
+      : taps_(table.taps.data()),
+        rows_(table.starts.data() + box.row_starts),
+        columns_(rows_ + table.resolution + 1) {}
+
+  const Tap* row_begin(int bin) const { return taps_ + rows_[bin]; }
+  const Tap* row_end(int bin) const { return taps_ + rows_[bin + 1]; }
+  const Tap* column_begin(int bin) const { return taps_ + columns_[bin]; }
+  const Tap* column_end(int bin) const { return taps_ + columns_[bin + 1]; }
+
+ private:
+  const Tap* taps_;
+  const int64_t* rows_;
+  const int64_t* columns_;
 };
 
 TapTable make_tap_table(const RoiAlignProblem& problem, const float* boxes, const uint8_t* valid);

@@ -3,31 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "winograd_transforms.h"
+
 namespace mindrcnn {
 namespace {
 
-// One-dimensional transforms for the points 0, 1, -1, 2, -2 and infinity. Each lane is a tile or a weight.
-
-void input_transform(const Lanes* d, Lanes* to, int step) {
-  const Lanes odd = d[3] - 4.0f * d[1], even = d[4] - 4.0f * d[2];
-  const Lanes odd_two = 2.0f * (d[3] - d[1]), even_two = d[4] - d[2];
-  to[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
-  to[step] = even + odd;
-  to[2 * step] = even - odd;
-  to[3 * step] = even_two + odd_two;
-  to[4 * step] = even_two - odd_two;
-  to[5 * step] = 4.0f * d[1] - 5.0f * d[3] + d[5];
-}
-
-void output_transform(const Lanes* m, Lanes* to, int step) {
-  const Lanes sum = m[1] + m[2], difference = m[1] - m[2];
-  const Lanes sum_two = m[3] + m[4], difference_two = m[3] - m[4];
-  to[0] = m[0] + sum + sum_two;
-  to[step] = difference + 2.0f * difference_two;
-  to[2 * step] = sum + 4.0f * sum_two;
-  to[3 * step] = difference + 8.0f * difference_two + m[5];
-}
-
+// One-dimensional, as in winograd_transforms.h.
 void gradient_transform(const Lanes* y, Lanes* to, int step) {
   const Lanes even = y[0] + y[2], odd = y[1] + y[3];
   const Lanes even_two = y[0] + 4.0f * y[2], odd_two = 2.0f * y[1] + 8.0f * y[3];
