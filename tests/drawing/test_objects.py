@@ -237,6 +237,24 @@ def test_an_object_keeps_its_caption_where_another_place_hides_nothing():
     assert best_place((0, 0, 30, 10), (30, 10), (10, 30), [], InSight(np.array([[0, 0, 30, 10.0]]))) is None
 
 
+def test_captions_do_not_hide_one_another():
+    colours = [(200, 10 * number, 0) for number in range(20)]
+    blank = [Caption(" " * 10, (30, 30, 60, 45), colour) for colour in colours]
+    drawn = draw_captions(np.zeros((80, 120, 3), np.uint8), blank, 11)
+    areas = [int((drawn == colour).all(axis=2).sum()) for colour in colours]
+    shown = [area for area in areas if area]
+    assert 2 < len(shown) < len(colours)
+    assert min(shown) >= 0.8 * max(shown)
+
+
+def test_letters_are_no_larger_than_small_objects_allow(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(objects, "draw_captions", lambda picture, captions, size, **_: sizes.append(size) or picture)
+    for side in (24, 100, 600):
+        draw_objects(np.zeros((1024, 1280, 3), np.uint8), [DrawnObject(box=(9, 9, 9 + side, 9 + side), label=1)], NAMES)
+    assert sizes == [11, 27, 27]
+
+
 def test_captions_do_not_hide_an_object_together():
     objects = InSight(np.array([[20, 20, 60, 60]], float))
     corner = np.array([[10, 10, 35, 38]], float)  # covers 270 of 1600 pixels

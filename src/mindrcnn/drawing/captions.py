@@ -16,6 +16,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom in whole pixels; rig
 Boxes = NDArray[np.float64]  # (N, 4) xyxy
 
 NO_BOXES: Boxes = np.zeros((0, 4))
+ILLEGIBLE = 0.1  # share of a caption that another one may cover
 HIDDEN = 0.25  # share of an object's box that captions may cover; more hides what the picture is looked at for
 
 
@@ -32,7 +33,7 @@ def draw_captions(image: RGBImage, captions: list[Caption], font_size: int, *, o
     """Draws the captions on a copy of an RGB image (H, W, 3); the first in the list gets the best place.
 
     A caption that wherever it stands would hide one of the boxes `objects` (N, 4) xyxy, alone or together with those
-    before it, is left out.
+    before it, or the text of an earlier one, is left out.
     """
     picture = Image.fromarray(image)
     pen = ImageDraw.Draw(picture)
@@ -46,7 +47,7 @@ def draw_captions(image: RGBImage, captions: list[Caption], font_size: int, *, o
         ascent, descent = font.getmetrics()
         size = (min(round(font.getlength(text)) + 2 * margin, width), min(ascent + descent, height))
         place = best_place(caption.anchor, size, (height, width), taken, in_sight)
-        if place is None:
+        if place is None or any(_overlap(place, other) > ILLEGIBLE * _overlap(other, other) for other in taken):
             continue
         taken.append(place)
         in_sight.cover(place)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mindrcnn.data.image_io import RGBImage
 from mindrcnn.data.record import Record
-from mindrcnn.drawing.captions import Caption, draw_captions
+from mindrcnn.drawing.captions import NO_BOXES, Boxes, Caption, draw_captions
 from mindrcnn.drawing.fonts import legible_name
 from mindrcnn.drawing.palette import CROWD, WHITE, Colour, class_colour, text_colour
 from mindrcnn.drawing.style import DEFAULT_STYLE, Style
@@ -25,6 +25,7 @@ MASK_OPACITY = 0.45
 HALO = 2  # extra thickness of the black or white line under a box, which makes it visible on any background
 LONG_SIDE_PER_LINE = 320  # image pixels per pixel of line thickness
 LONG_SIDE_PER_LETTER = 48  # image pixels per pixel of letter height
+LETTER_PER_OBJECT = 0.3  # letter height per side of an object of median size, at most: of many small ones each has room
 FONT_SIZES = (11, 64)  # smallest legible and largest useful
 PAIR_SIDE = 480  # approximate long side, in pixels, to which small images are enlarged for a pair
 
@@ -89,7 +90,7 @@ def draw_objects(
     by_score = sorted(objects, key=lambda one: -1.0 if one.score is None else one.score, reverse=True)
     captions = [_caption(one, class_names, thickness, style) for one in by_score]
     boxes = np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4)
-    return draw_captions(picture, [one for one in captions if one.text], _font_size(image), objects=boxes)
+    return draw_captions(picture, [one for one in captions if one.text], _font_size(image, boxes), objects=boxes)
 
 
 def draw_pair(
@@ -111,9 +112,14 @@ def _box_area(one: DrawnObject) -> float:
     return (x_high - x_low) * (y_high - y_low)
 
 
-def _font_size(image: RGBImage) -> int:
+def _font_size(image: RGBImage, boxes: Boxes = NO_BOXES) -> int:
+    """Returns the letter height for a picture with objects in `boxes` (N, 4)."""
     smallest, largest = FONT_SIZES
-    return min(max(round(max(image.shape[:2]) / LONG_SIDE_PER_LETTER), smallest), largest)
+    letters = max(image.shape[:2]) / LONG_SIDE_PER_LETTER
+    if len(boxes):
+        sides = np.sqrt((boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1))
+        letters = min(letters, LETTER_PER_OBJECT * float(np.median(sides)))
+    return min(max(round(letters), smallest), largest)
 
 
 def draw_mask(picture: RGBImage, bitmap: NDArray[np.bool_], colour: Colour, thickness: int) -> None:
