@@ -115,6 +115,21 @@ def test_a_larger_input_is_proposed_for_tiny_objects():
     assert assign_buckets([(1000, 1000)], buckets=buckets, short_side=short_side).tolist() == [0]
 
 
+def test_a_smaller_input_is_proposed_for_images_that_are_enlarged_many_times():
+    def small(side):
+        return survey([(100, 130)] * 5, [[0, 0, side, side]] * 5, range(5))
+
+    usual = DataConfig()
+    short_side, buckets, then = propose_inputs(small(20), usual.buckets, usual.short_side)
+    assert (short_side, buckets) == (224, ((224, 320),))
+    assert np.nanmedian(then.scale) == pytest.approx(2.24)
+    assert propose_inputs(small(3), usual.buckets, usual.short_side)[0] == 800  # 7 pixels would be too few
+    assert propose_inputs(survey([(220, 280)], [[0, 0, 20, 20]]), usual.buckets, 800)[0] == 800
+    config = Config(data=DataConfig(root="x"), model=ModelConfig())
+    text = "\n".join(view_text(network_view(small(20), config), config))
+    assert "  short_side: 224  # images enlarged 8.0 -> 2.2 times, which shows as much in less time\n" in text
+
+
 def test_the_view_names_what_does_not_fit():
     config = Config(
         data=DataConfig(root="x", max_objects=3, buckets=((256, 256),), short_side=256),

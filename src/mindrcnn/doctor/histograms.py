@@ -40,6 +40,9 @@ def draw_histograms(survey: Survey, picture: Path) -> None:
     _ratios(object_aspects, "Objects: width / height", sides[:, 0] / sides[:, 1])
     object_aspects.set_ylabel("objects")
     _classes(classes, survey)
+    for axes in figure.axes[:-1]:
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    classes.xaxis.set_major_locator(MaxNLocator(integer=True))
     with replacing(picture) as temporary:
         FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": MARK})
 
@@ -82,7 +85,6 @@ def _counts(axes: Axes, per_image: np.ndarray) -> None:
     axes.set_xlabel("objects")
     axes.set_ylabel("images")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     if len(per_image):
         step = -(-(int(per_image.max()) + 1) // BINS)
         axes.hist(per_image, bins=(np.arange(0, per_image.max() + 1 + step, step) - 0.5).tolist())

@@ -21,6 +21,7 @@ STRIDE = 32
 TINY, SMALL = 8, 16  # pixels at the input: below the first a detector finds little, below the second less
 TOO_MANY_TINY = 0.05  # share of objects
 MOST_ENLARGED = 2.0  # times the image's own size; beyond, enlarging adds nothing but time
+WASTEFUL = 4.0  # times the image's own size, from which less is proposed
 MOST_BUCKETS = 3
 LONGEST, LARGEST_AREA = 2048, 1344 * 1344
 WORTHWHILE = 0.05  # gain in the share of padding that is worth a proposal
@@ -85,7 +86,7 @@ def input_sizes(survey: Survey, buckets: Sequence[Bucket], short_side: int, *, k
 def propose_inputs(
     survey: Survey, buckets: Sequence[Bucket], short_side: int
 ) -> tuple[int, tuple[Bucket, ...], InputSizes] | None:
-    """Returns a short side and buckets that pad clearly less or make small objects larger, with their sizes.
+    """Returns a short side and buckets that pad or enlarge clearly less or make small objects larger, with their sizes.
 
     None if the present ones are about as good. No proposed bucket is larger than the largest present one, unless
     objects would be too small.
@@ -94,20 +95,33 @@ def propose_inputs(
     now = input_sizes(survey, buckets, short_side)
     if not len(sizes) or not len(now.boxes):
         return None
-    wanted = short_side
-    if now.share_below(TINY) > TOO_MANY_TINY:
-        smallest = float(np.quantile(now.sides, TOO_MANY_TINY))
-        enlarged = short_side * TINY / max(smallest, 0.1)
-        native = float(np.median(sizes.min(axis=1)))
-        wanted = max(short_side, math.ceil(min(enlarged, MOST_ENLARGED * native, LONGEST) / STRIDE) * STRIDE)
-    largest = max(height * width for height, width in buckets) if wanted == short_side else LARGEST_AREA
+    wanted = _short_side(float(np.median(sizes.min(axis=1))), now, short_side)
+    largest = max(height * width for height, width in buckets) if wanted <= short_side else LARGEST_AREA
     proposed = _buckets(sizes, wanted, largest)
     then = input_sizes(survey, proposed, wanted)
     less_padding = now.padding - then.padding > WORTHWHILE
     fewer_tiny = now.share_below(TINY) - then.share_below(TINY) > TOO_MANY_TINY / 2
-    if not (less_padding and then.share_below(TINY) <= now.share_below(TINY) + 0.01) and not fewer_tiny:
-        return None
-    return wanted, proposed, then
+    as_large = then.share_below(TINY) <= now.share_below(TINY) + 0.01
+    if (less_padding and as_large) or fewer_tiny or wanted < short_side:
+        return wanted, proposed, then
+    return None
+
+
+def _short_side(native: float, now: InputSizes, short_side: int) -> int:
+    """Returns a short side for images with this one of their own: larger where objects are tiny, or smaller."""
+    enough = MOST_ENLARGED * native
+    if now.share_below(TINY) > TOO_MANY_TINY:
+        smallest = float(np.quantile(now.sides, TOO_MANY_TINY))
+        enlarged = short_side * TINY / max(smallest, 0.1)
+        return max(short_side, _whole_strides(min(enlarged, enough, LONGEST)))
+    less = _whole_strides(enough)
+    if short_side > WASTEFUL * native and now.share_below(TINY * short_side / less) <= TOO_MANY_TINY:
+        return less
+    return short_side
+
+
+def _whole_strides(side: float) -> int:
+    return math.ceil(side / STRIDE) * STRIDE
 
 
 def _buckets(sizes: Doubles, short_side: int, largest: float) -> tuple[Bucket, ...]:
@@ -131,5 +145,5 @@ def _buckets(sizes: Doubles, short_side: int, largest: float) -> tuple[Bucket, .
 
 def _around(scaled: Doubles) -> Bucket:
     """Returns the bucket that holds nearly all of these sizes."""
-    height, width = (math.ceil((side - 0.5) / STRIDE) * STRIDE for side in np.quantile(scaled, 0.98, axis=0))
+    height, width = (_whole_strides(side - 0.5) for side in np.quantile(scaled, 0.98, axis=0))
     return max(height, STRIDE), max(width, STRIDE)

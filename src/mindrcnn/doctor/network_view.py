@@ -98,10 +98,9 @@ def _proposal(survey: Survey, config: Config, seen: InputSizes) -> list[str]:
     if inputs is not None:
         short_side, buckets, then = inputs
         before, after = f"{seen.padding:.0%}", f"{then.padding:.0%}"
-        tiny = f"{seen.share_below(TINY):.1%} -> {then.share_below(TINY):.1%} of the objects under {TINY} pixels"
         lines += [
             "data:",
-            f"  short_side: {short_side}  # {tiny}",
+            f"  short_side: {short_side}  # {_effect(short_side - data.short_side, seen, then)}",
             f"  buckets: {[list(bucket) for bucket in buckets]}  # padding {before} -> {after}",
         ]
         seen = then
@@ -119,6 +118,16 @@ def _proposal(survey: Survey, config: Config, seen: InputSizes) -> list[str]:
             f"    aspect_ratios: {list(ratios)}",
         ]
     return lines
+
+
+def _effect(change: int, seen: InputSizes, then: InputSizes) -> str:
+    """Returns what the proposed short side changes."""
+    if change > 0:
+        return f"{seen.share_below(TINY):.1%} -> {then.share_below(TINY):.1%} of the objects under {TINY} pixels"
+    if change < 0:
+        before, after = (float(np.nanmedian(one.scale)) for one in (seen, then))
+        return f"images enlarged {before:.1f} -> {after:.1f} times, which shows as much in less time"
+    return "as it is"
 
 
 def _share(flags: np.ndarray) -> float:
