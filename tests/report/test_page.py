@@ -129,6 +129,11 @@ def test_the_first_screen_shows_the_worst_class_and_its_main_error(browser, repo
     assert "95 % interval" in text
     assert "What to do:" in text
     assert browser.ask("document.getElementById('summary').getBoundingClientRect().bottom") <= 900
+    browser.ask("[...document.querySelectorAll('#summary a')].at(-1).click()")  # the main error of all classes
+    chosen = browser.ask("[...document.querySelectorAll('#filters select')].map((one) => one.value)")
+    assert [chosen[0], chosen[1], chosen[3]] == ["images", "", ""]
+    assert chosen[2] != ""
+    assert found(browser) != "0"
 
 
 def found(browser):

@@ -176,6 +176,21 @@ def test_the_first_screen_names_the_worst_class_its_main_error_and_a_remedy():
     assert document["thresholds"]["best_f1"]["dog"]["score"] == 0.8
 
 
+def test_outlines_that_fail_stricter_limits_alone_are_the_main_error():
+    """Errors as TIDE counts them end at IoU 0.5, where nothing is wrong here."""
+    objects = [(image, name, box) for image in range(1, 11) for name, box in (("cat", BOX), ("dog", OTHER))]
+    wide = [110, 50, 40, 60]  # IoU 2/3 with OTHER
+    detections = [(image, name, box, 0.9) for image in range(1, 11) for name, box in (("cat", BOX), ("dog", wide))]
+    arrays, found = sides(ground_truth(objects, images=10), entries(detections))
+    runs = [Run(name="run", found=found, settings={})]
+    document, _ = make_document(arrays, runs, Options(kinds=("bbox",), max_detections=100, resamples=40))
+    worst = document["summary"]["worst_class"]
+    assert (worst["name"], worst["kind"]) == ("dog", None)  # none of the gallery's mistakes is such a one
+    assert worst["text"].endswith("outlined too inexactly: AP 100.0 at IoU 0.50, 0.0 at IoU 0.75.")
+    assert "tight" in worst["advice"]
+    assert "Most of what AP lacks is exactness (AP 100.0 at" in document["summary"]["hints"][0]
+
+
 def test_the_worst_class_is_one_in_enough_images_if_there_is_any():
     def one(value, images):
         return {"AP": {"value": value}, "images": images}

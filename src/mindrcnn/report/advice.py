@@ -60,7 +60,11 @@ def summarise(kind: str, document: Mapping[str, Any], counts: Mapping[str, Any])
         "headline": _headline(kind, tables["metrics"], counts),
         "main_error": _main_error(main, errors["cost"][main], errors["count"][main]),
         "worst_class": None if worst is None else _worst(kind, tables["per_class"][worst], errors["per_class"][worst]),
-        "hints": [*_about_sizes(tables["metrics"]), *_about_scores(document["calibration"])],
+        "hints": [
+            *_about_exactness(tables["metrics"]),
+            *_about_sizes(tables["metrics"]),
+            *_about_scores(document["calibration"]),
+        ],
     }
     return summary
 
@@ -103,7 +107,11 @@ def _worst(kind: str, table: Mapping[str, Any], errors: Mapping[str, Any]) -> di
     text = f"{NAMES[kind]} AP {points(table['AP']['value'])} with {plural(table['objects'], 'object')}."
     main = main_kind(errors["cost"], errors["count"])
     advice = ""
-    if main is not None:
+    if lacks_exactness(table):
+        text += f" Its objects are found, but outlined too inexactly: {_falling(table)}."
+        advice = KINDS["localisation"][1]
+        main = "localisation" if errors["count"]["localisation"] else None
+    elif main is not None:
         what, advice = KINDS[main]
         noun = "object" if main == "missed" else "detection"
         cost = f"; they cost {points(errors['cost'][main])} points of its AP50" if errors["cost"][main] else ""
@@ -114,6 +122,26 @@ def _worst(kind: str, table: Mapping[str, Any], errors: Mapping[str, Any]) -> di
         else f" It is in {plural(table['images'], 'image')} only, so this may be chance."
     )
     return {"name": table["name"], "kind": main, "text": text + few, "advice": advice}
+
+
+def lacks_exactness(metrics: Mapping[str, Any]) -> bool:
+    """Says whether AP loses more to the IoU limits above 0.5 than to whatever is wrong at 0.5."""
+    ap, ap50 = metrics["AP"]["value"], metrics["AP50"]["value"]
+    return ap > NOTHING_TO_FIND and ap50 - ap > 1 - ap50
+
+
+def _falling(metrics: Mapping[str, Any]) -> str:
+    at_50, at_75 = (points(metrics[name]["value"]) for name in ("AP50", "AP75"))
+    return f"AP {at_50} at IoU 0.50, {at_75} at IoU 0.75"
+
+
+def _about_exactness(metrics: Mapping[str, Any]) -> list[str]:
+    if not lacks_exactness(metrics):
+        return []
+    return [
+        f"Most of what AP lacks is exactness ({_falling(metrics)}), which the kinds of error at IoU 0.5 do not show. "
+        "If that is exact enough for you, look at AP50."
+    ]
 
 
 def _about_sizes(metrics: Mapping[str, Any]) -> list[str]:

@@ -91,7 +91,7 @@ let redrawControls = () => {};
 
 function showInGallery(name, kind) {
   const place = KIND_KEYS.indexOf(kind);
-  Object.assign(filter, { mode: "images", cls: String(DATA.classes.indexOf(name)), kind: String(place), size: "", low: 0, high: 1 });
+  Object.assign(filter, { mode: "images", cls: name === null ? "" : String(DATA.classes.indexOf(name)), kind: String(place), size: "", low: 0, high: 1 });
   redrawControls();
   redrawGallery();
 }

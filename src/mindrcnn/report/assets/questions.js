@@ -10,7 +10,8 @@ function summarySection() {
         worst.advice ? el("p", { class: "do" }, el("strong", {}, "What to do: "), worst.advice) : null,
         worst.kind ? el("p", {}, el("a", { href: "#gallery", onclick: () => showInGallery(worst.name, worst.kind) }, "See these in the gallery")) : null) : null,
       el("div", { class: "tile" }, el("h3", {}, main.kind ? `Main error of all classes: ${KINDS[KIND_KEYS.indexOf(main.kind)]}` : "Main error"),
-        el("p", {}, main.text), main.advice ? el("p", { class: "do" }, el("strong", {}, "What to do: "), worst && worst.kind === main.kind ? "the same as for the worst class." : main.advice) : null)),
+        el("p", {}, main.text), main.advice ? el("p", { class: "do" }, el("strong", {}, "What to do: "), worst && worst.kind === main.kind ? "the same as for the worst class." : main.advice) : null,
+        main.kind ? el("p", {}, el("a", { href: "#gallery", onclick: () => showInGallery(null, main.kind) }, "See these in the gallery")) : null)),
     hints.map((hint) => el("p", {}, hint)));
 }
 
