@@ -18,6 +18,7 @@ from tool_exports import (
     fiftyone,
     label_studio,
     labelme,
+    lvis,
     roboflow,
     via,
     voc_masks,
@@ -81,6 +82,7 @@ TOOLS: dict[str, Callable[[Path], None]] = {
     "Pascal VOC": voc_masks,
     "FiftyOne": fiftyone,
     "supervision": cvat,
+    "LVIS": lvis,
     "Cityscapes": renamed(cityscapes, {"fig": "person", "pear": "rider", "plum": "car"}),
 }
 
