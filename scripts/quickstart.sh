@@ -52,7 +52,7 @@ step "3/5 Training: $config"
 "$python" train.py "$config" --run-dir "$run"
 
 step "4/5 Evaluation of the best checkpoint"
-"$python" eval.py "$run/best.ckpt" --out "$run/eval"
+"$python" eval.py "$run/best.ckpt" --out "$run/eval" eval.report=true
 
 step "5/5 Pictures of the validation images"
 "$python" infer.py "$run/best.ckpt" "$data/val" --out "$run/pictures"
@@ -61,6 +61,7 @@ step "Finished"
 cat "$run/eval/tables.txt"
 cat <<TEXT
 
+Report:      $root/$run/eval/report.html
 Pictures:    $root/$run/pictures
 Log:         $root/$run/train.log
 Curves:      $root/$run/curves.png

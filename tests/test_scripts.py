@@ -201,11 +201,11 @@ def test_quickstart_runs_every_step_in_order_and_says_where_things_lie(sandbox: 
     train, evaluate, infer = (sandbox.calls(name)[0] for name in ("train.py", "eval.py", "infer.py"))
     run = train.split("--run-dir ")[1]
     assert train.startswith("train.py configs/demo/mask_rcnn_mobilenet_v1.yaml --run-dir runs/")
-    assert evaluate == f"eval.py {run}/best.ckpt --out {run}/eval"
+    assert evaluate == f"eval.py {run}/best.ckpt --out {run}/eval eval.report=true"
     assert infer == f"infer.py {run}/best.ckpt demo_data/val --out {run}/pictures"
     closing = process.stdout.split("== Finished")[1]
     assert "Average Precision of bbox and segm" in closing
-    for name in ("pictures", "train.log", "curves.png", "best.ckpt"):
+    for name in ("eval/report.html", "pictures", "train.log", "curves.png", "best.ckpt"):
         assert f"{sandbox.root}/{run}/{name}" in closing
 
 
