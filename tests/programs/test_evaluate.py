@@ -89,8 +89,11 @@ def test_a_limit_takes_the_first_images_and_says_so(
     records = read_coco(annotations=demo / "annotations/instances_val.json", images=demo / "val").records
     monkeypatch.setattr(predictor, "NumpyPredictor", lambda detector: NearTruth(records=records, side=14))
     assert call(lambda: evaluate_checkpoint(untrained, [], Path("whole"))).status == 0
+    Path("out").mkdir()
+    Path("out/report.html").write_text("about other results")
     limited = call(lambda: evaluate_checkpoint(untrained, ["eval.limit=2"], Path("out")))
     assert limited.status == 0, limited.stderr
+    assert "out/report.html is about an earlier evaluation: eval.report=true writes it again" in limited.stderr
     assert limited.stdout.startswith("boxes (bbox), first 2 of 4 images (eval.limit), ")
     assert "only the first 2 of 4 images (eval.limit)" in limited.stderr
     entries = json.loads(Path("out/results.json").read_text())

@@ -1,5 +1,6 @@
 """Evaluation of a checkpoint, of an exported model, or of a saved results file, on the validation split."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -7,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mindrcnn import paths
 from mindrcnn.build.data import build_dataset, training_classes
 from mindrcnn.config.loader import load_config
 from mindrcnn.config.run import Config
@@ -32,10 +34,12 @@ from mindrcnn.opening import (
     with_overrides,
 )
 from mindrcnn.outputs import protect
-from mindrcnn.report.files import report_outputs
+from mindrcnn.report.files import PAGE, report_outputs
 from mindrcnn.tasks.modelarts import fetch_data
 from mindrcnn.tasks.report_writing import report_on_evaluation
 from mindrcnn.tasks.split_evaluator import SplitEvaluator
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ def run_evaluation(
         metrics = evaluator.run(model.build_detector(), folder)
         if model.config.eval.report and metrics:
             ranks.from_first(lambda: report_on_evaluation(evaluator, folder, str(given), force=force))
+        elif ranks.first and paths.exists(folder / PAGE):
+            logger.warning("%s is about an earlier evaluation: eval.report=true writes it again", folder / PAGE)
     return Evaluation(metrics, folder, ranks, model.config.device.target, model.config)
 
 
