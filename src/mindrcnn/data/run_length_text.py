@@ -55,11 +55,11 @@ def decode(joined: bytes, lengths: Longs) -> tuple[Longs, Longs] | None:
     joined: the texts, none empty, one after another.
     lengths: their numbers of characters.
     """
-    codes = np.frombuffer(joined, np.uint8).astype(np.int64) - 48
-    if codes.min() < 0 or codes.max() > 63:
+    codes = np.frombuffer(joined, np.uint8) - np.uint8(48)
+    if codes.max() > 63:
         return None
+    is_last = codes < 32
     ends = np.cumsum(lengths)
-    is_last = (codes & 0x20) == 0
     if not is_last[ends - 1].all():
         return None
     last = np.flatnonzero(is_last)
@@ -67,27 +67,43 @@ def decode(joined: bytes, lengths: Longs) -> tuple[Longs, Longs] | None:
     size = last - starts + 1
     if size.max() > MOST_CHARACTERS:
         return None
-    place = np.arange(len(codes)) - np.repeat(starts, size)
-    numbers = np.add.reduceat((codes & 0x1F) << (5 * place), starts)
-    numbers -= np.where(codes[last] & 0x10, np.int64(1) << (5 * size), 0)
-    text = np.searchsorted(ends, last, side="right")
-    first = np.searchsorted(text, np.arange(len(lengths)))
-    return _undo_differences(numbers, text, first), first
+    first = np.concatenate([[0], np.searchsorted(last, ends[:-1])])
+    return _undo_differences(_numbers(codes, starts, size), first), first
 
 
-def _undo_differences(numbers: Longs, text: Longs, first: Longs) -> Longs:
+def _numbers(codes: npt.NDArray[np.uint8], starts: Longs, size: Longs) -> Longs:
+    """Returns the numbers, five bits a character, lowest first; the last of the fifth bits is the sign.
+
+    codes: (c,) of all characters.
+    starts, size: (n,) where each number begins, and its characters.
+    """
+    bits = codes & 0x1F
+    numbers = bits[starts].astype(np.int64)
+    longer = np.flatnonzero(size > 1)
+    for place in range(1, int(size.max())):
+        longer = longer[size[longer] > place]
+        numbers[longer] |= bits[starts[longer] + place].astype(np.int64) << (5 * place)
+    negative = np.flatnonzero(codes[starts + size - 1] & 0x10)
+    numbers[negative] -= np.int64(1) << (5 * size[negative])
+    return numbers
+
+
+def _undo_differences(numbers: Longs, first: Longs) -> Longs:
     """Returns the runs: from the fourth number of a text on, each is stored less the number two before it.
 
     numbers: (n,) of all texts.
-    text: (n,) the text of each.
     first: where each text begins.
     """
-    index = np.arange(len(numbers)) - first[text]
-    chain = text * 3 + np.where(index == 0, 0, 1 + index % 2)
-    order = np.argsort(chain, kind="stable")
-    total = np.cumsum(numbers[order])
-    begins = np.flatnonzero(np.diff(chain[order], prepend=-1))
-    before = np.concatenate([[0], total[begins[1:] - 1]])
-    runs = np.empty_like(numbers)
-    runs[order] = total - np.repeat(before, np.diff(np.append(begins, len(numbers))))
+    counts = np.diff(np.append(first, len(numbers)))
+    pairs = (counts + 1) // 2  # every text is given an even number of places, so that all have their turns in a column
+    begins = np.cumsum(pairs) - pairs
+    places = np.arange(len(numbers)) + np.repeat(2 * begins - first, counts)
+    padded = np.zeros((int(pairs.sum()), 2), np.int64)
+    padded.reshape(-1)[places] = numbers
+    padded[begins, 0] = 0  # the third number is stored as it is
+    total = np.cumsum(padded, axis=0)
+    before = np.concatenate([np.zeros((1, 2), np.int64), total])[begins]
+    total -= np.repeat(before, pairs, axis=0)
+    runs = total.reshape(-1)[places]
+    runs[first] = numbers[first]
     return runs
