@@ -24,7 +24,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.evaluation.json_files import read_json
 from mindrcnn.messages import kind_of, quote_value
 from mindrcnn.outputs import read_head
-from mindrcnn.untrusted.numbers import is_number, number_rows
+from mindrcnn.untrusted.numbers import is_number
 
 BOX_DECIMALS = 3  # a thousandth of a pixel: keeps files small, and boxes given with COCO's two decimals exact
 
@@ -139,9 +139,8 @@ def _is_id(value: object) -> bool:
     return type(value) is int
 
 
-def _is_box(value: object) -> bool:
-    numbers = number_rows([value], 4)
-    return numbers is not None and bool((numbers[0, 2:] >= 0).all())
+def _is_box(value: Any) -> bool:
+    return type(value) in (list, tuple) and len(value) == 4 and all(map(is_number, value)) and min(value[2:]) >= 0
 
 
 def _rle_fault(segmentation: object, size: tuple[int, int]) -> Fault | None:
