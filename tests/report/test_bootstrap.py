@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from report_sides import match_boxes, random_split, sides
 
+from mindrcnn.report import precision
 from mindrcnn.report.bootstrap import draw_weights, interval, resampled_scores
 from mindrcnn.report.matches import find_matches
 from mindrcnn.report.tables import count_objects, make_tables
@@ -38,6 +39,18 @@ def test_a_shift_of_all_resamples_is_taken_out():
 def test_too_few_resamples_have_no_interval():
     assert interval(np.append(0.5, np.full(10, 0.5))) is None
     assert interval(np.concatenate([[0.5], np.full(30, np.nan), np.full(25, 0.5)])) is None
+
+
+def test_resamples_score_alike_whether_all_at_once_or_one_by_one(monkeypatch):
+    matches = find_matches(*sides(*random_split(2, images=30)), "bbox", max_detections=100)
+    weights = draw_weights(30, 5, 0)
+    at_once = resampled_scores(matches, weights)
+    monkeypatch.setattr(precision, "AT_ONCE", 1)
+    in_turn = resampled_scores(matches, weights)
+    for name in ("ap", "recall", "few_recall"):
+        assert len(getattr(at_once, name)) == 6  # the images themselves first
+        np.testing.assert_array_equal(getattr(at_once, name), getattr(in_turn, name))
+    assert (at_once.ap[0] != at_once.ap[1]).any()
 
 
 def test_tables_have_intervals_around_their_values_and_none_for_classes_in_few_images():

@@ -15,7 +15,6 @@ from mindrcnn.report.precision import Scores, Weights, compute_scores
 from mindrcnn.report.sides import Doubles
 
 CONFIDENCE = 0.95
-AT_ONCE = 16_000_000  # detections times resamples, which bounds the memory
 FEWEST_RESAMPLES = 20  # from which an interval can be read
 FEWEST_IMAGES = 5  # with objects of a class; of fewer a resample says nothing
 
@@ -30,15 +29,7 @@ def draw_weights(images: int, resamples: int, seed: int) -> Weights:
 def resampled_scores(matches: Matches, weights: Weights) -> Scores:
     """Computes AP and recall of the images themselves (row 0) and of each resample (the rows after it)."""
     once = np.ones((1, len(matches.truth.image_ids)), np.int32)
-    parts = [compute_scores(matches, once)]
-    step = max(AT_ONCE // max(len(matches.scores), 1), 1)
-    for start in range(0, len(weights), step):
-        parts.append(compute_scores(matches, weights[start : start + step]))
-    return Scores(
-        ap=np.concatenate([part.ap for part in parts]),
-        recall=np.concatenate([part.recall for part in parts]),
-        few_recall=np.concatenate([part.few_recall for part in parts]),
-    )
+    return compute_scores(matches, np.concatenate([once, weights]))
 
 
 def mean_of_existing(values: Doubles) -> Doubles:

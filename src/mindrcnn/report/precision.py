@@ -17,6 +17,7 @@ from mindrcnn.report.matches import Matches
 from mindrcnn.report.sides import Bools, Doubles
 
 RECALLS = np.linspace(0.0, 1.0, 101)
+AT_ONCE = 4_000_000  # detections of a class times weightings, which bounds the memory
 FEW = (1, 10)  # detections of a class in an image that AR1 and AR10 count
 Weights = NDArray[np.int32]  # (B, I), how often each image counts
 
@@ -32,6 +33,10 @@ class Scores:
     ap: Doubles
     recall: Doubles
     few_recall: Doubles
+
+    def of(self, weightings: slice) -> Scores:
+        """Returns those of some weightings, which share the memory."""
+        return Scores(self.ap[weightings], self.recall[weightings], self.few_recall[weightings])
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,25 +62,49 @@ def compute_scores(matches: Matches, weights: Weights) -> Scores:
     counted = np.flatnonzero(matches.counted)
     order = counted[np.lexsort((matches.rank[counted], found.image[counted], -matches.scores[counted]))]
     place = np.zeros(len(matches.scores), np.int64)
+    scores = Scores(ap, recall, few)
     for label in range(len(truth.classes)):
         ranked = order[found.label[order] == label]
         place[ranked] = np.arange(len(ranked))
         rows = np.flatnonzero(found.label[matches.turns.found] == label)
-        of_class = weights[:, found.image[ranked]]
-        for area in range(len(AREAS)):
-            is_object = (truth.label == label) & ~matches.ignored_objects[area]
-            positives = weights[:, truth.image[is_object]].sum(axis=1)
-            if not is_object.any():
-                continue
-            inside = _Ranked(ranked, place, ~matches.out_of_range[area, ranked])
-            with np.errstate(invalid="ignore", divide="ignore"):  # for resamples without an object
-                values = _curves(matches, rows, area, inside, of_class, positives)
-            exists = positives > 0
-            ap[exists, area, :, label] = values[0][exists]
-            recall[exists, area, :, label] = values[1][exists]
-            if area == 0:
-                few[exists, :, :, label] = values[2][exists]
-    return Scores(ap, recall, few)
+        step = max(AT_ONCE // max(len(ranked), 1), 1)
+        for start in range(0, len(weights), step):
+            part = slice(start, start + step)
+            _score_class(matches, label, rows, (ranked, place), weights[part], scores.of(part))
+    return scores
+
+
+def _score_class(
+    matches: Matches,
+    label: int,
+    rows: NDArray[np.int64],
+    order: tuple[NDArray[np.int64], NDArray[np.int64]],
+    weights: Weights,
+    scores: Scores,
+) -> None:
+    """Sets the scores of a class.
+
+    label: the class.
+    rows: those of `matches.turns` of the class.
+    order: its detections by score, and the place of each detection among them.
+    weights: the weightings.
+    scores: those of all classes.
+    """
+    truth = matches.truth
+    of_class = _columns(weights, matches.found.image[order[0]])
+    for area in range(len(AREAS)):
+        is_object = (truth.label == label) & ~matches.ignored_objects[area]
+        if not is_object.any():
+            continue
+        positives = _columns(weights, truth.image[is_object]).sum(axis=1)
+        inside = _Ranked(*order, ~matches.out_of_range[area, order[0]])
+        with np.errstate(invalid="ignore", divide="ignore"):  # for resamples without an object
+            values = _curves(matches, rows, area, inside, of_class, positives)
+        exists = positives > 0
+        scores.ap[exists, area, :, label] = values[0][exists]
+        scores.recall[exists, area, :, label] = values[1][exists]
+        if area == 0:
+            scores.few_recall[exists, :, :, label] = values[2][exists]
 
 
 def _curves(
@@ -100,9 +129,10 @@ def _curves(
     by_score = np.argsort(places)
     members, places, rows = members[by_score], places[by_score], rows[by_score]
     inside_before = np.cumsum(ranked.inside) - 1
-    totals = np.cumsum(weights[:, ranked.inside], axis=1, dtype=np.int32)
-    totals = np.concatenate([np.zeros((len(weights), 1), np.int32), totals], axis=1)
-    own = weights[:, places]
+    inside = weights if ranked.inside.all() else _columns(weights, np.flatnonzero(ranked.inside))
+    totals = np.zeros((len(weights), inside.shape[1] + 1), np.int32)
+    np.cumsum(inside, axis=1, dtype=np.int32, out=totals[:, 1:])
+    own = _columns(weights, places)
     count = len(IOU_THRESHOLDS)
     ap, recall = np.zeros((len(weights), count)), np.zeros((len(weights), count))
     few = np.zeros((len(weights), len(FEW), count))
@@ -112,15 +142,25 @@ def _curves(
         excused = (taken >= 0) & matches.ignored_objects[area, taken]
         # Counted though its own size is outside the range, or not counted though it is inside.
         change = (hit & ~ranked.inside[places]).astype(np.int32) - (excused & ranked.inside[places])
-        total = totals[:, inside_before[places[hit]] + 1]
-        if change.any():
-            total = total + np.cumsum(own * change, axis=1, dtype=np.int32)[:, hit]
-        mine = own[:, hit]
+        hits = np.flatnonzero(hit)
+        total = _columns(totals, inside_before[places[hits]] + 1)
+        changed = np.flatnonzero(change)
+        if len(changed):
+            changes = np.zeros((len(weights), len(changed) + 1), np.int32)
+            np.cumsum(_columns(own, changed) * change[changed], axis=1, dtype=np.int32, out=changes[:, 1:])
+            total += _columns(changes, np.searchsorted(changed, hits, side="right"))
+        mine = _columns(own, hits)
         true = np.cumsum(mine, axis=1, dtype=np.int32)
         ap[:, threshold], recall[:, threshold] = _average(true, total, positives, reached)
         for place, limit in enumerate(FEW):
-            few[:, place, threshold] = mine[:, matches.rank[members[hit]] < limit].sum(axis=1) / positives
+            best = np.flatnonzero(matches.rank[members[hits]] < limit)
+            few[:, place, threshold] = _columns(mine, best).sum(axis=1) / positives
     return ap, recall, few
+
+
+def _columns(values: NDArray[np.int32], places: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Returns `values[:, places]`, which NumPy would lay out by columns: sums along rows are slow then."""
+    return np.take(values, places, axis=1)
 
 
 def _reached(positives: NDArray[np.int64]) -> NDArray[np.int16]:
