@@ -172,6 +172,31 @@ def test_objects_of_other_classes_and_of_one_tile_stay() -> None:
     assert len(found) == 4
 
 
+@pytest.mark.parametrize(
+    ("whole", "left", "right"),
+    [
+        ([], [[60, 10, 100, 50]], [[0, 10, 50, 50]]),  # pieces that agree where both tiles show them, of two classes
+        ([[5, 10, 70, 50]], [[1, 10, 30, 50]], []),  # the second ends at the image's border, which cuts nothing
+    ],
+)
+def test_neighbours_stay(whole: list[list[float]], left: list[list[float]], right: list[list[float]]) -> None:
+    found = merged(
+        (detections(whole, [0.9] * len(whole)), WHOLE),
+        (detections(left, [0.8] * len(left)), LEFT),
+        (detections(right, [0.7] * len(right), labels=[2] * len(right)), RIGHT),
+    )
+    assert len(found) == 2
+
+
+def test_a_whole_object_does_not_lead_from_its_piece_to_a_neighbour() -> None:
+    found = merged(
+        (detections([[60, 10, 130, 50]], [0.7]), WHOLE),
+        (detections([[60, 10, 100, 50]], [0.9]), LEFT),
+        (detections([[5, 10, 60, 50]], [0.6]), RIGHT),  # an IoU of 0.56 with the first
+    )
+    assert found.boxes.tolist() == [[60, 10, 130, 50], [85, 10, 140, 50]]
+
+
 def test_a_small_object_in_a_large_one_stays() -> None:
     found = merged((detections([[10, 10, 170, 90]], [0.9]), WHOLE), (detections([[30, 30, 50, 50]], [0.8]), LEFT))
     assert len(found) == 2
@@ -185,6 +210,12 @@ def test_predicted_mask_quality_is_kept() -> None:
     )
     assert found.iou_scores is not None
     assert found.iou_scores.tolist() == pytest.approx([0.5])
+    found = merged(
+        (detections([[60, 10, 130, 50]], [0.7], mask_scores=np.array([0.7 * 0.4], np.float32)), WHOLE),
+        (detections([[60, 10, 100, 50]], [0.9], mask_scores=np.array([0.9 * 0.8], np.float32)), LEFT),
+    )
+    assert found.iou_scores is not None
+    assert found.iou_scores.tolist() == pytest.approx([0.4])  # that of the mask that stands for both
 
 
 def test_windows_cover_the_image_with_tiles_of_one_size() -> None:
