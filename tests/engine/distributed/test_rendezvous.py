@@ -145,6 +145,24 @@ def test_a_first_rank_that_does_not_know_the_key_is_refused(monkeypatch: pytest.
             open_rendezvous(1, 2, lambda text: [json.dumps([*address, "00" * 32]).encode()])
 
 
+def test_a_first_rank_that_cannot_be_reached_is_named_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def pass_time(seconds: float) -> None:
+        clock[0] += seconds
+
+    def refuse_late(_: object, timeout: float) -> None:
+        pass_time(timeout if clock[0] else 100.0)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(rendezvous.socket, "create_connection", refuse_late)
+    monkeypatch.setattr(rendezvous.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(rendezvous.time, "sleep", pass_time)
+    with pytest.raises(InputError, match=r"rank 1: wanted a connection .* port 80, got none: timed"):
+        open_rendezvous(1, 2, lambda text: [json.dumps(["192.0.2.1", 80, "00" * 32]).encode()])
+    assert rendezvous.JOIN_SECONDS <= clock[0] <= rendezvous.JOIN_SECONDS + 2
+
+
 @pytest.mark.parametrize("address", ["192.0.2.1", "no.such.host.invalid"])
 def test_an_address_of_another_machine_is_named(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("MS_SCHED_HOST", address)

@@ -23,7 +23,7 @@ Gather = Callable[[Any], list[Any]]
 Share = Callable[[bytes | None], list[bytes | None]]
 
 JOIN_SECONDS = 120.0  # for all ranks to connect; they start at the same time, after MindSpore has connected them
-_LEAST_WAIT = 1.0
+_LEAST_WAIT = 1.0  # of the last attempt to connect
 FAREWELL = 10.0  # seconds in which the end of another rank shows, after an operation with it has failed
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))  # a machine that vanished
 
