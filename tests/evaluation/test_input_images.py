@@ -1,9 +1,11 @@
-"""Finding the images of an inference run."""
+"""Finding the images of an inference run, and taking those that Python code hands over."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.input_images import find_images
+from mindrcnn.evaluation.input_images import as_source, find_images
 
 
 @pytest.fixture
@@ -42,3 +44,33 @@ def test_nothing_found(folder, source):
     (folder / "empty").mkdir()
     with pytest.raises(InputError, match="wanted"):
         find_images(str(folder / source))
+
+
+@pytest.mark.parametrize("kind", ["path", "text", "picture", "array"])
+def test_an_image_as_a_source(tmp_path, kind):
+    pixels = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    image = {
+        "path": tmp_path / "a.png",
+        "text": str(tmp_path / "a.png"),
+        "picture": Image.fromarray(pixels),
+        "array": pixels[:, ::-1].copy()[:, ::-1],  # not contiguous
+    }[kind]
+    source = as_source(image)
+    assert source.size == (6, 5)
+    np.testing.assert_array_equal(source.image(), pixels)
+
+
+@pytest.mark.parametrize(
+    ("image", "got"),
+    [
+        (np.zeros((4, 4, 3), np.float32), r"shape \(4, 4, 3\) of type float32"),
+        (np.zeros((4, 4), np.uint8), r"shape \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.uint8), r"shape \(4, 4, 4\)"),
+        (np.zeros((0, 4, 3), np.uint8), r"shape \(0, 4, 3\)"),
+        (3, "got int"),
+    ],
+)
+def test_what_is_no_image_is_refused(image, got):
+    with pytest.raises(InputError, match=f"photo: wanted .*{got}"):
+        as_source(image, name="photo")

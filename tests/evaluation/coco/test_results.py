@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mindrcnn.errors import InputError
-from mindrcnn.evaluation.coco.results import read_results, rounded_xywh, shortest
+from mindrcnn.evaluation.coco.results import is_results, read_results, rounded_xywh, shortest, write_results
 
 CATEGORY_IDS = (5, 90)
 SIZES = {7: (60, 80), 9: (4, 5)}
@@ -96,3 +96,11 @@ def test_neither_box_nor_mask(tmp_path, entries):
 def test_what_is_no_list_of_entries(tmp_path, content):
     with pytest.raises(InputError, match=r"results\.json: .*wanted"):
         read(tmp_path, content)
+
+
+@pytest.mark.parametrize("entries", [[], [{"image_id": 1, "category_id": 2}]])
+def test_written_results_are_known_again(tmp_path, entries):
+    write_results(tmp_path / "results.json", entries)
+    assert is_results(tmp_path / "results.json")
+    (tmp_path / "mine.json").write_text(json.dumps([{"id": 1}]))
+    assert not is_results(tmp_path / "mine.json")
