@@ -9,13 +9,18 @@
 #include <utility>
 #include <vector>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 namespace mindrcnn {
 
 // An uninitialised buffer of floats, aligned to cache lines and returned to the pool for the next call on destruction.
 class Scratch {
  public:
   explicit Scratch(int64_t floats) {
-    const size_t bytes = (static_cast<size_t>(floats) * sizeof(float) + kAlign - 1) / kAlign * kAlign;
+    const size_t wanted = static_cast<size_t>(floats) * sizeof(float), align = wanted < kHugePage ? kLine : kHugePage;
+    const size_t bytes = (wanted + align - 1) / align * align;
     {
       const std::lock_guard<std::mutex> lock(mutex());
       if (!spare().empty()) {
@@ -25,11 +30,12 @@ class Scratch {
     }
     if (block_.second < bytes) {
       std::free(block_.first);
-      block_ = {std::aligned_alloc(kAlign, bytes), bytes};
+      block_ = {std::aligned_alloc(align, bytes), bytes};
       if (block_.first == nullptr) {
         block_.second = 0;
         throw std::bad_alloc();
       }
+      use_huge_pages();
     }
   }
 
@@ -54,7 +60,15 @@ class Scratch {
 
  private:
   using Block = std::pair<void*, size_t>;
-  static constexpr size_t kAlign = 64;
+  static constexpr size_t kLine = 64;
+  static constexpr size_t kHugePage = 1 << 21;
+
+  // Products read from more small pages at a time than the processor has addresses of at hand.
+  void use_huge_pages() {
+#ifdef __linux__
+    if (block_.second >= kHugePage) madvise(block_.first, block_.second, MADV_HUGEPAGE);  // only a wish
+#endif
+  }
 
   static std::mutex& mutex() {
     static std::mutex one;
