@@ -41,6 +41,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--torch-python", default=sys.executable, metavar="PYTHON", help="interpreter with torch (default: this one)"
     )
     parser.add_argument(
+        "--torch-device",
+        default="cpu",
+        metavar="DEVICE",
+        help="such as cuda, of torchvision's side (default: %(default)s)",
+    )
+    parser.add_argument(
         "--report-only", action="store_true", help="write table and picture of the pieces that are done"
     )
     options = parser.parse_args(argv)
@@ -74,7 +80,7 @@ def train_side(run: Run, side: str, options: argparse.Namespace) -> None:
     if side == MINDRCNN:
         start(sys.executable, "mindrcnn_side", "train", *run.words)
     else:
-        start(options.torch_python, "torchvision_side", *run.words)
+        start(options.torch_python, "torchvision_side", *run.words, options.torch_device)
         start(sys.executable, "mindrcnn_side", "score", *run.words)
 
 

@@ -64,7 +64,8 @@ def train(run: Run) -> None:
     rows = [row for row in read_rows(done.folder / METRICS) if row["kind"] == "train"]
     losses = {name: [row["losses"][name] for row in rows] for name in LOSSES if name in rows[0]["losses"]}
     seconds = time.perf_counter() - started
-    versions = f"MindRCNN {__version__}, MindSpore {mindspore.__version__}"
+    device = mindspore.get_context("device_target")
+    versions = f"MindRCNN {__version__}, MindSpore {mindspore.__version__}, {device}"
     write_json(
         folder / RESULT, {"metrics": dict(done.metrics), "losses": losses, "seconds": seconds, "versions": versions}
     )

@@ -26,7 +26,7 @@ def write_report(runs: Sequence[Run], folder: Path) -> str:
     """Writes the table and the picture; returns the table."""
     done = {run: {side: read_result(run.side(side)) for side in SIDES if run.is_done(side)} for run in runs}
     done = {run: sides for run, sides in done.items() if sides}
-    text = "\n".join(table_lines(done)) + "\n"
+    text = "\n".join([*table_lines(done), "", *version_lines(done)]) + "\n"
     (folder / TABLE).write_text(text, encoding="utf-8")
     if done:
         draw_curves(done, folder / PICTURE)
@@ -39,16 +39,23 @@ def group_name(run: Run) -> tuple[str, str]:
 
 
 def table_lines(done: dict[Run, dict[str, Result]]) -> list[str]:
-    """Returns a Markdown table: for each side the metrics of every seed, and their mean."""
-    lines = ["| Data | Model | Side | Seeds | Box AP | AP50 | Mask AP | AP50 |", "|" + "---|" * 8]
+    """Returns a Markdown table: for each side mean and range of the metrics over the seeds, and the mean time."""
+    lines = ["| Data | Model | Side | Seeds | Box AP | AP50 | Mask AP | AP50 | Training |", "|" + "---|" * 9]
     for (data, model), group in groupby(done, key=group_name):
         members = list(group)
         for side in SIDES:
             results = [done[run][side] for run in members if side in done[run]]
             if results:
                 cells = [metric_cell(results, name) for name in SHOWN]
+                cells.append(f"{statistics.mean(result.seconds for result in results):.0f} s")
                 lines.append(f"| {data} | `{model}` | {NAMES[side]} | {len(results)} | {' | '.join(cells)} |")
     return lines
+
+
+def version_lines(done: dict[Run, dict[str, Result]]) -> list[str]:
+    """Returns a Markdown list of the versions and the device of each side."""
+    found = sorted({(side, result.versions) for sides in done.values() for side, result in sides.items()})
+    return [f"* {NAMES[side]}: {versions}" for side, versions in found]
 
 
 def metric_cell(results: Sequence[Result], name: str) -> str:

@@ -30,7 +30,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     def start(python: str, module: str, *words: str) -> None:
         calls.append((python, module, *words))
         action = words[0] if module == "mindrcnn_side" else "torch"
-        run = Run.of(words[-4:])
+        run = Run.of(words[:4] if action == "torch" else words[1:])
         if action == "prepare":
             write_json(run.inputs / SETTINGS, {})
         elif action != "torch":
@@ -43,7 +43,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 def test_pieces_that_are_done_are_skipped(tmp_path: Path, started: list[tuple[str, ...]]) -> None:
     words = ["--fruits-nuts", "data", "--weights", "w.npz", "--out", str(tmp_path), "--models", "mask_rcnn"]
-    words += ["--torch-python", "other", "--seeds"]
+    words += ["--torch-python", "other", "--torch-device", "cuda", "--seeds"]
     run = Run(tmp_path.resolve(), "fruits_nuts", "mask_rcnn", 0)
     write_result(run, TORCHVISION)
     assert program.main([*words, "1"]) == 0
@@ -53,8 +53,14 @@ def test_pieces_that_are_done_are_skipped(tmp_path: Path, started: list[tuple[st
     ]
     started.clear()
     assert program.main([*words, "2"]) == 0
-    assert {words[-1] for words in started} == {"1"}  # the second seed alone
-    assert [python == "other" for python, *_ in started] == [False, True, False, False]
+    seeds = {words[-2] if module == "torchvision_side" else words[-1] for _, module, *words in started}
+    assert seeds == {"1"}  # the second seed alone
+    assert [(python == "other", words[-1] == "cuda") for python, *words in started] == [
+        (False, False),
+        (True, True),
+        (False, False),
+        (False, False),
+    ]
     assert "| fruits_nuts | `mask_rcnn` | torchvision | 2 | 0.550 (0.500 to 0.600) |" in (tmp_path / TABLE).read_text()
 
 
@@ -65,9 +71,9 @@ def test_table_of_what_is_done(tmp_path: Path) -> None:
     done = {run: {"mindrcnn": read_result(run.side("mindrcnn"))} for run in runs[:2]}
     _, _, *rows = table_lines(done)
     assert rows == [
-        "| fruits_nuts | `faster_rcnn` | MindRCNN | 2 | 0.650 (0.600 to 0.700) | 0.900 (0.900 to 0.900) |  |  |"
+        "| fruits_nuts | `faster_rcnn` | MindRCNN | 2 | 0.650 (0.600 to 0.700) | 0.900 (0.900 to 0.900) |  |  | 1 s |"
     ]
-    assert write_report(runs, tmp_path).splitlines()[2:] == rows
+    assert write_report(runs, tmp_path).splitlines()[2:] == [*rows, "", "* MindRCNN: mindrcnn"]
     assert (tmp_path / "curves.png").stat().st_size > 1000
 
 
