@@ -77,6 +77,13 @@ def size(path: Path) -> int:
         return os.fstat(file.fileno()).st_size
 
 
+def state(path: Path) -> tuple[int, ...]:
+    """Returns numbers that change when a file is replaced or written to."""
+    with open_file(path) as file:
+        status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def open_file(path: Path, what: str = "") -> BinaryIO:
     """Opens a regular file for reading; anything else is refused at once, never waited for.
 

@@ -57,11 +57,14 @@ def propose_anchors(
         return None
     share = float((best_ious(boxes, sizes, ratios) >= threshold).mean())
     best, choice = share + WORTHWHILE, None
+    choices = tuple(dict.fromkeys((tuple(ratios), *RATIOS)))
+    every = sorted({ratio for shapes in choices for ratio in shapes})
     for base in BASES:
         candidate = tuple(float(base * 2**level) for level in range(len(STRIDES)))
-        for shapes in dict.fromkeys((tuple(ratios), *RATIOS)):
+        fits = {ratio: best_ious(boxes, candidate, (ratio,)) >= threshold for ratio in every}
+        for shapes in choices:
             gain = WORTHWHILE * (len(shapes) - len(ratios)) / 2  # more shapes cost time and negatives
-            reached = float((best_ious(boxes, candidate, shapes) >= threshold).mean()) - max(gain, 0.0)
+            reached = float(np.any([fits[ratio] for ratio in shapes], axis=0).mean()) - max(gain, 0.0)
             if reached > best:
                 best, choice = reached, (candidate, tuple(round(one, 3) for one in shapes))
     return choice

@@ -13,7 +13,6 @@ from mindrcnn.config.loader import load_config
 from mindrcnn.data.findings import Findings
 from mindrcnn.data.formats.auto import TITLES
 from mindrcnn.doctor.examination import annotation_files, examine_split
-from mindrcnn.doctor.histograms import draw_histograms
 from mindrcnn.doctor.network_view import network_view, view_text
 from mindrcnn.doctor.report import report_json, report_text
 from mindrcnn.exit_status import EXIT_FAILED, EXIT_OK
@@ -56,6 +55,8 @@ def diagnose(
         about = {"data_root": str(data_root(config.data)), "format": examined.format, "network": view}
         write_text(json_file, json.dumps(COMMENT | content | about, indent=1) + "\n")
     if picture is not None:
+        from mindrcnn.doctor.histograms import draw_histograms  # Matplotlib, which takes long to import
+
         draw_histograms(survey, picture)
     lines = [
         f"data.root is {data_root(config.data)}",

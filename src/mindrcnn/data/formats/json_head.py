@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,6 +11,8 @@ from typing import Any, BinaryIO, cast
 
 from mindrcnn import paths
 from mindrcnn.data.formats.coco.json_stream import WINDOW, JsonStream
+
+KEPT = 8  # beginnings that are remembered; each may take a few times WINDOW
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ class _Beginning:
 
 def read_json_head(path: Path) -> JsonHead | None:
     """Returns the beginning of a file; None if it does not begin as a JSON object or list."""
+    return _read(path, paths.state(path))
+
+
+@functools.lru_cache(KEPT)
+def _read(path: Path, state: tuple[int, ...]) -> JsonHead | None:
+    """Reads a beginning once for each state of the file: all formats ask for it, whenever a split is looked for."""
     with paths.open_file(path) as file:
         stream = JsonStream(cast(BinaryIO, _Beginning(file)))
         head = JsonHead()
