@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrcnn.ops.losses import bce_with_logits, smooth_l1, softmax_cross_entropy
+from mindrcnn.ops.losses import bce_with_logits, giou_loss, smooth_l1, softmax_cross_entropy
 
 HUGE = 1e4
 
@@ -74,3 +74,11 @@ def test_softmax_cross_entropy(run, gradients, numeric_gradient) -> None:
     expected = numeric_gradient(lambda x: cross_entropy_loop(x, labels), sens, logits, 1e-4)
     result, _ = gradients(softmax_cross_entropy, sens, logits, labels)
     np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_giou_loss_of_equal_overlapping_and_distant_boxes() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 2, 4], [5, 7, 9, 8]], np.float32)
+    targets = np.array([[0, 0, 10, 10], [1, 1, 4, 5], [1, 2, 4, 4]], np.float32)
+    wanted = [0, 1 - 3 / 17 + 3 / 20, 1 + 38 / 48]
+    np.testing.assert_allclose(giou_loss(Tensor(boxes), Tensor(targets)).asnumpy(), wanted, atol=1e-6)
+    np.testing.assert_allclose(giou_loss(Tensor(targets), Tensor(boxes)).asnumpy(), wanted, atol=1e-6)
