@@ -87,6 +87,8 @@ def test_two_processes_agree_with_one_on_unequal_shares(
     assert outcome((tmp_path / "logs" / "worker_1.log").read_text()) == first
     np.testing.assert_allclose(first["losses"], one["losses"], rtol=1e-6)
     np.testing.assert_allclose(first["weights"], one["weights"], rtol=1e-6)
+    np.testing.assert_allclose(first["normalised_losses"], one["normalised_losses"], rtol=1e-5)
+    np.testing.assert_allclose(first["normalised"], one["normalised"], rtol=1e-5, atol=1e-6)
     assert first["told"] == "from rank 0"
     assert first["items"] == [0, 1, 2, 3, 4]
 

@@ -42,10 +42,11 @@ class BackboneConfig:
         "3x3",
         "ResNet only: the convolution of a bottleneck that has the stride; 3x3 as in PyTorch, 1x1 as in Caffe.",
     )
-    norm: Literal["frozen", "frozen_statistics", "batch", "group"] = key(
+    norm: Literal["frozen", "frozen_statistics", "batch", "sync_batch", "group"] = key(
         "frozen",
         "frozen: statistics, scale and shift are fixed (detectron2); frozen_statistics: scale and shift train "
-        "(mmdetection's norm_eval); batch: ordinary batch norm; group: group norm of 32 groups (detectron2's GN), "
+        "(mmdetection's norm_eval); batch: ordinary batch norm; sync_batch: batch norm over the images of all "
+        "processes (SyncBN); group: group norm of 32 groups (detectron2's GN), "
         "without weights of batch norm.",
     )
     frozen_stages: int = key(

@@ -11,7 +11,8 @@ from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Normal, initializer
 from mindspore.common.parameter import Parameter
 
-from mindrcnn.ops.batch_norm import Activation, batch_norm
+from mindrcnn.models.batch_norm import BatchNorm, SyncBatchNorm
+from mindrcnn.ops.batch_norm import Activation
 from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv1x1_stride2, conv3x3, conv3x3_stride2, scale_rows
 from mindrcnn.ops.depthwise import depthwise3x3
 from mindrcnn.ops.roi_align import roi_align
@@ -22,7 +23,7 @@ NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
 GROUPS = 32  # of group norm, in every published model
 
-Norm = Literal["frozen", "frozen_statistics", "batch", "group"]
+Norm = Literal["frozen", "frozen_statistics", "batch", "sync_batch", "group"]
 
 
 class FrozenBatchNorm(nn.Cell):
@@ -48,27 +49,6 @@ class FrozenBatchNorm(nn.Cell):
         if self.affine_trains:
             return scale, shift
         return ops.stop_gradient(scale), ops.stop_gradient(shift)
-
-
-class BatchNorm(nn.BatchNorm2d):
-    """`nn.BatchNorm2d`, and the activation after it."""
-
-    def __init__(self, *, channels: int, activation: Activation) -> None:
-        super().__init__(channels, NORM_EPS)
-        self.activation: Activation = activation
-
-    def construct(self, x: Tensor) -> Tensor:
-        """Normalises x (B, C, H, W): in training by the batch's statistics, which move those for inference."""
-        return batch_norm(
-            x,
-            self.gamma,
-            self.beta,
-            self.moving_mean,
-            self.moving_variance,
-            training=self.training,
-            eps=NORM_EPS,
-            activation=self.activation,
-        )
 
 
 class GroupNorm(nn.Cell):
@@ -142,7 +122,7 @@ class ConvNorm(nn.Cell):
         self.halving_1x1 = plain and (kernel_size, stride) == (1, 2)
         self.relu_inside = (self.plain_3x3 or self.plain_1x1 or self.halving_1x1) and activation == "relu"
         self.activation: Activation = activation
-        self.activate = _activation("none" if self.relu_inside or norm == "batch" else activation)
+        self.activate = _activation("none" if self.relu_inside or isinstance(self.norm, BatchNorm) else activation)
 
     def construct(self, x: Tensor) -> Tensor:
         if not self.frozen:
@@ -183,8 +163,9 @@ class ConvNorm(nn.Cell):
 def _norm(norm: Norm, channels: int, activation: Activation) -> nn.Cell:
     if norm == "group":
         return GroupNorm(channels)
-    if norm == "batch":
-        return BatchNorm(channels=channels, activation=activation)
+    if norm in ("batch", "sync_batch"):
+        kind = BatchNorm if norm == "batch" else SyncBatchNorm
+        return kind(channels=channels, eps=NORM_EPS, activation=activation)
     return FrozenBatchNorm(channels=channels, affine_trains=norm == "frozen_statistics")
 
 

@@ -14,8 +14,8 @@ from mindspore import Parameter, Tensor, ops
 from mindrcnn.data.batching.batch import Batch
 from mindrcnn.engine.trainer import Loader
 from mindrcnn.errors import InputError
+from mindrcnn.models.batch_norm import BatchNorm
 from mindrcnn.models.detector import LastStage, TwoStageDetector
-from mindrcnn.models.layers import BatchNorm
 from mindrcnn.ops.batch_norm import MOMENTUM
 
 logger = logging.getLogger(__name__)
