@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_every_stage(golden: Path, name: str) -> None:
     _, comparisons = compare_case(golden, name, steps=CASES[name])
-    assert len(comparisons) > 20
+    assert len(comparisons) > 15  # 18 with one step of Faster R-CNN
     assert [str(one) for one in comparisons if not one.holds] == []
 
 
