@@ -236,6 +236,17 @@ def test_crop_of_an_image_without_objects(image):
     assert cut.rasterise(28).shape == (0, 28, 28)
 
 
+def test_windows_of_one_size_lie_inside_an_image_without_objects(image):
+    cropped = [crop(image, empty_target(), np.random.default_rng(n), min_scale=1, size=(20, 30))[0] for n in range(30)]
+    assert {window.shape for window in cropped} == {(20, 30, 3)}
+    assert len({window.tobytes() for window in cropped}) > 20
+
+
+def test_the_smallest_window_is_a_pixel():
+    dot = np.zeros((1, 1, 3), np.uint8)
+    assert crop(dot, empty_target(), np.random.default_rng(0), min_scale=0.1)[0].shape == (1, 1, 3)
+
+
 def test_crop_leaves_an_image_whose_object_would_vanish(image):
     ring = np.zeros((60, 90), np.uint8)
     ring[0, :] = ring[-1, :] = ring[:, 0] = ring[:, -1] = 1
@@ -266,6 +277,39 @@ def test_photometric_changes_colours_within_limits():
     assert np.std([ratio[0] / max(ratio[2], 0.01) for ratio in ratios]) > 0.3  # colours, not brightness alone
     same = [np.array_equal(jitter_colours(coloured, np.random.default_rng(seed)), coloured) for seed in range(200)]
     assert 1 <= sum(same) <= 40  # 1/16 of them change nothing
+
+
+class Draws:
+    """Draws one colour change alone: brightness, contrast, saturation or hue."""
+
+    def __init__(self, change: int, value: float) -> None:
+        self.answers = iter([0.0 if number == change else 1.0 for number in range(5)])
+        self.value = value
+
+    def random(self) -> float:
+        return next(self.answers)
+
+    def uniform(self, low: float, high: float) -> float:
+        return self.value
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "wanted"),
+    [
+        (2, 1.5, (200, 62, 62)),  # three quarters as grey
+        (2, 0.5, (200, 154, 154)),
+        (3, 18.0, (200, 138, 108)),  # 18 degrees from red towards yellow
+        (4, 0.0, (200, 108, 108)),
+    ],
+)
+def test_saturation_and_hue(change, value, wanted):
+    red = np.full((2, 2, 3), (200, 108, 108), np.uint8)
+    np.testing.assert_allclose(jitter_colours(red, Draws(change, value))[0, 0], wanted, atol=2)
+
+
+def test_each_use_of_an_image_in_an_epoch_has_its_own_draws():
+    draws = [image_rng(0, 1, 2, repeat).random() for repeat in range(4)]
+    assert len(set(draws)) == 4
 
 
 ALL = Augment(
