@@ -128,6 +128,10 @@ def test_only_slots_of_positives_are_pooled() -> None:
     assert more.pooler.asked[-1][0].shape == (2, 4, 4)
 
 
+def test_it_uses_no_noise() -> None:
+    assert build_branch(make_case()["logits"]).noise_shapes(2) == ()
+
+
 def test_loss_without_positives_is_exactly_zero() -> None:
     case = make_case()
     case["labels"][:] = 0

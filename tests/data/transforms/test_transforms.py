@@ -307,6 +307,12 @@ def test_saturation_and_hue(change, value, wanted):
     np.testing.assert_allclose(jitter_colours(red, Draws(change, value))[0, 0], wanted, atol=2)
 
 
+def test_brightness_ends_at_black_and_white():
+    levels = np.array([[[0, 10, 30], [220, 230, 255]]], np.uint8)
+    np.testing.assert_array_equal(jitter_colours(levels, Draws(0, -20.0)), [[[0, 0, 10], [200, 210, 235]]])
+    np.testing.assert_array_equal(jitter_colours(levels, Draws(0, 30.0)), [[[30, 40, 60], [250, 255, 255]]])
+
+
 def test_each_use_of_an_image_in_an_epoch_has_its_own_draws():
     draws = [image_rng(0, 1, 2, repeat).random() for repeat in range(4)]
     assert len(set(draws)) == 4
