@@ -53,7 +53,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Turns the cache of graphs off in the tests' own process: a test may replace what a graph is made of."""
+    """Lets garbage be collected again, and turns the cache of graphs off in the tests' own process.
+
+    A test may replace what a graph is made of.
+    """
     gc.enable()
     if "mindspore" in sys.modules:
         from mindrcnn.graphs.store import graph_cache

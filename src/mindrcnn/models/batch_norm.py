@@ -6,6 +6,11 @@ from mindspore.communication import GlobalComm, get_group_size
 from mindrcnn.ops.batch_norm import MOMENTUM, Activation, batch_norm
 
 
+def build_activation(name: Activation) -> nn.Cell:
+    """Returns the layer of an activation."""
+    return {"relu": nn.ReLU, "relu6": nn.ReLU6, "none": nn.Identity}[name]()
+
+
 class BatchNorm(nn.BatchNorm2d):
     """`nn.BatchNorm2d`, and the activation after it."""
 
@@ -37,7 +42,7 @@ class SyncBatchNorm(BatchNorm):
         super().__init__(channels=channels, eps=eps, activation=activation)
         self.processes = get_group_size() if GlobalComm.INITED else 1
         self.all_reduce = ops.AllReduce()
-        self.activate = {"relu": nn.ReLU, "relu6": nn.ReLU6, "none": nn.Identity}[activation]()
+        self.activate = build_activation(activation)
 
     def construct(self, x: Tensor) -> Tensor:
         """Normalises x (B, C, H, W) as `BatchNorm` does the images of all processes together."""

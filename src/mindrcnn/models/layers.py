@@ -11,7 +11,7 @@ from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import HeNormal, HeUniform, Initializer, Normal, initializer
 from mindspore.common.parameter import Parameter
 
-from mindrcnn.models.batch_norm import BatchNorm, SyncBatchNorm
+from mindrcnn.models.batch_norm import BatchNorm, SyncBatchNorm, build_activation
 from mindrcnn.ops.batch_norm import Activation
 from mindrcnn.ops.conv import conv1x1, conv1x1_add_relu, conv1x1_stride2, conv3x3, conv3x3_stride2, scale_rows
 from mindrcnn.ops.depthwise import depthwise3x3
@@ -122,7 +122,7 @@ class ConvNorm(nn.Cell):
         self.halving_1x1 = plain and (kernel_size, stride) == (1, 2)
         self.relu_inside = (self.plain_3x3 or self.plain_1x1 or self.halving_1x1) and activation == "relu"
         self.activation: Activation = activation
-        self.activate = _activation("none" if self.relu_inside or isinstance(self.norm, BatchNorm) else activation)
+        self.activate = build_activation("none" if self.relu_inside or isinstance(self.norm, BatchNorm) else activation)
 
     def construct(self, x: Tensor) -> Tensor:
         if not self.frozen:
@@ -167,10 +167,6 @@ def _norm(norm: Norm, channels: int, activation: Activation) -> nn.Cell:
         kind = BatchNorm if norm == "batch" else SyncBatchNorm
         return kind(channels=channels, eps=NORM_EPS, activation=activation)
     return FrozenBatchNorm(channels=channels, affine_trains=norm == "frozen_statistics")
-
-
-def _activation(name: Activation) -> nn.Cell:
-    return {"relu": nn.ReLU, "relu6": nn.ReLU6, "none": nn.Identity}[name]()
 
 
 class RoiPooler(nn.Cell):
