@@ -31,6 +31,13 @@ def main() -> None:
             crashes.write_text(str(before + 1))
             os.kill(os.getpid(), signal.SIGSEGV)
         return
+    if what == "crash at the end":  # of one of two, when the work of all is done or only its own
+        print(f"connected: rank {rank} of 2", flush=True)
+        if rank == marked or "all" in sys.argv:
+            print(f"finished: rank {rank} of 2", flush=True)
+        if rank == marked:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        time.sleep(LONG)
     if what == "end" or (what == "leave" and rank == marked):
         return
     if rank == marked and what == "fail":

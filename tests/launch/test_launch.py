@@ -242,6 +242,24 @@ def test_a_crash_of_the_connection_starts_the_job_again(
     assert last.startswith("error: rank 1 was ended by SIGSEGV") == (status != 0)
 
 
+@pytest.mark.parametrize(("whose", "status"), [("all", 0), ("one", 1)])
+def test_a_crash_after_all_have_finished_is_none(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    single: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whose: str,
+    status: int,
+) -> None:
+    monkeypatch.setattr(supervise, "FAILURE_GRACE", 1.0)
+    options = ["--launcher", "rank-table", "--rank-table", str(single), "--log-dir", str(tmp_path / "logs")]
+    assert main([*options, "--", str(WORKER), "crash at the end", "1", whose]) == status
+    message = capsys.readouterr().err
+    assert message.startswith("rank 1 was ended by SIGSEGV while MindSpore closed its connections;") == (status == 0)
+    assert message.startswith("error: rank 1 was ended by SIGSEGV; 1 others were still running") == (status == 1)
+    assert not workers_left()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM])
 def test_a_signal_reaches_all(
     launch: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: signal.Signals

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import BinaryIO
 
 from mindrcnn import paths
-from mindrcnn.engine.distributed.environment import CONNECTED
+from mindrcnn.engine.distributed.environment import CONNECTED, FINISHED
 from mindrcnn.engine.signals import EXIT_BASE, STOPPING
 from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_FAILED, EXIT_OK
@@ -36,8 +36,8 @@ STOP_GRACE = 300.0  # seconds to finish the step and save after a signal
 # MindSpore sends SIGTERM to its own process then.
 UNASKED = "the launcher sent no signal: somebody else did, or the rank lost the scheduler or another rank for too long"
 LOG_TAIL = 20  # lines of a log in a message
-# MindSpore's own connection of the processes crashes now and then on a busy machine (a race of its sockets, seen in
-# 2.8). Nothing has been done by then, so the job is started again.
+# MindSpore crashes now and then on a busy machine while it connects the processes, or closes the connections (races of
+# its sockets, seen in 2.8). Before the work nothing is lost, and the job is started again; after it nothing is missing.
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
 STARTS = 3
 
@@ -102,6 +102,12 @@ class Supervisor:
         on_one_machine = self.job.local_devices == self.job.devices  # the other launchers would not start again
         return on_one_machine and not has_line(self.job.worker_log(failure.rank), f"{CONNECTED}:")
 
+    def _finished(self) -> bool:
+        """Tells whether every process of this machine has said that its work is done."""
+        first = self.job.node_rank * self.job.local_devices
+        logs = map(self.job.worker_log, range(first, first + self.job.local_devices))
+        return all(has_line(log, f"{FINISHED}:") for log in logs)
+
     def _start(self) -> None:
         claim_log_folder(self.job.log_dir, force=self.force)
         with start_told(sys.executable):
@@ -158,6 +164,10 @@ class Supervisor:
             self._show_log()
             return EXIT_OK
         failure = self.workers.first_failure() or self.workers.first_ended()
+        if failure is not None and failure.signal in CRASHES and self._finished():
+            self._show_log()
+            report(f"{failure} while MindSpore closed its connections; every rank had finished before")
+            return EXIT_OK
         if failure is None and self.workers.ended:  # only the launcher itself has not ended
             self._show_log()
             return EXIT_OK

@@ -78,6 +78,7 @@ def dry_run(
             logger.info("dry run: no step was run, and no run folder made")
         if ranks.first:
             sys.stdout.write(dump_config(ready.config))
+    ranks.finish()
     return EXIT_OK
 
 

@@ -73,7 +73,7 @@ def evaluate_checkpoint(
     evaluation = run_evaluation(file, overrides, out, split=split, runtime=runtime, force=force)
     if evaluation.ranks.first:
         print_report(evaluation.metrics, evaluation.folder)
-    evaluation.ranks.wait()
+    evaluation.ranks.finish()
     return EXIT_OK
 
 

@@ -66,12 +66,14 @@ class TrainedRun:
     metrics: those of the last evaluation, such as bbox_AP; empty without a validation split.
     best: the checkpoint of the best evaluation; None without a validation split.
     last: the checkpoint of the last step.
+    ranks: the processes that trained together.
     """
 
     folder: Path
     metrics: Mapping[str, float] = field(default_factory=dict)
     best: Path | None = None
     last: Path | None = None
+    ranks: Ranks = field(default_factory=Ranks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,8 @@ def train(
     recipe: str | None = None,
 ) -> int:
     """Trains from a configuration file, like `run_training`; returns the exit status."""
-    run_training(config_file, overrides, run_dir, resume=resume, recipe=recipe)
+    run = run_training(config_file, overrides, run_dir, resume=resume, recipe=recipe)
+    run.ranks.finish()
     return EXIT_OK
 
 
@@ -158,7 +161,7 @@ def _train(config: Config, ranks: Ranks, run_folder: RunFolder, reasons: Sequenc
         report_at_end(evaluator, folder)
     logger.info("done: %s", folder)
     best, last = (path if paths.is_file(path) else None for path in (folder / BEST, folder / LAST))
-    return TrainedRun(folder, dict(final.metrics), best, last)
+    return TrainedRun(folder, dict(final.metrics), best, last, ranks)
 
 
 def report_at_end(evaluator: SplitEvaluator, folder: Path) -> None:

@@ -45,6 +45,13 @@ def test_alone() -> None:
     ranks.wait()
 
 
+def test_each_says_when_it_has_finished(capsys: pytest.CaptureFixture[str]) -> None:
+    Ranks().finish()
+    assert not capsys.readouterr().out
+    Group(2).run(Ranks.finish)
+    assert sorted(capsys.readouterr().out.splitlines()) == ["finished: rank 0 of 2", "finished: rank 1 of 2"]
+
+
 @pytest.mark.parametrize("size", [2, 3, 8])
 @pytest.mark.parametrize("count", [0, 1, 5, 7, 24])
 def test_every_item_is_in_one_share(size: int, count: int) -> None:

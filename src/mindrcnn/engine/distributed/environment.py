@@ -19,7 +19,9 @@ Launcher = Literal["none", "msrun", "mpirun", "rank-table"]
 MPI_VARIABLES = ("OMPI_COMMAND", "PMIX_RANK")
 LOCAL_HOST = "127.0.0.1"
 SCHEDULER_PORT = "8118"  # msrun's default
-CONNECTED = "connected"  # begins the line that a process writes to its output when it has joined the others
+# The beginnings of the lines that a process writes to its output when it has joined the others, and when its work is
+# done and only leaving them remains.
+CONNECTED, FINISHED = "connected", "finished"
 _DIGITS = 9  # of a rank, a device or a number of processes
 _RANKS_SHOWN = 10  # in a message about a rank table
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from mindrcnn.engine.distributed.environment import FINISHED
 from mindrcnn.errors import InputError, LostRank
 from mindrcnn.messages import quote_value, shorten
 
@@ -80,6 +82,13 @@ class Ranks:
     def wait(self) -> None:
         """Returns when all ranks have called it."""
         self.all_gather(None)
+
+    def finish(self) -> None:
+        """Tells the launcher that this program is done, and returns when all ranks are: none leaves a busy one."""
+        if self.size > 1:
+            sys.stdout.write(f"{FINISHED}: rank {self.rank} of {self.size}\n")
+            sys.stdout.flush()
+        self.wait()
 
     def from_first(self, make: Callable[[], T]) -> T:
         """Calls `make` on rank 0 and returns its result on all ranks, or raises its InputError on all of them."""
