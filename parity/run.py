@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mindspore as ms
 
+from mindrcnn.build.device import run_at_once
 from mindrcnn.convert.importer import Imported, Options, import_detector
 from mindrcnn.weights.read import WeightsFile
 from parity.case import GoldenCase, load_case
@@ -28,6 +29,7 @@ def compare_case(folder: Path, name: str, *, steps: int | None = None) -> tuple[
 
 
 def _compare(folder: Path, name: str, steps: int | None) -> tuple[str, list[Comparison]]:
+    run_at_once()
     case = load_case(folder, name)
     imported = import_case(case)
     report = imported.report

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import mindrcnn  # noqa: F401 (sets what MindSpore's CPU kernels need before any test imports MindSpore)
+from mindrcnn.exit_status import YOUNG_OBJECTS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -53,14 +54,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Lets garbage be collected again, and turns the cache of graphs off in the tests' own process.
+    """Lets garbage be collected again, and prepares MindSpore as the programs do, but for the cache of graphs.
 
     A test may replace what a graph is made of.
     """
     gc.enable()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
     if "mindspore" in sys.modules:
+        from mindrcnn.build.device import run_at_once
         from mindrcnn.graphs.store import graph_cache
 
+        run_at_once()
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(GRAPHS_VARIABLE, "0")
             assert graph_cache() is None
