@@ -1,5 +1,6 @@
 """Configuration to MindSpore's context, set from the keys under `device`."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from mindrcnn.engine.signals import preserve_interrupts
 from mindrcnn.errors import InputError
 
 Mode = Literal["graph", "pynative"]
+
+IN_LINE = "MS_DEV_HOST_BLOCKING_RUN"  # read by MindSpore at its first PyNative operator
 
 _device = threading.RLock()  # the execution mode belongs to the process, and a network serves one thread at a time
 
@@ -51,12 +54,13 @@ def select_device(device: DeviceConfig) -> None:
 
 
 def run_at_once() -> None:
-    """Lets the calling thread run PyNative operators itself, on a CPU.
+    """Lets the calling thread run PyNative operators itself, on a CPU; does nothing after the first operator.
 
     MindSpore gives them to other threads by default, so that the device never waits. On a CPU there is nothing to keep
-    busy, and while the caller waits for a value it spins: the same operators took twice the time of both threads.
+    busy, and while the caller waits for a value it spins: the same operators took twice the processor time. The
+    documented `mindspore.runtime.launch_blocking()` keeps those threads, and 2.10 computed wrong losses with it.
     """
-    ms.runtime.launch_blocking()
+    os.environ.setdefault(IN_LINE, "1")
 
 
 @contextmanager
