@@ -26,8 +26,8 @@ EXIT_INTERRUPTED = EXIT_BASE + signal.SIGINT  # stopped with Ctrl-C
 
 # Least address space (ulimit -v) in which MindSpore loads and its threads start; with less it aborts the process.
 LEAST_ADDRESS_SPACE = 3 << 30
-# New objects between two garbage collections. Importing MindSpore makes half a million that stay: with Python's 700
-# they are looked through five hundred times.
+# New objects between two garbage collections. Importing MindSpore makes half a million that stay, and reading
+# annotations as many that go at once: with Python's 700 they are looked through hundreds of times.
 YOUNG_OBJECTS = 50_000
 REDUCE = (
     "not enough memory: reduce train.batch_size or eval.batch_size, data.buckets with data.short_side, or "
@@ -49,6 +49,7 @@ def run(action: Callable[[], int]) -> int:
 
     SIGINT and SIGTERM end the program with SystemExit, status 130 and 143; training handles them itself, to save first.
     """
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
     try:
         with program_signals(), StopSignals() as signals, signals.immediate():
             return report_bad_input(action)
@@ -61,7 +62,6 @@ def run_network(action: Callable[[], int]) -> int:
 
     def checked() -> int:
         require_address_space()
-        gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
         return action()
 
     return run(checked)

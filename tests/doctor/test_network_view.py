@@ -13,10 +13,11 @@ from mindrcnn.config.model import AnchorConfig, ModelConfig
 from mindrcnn.config.run import Config
 from mindrcnn.data.batching.buckets import assign_buckets
 from mindrcnn.data.survey import Survey
+from mindrcnn.doctor import anchor_fit
 from mindrcnn.doctor.anchor_fit import STRIDES, best_ious, propose_anchors
 from mindrcnn.doctor.input_sizes import input_sizes, propose_inputs
 from mindrcnn.doctor.network_view import network_view, view_text
-from mindrcnn.doctor.similar import NO_HASH, annotated_twice, hash_image, near_duplicates
+from mindrcnn.doctor.similar import NO_HASH, TWICE, annotated_twice, hash_image, near_duplicates
 from mindrcnn.models.rpn import grid_anchors
 from mindrcnn.programs.doctor import main
 
@@ -45,7 +46,7 @@ def pairwise_iou(first, second):
     return shared / (areas[0][:, None] + areas[1][None] - shared)
 
 
-def test_best_anchors_are_those_of_the_network():
+def test_best_anchors_are_those_of_the_network(monkeypatch):
     rng = np.random.default_rng(1)
     corner, side = rng.uniform(20, 130, (40, 2)), rng.uniform(6, 110, (40, 2))
     boxes = np.concatenate([corner, corner + side], axis=1)
@@ -53,7 +54,10 @@ def test_best_anchors_are_those_of_the_network():
     cells = tuple((256 // stride + 1, 256 // stride + 1) for stride in STRIDES)
     anchors = grid_anchors(cells, STRIDES, sizes, ratios, False).astype(np.float64)
     # the nearest cell is the best one unless the anchor is much larger than the object
-    np.testing.assert_allclose(best_ious(boxes, sizes, ratios), pairwise_iou(boxes, anchors).max(axis=1), atol=1e-5)
+    found = best_ious(boxes, sizes, ratios)
+    np.testing.assert_allclose(found, pairwise_iou(boxes, anchors).max(axis=1), atol=1e-5)
+    monkeypatch.setattr(anchor_fit, "BLOCK", 7)
+    np.testing.assert_array_equal(best_ious(boxes, sizes, ratios), found)
 
 
 def test_anchors_are_proposed_for_objects_that_have_none():
@@ -176,6 +180,18 @@ def test_objects_that_are_annotated_twice():
     boxes = [[10, 10, 50, 50], [10.5, 10, 50, 50], [10, 10, 50, 50], [10, 10, 50, 50], [12, 40, 60, 90]]
     one = survey([(100, 100)] * 2, boxes, image=[0, 0, 0, 1, 1], labels=[1, 1, 2, 1, 1])
     assert list(annotated_twice(one)) == [(0, 1)]
+
+
+def test_every_pair_of_an_image_is_found_and_none_across_images():
+    rng = np.random.default_rng(5)
+    corners = rng.integers(0, 3, (300, 2)) * 20 + rng.uniform(0, 2, (300, 2))
+    boxes = np.concatenate([corners, corners + 40], axis=1).astype(np.float32)
+    image, labels = np.sort(rng.integers(0, 6, 300)), rng.integers(1, 3, 300)
+    one = survey([(100, 100)] * 7, boxes, image=image, labels=labels)
+    alike = (pairwise_iou(boxes, boxes) >= TWICE) & (image[:, None] == image) & (labels[:, None] == labels)
+    found = list(annotated_twice(one))
+    assert sorted(map(sorted, found)) == np.argwhere(np.triu(alike, 1)).tolist()
+    assert [image[first] for first, _ in found] == sorted(image[first] for first, _ in found)
 
 
 def test_the_program_names_format_folder_and_both_kinds_of_repeats(tmp_path, capsys):

@@ -113,6 +113,7 @@ def test_parts_that_do_not_exist(number: int) -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
+        ("", "wanted an image, a video, .*, got an empty text$"),
         ("missing.jpg", "missing.jpg: wanted an image, a video, .*, got no such file or folder"),
         ("missing/*.jpg", r"missing/\*.jpg: wanted images or videos, got none$"),
         ("file:///etc/passwd", "wanted an address that begins with https:// or http://, got file://"),

@@ -1,5 +1,6 @@
 """The start and the exit status of programs."""
 
+import gc
 import logging
 import os
 import signal
@@ -15,13 +16,22 @@ from mindrcnn.build.device import set_device
 from mindrcnn.config.run import DeviceConfig
 from mindrcnn.engine.tracking.logging_setup import setup_logging
 from mindrcnn.errors import InputError
-from mindrcnn.exit_status import run
+from mindrcnn.exit_status import YOUNG_OBJECTS, run
 
 Call = Callable[[Callable[[], int]], Any]
 
 
 def test_the_status_is_the_actions(call: Call) -> None:
     assert call(lambda: 3).status == 3
+
+
+def test_a_program_collects_garbage_rarely(call: Call) -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(700)
+    try:
+        assert call(lambda: int(gc.get_threshold()[0] == YOUNG_OBJECTS)).status == 1
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_bad_input_is_one_message(call: Call) -> None:

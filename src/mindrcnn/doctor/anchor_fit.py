@@ -14,6 +14,7 @@ Doubles = npt.NDArray[np.float64]
 
 STRIDES = (4, 8, 16, 32, 64)  # of P2..P6
 MOST_OBJECTS = 20_000  # that are looked at; a random choice of more
+BLOCK = 2048  # boxes that are looked at together: their intermediate values stay in the processor's cache
 BASES = (8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96)  # sizes on P2; each level above has twice the size
 RATIOS = ((0.5, 1.0, 2.0), (1 / 3, 1.0, 3.0), (0.25, 0.5, 1.0, 2.0, 4.0), (1.0, 2.0, 4.0), (0.25, 0.5, 1.0))
 WORTHWHILE = 0.05  # gain in the share of objects that is worth a proposal
@@ -33,15 +34,22 @@ def best_ious(boxes: Doubles, sizes: Sequence[float], ratios: Sequence[float]) -
     sizes: square root of the anchors' area on P2..P6.
     ratios: height / width of the anchors.
     """
-    centre, side = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    blocks = [_best_ious(boxes[first : first + BLOCK], sizes, ratios) for first in range(0, len(boxes), BLOCK)]
+    return np.concatenate([np.zeros(0), *blocks])
+
+
+def _best_ious(boxes: Doubles, sizes: Sequence[float], ratios: Sequence[float]) -> Doubles:
+    low, high = boxes[:, :2].T.copy(), boxes[:, 2:].T.copy()  # (2, m): NumPy is slow along an axis of two
+    centre, side = (low + high) / 2, high - low
+    half, area = side / 2, side.prod(axis=0)
     best = np.zeros(len(boxes))
     for stride, size in zip(STRIDES, sizes, strict=True):
         offset = np.abs(centre - np.round(centre / stride) * stride)
         for ratio in ratios:
-            anchor = np.array([size / np.sqrt(ratio), size * np.sqrt(ratio)])
-            overlap = np.minimum(side / 2, anchor / 2 - offset) + np.minimum(side / 2, anchor / 2 + offset)
-            shared = np.minimum(overlap, np.minimum(side, anchor)).clip(min=0).prod(axis=1)
-            best = np.maximum(best, shared / (side.prod(axis=1) + anchor.prod() - shared))
+            anchor = np.array([[size / np.sqrt(ratio)], [size * np.sqrt(ratio)]])
+            overlap = np.minimum(half, anchor / 2 - offset) + np.minimum(half, anchor / 2 + offset)
+            shared = np.maximum(np.minimum(overlap, np.minimum(side, anchor)), 0).prod(axis=0)
+            best = np.maximum(best, shared / (area + anchor.prod() - shared))
     return best
 
 

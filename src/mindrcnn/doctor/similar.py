@@ -60,26 +60,25 @@ def near_duplicates(first: Sequence[Hash], second: Sequence[Hash]) -> Iterator[t
 def annotated_twice(survey: Survey) -> Iterator[tuple[int, int]]:
     """Yields the indices of two objects of one class and image whose boxes are almost the same."""
     places = np.flatnonzero(~survey.crowd)
-    ends = np.searchsorted(survey.image[places], np.arange(len(survey.names)), side="right")
-    start = 0
-    for end in ends.tolist():
-        inside = places[start:end]
-        start = end
-        if len(inside) > 1:
-            for first, second in _overlapping(survey.boxes[inside].astype(np.float64), survey.labels[inside]):
-                yield int(inside[first]), int(inside[second])
-
-
-def _overlapping(boxes: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Yields pairs of neighbours in the order of their left sides, so that no table of all pairs is needed."""
-    order = np.argsort(boxes[:, 0], kind="stable")
+    boxes, labels, image = survey.boxes[places].astype(np.float64), survey.labels[places], survey.image[places]
+    left, width = boxes[:, 0], boxes[:, 2] - boxes[:, 0]
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    for step in range(1, min(len(order), MOST_NEIGHBOURS)):
-        first, second = order[:-step], order[step:]
-        near = boxes[second, 0] - boxes[first, 0] <= (boxes[first, 2] - boxes[first, 0]) * (1 - TWICE)
-        if not near.any():
-            return
+    order = np.lexsort((left, image))
+    # Neighbours in the order of their left sides, so that no table of all pairs is needed: where the next box is not
+    # near, those after it are not either.
+    near = np.arange(len(order))
+    found = []
+    for step in range(1, MOST_NEIGHBOURS):
+        near = near[near < len(order) - step]
+        first, second = order[near], order[near + step]
+        kept = (image[first] == image[second]) & (left[second] - left[first] <= width[first] * (1 - TWICE))
+        near, first, second = near[kept], first[kept], second[kept]
+        if not len(near):
+            break
         sides = np.minimum(boxes[first, 2:], boxes[second, 2:]) - np.maximum(boxes[first, :2], boxes[second, :2])
         shared = sides.clip(min=0).prod(axis=1)
-        same = near & (labels[first] == labels[second]) & (shared >= TWICE * (areas[first] + areas[second] - shared))
-        yield from zip(first[same].tolist(), second[same].tolist(), strict=True)
+        same = (labels[first] == labels[second]) & (shared >= TWICE * (areas[first] + areas[second] - shared))
+        found.append(np.stack([first[same], second[same]], axis=1))
+    pairs = np.concatenate([np.zeros((0, 2), dtype=np.int64), *found])
+    pairs = pairs[np.argsort(image[pairs[:, 0]], kind="stable")]
+    yield from map(tuple, places[pairs].tolist())

@@ -33,3 +33,9 @@ def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
     path.unlink()
     with pytest.raises(InputError, match="No such file"):
         read_json_head(path)
+
+
+def test_nothing_is_read_after_the_tables_by_which_coco_is_known(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"info": {}, "images": [{"id": 1}, {"id": 2}], "annotations": [{"id": 3}], "type": 4}))
+    assert read_json_head(path).values == {"info": {}, "images": {"id": 1}, "annotations": {"id": 3}}

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 from mindrcnn import paths
 from mindrcnn.data.formats.coco.json_stream import WINDOW, JsonStream
 
+COCO_TABLES = {"images", "annotations"}
 KEPT = 8  # beginnings that are remembered; each may take a few times WINDOW
 
 
@@ -66,6 +67,8 @@ def _read(path: Path, state: tuple[int, ...]) -> JsonHead | None:
                 elements = member.elements
                 value = member.value if elements is None else next((one.value for one in islice(elements, 1)), None)
                 head.values[member.key] = value
+                if set(head.values) >= COCO_TABLES:  # no format is recognised by what comes after them
+                    break
         except (ValueError, RecursionError, OSError):  # the end of the beginning, or no JSON
             pass
     return head if head.values else None

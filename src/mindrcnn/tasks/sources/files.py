@@ -53,6 +53,8 @@ class Files:
 
     def entries(self, word: str, search: Search) -> Iterator[Entry]:
         """Yields a single file whatever its suffix, and of folders and patterns the images and videos."""
+        if not word:  # a variable of a script that is not set; as a path it would be the current folder
+            raise InputError("wanted an image, a video, a folder or a pattern, got an empty text")
         path = paths.expand(word)
         if paths.is_file(path):
             yield file_entry(path, search)

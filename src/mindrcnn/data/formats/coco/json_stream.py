@@ -10,15 +10,14 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 WINDOW = 1 << 22  # bytes read at once: thousands of COCO's annotations
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
-@dataclass(frozen=True)
-class Element:
+class Element(NamedTuple):
     """An element of a list; `start` and `length`: its bytes in the file."""
 
     value: Any
@@ -127,6 +126,9 @@ class JsonStream:
 
     def _next(self) -> str:
         """Returns the next character that is not a space; empty at the end of the file."""
+        character = self._text[self._place : self._place + 1]
+        if character > " ":  # no space, which is what most calls find
+            return character
         while True:
             self._place = _SPACE.match(self._text, self._place).end()  # type: ignore[union-attr]
             if self._place < len(self._text):

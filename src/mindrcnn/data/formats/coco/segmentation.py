@@ -42,7 +42,7 @@ def parse_segmentation(stored: Any) -> Segmentation | None:
 
 def _polygons(stored: list[Any]) -> Polygons:
     try:
-        parts = tuple(array("f", part) for part in stored)
+        parts = tuple([array("f", part) for part in stored])  # of a list, which takes less time than a generator
     except TypeError as error:
         raise ValueError("segmentation: wanted polygons of numbers x, y, x, y, ..., got something else") from error
     except OverflowError as error:
