@@ -132,6 +132,10 @@ def test_patterns_end_at_links_to_folders_above(tmp_path: Path) -> None:
             (tmp_path / name / f"loop{number}").symlink_to(tmp_path)
     found = paths.expand_pattern(f"{tmp_path}/**/*.jpg")
     assert found == [tmp_path / "a/1.jpg", tmp_path / "a/b/1.jpg"]
+    assert paths.expand_pattern(f"{tmp_path}/**/**/*.jpg") == found
+    assert paths.expand_pattern(f"{tmp_path}/**/a/**/*.jpg") == found
+    assert paths.expand_pattern(f"{tmp_path}/**/../**/*.jpg") != []
+    assert paths.expand_pattern("/" + "../" * 1300 + f"{tmp_path}/[ab]/?.jpg"[1:]) != []
     assert paths.expand_pattern(f"{tmp_path}/[ab]/?.jpg") == [tmp_path / "a/1.jpg"]
     assert paths.expand_pattern(f"{tmp_path}/.h*/*.jpg") == [tmp_path / ".hidden/1.jpg"]
     assert paths.expand_pattern(f"{tmp_path}/none/*.jpg") == []

@@ -8,6 +8,7 @@ reads, lists or looks for files asks here.
 import errno
 import fnmatch
 import glob
+import itertools
 import os
 import stat
 from collections.abc import Iterator
@@ -161,7 +162,8 @@ def expand_pattern(pattern: str) -> list[Path]:
     path = Path(pattern)
     start = Path(path.anchor) if path.anchor else Path()
     parts = path.parts[1:] if path.anchor else path.parts
-    return sorted(set(_matches(start, parts, set())))
+    several = [part for part, after in zip(parts, (*parts[1:], ""), strict=True) if not part == after == _ANY_DEPTH]
+    return sorted(set(_matches(start, tuple(several), set())))
 
 
 def require_name(path: Path) -> None:
@@ -195,14 +197,22 @@ def _kind(status: os.stat_result) -> str:
     return _KINDS.get(stat.S_IFMT(status.st_mode), "a file")
 
 
-def _matches(folder: Path, parts: tuple[str, ...], entered: set[tuple[int, int]]) -> Iterator[Path]:
-    """Yields the paths below `folder` that match the parts of a pattern; `entered` are folders that `**` has seen."""
+def _matches(folder: Path, parts: tuple[str, ...], entered: set[tuple[int, int, int]]) -> Iterator[Path]:
+    """Yields the paths below `folder` that match the parts of a pattern.
+
+    entered: folders that each `**` has seen, with the number of parts from it on.
+    """
+    plain = len(list(itertools.takewhile(lambda part: not glob.has_magic(part), parts)))
+    if plain:
+        folder, parts = folder.joinpath(*parts[:plain]), parts[plain:]
+        if not os.path.lexists(folder):
+            return
     if not parts:
         yield folder
         return
     first, rest = parts[0], parts[1:]
     if first == _ANY_DEPTH:
-        if not _enters(folder, entered):
+        if not _enters(folder, len(parts), entered):
             return
         if rest:
             yield from _matches(folder, rest, entered)
@@ -211,20 +221,18 @@ def _matches(folder: Path, parts: tuple[str, ...], entered: set[tuple[int, int]]
                 if not rest:
                     yield folder / name
                 yield from _matches(folder / name, parts, entered)
-    elif glob.has_magic(first):
-        for name in fnmatch.filter(_names(folder), first):
-            if first.startswith(".") or not name.startswith("."):
-                yield from _matches(folder / name, rest, entered)
-    elif os.path.lexists(folder / first):
-        yield from _matches(folder / first, rest, entered)
+        return
+    for name in fnmatch.filter(_names(folder), first):
+        if first.startswith(".") or not name.startswith("."):
+            yield from _matches(folder / name, rest, entered)
 
 
-def _enters(folder: Path, entered: set[tuple[int, int]]) -> bool:
+def _enters(folder: Path, left: int, entered: set[tuple[int, int, int]]) -> bool:
     try:
         status = os.stat(folder)
     except OSError:
         return False
-    key = status.st_dev, status.st_ino
+    key = left, status.st_dev, status.st_ino
     if not stat.S_ISDIR(status.st_mode) or key in entered:
         return False
     entered.add(key)

@@ -59,6 +59,8 @@ def test_recursively_but_not_into_the_results(folder: Path) -> None:
 def test_patterns_and_single_files(folder: Path) -> None:
     search = Search(out=Path("found"))
     assert names(["*.png", "**/*.jpg"], search) == ["a.png", "deep/er/e.jpg"]
+    (folder / "itself").symlink_to("itself")
+    assert names(["**"], search) == ["a.png", "b.JPG", "clip.MP4", "deep/a.png", "deep/er/e.jpg"]
     assert names(["notes.md", "007", "c.heic2"]) == ["notes.md", "007", "c.heic2"]
     assert names(["a.png", "*.png", "./a.png"]) == ["a.png"]
 

@@ -18,9 +18,9 @@ import pytest
 
 from mindrcnn.errors import InputError
 from mindrcnn.launch import supervise, workers
-from mindrcnn.launch.commands import Job, cores_per_process, msrun_commands
+from mindrcnn.launch.commands import Command, Job, cores_per_process, msrun_commands
 from mindrcnn.launch.guard import Guard
-from mindrcnn.launch.logs import claim_log_folder
+from mindrcnn.launch.logs import LAUNCHER_LOG, claim_log_folder
 from mindrcnn.launch.workers import EndedRank, Workers
 from mindrcnn.programs.launch import main
 
@@ -403,6 +403,27 @@ def test_of_several_that_end_at_once_one_is_the_cause(monkeypatch, codes, first)
     watched.known = {rank: SimpleNamespace(pid=rank) for rank in range(2)}
     watched.update([])
     assert watched.first_failure() == first
+
+
+def test_a_status_that_msrun_has_taken_is_read_from_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stand-in takes its worker's status at once, as msrun does if it looks before the supervisor."""
+    msrun = tmp_path / "msrun.py"
+    msrun.write_text(
+        "import subprocess, sys\n"
+        "worker = subprocess.Popen([sys.executable, '-c', 'import time, sys; time.sleep(1); sys.exit(2)'],"
+        " env={'RANK_ID': '1'})\n"
+        "status = worker.wait()\n"
+        "sys.exit(f'[ERROR] ME: Worker process {worker.pid} exit with exception. Error code: {status}.')\n"
+    )
+    job = Job(program=(), devices=1, local_devices=1, log_dir=tmp_path / "logs")
+    command = Command((sys.executable, str(msrun)), job.log_dir / LAUNCHER_LOG)
+    monkeypatch.setattr(workers, "_exit_code", lambda pid: None)
+    assert supervise.Supervisor(job, [command]).run() == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: rank 1 ended with status 2; ")
+    assert "Worker process" not in error
 
 
 def test_a_launcher_that_is_not_there_is_named(

@@ -82,6 +82,7 @@ class Supervisor:
         try:
             self._start()
             statuses = self._watch()
+            self.workers.complete(log_text(self.commands[0].output))
             for command, status in zip(self.commands, statuses, strict=True):
                 if command.rank is not None and status is not None:
                     self.workers.ended[command.rank] = EndedRank(command.rank, -status if status < 0 else status << 8)
@@ -235,19 +236,20 @@ def report(text: str) -> None:
 
 def has_line(log: Path, beginning: str) -> bool:
     """Tells whether a line of the log begins with the text."""
+    return any(line.startswith(beginning) for line in log_text(log).splitlines())
+
+
+def log_text(log: Path) -> str:
+    """Returns the text of a log; empty if it cannot be read."""
     try:
-        lines = paths.read_bytes(log).decode(errors="replace").splitlines()
+        return paths.read_bytes(log).decode(errors="replace")
     except InputError:
-        return False
-    return any(line.startswith(beginning) for line in lines)
+        return ""
 
 
 def log_tail(log: Path) -> str:
     """Returns the last lines of a log, for a message."""
-    try:
-        lines = paths.read_bytes(log).decode(errors="replace").removeprefix(f"{MARK}\n").splitlines()[-LOG_TAIL:]
-    except InputError:
-        lines = []
+    lines = log_text(log).removeprefix(f"{MARK}\n").splitlines()[-LOG_TAIL:]
     if not lines:
         return f"; {log} is empty"
     return f"; the end of {log}:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,6 +1,7 @@
 """The workers of a running job: the ranks that run, and the exit status of those that ended."""
 
 import contextlib
+import re
 import signal
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from mindrcnn.exit_status import EXIT_LOST
 
 RANK_VARIABLES = ("RANK_ID", "OMPI_COMM_WORLD_RANK")
 SIGNAL_BITS = 0x7F  # of a wait status; the exit status is in the bits from 8 on
+_TAKEN = re.compile(r"Worker process (\d+) exit with exception\. Error code: (-?\d+)")  # in the log of msrun
 EXIT_CODE_FIELD = 51  # of /proc/PID/stat, counted from 0
 
 
@@ -73,6 +75,14 @@ class Workers:
         # before it ended the others. One that was killed brought the others down rather than the other way round.
         ended.sort(key=lambda one: (one.code is not None, not one.killed, one.lost_another))
         self.ended.update({one.rank: one for one in ended})
+
+    def complete(self, launcher_log: str) -> None:
+        """Adds the statuses that could not be read in time, as far as msrun, which has taken them, says them."""
+        said = {int(pid): int(status) for pid, status in _TAKEN.findall(launcher_log)}
+        for rank, ended in self.ended.items():
+            status = said.get(self.known[rank].pid) if rank in self.known else None
+            if ended.code is None and status is not None:
+                self.ended[rank] = EndedRank(rank, -status if status < 0 else status << 8)
 
     def first_failure(self) -> EndedRank | None:
         """Returns the first rank that ended without success, rather one that did not end because another had."""

@@ -121,10 +121,17 @@ def _matching(pattern: Path, search: Search) -> Iterator[Path]:
     for path in paths.expand_pattern(str(pattern)):
         if _is_folder(path):
             continue
-        if out is not None and "**" in pattern.parts and out in paths.resolve(path).parents:
+        if out is not None and "**" in pattern.parts and _is_below(path, out):
             search.left_out.written += 1
         else:
             yield path
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    try:
+        return folder in paths.resolve(path).parents
+    except InputError:  # a link that leads to itself
+        return False
 
 
 def _is_folder(path: Path) -> bool:
