@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -149,7 +150,9 @@ def test_options_that_do_not_fit(capsys: pytest.CaptureFixture[str], table: Path
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--devices", "0"], ["--launcher", "ssh"], ["--devices", "2"]])
+@pytest.mark.parametrize(
+    "words", [["--devices", "0"], ["--launcher", "ssh"], ["--devices", "2"], ["--master-port", "70000"]]
+)
 def test_words_that_the_parser_refuses(words: list[str]) -> None:
     with pytest.raises(SystemExit) as error:
         main(words)
@@ -272,6 +275,39 @@ def test_a_signal_reaches_all(
     _, stderr = process.communicate(timeout=SOON)
     assert (process.returncode, stderr) == (128 + number, f"stopped by {number.name}\n")
     assert all(log.read_text().endswith("saved\n") for log in logs)
+
+
+def test_a_signal_before_the_workers_exist_ends_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As msrun, the stand-in takes its time to start them."""
+    monkeypatch.setattr(supervise, "STOP_GRACE", 4.0)
+    begun = tmp_path / "begun"
+    script = "import subprocess, time; time.sleep(2); subprocess.run(['touch', {!r}], env={{'RANK_ID': '0'}})"
+    job = Job(program=(), devices=1, local_devices=1, log_dir=tmp_path / "logs")
+    command = Command((sys.executable, "-c", script.format(str(begun))), job.log_dir / LAUNCHER_LOG)
+    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+    assert supervise.Supervisor(job, [command]).run() == 143
+    assert not begun.exists()
+
+
+def test_a_worker_that_is_found_after_a_signal_gets_it() -> None:
+    sent: list[int] = []
+    watched = Workers()
+    watched.send(signal.SIGTERM)
+    late: Any = SimpleNamespace(pid=1, environ=lambda: {"RANK_ID": "1"}, send_signal=sent.append)
+    watched._register(late)
+    assert sent == [signal.SIGTERM]
+
+
+def test_the_logs_of_an_earlier_job_are_not_shown(
+    tmp_path: Path, single: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = Job(program=(), devices=2, local_devices=2, log_dir=tmp_path / "logs")
+    claim_log_folder(job.log_dir, force=False)
+    for rank in job.local_ranks:
+        job.worker_log(rank).write_text("finished: an earlier job\n")
+    command = Command((sys.executable, "-c", "import time; time.sleep(0.5)"), job.log_dir / LAUNCHER_LOG)
+    assert supervise.Supervisor(job, [command]).run() == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_a_killed_launcher_takes_its_workers_along(

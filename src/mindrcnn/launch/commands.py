@@ -53,6 +53,12 @@ class Job:
     rank_table: Path | None = None
     bind_cores: bool = False
 
+    @property
+    def local_ranks(self) -> range:
+        """The ranks of this machine."""
+        first = self.node_rank * self.local_devices
+        return range(first, first + self.local_devices)
+
     def worker_log(self, rank: int) -> Path:
         """Returns the file for the output of a process, the same under every launcher."""
         return self.log_dir / f"worker_{rank}.log"

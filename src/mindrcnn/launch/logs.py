@@ -4,10 +4,12 @@ msrun and mpirun open most of the files themselves, so the mark of all is in one
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from mindrcnn import paths
 from mindrcnn.atomic import write_text
+from mindrcnn.errors import InputError
 from mindrcnn.outputs import MARK, Output, is_marked, protect
 
 LAUNCHER_LOG = "launcher.log"
@@ -25,3 +27,12 @@ def claim_log_folder(folder: Path, *, force: bool) -> None:
     logs = [path for path in paths.list_folder(folder) if _LOG.fullmatch(path.name)]
     protect([Output(log, lambda _: is_ours) for log in logs], force=force)
     write_text(launcher_log, f"{MARK}\n")
+
+
+def remove_logs(logs: Iterable[Path]) -> None:
+    """Removes logs of an earlier job. Raises InputError if one cannot be removed."""
+    for log in logs:
+        try:
+            log.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot replace {log}: {error.strerror or error}") from error

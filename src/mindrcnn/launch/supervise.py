@@ -24,7 +24,7 @@ from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_FAILED, EXIT_OK
 from mindrcnn.launch.commands import Command, Job
 from mindrcnn.launch.guard import Guard
-from mindrcnn.launch.logs import LAUNCHER_LOG, claim_log_folder
+from mindrcnn.launch.logs import LAUNCHER_LOG, claim_log_folder, remove_logs
 from mindrcnn.launch.workers import EndedRank, Workers
 from mindrcnn.outputs import MARK
 
@@ -105,12 +105,11 @@ class Supervisor:
 
     def _finished(self) -> bool:
         """Tells whether every process of this machine has said that its work is done."""
-        first = self.job.node_rank * self.job.local_devices
-        logs = map(self.job.worker_log, range(first, first + self.job.local_devices))
-        return all(has_line(log, f"{FINISHED}:") for log in logs)
+        return all(has_line(self.job.worker_log(rank), f"{FINISHED}:") for rank in self.job.local_ranks)
 
     def _start(self) -> None:
         claim_log_folder(self.job.log_dir, force=self.force)
+        remove_logs(map(self.job.worker_log, self.job.local_ranks))  # an earlier job's would be shown for this one's
         with start_told(sys.executable):
             self._guard = Guard(secrets.token_hex(16))
         for command in self.commands:
@@ -140,7 +139,8 @@ class Supervisor:
             if all(status is not None for status in statuses):
                 return statuses
             deadline = min(deadline, self._deadline(statuses, now))
-            if self.repeated or now > deadline:
+            nothing_begun = self.stopped_by is not None and not self.workers.known
+            if self.repeated or nothing_begun or now > deadline:
                 return statuses
             time.sleep(POLL)
 
@@ -190,7 +190,7 @@ class Supervisor:
 
         What this rank says after that is about the consequences, and would hide the reason.
         """
-        shown = self.job.node_rank * self.job.local_devices
+        shown = self.job.local_ranks[0]
         failure = self.workers.first_failure()
         if failure is not None and failure.rank != shown:
             return

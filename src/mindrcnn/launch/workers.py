@@ -58,6 +58,7 @@ class Workers:
         self.known: dict[int, psutil.Process] = {}
         self.family: dict[int, psutil.Process] = {}  # every descendant seen, to be ended with the job
         self.ended: dict[int, EndedRank] = {}
+        self._sent: int | None = None
 
     def update(self, launchers: list[int]) -> None:
         """Records new and ended processes; must be called more often than launchers reap their processes."""
@@ -98,10 +99,10 @@ class Workers:
         return [rank for rank in self.known if rank not in self.ended]
 
     def send(self, number: int) -> None:
-        """Sends a signal to every running worker."""
+        """Sends a signal to every running worker, and to those that are found later."""
+        self._sent = number
         for rank in self.running():
-            with contextlib.suppress(psutil.Error):
-                self.known[rank].send_signal(number)
+            self._signal(self.known[rank], number)
 
     def kill(self) -> None:
         """Kills every remaining process of the job, launchers included."""
@@ -116,6 +117,12 @@ class Workers:
         rank = _rank(process)
         if rank is not None and rank not in self.known:  # a worker's own children have its environment too
             self.known[rank] = process
+            if self._sent is not None:
+                self._signal(process, self._sent)
+
+    def _signal(self, process: psutil.Process, number: int) -> None:
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(number)
 
 
 def _rank(process: psutil.Process) -> int | None:

@@ -11,7 +11,7 @@ from mindrcnn.engine.distributed.port import require_free_port
 from mindrcnn.errors import InputError
 from mindrcnn.exit_status import EXIT_OK, run
 from mindrcnn.launch.commands import LAUNCHERS, Job, shell_line
-from mindrcnn.programs.command_line import add_force, new_parser, not_negative, path, positive
+from mindrcnn.programs.command_line import add_force, new_parser, not_negative, path, port_number, positive
 
 PROG = "mindrcnn launch"
 DESCRIPTION = """
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--master-port",
-        type=not_negative,
+        type=port_number,
         metavar="PORT",
         default=0,
         help="port on machine 0 (default: a free one; required with several machines)",

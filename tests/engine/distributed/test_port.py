@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mindrcnn.engine.distributed import port as module
-from mindrcnn.engine.distributed.port import wait_for_scheduler
+from mindrcnn.engine.distributed.port import require_free_port, wait_for_scheduler
 from mindrcnn.errors import InputError
 
 
@@ -39,6 +39,14 @@ def test_a_scheduler_that_never_listens_is_named(host: str) -> None:
     port = free_port()
     with pytest.raises(InputError, match=f"wanted MindSpore's scheduler at {host} port {port} within 0 s, got: "):
         wait_for_scheduler(host, port, seconds=0.2)
+
+
+@pytest.mark.parametrize("port", ["70000", "-1", "http", "", "9" * 30])
+def test_a_port_that_there_cannot_be_is_named(port: str) -> None:
+    with pytest.raises(InputError, match=f"MS_SCHED_PORT: wanted a port from 0 to 65535, got {port}$"):
+        wait_for_scheduler("127.0.0.1", port, seconds=0.2)
+    with pytest.raises(InputError, match=f"--master-port: wanted a port from 0 to 65535, got {port}$"):
+        require_free_port("127.0.0.1", port, "--master-port")
 
 
 def test_an_address_that_swallows_packets_is_named_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
