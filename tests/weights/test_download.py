@@ -27,6 +27,10 @@ MISBEHAVING = {
     "/drip": b"HTTP/1.0 200 OK\r\n\r\n",
     "/drip-header": b"HTTP/1.0 200 OK\r\nX-Slow: ",
     "/huge": b"HTTP/1.0 200 OK\r\nContent-Length: 1000000000000000\r\n\r\n",
+    "/part": b"HTTP/1.0 206 P\r\nContent-Range: bytes 5-7/8\r\nContent-Length: 3\r\n\r\nabc",
+    "/nothing": b"HTTP/1.0 204 N\r\n\r\n",
+    "/empty": b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "/absurd": b"HTTP/1.0 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\nabc",
     "/endless": b"HTTP/1.0 200 OK\r\n\r\n",
 }
 
@@ -203,6 +207,10 @@ def test_a_long_name_is_cut_at_its_beginning(cache: Path, server: str) -> None:
         ("/drip-header", "only 0 bytes came in"),
         ("/huge", r"wanted a file of at most 16 GB, got one of at least 1000000\.0 GB"),
         ("/endless", "wanted a file of at most"),
+        ("/part", "the server sent another part of the file than was wanted"),
+        ("/nothing", "the server answered 204, without the file"),
+        ("/empty", "wanted a file, got an empty one"),
+        ("/absurd", r"wanted a file of at most 16 GB, got one of at least 9223372036\.9 GB"),
     ],
 )
 def test_servers_that_misbehave(

@@ -3,6 +3,7 @@
 import logging
 import re
 import ssl
+import sys
 import threading
 import time
 import urllib.error
@@ -26,7 +27,7 @@ _PROGRESS_EVERY = 5.0  # seconds between progress lines
 _MEGABYTE = 1e6
 _AGENT = "mindrcnn"  # some servers refuse Python's own name
 _RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")  # Content-Range
-_PARTIAL, _UNSATISFIABLE = 206, 416  # HTTP statuses
+_WHOLE, _PARTIAL, _UNSATISFIABLE = 200, 206, 416  # HTTP statuses
 _LONGEST_TAG = 500
 
 
@@ -77,11 +78,19 @@ class _Transfer(threading.Thread):
         return opener.open(urllib.request.Request(self.url, headers=headers), timeout=_TIMEOUT)
 
     def _start(self, response: Any) -> int:
-        """Returns the place in the file where the response begins; from 0, what there was is of no more use."""
+        """Returns the place in the file where the response begins; from 0, what there was is of no more use.
+
+        Raises Interrupted for a response without the file, and for another part of it than was asked for.
+        """
         begun = _RANGE.fullmatch(response.headers.get("Content-Range") or "")
-        if getattr(response, "status", None) == _PARTIAL and begun and int(begun[1]) == self.partial.size > 0:
+        status = getattr(response, "status", None)  # None: file://
+        if status == _PARTIAL and begun and int(begun[1]) == self.partial.size > 0:
             return self.partial.size
         self.partial.begin(_tag(response))
+        if status == _PARTIAL:
+            raise Interrupted(f"cannot download {self.url}: the server sent another part of the file than was wanted")
+        if status not in (None, _WHOLE):
+            raise Interrupted(f"cannot download {self.url}: the server answered {status}, without the file")
         return 0
 
     def _copy(self, response: Any, file: IO[bytes], start: int) -> None:
@@ -105,6 +114,8 @@ class _Transfer(threading.Thread):
             raise Interrupted(
                 f"cannot download {self.url}: the connection closed after {start + self.done} of {size} bytes"
             )
+        if not self.stopped.is_set() and not start + self.done:
+            raise Interrupted(f"cannot download {self.url}: wanted a file, got an empty one")
 
     def _too_large(self, size: int) -> InputError:
         return InputError(
@@ -162,7 +173,9 @@ def fetch(url: str, partial: PartialFile, *, largest: int | None = None) -> None
 def _announced(response: Any) -> int:
     """Returns the size that the server announces; 0 without one."""
     text = str(response.headers.get("Content-Length") or "")
-    return int(text) if text.isdecimal() and text.isascii() and len(text) < 20 else 0
+    if not (text.isdecimal() and text.isascii()):
+        return 0
+    return int(text) if len(text) < len(str(sys.maxsize)) else sys.maxsize
 
 
 def _tag(response: Any) -> str:
