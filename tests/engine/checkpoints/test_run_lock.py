@@ -99,7 +99,10 @@ def test_without_flock_the_record_decides(tmp_path: Path, monkeypatch: pytest.Mo
         pass
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 512, b"[1, 2]", b'{"host": "a"}', b"[" * 100000])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0" * 512, b"[1, 2]", b'{"host": "a"}', b"[" * 100000, b'{"host": "h", "pid": 1e999, "started": "1"}'],
+)
 def test_a_lock_file_with_other_content_is_taken_over(tmp_path: Path, content: bytes) -> None:
     (tmp_path / LOCK).write_bytes(content)
     with run_lock(tmp_path):

@@ -144,7 +144,7 @@ def _read(descriptor: int) -> tuple[Owner, int] | None:
     try:
         record = json.loads(os.pread(descriptor, _RECORD_BYTES, 0))
         return Owner(str(record["host"]), int(record["pid"]), str(record["started"])), int(record["count"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
 
 
