@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tool_exports
@@ -17,7 +18,7 @@ from mindrcnn.doctor import anchor_fit
 from mindrcnn.doctor.anchor_fit import STRIDES, best_ious, propose_anchors
 from mindrcnn.doctor.input_sizes import input_sizes, propose_inputs
 from mindrcnn.doctor.network_view import network_view, view_text
-from mindrcnn.doctor.similar import NO_HASH, TWICE, annotated_twice, hash_image, near_duplicates
+from mindrcnn.doctor.similar import MOST_DIFFERENT, NO_HASH, TWICE, annotated_twice, hash_image, near_duplicates
 from mindrcnn.models.rpn import grid_anchors
 from mindrcnn.programs.doctor import main
 
@@ -174,6 +175,16 @@ def test_near_duplicates():
     second = [hash_image(one) for one in (flat, again, np.rot90(pictures[0]).copy())]
     assert list(near_duplicates(first, second)) == [(5, 1)]
     assert list(near_duplicates([NO_HASH], second)) == []
+
+
+@pytest.mark.parametrize("size", [(427, 640), (333, 201), (145, 900)])
+def test_a_smaller_copy_is_almost_the_same(size):
+    rng = np.random.default_rng(6)
+    coarse = rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    picture = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+    copy = cv2.resize(picture, None, fx=0.63, fy=0.63, interpolation=cv2.INTER_AREA)
+    assert list(near_duplicates([hash_image(picture)], [hash_image(copy)])) == [(0, 0)]
+    assert np.unpackbits(hash_image(picture) ^ hash_image(copy)).sum() <= MOST_DIFFERENT // 2
 
 
 def test_objects_that_are_annotated_twice():

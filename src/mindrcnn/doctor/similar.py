@@ -12,6 +12,7 @@ from mindrcnn.data.image_io import RGBImage
 from mindrcnn.data.survey import Survey
 
 HASH_SIDE = 8
+FINE = 16  # pixels of a cell's side, from which an image is halved first
 MOST_DIFFERENT = 8  # of 128 bits between images that are almost the same
 LEAST_CONTRAST = 4.0  # standard deviation of grey; a hash of less is noise
 ROWS = 1024  # hashes that are compared at once
@@ -28,8 +29,11 @@ def hash_image(image: RGBImage) -> Hash:
 
     Empty for an image without contrast.
     """
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     side = HASH_SIDE + 1
+    while min(image.shape[:2]) >= FINE * side:  # much cheaper than the means of large cells
+        height, width = image.shape[0] // 2, image.shape[1] // 2
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA).astype(np.float64)
     if small.std() < LEAST_CONTRAST:
         return NO_HASH
