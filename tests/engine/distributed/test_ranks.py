@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mindrcnn.engine.distributed.ranks import Ranks
-from mindrcnn.errors import InputError
+from mindrcnn.errors import InputError, LostRank
 
 
 class Group:
@@ -78,3 +78,12 @@ def test_all_ranks_see_what_is_wrong_with_the_first() -> None:
         return str(error.value)
 
     assert Group(2).run(refused) == ["on rank 0"] * 2
+
+
+@pytest.mark.parametrize("name", ["name:Default/AllReduce-op0", "Default/network-Step/AllReduce-op7"])
+def test_an_exchange_that_fails_while_all_ranks_live_is_of_a_rank_that_hangs(name: str) -> None:
+    error = RuntimeError(f"Launch kernel failed, {name}\n\n- C++ Call Stack")
+    with pytest.raises(LostRank, match="another rank has not come to an exchange in time"), Ranks().together():
+        raise error
+    with pytest.raises(RuntimeError, match="Conv2D"), Ranks().together():
+        raise RuntimeError("Launch kernel failed, name:Default/Conv2D-op0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from mindrcnn.errors import InputError, LostRank
 from mindrcnn.messages import quote_value, shorten
 
 T = TypeVar("T")
+_EXCHANGE = re.compile(r"Launch kernel failed\W+\S*AllReduce")  # MindSpore's message, PyNative's or a graph's
 
 
 def _gather_alone(value: Any) -> list[Any]:
@@ -44,16 +46,23 @@ class Ranks:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Turns the failure of an operation in the block into LostRank where it failed because a rank has ended."""
+        """Turns the failure of an operation in the block into LostRank where it failed because of another rank.
+
+        That rank has ended, or has not come to an exchange of MindSpore in time, as a frozen process.
+        """
         try:
             yield
         except LostRank:
             raise
         except RuntimeError as error:
             lost = self.find_lost()
-            if lost is None:
+            if lost is not None:
+                raise LostRank(f"rank {lost} has left the job") from error
+            if _EXCHANGE.search(str(error)) is None:
                 raise
-            raise LostRank(f"rank {lost} has left the job") from error
+            raise LostRank(
+                "another rank has not come to an exchange in time: it hangs, or cannot be reached"
+            ) from error
 
     def require_same(self, what: str, values: Mapping[str, str]) -> None:
         """Raises InputError on all ranks, with the names of the values that differ, unless all have the same.
