@@ -479,6 +479,24 @@ def test_a_signal_that_nobody_sent_is_no_stop(tmp_path: Path, single: Path, caps
     assert "ended with status 143; the launcher sent no signal" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("rank_is_first", [False, True])
+def test_a_scheduler_that_ends_before_its_ranks_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, rank_is_first: bool
+) -> None:
+    ended: set[int] = set()
+    monkeypatch.setattr(workers, "_has_ended", lambda process: process.pid in ended)
+    monkeypatch.setattr(workers, "_exit_code", lambda pid: 11)
+    watched = Workers()
+    for pid, role in enumerate(("MS_SCHED", "MS_WORKER")):
+        process: Any = SimpleNamespace(pid=pid, environ=lambda role=role: {"MS_ROLE": role, "RANK_ID": "0"})
+        watched._register(process)
+    for pid in (1, 0) if rank_is_first else (0, 1):
+        ended.add(pid)
+        watched.update([])
+    assert watched.lost_scheduler == (not rank_is_first)
+    assert watched.ended == {0: EndedRank(0, 11)}
+
+
 def test_a_rank_that_lost_another_is_not_the_first_to_fail() -> None:
     watched = Workers()
     watched.ended = {0: EndedRank(0, 4 << 8), 1: EndedRank(1, 2 << 8)}

@@ -182,7 +182,8 @@ class Supervisor:
         launcher = log_tail(self.commands[0].output) if failure.code is None and self.commands[0].rank is None else ""
         status = failure.code >> 8 if failure.code else 0
         unasked = f"; {UNASKED}" if status - EXIT_BASE in STOPPING else ""
-        report(f"error: {failure}{unasked}{others}{log_tail(self.job.worker_log(failure.rank))}{launcher}")
+        without = ", after MindSpore's scheduler had ended" if self.workers.lost_scheduler else ""
+        report(f"error: {failure}{without}{unasked}{others}{log_tail(self.job.worker_log(failure.rank))}{launcher}")
         return EXIT_FAILED if unasked else status or EXIT_FAILED
 
     def _show_log(self) -> None:

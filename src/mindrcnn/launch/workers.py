@@ -3,6 +3,7 @@
 import contextlib
 import re
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import psutil
@@ -58,6 +59,8 @@ class Workers:
         self.known: dict[int, psutil.Process] = {}
         self.family: dict[int, psutil.Process] = {}  # every descendant seen, to be ended with the job
         self.ended: dict[int, EndedRank] = {}
+        self.lost_scheduler = False  # whether MindSpore's scheduler ended before any rank had
+        self._scheduler: psutil.Process | None = None
         self._sent: int | None = None
 
     def update(self, launchers: list[int]) -> None:
@@ -67,6 +70,8 @@ class Workers:
                 process = psutil.Process(pid)
                 for member in [process, *process.children(recursive=True)]:
                     self._register(member)
+        if not self.ended and self.known and self._scheduler is not None and _has_ended(self._scheduler):
+            self.lost_scheduler = True
         ended = [
             EndedRank(rank, _exit_code(process.pid))
             for rank, process in self.known.items()
@@ -114,7 +119,11 @@ class Workers:
         self.family[process.pid] = process
         if process in self.known.values():
             return
-        rank = _rank(process)
+        environment = _environment(process)
+        if environment.get("MS_ROLE") == "MS_SCHED":
+            self._scheduler = self._scheduler or process
+            return
+        rank = _rank(environment)
         if rank is not None and rank not in self.known:  # a worker's own children have its environment too
             self.known[rank] = process
             if self._sent is not None:
@@ -125,14 +134,15 @@ class Workers:
             process.send_signal(number)
 
 
-def _rank(process: psutil.Process) -> int | None:
-    """Returns the rank in a worker's environment; None for schedulers and helpers."""
+def _environment(process: psutil.Process) -> dict[str, str]:
     try:
-        environment = process.environ()
+        return process.environ()
     except psutil.Error:
-        return None
-    if environment.get("MS_ROLE") == "MS_SCHED":
-        return None
+        return {}
+
+
+def _rank(environment: Mapping[str, str]) -> int | None:
+    """Returns the rank in a worker's environment; None for helpers."""
     text = next((environment[name] for name in RANK_VARIABLES if name in environment), "")
     return int(text) if text.isdecimal() else None
 
