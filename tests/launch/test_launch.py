@@ -377,6 +377,8 @@ def test_a_port_in_use_is_named_at_once(tmp_path: Path, capsys: pytest.CaptureFi
     for address in ("192.0.2.1", "no.such.host.invalid", "a\0b", "x" * 300):
         assert main([*options, "--master-addr", address, "--", "train.py"]) == 2
         assert "--master-port: wanted an address of this machine" in capsys.readouterr().err
+    assert main([*options[:-2], "--master-addr", "$(touch x)", "--", "train.py"]) == 2
+    assert "--master-addr: wanted an address of this machine, got $(touch x)" in capsys.readouterr().err
 
 
 def test_a_second_signal_ends_all_at_once(launch: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:

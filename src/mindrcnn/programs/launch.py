@@ -122,8 +122,9 @@ def launch(arguments: argparse.Namespace) -> int:
     if arguments.make_rank_table is not None:
         return make_rank_table(arguments)
     job = read_job(arguments)
-    if job.master_port and job.node_rank == 0 and arguments.launcher != "rank-table" and not arguments.dry_run:
-        require_free_port(job.master_addr, job.master_port, "--master-port")
+    if job.node_rank == 0 and arguments.launcher != "rank-table" and not arguments.dry_run:
+        option = "--master-port" if job.master_port else "--master-addr"
+        require_free_port(job.master_addr, job.master_port, option)
     commands = LAUNCHERS[arguments.launcher](job)
     if not arguments.dry_run:
         return Supervisor(job, commands, force=arguments.force).run()
