@@ -181,12 +181,14 @@ def test_cache_folder_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         *("http://[", "http://[::1", f"http://{'a' * 70}.example/w", "http:///w", "https://a b/w", "http://\udce9/w"),
         *("http://a\0b/w", "http://127.0.0.1:99999/w", "file:///nowhere/w", "http://a..b/w", "http://127.0.0.1:x/w"),
+        *("http://127.0.0.1:9/a\nerror: b", "http://127.0.0.1:9/\x1b[2Jw"),
     ],
 )
 def test_urls_that_lead_nowhere(cache: Path, caplog: pytest.LogCaptureFixture, url: str) -> None:
     caplog.set_level(logging.CRITICAL, "mindrcnn")  # pytest's processes cannot exchange half a surrogate pair
-    with pytest.raises(InputError, match=r"weights: wanted|cannot download"):
+    with pytest.raises(InputError, match=r"weights: wanted|cannot download") as error:
         fetch_weights(url)
+    assert str(error.value).isprintable()
     assert not [path for path in cache.rglob("*") if path.is_file() and path.name != "lock"]
 
 

@@ -67,6 +67,8 @@ def fetch_backbone(source: str, *, sha256: str = "") -> Path:
 
 
 def _fetch_url(url: str, expected: Digest) -> Path:
+    if not url.isprintable():
+        raise InputError(f"weights: wanted a URL without control characters, got {url!r:.200}")
     path = _cache_file(url)
     if not paths.is_file(path):
         _make_cache(path.parent)
