@@ -9,17 +9,14 @@ done are skipped, so the command continues where it was stopped. The table and t
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.training_beside.piece import MINDRCNN, MODELS, REQUEST, SETTINGS, SIDES, Run, write_json
+from benchmarks.training_beside.processes import start
 from benchmarks.training_beside.report import write_report
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -67,12 +64,6 @@ def all_runs(options: argparse.Namespace) -> Iterator[Run]:
         for model in options.models:
             for seed in range(options.seeds):
                 yield Run(options.out.resolve(), data, model, seed)
-
-
-def start(python: str, module: str, *words: str) -> None:
-    """Runs a module of this folder in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(REPOSITORY), os.environ.get("PYTHONPATH", "")))}
-    subprocess.run([python, "-m", f"benchmarks.training_beside.{module}", *words], check=True, env=environment)
 
 
 def train_side(run: Run, side: str, options: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ from benchmarks.training_beside.piece import (
     PREDICTIONS,
     REQUEST,
     RESULT,
+    RUN,
     TORCHVISION,
     TRAINED,
     Run,
@@ -55,12 +56,12 @@ def prepare(run: Run) -> None:
 
 
 def train(run: Run) -> None:
-    """Trains and evaluates as `mindrcnn train` does, from the initial weights."""
+    """Trains and evaluates as `mindrcnn train` does, from the initial weights; a variant's configuration names them."""
     started = time.perf_counter()
     folder = run.side(MINDRCNN)
-    done = run_training(
-        run.inputs / CONFIG, {"train.init_checkpoint": str(run.inputs / CHECKPOINT)}, folder / "run", resume=True
-    )
+    weights = run.inputs / CHECKPOINT
+    overrides = {"train.init_checkpoint": str(weights)} if weights.is_file() else {}
+    done = run_training(run.inputs / CONFIG, overrides, folder / RUN, resume=True)
     rows = [row for row in read_rows(done.folder / METRICS) if row["kind"] == "train"]
     losses = {name: [row["losses"][name] for row in rows] for name in LOSSES if name in rows[0]["losses"]}
     seconds = time.perf_counter() - started

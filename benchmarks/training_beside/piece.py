@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MODELS = ("mask_rcnn", "faster_rcnn")
+MASK_RCNN = "mask_rcnn"
+MODELS = (MASK_RCNN, "faster_rcnn")
 MINDRCNN, TORCHVISION = "mindrcnn", "torchvision"
 SIDES = (MINDRCNN, TORCHVISION)
 # Our loss -> torchvision's
@@ -25,6 +26,8 @@ LOSSES = {
 }
 # In the folder of a side; TRAINED is a result without metrics.
 PREDICTIONS, TRAINED, RESULT = "predictions.npz", "trained.json", "result.json"
+# In the folder of our side: the training run, and its results scored with boundaries.
+RUN, BOUNDARY = "run", "boundary"
 # In the folder of inputs.
 REQUEST, CONFIG, CHECKPOINT = "request.json", "config.yaml", "initial.ckpt"
 WEIGHTS, SETTINGS = "initial.npz", "settings.json"
