@@ -65,7 +65,9 @@ def cell(values: Sequence[float], default: Sequence[float]) -> str:
 
 
 def beside(values: Sequence[float], default: Sequence[float]) -> str:
-    """Says whether the range lies above or below the default's; empty if they overlap."""
-    if default and min(values) > max(default):
+    """Says whether the range lies above or below the default's; empty if they overlap, or until all seeds are done."""
+    if len(values) < len(default) or not default:
+        return ""
+    if min(values) > max(default):
         return "higher"
-    return "lower" if default and max(values) < min(default) else ""
+    return "lower" if max(values) < min(default) else ""

@@ -90,7 +90,8 @@ def test_table_says_where_ranges_part(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"), [((0.5, 0.7), ""), ((0.61, 0.7), "higher"), ((0.6, 0.7), ""), ((0.1, 0.39), "lower")]
+    ("values", "said"),
+    [((0.5, 0.7), ""), ((0.61, 0.7), "higher"), ((0.6, 0.7), ""), ((0.1, 0.39), "lower"), ((0.7,), "")],
 )
-def test_ranges_that_touch_do_not_part(values: tuple[float, float], said: str) -> None:
+def test_ranges_part_if_they_do_not_touch_and_all_seeds_are_done(values: tuple[float, ...], said: str) -> None:
     assert beside(values, (0.4, 0.6)) == said
