@@ -16,9 +16,9 @@ from typing import Any
 
 from benchmarks.training_beside.piece import BOUNDARY, CHECKPOINT, CONFIG, MASK_RCNN, MINDRCNN, RUN, Run
 from benchmarks.training_beside.processes import run_module, start
-from benchmarks.training_beside.variants_report import write_report
+from benchmarks.training_beside.variants_report import metrics_file, write_report
 from mindrcnn.config.yaml_tree import dump_yaml
-from mindrcnn.tasks.split_evaluator import METRICS, RESULTS
+from mindrcnn.tasks.split_evaluator import RESULTS
 from mindrcnn.tasks.training import EVALUATION
 
 Tree = dict[str, Any]
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{run.name} ...", flush=True)
             write_config(run)
             start(sys.executable, "mindrcnn_side", "train", *run.words)
-        if not (run.side(MINDRCNN) / BOUNDARY / METRICS).is_file():
+        if not metrics_file(run).is_file():
             score_boundaries(run)
         write_report(runs, root)
     print(write_report(runs, root))

@@ -42,13 +42,13 @@ def select_device(device: DeviceConfig) -> None:
         # Once anything has run, MindSpore refuses the call even for the device in use.
         if (ms.get_context("device_target"), ms.get_context("device_id")) != (device.target, device_id):
             ms.set_device(device.target, device_id)
-        if device.target == "CPU":
-            run_at_once()
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"device: wanted an available MindSpore device, got {device.target} {device_id}: {reason}"
         ) from error
+    if device.target == "CPU":
+        run_at_once()
     if device.deterministic and device.target != "CPU":  # CPU operators always are, and there is no switch
         ms.set_deterministic(True)
 

@@ -85,7 +85,7 @@ class Supervisor:
             self.workers.complete(log_text(self.commands[0].output))
             for command, status in zip(self.commands, statuses, strict=True):
                 if command.rank is not None and status is not None:
-                    self.workers.ended[command.rank] = EndedRank(command.rank, -status if status < 0 else status << 8)
+                    self.workers.ended[command.rank] = EndedRank.of_status(command.rank, status)
             return statuses
         finally:
             self.workers.kill()

@@ -1,5 +1,7 @@
 """The workers of a running job: the ranks that run, and the exit status of those that ended."""
 
+from __future__ import annotations
+
 import contextlib
 import re
 import signal
@@ -22,6 +24,11 @@ class EndedRank:
 
     rank: int
     code: int | None
+
+    @classmethod
+    def of_status(cls, rank: int, status: int) -> EndedRank:
+        """Returns a rank whose process ended with a status as `subprocess` gives it: a signal's is negative."""
+        return cls(rank, -status if status < 0 else status << 8)
 
     @property
     def succeeded(self) -> bool:
@@ -88,7 +95,7 @@ class Workers:
         for rank, ended in self.ended.items():
             status = said.get(self.known[rank].pid) if rank in self.known else None
             if ended.code is None and status is not None:
-                self.ended[rank] = EndedRank(rank, -status if status < 0 else status << 8)
+                self.ended[rank] = EndedRank.of_status(rank, status)
 
     def first_failure(self) -> EndedRank | None:
         """Returns the first rank that ended without success, rather one that did not end because another had."""
@@ -107,7 +114,7 @@ class Workers:
         """Sends a signal to every running worker, and to those that are found later."""
         self._sent = number
         for rank in self.running():
-            self._signal(self.known[rank], number)
+            _signal(self.known[rank], number)
 
     def kill(self) -> None:
         """Kills every remaining process of the job, launchers included."""
@@ -127,11 +134,12 @@ class Workers:
         if rank is not None and rank not in self.known:  # a worker's own children have its environment too
             self.known[rank] = process
             if self._sent is not None:
-                self._signal(process, self._sent)
+                _signal(process, self._sent)
 
-    def _signal(self, process: psutil.Process, number: int) -> None:
-        with contextlib.suppress(psutil.Error):
-            process.send_signal(number)
+
+def _signal(process: psutil.Process, number: int) -> None:
+    with contextlib.suppress(psutil.Error):
+        process.send_signal(number)
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
