@@ -162,6 +162,27 @@ def test_outlines_that_were_scaled_mirrored_and_cut(pictures):
     np.testing.assert_allclose(composed.boxes[1], [0, 8, 42, 40])
 
 
+def test_objects_cut_at_the_borders_of_a_resized_image_are_pasted():
+    diamond = Polygons((array("f", [40, -8, 72, 24, 40, 56, 8, 24]),))
+    one = Target(
+        boxes=np.array([[8, -8, 72, 56]], np.float32),
+        labels=np.array([1], np.int32),
+        crowd=np.array([False]),
+        segmentations=(diamond,),
+        affine=AxisAffine(),
+    )
+    for height in range(30, 200):
+        width = height + 7
+        source, target = resize(np.full((48, 80, 3), 255, np.uint8), one, (height, width))
+        left, top, right, bottom = window = [width // 3, height // 4, width // 2, height - 3]
+        cut = cut_objects(target, np.array(window, dtype=np.float64))
+        image = np.zeros((bottom - top, right - left, 3), np.uint8)
+        rng = np.random.default_rng(seed_that_pastes(1, [0]))
+        picture, composed = copy_paste(image, objects_of([]), source[top:bottom, left:right], cut, rng)
+        drawn = composed.segmentations[0].draw(AxisAffine(), [0, 0, *image.shape[1::-1]], *image.shape[:2])
+        np.testing.assert_array_equal((picture == 255).all(axis=2), drawn.astype(bool))
+
+
 def test_stored_pixels_are_not_repeated_beyond_their_image():
     layer = Layer(stored(np.ones((4, 4), np.uint8)), AxisAffine(), np.array([0.0, 0, 4, 4]))
     assert layer.draw(AxisAffine(), [0, 0, 8, 8], 8, 8).sum() == 16

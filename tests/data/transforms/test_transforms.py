@@ -186,6 +186,17 @@ def test_cut_drops_an_object_whose_box_is_visible_but_not_its_mask(target):
     assert cut.labels.tolist() == []
 
 
+def test_cut_boxes_of_resized_images_lie_in_the_window_to_the_last_digit(image, target):
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        resized, moved = resize(image, target, tuple(rng.integers(40, 200, 2).tolist()))
+        height, width = resized.shape[:2]
+        left, top = rng.integers(0, width // 2), rng.integers(0, height // 2)
+        cut = cut_objects(moved, np.array([left, top, width - 5, height - 5], dtype=np.float64))
+        assert (cut.boxes >= 0).all()
+        assert (cut.boxes <= [width - 5 - left, height - 5 - top] * 2).all()
+
+
 def test_crop_keeps_an_object_and_its_pixels(image, target):
     sizes = set()
     for seed in range(200):

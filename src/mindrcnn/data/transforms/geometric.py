@@ -66,11 +66,12 @@ def _visible_boxes(target: Target, window: Doubles) -> Doubles:
         if segmentation is None or target.crowd[index] or not is_cut or _is_empty(boxes[index]):
             continue
         extent = segmentation.extent(target.affine.to_file(boxes[index]))
-        boxes[index] = 0.0 if extent is None else target.affine.from_file(extent)
+        # There and back is rounded: without the second cut a side may lie outside the window by the last digit.
+        boxes[index] = 0.0 if extent is None else _intersect(target.affine.from_file(extent), boxes[index])
     return boxes
 
 
-def _intersect(boxes: Floats, window: Doubles) -> Doubles:
+def _intersect(boxes: Floats | Doubles, window: Doubles) -> Doubles:
     left, top, right, bottom = window
     return np.clip(boxes.astype(np.float64), (left, top, left, top), (right, bottom, right, bottom))
 
