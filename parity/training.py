@@ -138,7 +138,7 @@ def compare_gradient_norms(
 ) -> list[Comparison]:
     """Compares gradient norms by their largest relative difference, parameters that the mask loss reaches apart."""
     norms = {
-        parameter.name: float(np.linalg.norm(gradient.asnumpy().astype(np.float64)))
+        parameter.name: float(np.linalg.norm(gradient.asnumpy()))
         for parameter, gradient in zip(detector.trainable_params(), gradients, strict=True)
     }
     theirs = {

@@ -275,8 +275,10 @@ PARALLEL = "-m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscop
 def test_test_sh_runs_all_stages(sandbox: Sandbox, arguments: list[str], pytest_call: str) -> None:
     process = sandbox.run("scripts/test.sh", *arguments)
     assert process.returncode == 0, process.stderr
-    stages = [line for line in sandbox.calls("-m") if not line.startswith(("-m venv", "-m pip "))]
+    beside = "-m mindrcnn build-kernels"
+    stages = [line for line in sandbox.calls("-m") if not line.startswith(("-m venv", "-m pip ", beside))]
     assert stages == ["-m ruff check .", "-m mypy", pytest_call.replace("-m pytest", PARALLEL)]
+    assert sandbox.calls(beside) == [beside]
     assert re.search(r"^pytest ok, \d+ s$", process.stdout, re.MULTILINE)
 
 
@@ -289,7 +291,7 @@ def test_test_sh_checks_the_format_on_request(sandbox: Sandbox) -> None:
 def test_test_sh_runs_only_the_tests_on_request(sandbox: Sandbox) -> None:
     sandbox.run("scripts/test.sh", "fast", "only", "tests/ops")
     assert sandbox.calls("-m pytest") == [f"{PARALLEL} -m not slow tests/ops"]
-    assert not sandbox.calls("-m ruff") + sandbox.calls("-m mypy")
+    assert not sandbox.calls("-m ruff") + sandbox.calls("-m mypy") + sandbox.calls("-m mindrcnn")
 
 
 def test_test_sh_goes_on_after_a_failure_and_fails(sandbox: Sandbox) -> None:

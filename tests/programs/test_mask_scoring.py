@@ -22,6 +22,7 @@ from mindrcnn.tasks.training import train
 Call = Callable[[Callable[[], int]], Any]
 MASK_SCORING = """
 base: {tiny}
+device: {{mode: pynative}}  # compiling takes as long as a dozen steps
 model:
   mask: {{type: ms_rcnn, iou_num_convs: 2, iou_channels: 8, iou_fc_channels: 16}}
 """

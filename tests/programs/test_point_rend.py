@@ -25,6 +25,7 @@ from mindrcnn.tasks.export import export
 from mindrcnn.tasks.training import train
 
 Call = Callable[[Callable[[], int]], Any]
+FEW_STEPS = "device.mode=pynative"  # compiling takes as long as a dozen of them
 POINT_REND = """
 base: {tiny}
 model:
@@ -81,15 +82,15 @@ def test_other_differences_stay_errors(started: Callable[..., nn.Cell], untraine
 
 @pytest.mark.slow
 def test_training_evaluation_and_export(call: Call, tiny_point_rend: Path, untrained: Path) -> None:
-    start = f"train.init_checkpoint={untrained}"
-    outcome = call(lambda: train(tiny_point_rend, [start, "train.schedule.length=1"]))
+    start = [f"train.init_checkpoint={untrained}", "train.schedule.length=1"]
+    outcome = call(lambda: train(tiny_point_rend, [*start, FEW_STEPS]))
     assert outcome.status == 0, outcome.stderr
     rows = [json.loads(line) for line in Path("runs/tiny/metrics.jsonl").read_text().splitlines()]
     assert set(rows[0]["losses"]) >= {"loss_mask", "loss_mask_point"}
     assert {"bbox_AP", "segm_AP", "boundary_AP"} <= set(rows[-1]["metrics"])
 
     last = Path("runs/tiny/last.ckpt")
-    outcome = call(lambda: evaluate_checkpoint(last, [], Path("out")))
+    outcome = call(lambda: evaluate_checkpoint(last, ["device.mode=graph"], Path("out")))
     assert outcome.status == 0, outcome.stderr
     assert "mask boundaries (boundary)" in outcome.stdout
     eager = ["device.mode=pynative", "model.mask.dynamic=true"]

@@ -26,7 +26,9 @@ def test_rows_are_means_over_the_window(tmp_path: Path, caplog: pytest.LogCaptur
     with caplog.at_level(logging.INFO, logger="mindrcnn"):
         for step in range(1, 7):
             seconds = 60.0 if step == 1 else 2.0
-            recorder.step(StepResult(step, (float(step), 10.0), grad_norm=step, images=3, wait=0.5, seconds=seconds))
+            losses = (float(step), 10.0)
+            result = StepResult(step, losses, grad_norm=step, images=3, wait=0.5, seconds=seconds, compiled=step == 1)
+            recorder.step(result)
     rows = read_rows(tmp_path / "metrics.jsonl")
     assert [row["step"] for row in rows] == [1, 2, 4, 6]
     assert rows[0]["images_per_s"] is None  # compiling says nothing about speed

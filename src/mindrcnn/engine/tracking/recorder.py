@@ -126,7 +126,7 @@ class Recorder:
             self._timed_seconds += result.seconds
         else:
             which = "the first step" if first else f"step {result.step}"
-            logger.info("%s took %.1f s, most of it compilation", which, result.seconds)
+            logger.info("%s took %.1f s%s", which, result.seconds, ", most of it compilation" * result.compiled)
         last = result.step == len(self.learning_rates)
         if first or last or result.step % self.log_every == 0:
             self._report(result)
