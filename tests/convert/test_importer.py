@@ -213,6 +213,23 @@ def test_style_of_mmdetection(reference_state, imported_reference):
     assert told.report.notes == []
 
 
+def test_pixels_of_mmdetection(reference_state):
+    """Its models from Detectron's weights with group norm take BGR, in pytorch's style otherwise."""
+    state = reference_state("mm_mask_rcnn_r50")
+    config = "backbone=dict(type='ResNet', style='pytorch'), data_preprocessor=dict(std=[1.0, 1.0, 1.0], {}=False)"
+    for key in ("bgr_to_rgb", "to_rgb"):
+        file = WeightsFile(Path("a.pth"), "torch", state, {"meta": {"config": config.format(key)}})
+        model = import_detector(file, None, Options()).config.model
+        assert (model.pixel.channel_order, model.pixel.std, model.backbone.stride_in) == ("bgr", (1.0, 1.0, 1.0), "3x3")
+
+
+def test_standardised_weights_are_refused(reference_state):
+    config = "conv_cfg = dict(type='ConvWS')"
+    file = WeightsFile(Path("a.pth"), "torch", reference_state("mm_mask_rcnn_r50"), {"meta": {"config": config}})
+    with pytest.raises(InputError, match=r"a\.pth: wanted ordinary convolutions, got a configuration with ConvWS"):
+        import_detector(file, None, Options())
+
+
 def test_overrides_win(reference_state):
     result = imported(
         reference_state("d2_faster_rcnn_r50"), overrides=("model.roi_align.sampling_ratio=2", "name=mine")

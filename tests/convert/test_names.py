@@ -1,5 +1,6 @@
 """Name tables against the parameters of the references, where their models are not built here."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,15 +148,30 @@ def with_group_norm(name: str, norm: str, shape: tuple[int, ...], *, conv: str =
     return {f"{layer}.norm.{part}": shape for part in norm.split()}
 
 
-def test_group_norm_of_detectron2(mask_rcnn_shapes, reference_state):
+def grouped_detectron2(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """detectron2's parameters with group norm, from one of its model with batch norm and biases."""
+    if "fpn_" in name or "mask_fcn" in name:
+        return with_group_norm(name, "weight bias", shape)
+    return {} if "running_" in name else {name: shape}
+
+
+def grouped_mmdet(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """The same of mmdetection, where a norm has the name of its kind."""
+    if re.match(r"neck\.|roi_head\.mask_head\.convs\.", name):
+        made = with_group_norm(name.replace(".conv.", "."), "weight bias", shape, conv=".conv")
+        return {key.replace(".norm.", ".gn."): value for key, value in made.items()}
+    return {} if "running_" in name else {re.sub(r"\bbn(\d)", r"gn\1", name): shape}
+
+
+@pytest.mark.parametrize(
+    ("case", "grouped"), [("d2_mask_rcnn_r50", grouped_detectron2), ("mm_mask_rcnn_r50", grouped_mmdet)]
+)
+def test_models_with_group_norm(mask_rcnn_shapes, reference_state, case, grouped):
     """Made from a model with batch norm: its norms lose their statistics, biases become norms."""
     state = {}
-    for name, value in reference_state("d2_mask_rcnn_r50").items():
-        if "fpn_" in name or "mask_fcn" in name:
-            made = with_group_norm(name, "weight bias", value.shape)
-            state |= {key: np.full(shape, len(key), np.float32) for key, shape in made.items()}
-        elif "running_" not in name:
-            state[name] = value
+    for name, value in reference_state(case).items():
+        made = grouped(name, value.shape)
+        state |= {key: value if key == name else np.full(shape, len(key), np.float32) for key, shape in made.items()}
     fresh = {}
     for name, shape in mask_rcnn_shapes.items():
         if name.startswith(("neck.", "mask.head.convs.")):
@@ -168,11 +184,13 @@ def test_group_norm_of_detectron2(mask_rcnn_shapes, reference_state):
     assert architecture.model["backbone"] == {"name": "resnet50", "norm": "group"}
     assert architecture.model["fpn"] == {"out_channels": 256, "norm": "group"}
     assert architecture.model["mask"]["norm"] == "group"
-    model = configuration(family, architecture, choose_classes(80), "", Options()).model
+    style = "caffe" if family.styled else ""
+    model = configuration(family, architecture, choose_classes(80), style, Options()).model
     assert (model.backbone.norm, model.backbone.stride_in, model.backbone.frozen_stages) == ("group", "3x3", 2)
+    assert model.pixel.channel_order == "bgr"
     report = Report("file")
     zeros = {name: np.zeros(shape, np.float32) for name, shape in fresh.items()}
     values = map_parameters(entries, zeros, family=family, classes=choose_classes(80), report=report)
     assert set(values) == set(fresh)
     assert (report.leftover, report.missing) == ([], {})
-    assert export_state(values, family).keys() == state.keys()
+    assert {family.table.normalise(name) for name in state} == export_state(values, family).keys()

@@ -16,7 +16,9 @@ ONE_NINTH = 1 / 9  # beta of the smooth L1 loss in Detectron's RPN
 # Style of the backbone: that of pytorch's ImageNet weights, or of caffe's.
 PYTORCH_STYLE = {"pixel": RGB, "backbone": {"stride_in": "3x3"}}
 CAFFE_STYLE = {"pixel": BGR, "backbone": {"stride_in": "1x1"}}
-STYLES: Mapping[str, Mapping[str, Any]] = {"pytorch": PYTORCH_STYLE, "caffe": CAFFE_STYLE}
+# mmdetection's models from Detectron's weights with group norm.
+BGR_STYLE = {"pixel": BGR, "backbone": {"stride_in": "3x3"}}
+STYLES: Mapping[str, Mapping[str, Any]] = {"pytorch": PYTORCH_STYLE, "pytorch, bgr": BGR_STYLE, "caffe": CAFFE_STYLE}
 
 SWITCHES: Mapping[str, Mapping[str, Any]] = {
     "torchvision": {
@@ -81,7 +83,7 @@ SWITCHES = {
         "rpn": {**SWITCHES["mmdet"]["rpn"], "post_nms_topk": {"train": 1000, "test": 1000}},
     },
 }
-# detectron2's models with group norm have the stride where PyTorch has it.
+# Models with group norm have the stride where PyTorch has it.
 GROUP_NORM: Mapping[str, Mapping[str, Any]] = {"backbone": {"norm": "group", "stride_in": "3x3"}}
 # In addition to SWITCHES, by type of the mask branch.
 MASK_SWITCHES: Mapping[tuple[str, str], Mapping[str, Any]] = {
@@ -102,6 +104,7 @@ MMDET_STYLE = {"ms_rcnn": "caffe", "point_rend": "caffe"}
 # mmdetection's published configurations train the scale and shift of the norms in pytorch style only.
 MMDET_NORM: Mapping[str, Mapping[str, Any]] = {
     "pytorch": {"backbone": {"norm": "frozen_statistics"}},
+    "pytorch, bgr": {"backbone": {"norm": "frozen_statistics"}},
     "caffe": {"backbone": {"norm": "frozen"}},
 }
 # The zoo's MobileNetV1 trains its norms; its pixels are those of the other models.

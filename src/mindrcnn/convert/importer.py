@@ -34,7 +34,10 @@ from mindrcnn.models.layers import NORM_EPS
 from mindrcnn.weights.class_axes import NEW, axes_of
 from mindrcnn.weights.read import WeightsFile
 
-_STYLE = re.compile(r"style\W{1,6}(caffe|pytorch)\b")  # in a configuration of mmdetection
+# In a configuration of mmdetection.
+_STYLE = re.compile(r"style\W{1,6}(caffe|pytorch)\b")
+_BGR = re.compile(r"to_rgb\W{1,6}False\b")
+_STANDARDISED = re.compile(r"\bConvWS\b")
 
 
 @dataclass(frozen=True)
@@ -201,14 +204,21 @@ def coco_config(family: Family, architecture: Architecture, classes: ClassChoice
 def choose_style(
     file: WeightsFile, family: Family, architecture: Architecture, given: str
 ) -> tuple[str, tuple[str, ...]]:
-    """Chooses the style of a backbone that comes in several, with a note if it is a guess; empty for other families."""
+    """Chooses the style of a backbone that comes in several, with a note if it is a guess; empty for other families.
+
+    Raises InputError if the file's configuration has convolutions with standardised weights.
+    """
+    texts = list(_texts(file.meta.get("meta"))) if family.styled else []
+    if any(map(_STANDARDISED.search, texts)):
+        raise InputError(f"{file.path}: wanted ordinary convolutions, got a configuration with ConvWS")
     if given:
         return given, ()
     if not family.styled:
         return "", ()
-    found = next(filter(None, map(_STYLE.search, _texts(file.meta.get("meta")))), None)
+    found = next(filter(None, map(_STYLE.search, texts)), None)
     if found:
-        return found[1], ()
+        bgr = found[1] == "pytorch" and any(map(_BGR.search, texts))
+        return (f"{found[1]}, bgr" if bgr else found[1]), ()
     style = conventions.MMDET_STYLE.get(architecture.mask_type, "pytorch")
     return style, (f"the file does not tell the style of its backbone, assumed to be {style}; --style sets another",)
 

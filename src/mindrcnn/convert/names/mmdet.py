@@ -11,6 +11,10 @@ MMDET = NameTable(
     layers={
         **numbered("neck.laterals.#", "neck.lateral_convs.#.conv", 4),
         **numbered("neck.outputs.#", "neck.fpn_convs.#.conv", 4),
+        **numbered("neck.laterals.#.conv", "neck.lateral_convs.#.conv", 4),
+        **numbered("neck.laterals.#.norm", "neck.lateral_convs.#.gn", 4),
+        **numbered("neck.outputs.#.conv", "neck.fpn_convs.#.conv", 4),
+        **numbered("neck.outputs.#.norm", "neck.fpn_convs.#.gn", 4),
         "rpn.head.conv": "rpn_head.rpn_conv",
         "rpn.head.objectness": "rpn_head.rpn_cls",
         "rpn.head.deltas": "rpn_head.rpn_reg",
@@ -21,6 +25,8 @@ MMDET = NameTable(
         "box.head.class_logits": "roi_head.bbox_head.fc_cls",
         "box.head.deltas": "roi_head.bbox_head.fc_reg",
         **numbered("mask.head.convs.#", "roi_head.mask_head.convs.#.conv", MAX_CONVS),
+        **numbered("mask.head.convs.#.conv", "roi_head.mask_head.convs.#.conv", MAX_CONVS),
+        **numbered("mask.head.convs.#.norm", "roi_head.mask_head.convs.#.gn", MAX_CONVS),
         "mask.head.upsample": "roi_head.mask_head.upsample",
         "mask.head.mask_logits": "roi_head.mask_head.conv_logits",
         **numbered("mask.iou_head.convs.#", "roi_head.mask_iou_head.convs.#", MAX_CONVS),
@@ -34,5 +40,6 @@ MMDET = NameTable(
         **numbered("mask.point_head.fcs.#", "roi_head.point_head.fcs.#.conv", MAX_CONVS),
         "mask.point_head.predictor": "roi_head.point_head.fc_logits",
     },
+    spellings=((r"^(backbone\.(?:layer\d\.\d+\.)?)gn(\d)\.", r"\1bn\2."),),  # a norm is named for its kind there
     ignored=re.compile(r".*\.num_batches_tracked|data_preprocessor\..*|ema_.*"),
 )
