@@ -75,6 +75,7 @@ def test_losses_are_summed_by_stage(tmp_path: Path, caplog: pytest.LogCaptureFix
     (row,) = read_rows(tmp_path / "metrics.jsonl")
     assert (row["rpn_loss"], row["rcnn_loss"], row["total"]) == (3.0, 12.0, 15.0)
     assert (shown[0]["loss/rpn_loss"], shown[0]["loss/rcnn_loss"], shown[0]["loss/total"]) == (3.0, 12.0, 15.0)
+    assert caplog.messages[0] == "the first step took 1.0 s"  # eagerly
     for line in caplog.messages[1:]:
         assert "loss 15.0000, rpn_loss 3.0000, rcnn_loss 12.0000 (loss_rpn_cls 1.0000 loss_rpn_box 2.0000 " in line
 
