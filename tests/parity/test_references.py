@@ -14,7 +14,7 @@ from mindrcnn.build.device import Mode
 # adds the optimizer, the same for all models of a library. A step of ResNet-50 takes longer to compile than to run
 # eagerly, and that both modes give the same is tested with small models. `python -m parity` compares all, compiled.
 CASES: dict[str, tuple[int, Mode]] = {
-    "d2_faster_rcnn_r50": (1, "pynative"),
+    "d2_faster_rcnn_r50": (3, "pynative"),
     "d2_mask_rcnn_r50": (3, "graph"),
     "d2_mask_rcnn_r101": (1, "pynative"),
     "d2_point_rend_r50": (1, "pynative"),
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 def test_every_stage(golden: Path, name: str) -> None:
     steps, mode = CASES[name]
     _, comparisons = compare_case(golden, name, steps=steps, mode=mode)
-    assert len(comparisons) >= 18
+    assert len(comparisons) > 20
     assert [str(one) for one in comparisons if not one.holds] == []
 
 

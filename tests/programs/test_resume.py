@@ -60,9 +60,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
             assert [key for key in wanted if not np.array_equal(values[key].asnumpy(), wanted[key].asnumpy())] == []
 
 
-KILLS = 12
+KILLS = 20
 LARGE = "model.backbone={name: mobilenet_v1, norm: batch, frozen_stages: 0}"  # a save of it takes longer than a step
-LONG = 40  # epochs, more than pass between the kills
+LONG = 60  # epochs, more than pass between the kills
 MOST_STEPS, MOST_SECONDS = 8, 0.1  # from a run's first step to its end
 
 

@@ -218,7 +218,7 @@ def choose_style(
     found = next(filter(None, map(_STYLE.search, texts)), None)
     if found:
         bgr = found[1] == "pytorch" and any(map(_BGR.search, texts))
-        return (f"{found[1]}, bgr" if bgr else found[1]), ()
+        return ("pytorch, bgr" if bgr else found[1]), ()
     style = conventions.MMDET_STYLE.get(architecture.mask_type, "pytorch")
     return style, (f"the file does not tell the style of its backbone, assumed to be {style}; --style sets another",)
 
