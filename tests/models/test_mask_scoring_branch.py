@@ -25,18 +25,21 @@ def convolve(image: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: in
     ) + bias.reshape(-1, 1, 1)
 
 
-@pytest.mark.parametrize("resolution", [4, 3])
-def test_head_equals_numpy(mode: str, resolution: int) -> None:
+@pytest.mark.parametrize(("resolution", "channels"), [(4, 3), (3, 3), (4, 32)])
+def test_head_equals_numpy(mode: str, resolution: int, channels: int) -> None:
     rng = np.random.default_rng(0)
-    head = MaskIoUHead(in_channels=2, resolution=resolution, num_convs=2, channels=3, fc_channels=5, num_classes=4)
+    in_channels = channels - 1 if channels < 32 else channels  # 33 channels, the mask's included, are filled up
+    head = MaskIoUHead(
+        in_channels=in_channels, resolution=resolution, num_convs=2, channels=channels, fc_channels=5, num_classes=4
+    )
     for parameter in head.get_parameters():
         parameter.set_data(Tensor(rng.normal(size=parameter.shape).astype(np.float32)))
     values = {name: value.asnumpy() for name, value in head.parameters_dict().items()}
-    pooled = rng.normal(size=(2, 2, resolution, resolution)).astype(np.float32)
-    masks = rng.uniform(size=(2, 2 * resolution, 2 * resolution)).astype(np.float32)
-    ious = head(Tensor(pooled), Tensor(masks)).asnumpy()
-    assert ious.shape == (2, 4)
-    for row in range(2):
+    pooled = rng.normal(size=(3, in_channels, resolution, resolution)).astype(np.float32)
+    masks = rng.uniform(size=(3, 2 * resolution, 2 * resolution)).astype(np.float32)
+    ious = head(Tensor(pooled), Tensor(masks), Tensor([True, False, True])).asnumpy()
+    assert ious.shape == (3, 4)
+    for row in (0, 2):
         smaller = masks[row].reshape(resolution, 2, resolution, 2).max(axis=(1, 3))
         hidden = np.concatenate([pooled[row], smaller[None]])
         for index, stride in ((0, 1), (1, 2)):
@@ -46,7 +49,7 @@ def test_head_equals_numpy(mode: str, resolution: int) -> None:
         for name in ("fc1", "fc2"):
             hidden = np.maximum(values[f"{name}.weight"] @ hidden + values[f"{name}.bias"], 0)
         wanted = values["iou.weight"] @ hidden + values["iou.bias"]
-        np.testing.assert_allclose(ious[row], wanted, rtol=1e-4, atol=1e-2)
+        np.testing.assert_allclose(ious[row], wanted, rtol=0, atol=3e-5 * np.abs(wanted).max())
 
 
 def test_initial_values() -> None:
@@ -80,7 +83,7 @@ class PreparedIous(nn.Cell):
         super().__init__()
         self.ious = ms.Parameter(ious, name="ious")
 
-    def construct(self, rows: Tensor, masks: Tensor) -> Tensor:
+    def construct(self, rows: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
         return ms.ops.gather(self.ious, rows, 0) + masks.mean(axis=(1, 2)).expand_dims(1)
 
 

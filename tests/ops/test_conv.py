@@ -57,7 +57,7 @@ def without_relu(x, weight, bias):  # type: ignore[no-untyped-def]
 FUNCTIONS = {True: with_relu, False: without_relu}
 
 # images, channels in and out, height, width: whole tiles and parts of them, one tile, more than a block of tiles, many
-# small maps, channels that the kernel does not support
+# small maps, channels that the kernel does not support, channels that are filled up as in the IoU head's first layer
 SHAPES = {
     "tiles": (2, 32, 64, 8, 12),
     "parts of tiles": (3, 64, 32, 7, 13),
@@ -67,6 +67,7 @@ SHAPES = {
     "mask head": (17, 32, 32, 14, 14),
     "small maps": (18, 32, 64, 9, 7),
     "odd channels": (2, 5, 33, 6, 6),
+    "one channel more": (3, 33, 32, 5, 7),
 }
 
 
@@ -142,6 +143,26 @@ def test_images_left_out(valid: tuple[bool, ...], run: Callable, gradients: Call
     if implementation == "native":
         assert not got[~chosen].any()
         assert not got_gradients[0][~chosen].any()
+
+
+def leave_out_stride_2(x, weight, bias, valid):  # type: ignore[no-untyped-def]
+    return conv3x3_stride2(x, weight, bias, relu=True, valid=valid)
+
+
+def test_images_left_out_of_stride_2(run: Callable, gradients: Callable, implementation: str) -> None:
+    x, weight, bias, sens = arrays(SHAPES["small maps"])
+    chosen = np.arange(len(x)) % 3 > 0
+    sens *= chosen[:, None, None, None]
+    spread = np.zeros_like(sens)
+    spread[:, :, ::2, ::2] = sens[:, :, ::2, ::2]
+    wanted = reference(x, weight, bias, relu=True)[:, :, ::2, ::2]
+    wanted_gradients = reference_gradients(spread, x, weight, bias, relu=True)
+    if implementation == "native":
+        x[~chosen] = np.nan
+    assert_close(run(leave_out_stride_2, x, weight, bias, chosen)[chosen], wanted[chosen])
+    got = gradients(leave_out_stride_2, np.ascontiguousarray(sens[:, :, ::2, ::2]), x, weight, bias, chosen)[:3]
+    for one, other in zip(got, wanted_gradients, strict=True):
+        assert_close(one, other)
 
 
 def test_not_a_number_stays_one(run: Callable) -> None:
@@ -272,6 +293,28 @@ def test_scale_of_3x3(run: Callable, gradients: Callable, implementation: str) -
     to_x, to_weight, to_bias = reference_gradients(sens, x, folded, bias, relu=True)
     for one, other in zip(got, (to_x, scaled(to_weight, scale), to_bias, np.zeros(len(bias))), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=3e-5 * max(np.abs(other).max(), 1))
+
+
+@pytest.mark.parametrize("function", [conv3x3, conv3x3_stride2, conv1x1, conv1x1_stride2])
+def test_no_bias(function: Callable, run: Callable, gradients: Callable, implementation: str) -> None:
+    def without_bias(x, weight):  # type: ignore[no-untyped-def]
+        return function(x, weight, None)
+
+    x, weight, bias, sens = arrays(SHAPES["parts of tiles"])
+    step = 2 if function in (conv3x3_stride2, conv1x1_stride2) else 1
+    if function in (conv1x1, conv1x1_stride2):
+        weight = one_by_one(weight[:, :, :1, :1])
+        given = weight[:, :, 1:2, 1:2].copy()
+    else:
+        given = weight
+    wanted = reference(x, weight, np.zeros_like(bias), relu=False)[:, :, ::step, ::step]
+    assert_close(run(without_bias, x, given), wanted)
+    spread = np.zeros_like(sens)
+    spread[:, :, ::step, ::step] = sens[:, :, ::step, ::step]
+    to_x, to_weight, _ = reference_gradients(spread, x, weight, bias, relu=False)
+    got = gradients(without_bias, np.ascontiguousarray(sens[:, :, ::step, ::step]), x, given)
+    assert_close(got[0], to_x)
+    assert_close(got[1], to_weight if given is weight else to_weight[:, :, 1:2, 1:2])
 
 
 def leave_out_1x1(x, weight, bias, valid):  # type: ignore[no-untyped-def]

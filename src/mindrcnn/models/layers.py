@@ -23,6 +23,9 @@ NORM_EPS = 1e-5  # torchvision, mindcv and detectron2 alike
 
 GROUPS = 32  # of group norm, in every published model
 
+# By kernel size and stride: the convolutions that the package computes by its own functions.
+PLAIN_CONVOLUTIONS = {(1, 1): conv1x1, (1, 2): conv1x1_stride2, (3, 1): conv3x3, (3, 2): conv3x3_stride2}
+
 Norm = Literal["frozen", "frozen_statistics", "batch", "sync_batch", "group"]
 
 
@@ -115,39 +118,36 @@ class ConvNorm(nn.Cell):
         self.bias_add = ops.BiasAdd()
         self.stride, self.padding = stride, pad
         self.depthwise_3x3 = kernel_size == 3 and groups == in_channels == out_channels
-        plain = self.frozen and (groups, padding) == (1, None)
-        self.plain_3x3 = plain and (kernel_size, stride) == (3, 1)
-        self.halving_3x3 = plain and (kernel_size, stride) == (3, 2)
-        self.plain_1x1 = plain and (kernel_size, stride) == (1, 1)
-        self.halving_1x1 = plain and (kernel_size, stride) == (1, 2)
-        self.relu_inside = (self.plain_3x3 or self.plain_1x1 or self.halving_1x1) and activation == "relu"
+        plain = (groups, padding) == (1, None)
+        self.convolve_plain = PLAIN_CONVOLUTIONS.get((kernel_size, stride)) if plain else None
+        self.relu_inside = self.frozen and self.convolve_plain is not None and activation == "relu"
+        self.adds_inside = self.frozen and self.convolve_plain is conv1x1
         self.activation: Activation = activation
         self.activate = build_activation("none" if self.relu_inside or isinstance(self.norm, BatchNorm) else activation)
 
     def construct(self, x: Tensor) -> Tensor:
         if not self.frozen:
-            return self.activate(self.norm(self.convolution(x, self.conv.weight)))
+            return self.activate(self.norm(self.convolution(x)))
         weight, scale, shift = self.folded()
-        if self.plain_3x3:
-            return self.activate(conv3x3(x, weight, shift, scale=scale, relu=self.relu_inside))
-        if self.plain_1x1:
-            return self.activate(conv1x1(x, weight, shift, scale=scale, relu=self.relu_inside))
-        if self.halving_1x1:
-            return self.activate(conv1x1_stride2(x, weight, shift, scale=scale, relu=self.relu_inside))
-        if self.halving_3x3:
-            return self.activate(conv3x3_stride2(x, weight, shift, scale=scale))
-        weight = scale_rows(weight, scale)
-        return self.activate(self.bias_add(self.convolution(x, weight), shift))
+        if self.convolve_plain is not None:
+            return self.activate(self.convolve_plain(x, weight, shift, scale=scale, relu=self.relu_inside))
+        return self.activate(self.bias_add(self.convolve_other(x, scale_rows(weight, scale)), shift))
 
-    def convolution(self, x: Tensor, weight: Tensor) -> Tensor:
+    def convolution(self, x: Tensor) -> Tensor:
         """Returns the convolution of x (B, C, H, W), without norm and activation."""
+        if self.convolve_plain is not None:
+            return self.convolve_plain(x, self.conv.weight, None)
+        return self.convolve_other(x, self.conv.weight)
+
+    def convolve_other(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Returns the convolution of x (B, C, H, W) if it is none of PLAIN_CONVOLUTIONS."""
         if self.depthwise_3x3:
             return depthwise3x3(x, weight, stride=self.stride, padding=self.padding)
         return self.convolve(x, weight)
 
     def add_relu(self, x: Tensor, summand: Tensor) -> Tensor:
         """Returns ReLU of x's output plus a summand of the same shape, for a layer without an activation."""
-        if self.plain_1x1:
+        if self.adds_inside:
             weight, scale, shift = self.folded()
             return conv1x1_add_relu(x, weight, shift, summand, scale=scale)
         return ops.relu(self.construct(x) + summand)

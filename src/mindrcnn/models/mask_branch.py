@@ -12,7 +12,7 @@ from mindspore.common.initializer import Normal
 
 from mindrcnn.models.layers import ConvNorm, RoiPooler, conv, doubling_deconv, msra_normal
 from mindrcnn.models.sampling import Samples
-from mindrcnn.ops.conv import conv1x1, conv3x3
+from mindrcnn.ops.conv import conv1x1, conv3x3, conv3x3_stride2
 from mindrcnn.ops.losses import SampleCount, at_least_one, bce_with_logits
 from mindrcnn.ops.mask_targets import crop_masks
 
@@ -23,10 +23,12 @@ MaskNorm = Literal["none", "group"]
 
 
 class MaskConv(nn.Conv2d):
-    """A 3x3 convolution with a bias, and ReLU."""
+    """A 3x3 convolution of stride 1 or 2 with a bias, and ReLU."""
 
     def construct(self, x: Tensor, valid: Tensor) -> Tensor:
         """Returns the output for x (N, C, r, r); unspecified in rows that are not valid (N,)."""
+        if self.stride == (2, 2):
+            return conv3x3_stride2(x, self.weight, self.bias, relu=True, valid=valid)
         return conv3x3(x, self.weight, self.bias, relu=True, valid=valid)
 
 
@@ -39,8 +41,8 @@ class NormedMaskConv(ConvNorm):
         )
 
     def construct(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Returns the output for x (N, C, r, r); it computes the rows that are not valid, too."""
-        return self.activate(self.norm(self.convolution(x, self.conv.weight)))
+        """Returns the output for x (N, C, r, r); unspecified in rows that are not valid (N,), if that is given."""
+        return self.activate(self.norm(conv3x3(x, self.conv.weight, None, valid=valid)))
 
 
 class MaskHead(nn.Cell):

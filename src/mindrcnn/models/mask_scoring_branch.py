@@ -8,7 +8,7 @@ from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
 from mindrcnn.models.layers import conv, dense, msra_normal, xavier_fill
-from mindrcnn.models.mask_branch import GroundTruthBatch, MaskBranch
+from mindrcnn.models.mask_branch import GroundTruthBatch, MaskBranch, MaskConv
 from mindrcnn.models.sampling import Samples
 from mindrcnn.ops.gather import take_class
 from mindrcnn.ops.losses import SampleCount, at_least_one
@@ -36,7 +36,7 @@ class MaskIoUHead(nn.Cell):
         strides = [1] * (num_convs - 1) + [2]
         self.convs = nn.CellList(
             [
-                conv(width, channels, kernel_size=3, stride=stride, weight_init=msra_normal())
+                conv(width, channels, kernel_size=3, stride=stride, weight_init=msra_normal(), cell=MaskConv)
                 for width, stride in zip(inputs, strides, strict=True)
             ]
         )
@@ -46,15 +46,16 @@ class MaskIoUHead(nn.Cell):
         self.fc2 = dense(fc_channels, fc_channels, weight_init=xavier_fill())
         self.iou = dense(fc_channels, num_classes, weight_init=Normal(0.01))
 
-    def construct(self, pooled: Tensor, masks: Tensor) -> Tensor:
-        """Returns IoUs (N, K), not limited to 0..1.
+    def construct(self, pooled: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
+        """Returns IoUs (N, K), not limited to 0..1; unspecified, and not to be used, in rows that are not valid.
 
         pooled: (N, C, r, r), the features of the mask head.
         masks: (N, 2r, 2r) probabilities.
+        valid: (N,) bool.
         """
         hidden = ops.cat((pooled, self.pool(masks.expand_dims(1))), axis=1)
         for layer in self.convs:
-            hidden = ops.relu(layer(hidden))
+            hidden = layer(hidden, valid)
         hidden = ops.relu(self.fc1(hidden.reshape(hidden.shape[0], -1)))
         return self.iou(ops.relu(self.fc2(hidden)))
 
@@ -104,12 +105,15 @@ class MaskScoringBranch(nn.Cell):
         share = share_inside(gt_masks, gt_boxes, matched_gt, boxes).reshape(-1)
         binary = (logits > self.mask_logit_thresh).astype(ms.float32)
         true_ious = iou_with_whole(binary, targets, share, self.area_eps)
-        ious = self.own_ious(pooled, ops.sigmoid(logits), labels)
+        ious = self.own_ious(pooled, ops.sigmoid(logits), labels, labels > 0)
         return self.mask.loss(logits, targets, labels), self.iou_loss(ious, true_ious, labels)
 
-    def own_ious(self, pooled: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
-        """Returns the predicted IoU (N,) of masks (N, M, M) for their own labels (B, S), N = B * S."""
-        return take_class(self.iou_head(pooled, masks), labels.reshape(-1))
+    def own_ious(self, pooled: Tensor, masks: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
+        """Returns the predicted IoU (N,) of masks (N, M, M) for their own labels (B, S), N = B * S.
+
+        Those of rows that are not valid (B, S) are unspecified.
+        """
+        return take_class(self.iou_head(pooled, masks, valid.reshape(-1)), labels.reshape(-1))
 
     def iou_loss(self, ious: Tensor, true_ious: Tensor, labels: Tensor) -> Tensor:
         """Returns the mean of 0.5 (p - t)^2 over the samples with a label and a true IoU above 0, times `weight`."""
@@ -131,5 +135,5 @@ class MaskScoringBranch(nn.Cell):
         boxes, scores, labels, valid = detections
         pooled, logits = self.mask.own_masks(features, boxes, labels, valid)
         masks = ops.sigmoid(logits)
-        ious = self.own_ious(pooled, masks, labels)
+        ious = self.own_ious(pooled, masks, labels, valid)
         return masks.reshape(labels.shape + masks.shape[1:]), scores * ious.reshape(scores.shape)

@@ -3,9 +3,9 @@
 They do nearly all of the arithmetic of a detector. Letters in shapes: B images, C input channels, K output channels.
 Everything is float32.
 
-Each output channel is multiplied by its scale (K,), 1 by default, before its bias (K,) is added; no gradient flows to
-the scale. Images where `valid` (B,) bool is False may be skipped: their outputs are unspecified and must not be used,
-and no gradient may come from them. The kernels skip them and return zeros.
+Each output channel is multiplied by its scale (K,), 1 by default, before its bias (K,), if there is one, is added; no
+gradient flows to the scale. Images where `valid` (B,) bool is False may be skipped: their outputs are unspecified and
+must not be used, and no gradient may come from them. The kernels skip them and return zeros.
 """
 
 import mindspore as ms
@@ -19,7 +19,7 @@ from mindrcnn.native.switch import in_use
 def conv3x3(
     x: Tensor,
     weight: Tensor,
-    bias: Tensor,
+    bias: Tensor | None,
     *,
     scale: Tensor | None = None,
     relu: bool = False,
@@ -37,21 +37,29 @@ def conv3x3(
     return _conv(x, weight, bias, scale, relu, valid, CHANNEL_STEPS_3X3)
 
 
-def conv3x3_stride2(x: Tensor, weight: Tensor, bias: Tensor, *, scale: Tensor | None = None) -> Tensor:
-    """Returns the convolution (B, K, H/2, W/2) of x (B, C, H, W) with weight (K, C, 3, 3), sides rounded up.
+def conv3x3_stride2(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    *,
+    scale: Tensor | None = None,
+    relu: bool = False,
+    valid: Tensor | None = None,
+) -> Tensor:
+    """Returns every second pixel (B, K, H/2, W/2) of `conv3x3`, sides rounded up; its arguments are the same.
 
     The kernel computes all pixels in the time that MindSpore needs for every second one; MindSpore also keeps nine
     copies of the map for it, and again for each gradient.
     """
     if _kernel_fits(weight, CHANNEL_STEPS_3X3):
-        return native_every_second(conv3x3(x, weight, bias, scale=scale))
-    return _portable(x, weight, bias, scale, stride=2)
+        return native_every_second(conv3x3(x, weight, bias, scale=scale, relu=relu, valid=valid))
+    return _portable(x, weight, bias, scale, relu=relu, stride=2)
 
 
 def conv1x1(
     x: Tensor,
     weight: Tensor,
-    bias: Tensor,
+    bias: Tensor | None,
     *,
     scale: Tensor | None = None,
     relu: bool = False,
@@ -70,7 +78,7 @@ def conv1x1(
 
 
 def conv1x1_stride2(
-    x: Tensor, weight: Tensor, bias: Tensor, *, scale: Tensor | None = None, relu: bool = False
+    x: Tensor, weight: Tensor, bias: Tensor | None, *, scale: Tensor | None = None, relu: bool = False
 ) -> Tensor:
     """Returns the convolution (B, K, H/2, W/2) of every second pixel of x, sides rounded up, after ReLU if asked for.
 
@@ -82,8 +90,7 @@ def conv1x1_stride2(
     """
     if _kernel_fits(weight, CHANNEL_STEPS_1X1):
         return conv1x1(native_every_second(x), weight, bias, scale=scale, relu=relu)
-    out = _portable(x, weight, bias, scale, stride=2)
-    return ops.relu(out) if relu else out
+    return _portable(x, weight, bias, scale, relu=relu, stride=2)
 
 
 def conv1x1_twice(
@@ -123,6 +130,7 @@ def conv1x1_add_relu(
     scale: (K,), no scaling without it.
     """
     if _kernel_fits(weight, CHANNEL_STEPS_1X1):
+        x, weight = _fill_channels(x, CHANNEL_STEPS_1X1), _fill_channels(weight, CHANNEL_STEPS_1X1)
         scale = ops.ones((weight.shape[0],), ms.float32) if scale is None else scale
         return native_add_conv1x1(x, weight, scale, bias, summand, ops.ones((x.shape[0],), ms.bool_))
     return ops.relu(_portable(x, weight, bias, scale) + summand)
@@ -151,28 +159,39 @@ def add_upsampled(fine: Tensor, coarse: Tensor) -> Tensor:
 def _conv(
     x: Tensor,
     weight: Tensor,
-    bias: Tensor,
+    bias: Tensor | None,
     scale: Tensor | None,
     relu: bool,
     valid: Tensor | None,
     steps: tuple[int, int],
 ) -> Tensor:
-    if _kernel_fits(weight, steps):
-        scale = ops.ones((weight.shape[0],), ms.float32) if scale is None else scale
-        valid = ops.ones((x.shape[0],), ms.bool_) if valid is None else valid
-        return native_conv(x, weight, scale, bias, valid, relu=relu)
-    out = _portable(x, weight, bias, scale)
-    return ops.relu(out) if relu else out
+    if not _kernel_fits(weight, steps):
+        return _portable(x, weight, bias, scale, relu=relu)
+    x, weight = _fill_channels(x, steps), _fill_channels(weight, steps)
+    scale = ops.ones((weight.shape[0],), ms.float32) if scale is None else scale
+    bias = ops.zeros((weight.shape[0],), ms.float32) if bias is None else bias
+    valid = ops.ones((x.shape[0],), ms.bool_) if valid is None else valid
+    return native_conv(x, weight, scale, bias, valid, relu=relu)
+
+
+def _fill_channels(x: Tensor, steps: tuple[int, int]) -> Tensor:
+    """Adds channels of zeros to x (N, C, H, W) up to a multiple of the kernel's step."""
+    unused = -x.shape[1] % steps[0]
+    return ops.concat((x, ops.zeros((x.shape[0], unused, *x.shape[2:]), ms.float32)), 1) if unused else x
 
 
 def _kernel_fits(weight: Tensor, steps: tuple[int, int]) -> bool:
     in_step, out_step = steps
-    return weight.shape[1] % in_step == 0 and weight.shape[0] % out_step == 0 and in_use()
+    return weight.shape[1] >= in_step and weight.shape[0] % out_step == 0 and in_use()
 
 
-def _portable(x: Tensor, weight: Tensor, bias: Tensor, scale: Tensor | None, stride: int = 1) -> Tensor:
+def _portable(
+    x: Tensor, weight: Tensor, bias: Tensor | None, scale: Tensor | None, *, relu: bool = False, stride: int = 1
+) -> Tensor:
     if scale is not None:  # cheaper than scaling the map
         weight = scale_rows(weight, ops.stop_gradient(scale))
     side = weight.shape[2]
     convolve = ops.Conv2D(weight.shape[0], side, pad_mode="pad", pad=side // 2, stride=stride)
-    return ops.BiasAdd()(convolve(x, weight), bias)
+    out = convolve(x, weight)
+    out = out if bias is None else ops.BiasAdd()(out, bias)
+    return ops.relu(out) if relu else out
