@@ -52,11 +52,13 @@ def stage_bars(panel: Axes, result: CaseResult) -> None:
 
 
 def draw_rivals(cases: Sequence[CaseResult], path: Path) -> None:
-    """Draws a bar of seconds for each side, one panel per case that has rivals, the same sides in the same order."""
+    """Draws a bar of seconds for each side, one panel per case that has rivals, the sides in the same order."""
     shown = with_rivals(cases)
-    count = max(len(shown), 1)
-    figure, panels = plt.subplots(1, count, figsize=(4.2 * count + 2, 3.6), squeeze=False, layout="constrained")
-    for panel, result in zip(panels[0], shown, strict=False):
+    rows = max((len(shown) + 1) // 2, 1)
+    figure, panels = plt.subplots(rows, 2, figsize=(11, 3.2 * rows), squeeze=False, layout="constrained")
+    for panel in panels.flat[len(shown) :]:
+        panel.set_axis_off()
+    for panel, result in zip(panels.flat, shown, strict=False):
         sides = [name for name in NAMES if name in result.sides][::-1]
         seconds = [statistics.median(result.sides[name].seconds["total"]) for name in sides]
         colours = [COLOURS.get(name, "tab:gray") for name in sides]
