@@ -18,6 +18,7 @@ from benchmarks.training_beside.piece import BOUNDARY, CHECKPOINT, CONFIG, MASK_
 from benchmarks.training_beside.processes import run_module, start
 from benchmarks.training_beside.variants_report import metrics_file, write_report
 from mindrcnn.config.yaml_tree import dump_yaml
+from mindrcnn.convert.conventions import merge_trees
 from mindrcnn.tasks.split_evaluator import RESULTS
 from mindrcnn.tasks.training import EVALUATION
 
@@ -57,6 +58,8 @@ RECIPES: dict[str, Tree] = {
     "large_scale_jitter": {"data": {"augment": {"scale_jitter": [0.1, 2.0]}}},
     "copy_paste": {"data": {"augment": {"scale_jitter": [0.8, 1.25], "copy_paste_prob": 1.0}, "max_objects": 128}},
     "giou_loss": {"model": {"box": {"box_loss": "giou", "box_weight": 10.0}}},
+    "batch_norm": {"model": {"backbone": {"norm": "batch"}}},
+    "precise_bn": {"model": {"backbone": {"norm": "batch"}}, "train": {"precise_bn": 24}},
 }
 # Layers that the default lacks, so training starts from the weights of the backbone alone.
 LAYERS: dict[str, Tree] = {
@@ -87,7 +90,7 @@ def write_config(run: Run) -> None:
     run.inputs.mkdir(parents=True, exist_ok=True)
     own: Tree = {"base": str(default.inputs / CONFIG), "name": run.name.replace("/", "_"), **VARIANTS[run.model]}
     if run.model not in LAYERS:
-        own["train"] = {"init_checkpoint": str(default.inputs / CHECKPOINT)}
+        own = merge_trees(own, {"train": {"init_checkpoint": str(default.inputs / CHECKPOINT)}})
     (run.inputs / CONFIG).write_text(dump_yaml(own), encoding="utf-8")
 
 
