@@ -99,13 +99,14 @@ class MaskScoringBranch(nn.Cell):
         gt: boxes, labels, valid, crowd and masks of the batch.
         """
         boxes, labels, matched_gt = self.mask.mask_samples(samples)
-        pooled, logits = self.mask.own_masks(features, boxes, labels, labels > 0)
+        positive = labels > 0
+        pooled, logits = self.mask.own_masks(features, boxes, labels, positive)
         targets = self.mask.targets(boxes, matched_gt, gt, logits.shape[-1])
         gt_boxes, _, _, _, gt_masks = gt
         share = share_inside(gt_masks, gt_boxes, matched_gt, boxes).reshape(-1)
         binary = (logits > self.mask_logit_thresh).astype(ms.float32)
         true_ious = iou_with_whole(binary, targets, share, self.area_eps)
-        ious = self.own_ious(pooled, ops.sigmoid(logits), labels, labels > 0)
+        ious = self.own_ious(pooled, ops.sigmoid(logits), labels, positive)
         return self.mask.loss(logits, targets, labels), self.iou_loss(ious, true_ious, labels)
 
     def own_ious(self, pooled: Tensor, masks: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
