@@ -99,10 +99,10 @@ class RoiAlignStage(Stage):
 
 
 class BoxHeadStage(Stage):
-    """Pooled features -> logits, deltas."""
+    """Pooled features, valid -> logits, deltas."""
 
-    def construct(self, pooled: Tensor) -> Tensors:
-        return self.detector.box.head(pooled)
+    def construct(self, pooled: Tensor, valid: Tensor) -> Tensors:
+        return self.detector.box.head(pooled, valid.reshape(-1))
 
 
 class DetectionsStage(Stage):
@@ -189,7 +189,7 @@ def inference(*, head: str, batch: int, height: int, width: int) -> Prepared:
         rpn = watch(stages.RPN_HEAD, rpn_head, *features)
         boxes, _, valid = watch(stages.PROPOSALS, choose, *features, *rpn, sizes)
         pooled = watch(stages.ROI_ALIGN, pool, *features, boxes, valid)
-        box_outputs = watch(stages.BOX_HEAD, box_head, *pooled)
+        box_outputs = watch(stages.BOX_HEAD, box_head, *pooled, valid)
         found = watch(stages.DETECTIONS, detect, *box_outputs, boxes, valid, sizes)
         masks = () if masks_of is None else watch(stages.MASK_BRANCH, masks_of, *features, *found)
         watch(stages.PASTE, paste, (*found, *masks))
@@ -234,7 +234,7 @@ def training(*, head: str, batch: int, height: int, width: int, objects: int) ->
         sample_boxes, sample_labels, sample_valid, _ = samples
         facts["positives"] = [int(count) for count in (sample_labels.asnumpy() > 0).sum(axis=1)]
         pooled = watch(stages.ROI_ALIGN, pool, *features, sample_boxes, sample_valid)
-        watch(stages.BOX_HEAD, box_head, *pooled)
+        watch(stages.BOX_HEAD, box_head, *pooled, sample_valid)
         if mask_losses is not None:
             gt = (gt_boxes, gt_labels, gt_valid, gt_crowd, gt_masks)
             watch(stages.MASK_BRANCH, mask_losses, *features, *samples, *gt, *mask_noise)

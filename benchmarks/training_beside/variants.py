@@ -58,13 +58,15 @@ RECIPES: dict[str, Tree] = {
     "large_scale_jitter": {"data": {"augment": {"scale_jitter": [0.1, 2.0]}}},
     "copy_paste": {"data": {"augment": {"scale_jitter": [0.8, 1.25], "copy_paste_prob": 1.0}, "max_objects": 128}},
     "giou_loss": {"model": {"box": {"box_loss": "giou", "box_weight": 10.0}}},
-    "batch_norm": {"model": {"backbone": {"norm": "batch"}}},
-    "precise_bn": {"model": {"backbone": {"norm": "batch"}}, "train": {"precise_bn": 24}},
 }
+# Pyramid and mask head alone: the norms of the backbone's ImageNet weights are folded into its convolutions.
+SYNC_BATCH: Tree = {"model": {"fpn": {"norm": "sync_batch"}, "mask": {"norm": "sync_batch"}}}
 # Layers that the default lacks, so training starts from the weights of the backbone alone.
 LAYERS: dict[str, Tree] = {
     "4conv1fc": {"model": {"box": {"num_convs": 4, "conv_channels": WIDTH, "norm": "group", "num_fcs": 1}}},
     "group_norm": {"model": {"fpn": {"norm": "group"}, "mask": {"norm": "group"}}},
+    "sync_batch": SYNC_BATCH,
+    "precise_bn": SYNC_BATCH | {"train": {"precise_bn": 24}},
 }
 VARIANTS = HEADS | RECIPES | LAYERS
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mindspore import nn
 
 from mindrcnn.build.detector import build_box_convs, build_detector
 from mindrcnn.config.box import BoxConfig
 from mindrcnn.config.model import MaskRCNNConfig, ModelConfig
 from mindrcnn.convert.architecture import Probe, describe, describe_box
 from mindrcnn.convert.classes import choose_classes
-from mindrcnn.convert.families import FAMILIES, detect_family, normalise_names
+from mindrcnn.convert.families import FAMILIES, detect_family, exporting_family, normalise_names
 from mindrcnn.convert.importer import Options, configuration
 from mindrcnn.convert.mapping import export_state, map_parameters
 from mindrcnn.convert.report import Report
@@ -130,6 +131,7 @@ def test_the_4conv1fc_box_head(library, norm):
     box = describe_box(probe)
     assert box == {"fc_channels": 6, "num_convs": 4, "conv_channels": 32, "norm": norm, "num_fcs": 1}
     convs = build_box_convs(BoxConfig(**box), 32)
+    convs = nn.CellList(convs)
     convs.update_parameters_name("box.head.convs.")
     fresh = {name: parameter.asnumpy() for name, parameter in convs.parameters_dict().items()}
     report, classes = Report("file"), choose_classes(80)
@@ -194,3 +196,79 @@ def test_models_with_group_norm(mask_rcnn_shapes, reference_state, case, grouped
     assert set(values) == set(fresh)
     assert (report.leftover, report.missing) == ([], {})
     assert {family.table.normalise(name) for name in state} == export_state(values, family).keys()
+
+
+# Where a library puts norms, two convolutions of the RPN, four of the box head and its only fully connected layer, and
+# the part of each name that changes.
+BATCH_NORMED = {
+    "detectron2": (
+        (r"(backbone\.fpn_\w+\d|roi_heads\.mask_head\.mask_fcn\d)\.weight", r"\1.weight", r"\1.norm"),
+        (r"(proposal_generator\.rpn_head\.conv)\.(\w+)", r"\1.conv{}.\2"),
+        ("roi_heads.box_head.conv{}.weight", "roi_heads.box_head.conv{}.norm", 1),
+        (r"roi_heads\.box_head\.fc1\.(\w+)", r"roi_heads.box_head.fc1.\1"),
+        "d2_mask_rcnn_r50",
+    ),
+    "mmdet": (
+        (r"(neck\.\w+_convs\.\d|roi_head\.mask_head\.convs\.\d)\.conv\.weight", r"\1.conv.weight", r"\1.bn"),
+        (r"(rpn_head\.rpn_conv)\.(\w+)", r"\1.{}.conv.\2"),
+        ("roi_head.bbox_head.shared_convs.{}.conv.weight", "roi_head.bbox_head.shared_convs.{}.bn", 0),
+        (r"roi_head\.bbox_head\.shared_fcs\.0\.(\w+)", r"roi_head.bbox_head.shared_fcs.0.\1"),
+        "mm_mask_rcnn_r50",
+    ),
+    "torchvision": (
+        (r"(backbone\.fpn\.\w+_blocks\.\d|roi_heads\.mask_head\.\d)\.0\.weight", r"\1.0.weight", r"\1.1"),
+        (r"(rpn\.head\.conv)\.0\.0\.(\w+)", r"\1.{}.0.\2"),
+        ("roi_heads.box_head.{}.0.weight", "roi_heads.box_head.{}.1", 0),
+        (r"roi_heads\.box_head\.fc6\.(\w+)", r"roi_heads.box_head.5.\1"),
+        "tv_mask_rcnn_r50",
+    ),
+}
+STATISTICS = ("weight", "bias", "running_mean", "running_var")
+
+
+def batch_normed(library: str, state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The state of the library's model with batch norm everywhere, from that of its usual model."""
+    (normed, weight, norm), (rpn, numbered_rpn), (box_conv, box_norm, first), (fc1, own_fc1), _ = BATCH_NORMED[library]
+    result: dict[str, np.ndarray] = {}
+    for name, value in state.items():
+        if re.fullmatch(normed, name):
+            result[re.sub(normed, weight, name)] = value
+            result |= {f"{re.sub(normed, norm, name)}.{part}": np.ones(len(value), np.float32) for part in STATISTICS}
+        elif re.fullmatch(rpn, name):
+            result |= {re.sub(rpn, numbered_rpn, name).format(i): value + i for i in range(2)}
+        elif re.fullmatch(fc1, name):
+            result[re.sub(fc1, own_fc1, name)] = value
+        elif not re.fullmatch(normed.replace("weight", "bias"), name) and not re.search(
+            r"\.(fc2|fc7|shared_fcs\.1)\.", name
+        ):
+            result[name] = value
+    for index in range(4):
+        result[box_conv.format(index + first)] = np.full((256, 256, 3, 3), index, np.float32)
+        result |= {f"{box_norm.format(index + first)}.{part}": np.ones(256, np.float32) for part in STATISTICS}
+    return result
+
+
+@pytest.mark.parametrize("library", BATCH_NORMED)
+def test_models_with_batch_norm_everywhere(reference_state, library):
+    """torchvision's v2 models, detectron2's new baselines, mmdetection's copy-paste: into our model and back."""
+    state = batch_normed(library, reference_state(BATCH_NORMED[library][-1]))
+    family = detect_family(state)
+    assert family.name == library
+    entries = normalise_names(state, family)
+    architecture = describe(Probe(path=Path("file"), family=family, entries=entries))
+    model = architecture.model
+    assert (model["fpn"]["norm"], model["mask"]["norm"], model["rpn"]) == ("frozen", "frozen", {"num_convs": 2})
+    box = {"fc_channels": 1024, "num_convs": 4, "conv_channels": 256, "norm": "frozen", "num_fcs": 1}
+    assert model["box"] == box
+    style = "caffe" if family.styled else ""
+    classes = choose_classes(architecture.classes, all_outputs=True)
+    config = configuration(family, architecture, classes, style, Options()).model
+    detector = build_detector(config, architecture.classes)
+    fresh = {name: parameter.asnumpy() for name, parameter in detector.parameters_dict().items()}
+    report = Report("file")
+    values = map_parameters(entries, fresh, family=family, classes=classes, report=report)
+    assert set(values) == set(fresh)
+    assert (report.leftover, report.missing) == ([], {})
+    np.testing.assert_array_equal(values["rpn.head.conv.1.weight"], values["rpn.head.conv.0.weight"] + 1)
+    back = export_state(values, exporting_family(library, values))
+    assert {family.table.normalise(name) for name in state} == back.keys()

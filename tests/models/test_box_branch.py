@@ -32,7 +32,7 @@ def test_head_equals_numpy(mode: str) -> None:
         parameter.set_data(Tensor(rng.normal(size=parameter.shape).astype(np.float32)))
     weights = {name: value.asnumpy() for name, value in head.parameters_dict().items()}
     pooled = rng.normal(size=(5, 2, 3, 3)).astype(np.float32)
-    logits, deltas = (output.asnumpy() for output in head(Tensor(pooled)))
+    logits, deltas = (output.asnumpy() for output in head(Tensor(pooled), Tensor(np.ones(len(pooled), bool))))
     assert (logits.shape, deltas.shape) == ((5, 5), (5, 4, 4))
     for row in range(5):
         hidden = pooled[row].reshape(-1)
@@ -50,7 +50,7 @@ def test_a_class_agnostic_head_has_the_same_deltas_for_all_classes(mode: str) ->
         parameter.set_data(Tensor(rng.normal(size=parameter.shape).astype(np.float32)))
     assert head.deltas.weight.shape == (4, 6)
     pooled = rng.normal(size=(5, 2, 3, 3)).astype(np.float32)
-    _, deltas = (output.asnumpy() for output in head(Tensor(pooled)))
+    _, deltas = (output.asnumpy() for output in head(Tensor(pooled), Tensor(np.ones(len(pooled), bool))))
     assert deltas.shape == (5, 4, 4)
     hidden = pooled.reshape(5, -1)
     for layer in (head.fc1, head.fc2):
@@ -339,7 +339,7 @@ class PreparedOutputs(nn.Cell):
         super().__init__()
         self.logits, self.deltas = Tensor(logits), Tensor(deltas)
 
-    def construct(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def construct(self, rows: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         return self.logits[rows], self.deltas[rows]
 
 

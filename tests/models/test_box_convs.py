@@ -41,7 +41,7 @@ def test_group_norm_of_a_map_with_a_large_mean(mode: str) -> None:
         np.testing.assert_allclose(found[index], wanted, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("norm", ["group", "frozen"])
+@pytest.mark.parametrize("norm", ["group", "frozen", "sync_batch"])
 def test_head_equals_numpy(norm: str) -> None:
     box = BoxConfig(num_convs=2, conv_channels=32, norm=norm, num_fcs=1, fc_channels=6)
     convs = build_box_convs(box, 3)
@@ -54,7 +54,7 @@ def test_head_equals_numpy(norm: str) -> None:
     assert {"convs.0.conv.weight", "convs.1.norm.gamma", "fc1.weight", "class_logits.weight"} <= set(values)
     assert not any(name.startswith("fc2") for name in values)
     pooled = RNG.normal(size=(2, 3, 3, 3)).astype(np.float32)
-    logits, _ = head(Tensor(pooled))
+    logits, _ = head(Tensor(pooled), Tensor([True, True]))
     for row in range(2):
         hidden = pooled[row].astype(float)
         for layer in ("convs.0", "convs.1"):

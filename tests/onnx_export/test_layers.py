@@ -75,17 +75,18 @@ def test_one_box_regressor_for_all_classes(run_part: Any, randomise: Any) -> Non
     head = randomise(BoxHead(in_channels=2, resolution=2, fc_channels=5, num_classes=3, class_agnostic=True))
     pooled = RNG.normal(size=(4, 2, 2, 2)).astype(np.float32)
     logits, deltas = run_part(lambda graph, value: add_box_head(graph, head, value), pooled)
-    wanted_logits, wanted = (output.asnumpy() for output in head(Tensor(pooled)))
+    wanted_logits, wanted = (output.asnumpy() for output in head(Tensor(pooled), Tensor(np.ones(len(pooled), bool))))
     np.testing.assert_allclose(logits, wanted_logits, rtol=0, atol=1e-5)
     np.testing.assert_allclose(deltas.reshape(-1, 3, 4), wanted, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("norm", ["group", "frozen"])
+@pytest.mark.parametrize("norm", ["group", "frozen", "sync_batch"])
 def test_box_head_with_convolutions(run_part: Any, randomise: Any, norm: str) -> None:
     convs = build_box_convs(BoxConfig(num_convs=2, conv_channels=32, norm=norm), 2)
     head = randomise(BoxHead(in_channels=32, resolution=3, fc_channels=5, num_classes=3, convs=convs, num_fcs=1))
+    head.set_train(False)
     pooled = RNG.normal(size=(4, 2, 3, 3)).astype(np.float32)
     logits, deltas = run_part(lambda graph, value: add_box_head(graph, head, value), pooled)
-    wanted_logits, wanted = (output.asnumpy() for output in head(Tensor(pooled)))
+    wanted_logits, wanted = (output.asnumpy() for output in head(Tensor(pooled), Tensor(np.ones(len(pooled), bool))))
     np.testing.assert_allclose(logits, wanted_logits, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(deltas.reshape(-1, 3, 4), wanted, rtol=1e-4, atol=1e-4)

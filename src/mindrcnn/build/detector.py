@@ -100,7 +100,11 @@ def build_rpn(config: ModelConfig, sample_count: SampleCount) -> RegionProposalN
     """Returns RPN head, anchors, loss and proposal selection."""
     rpn, anchors = config.rpn, config.anchors
     return RegionProposalNetwork(
-        head=RPNHead(channels=config.fpn.out_channels, anchors_per_cell=len(anchors.aspect_ratios)),
+        head=RPNHead(
+            channels=config.fpn.out_channels,
+            anchors_per_cell=len(anchors.aspect_ratios),
+            num_convs=rpn.num_convs,
+        ),
         anchors=AnchorGenerator(sizes=anchors.sizes, aspect_ratios=anchors.aspect_ratios, rounded=anchors.rounded),
         loss=RPNLoss(
             sampler=AnchorSampler(candidates=build_candidate_sampler(rpn)),
@@ -119,17 +123,13 @@ def build_rpn(config: ModelConfig, sample_count: SampleCount) -> RegionProposalN
     )
 
 
-def build_box_convs(box: BoxConfig, in_channels: int) -> nn.Cell:
+def build_box_convs(box: BoxConfig, in_channels: int) -> list[nn.Cell]:
     """Returns the convolutions of the box head (detectron2's FastRCNNConvFCHead), if it has any."""
-    if not box.num_convs:
-        return nn.Identity()
     widths = [in_channels] + [box.conv_channels] * box.num_convs
-    return nn.SequentialCell(
-        [
-            ConvNorm(in_channels=before, out_channels=after, kernel_size=3, norm=box.norm, activation="relu")
-            for before, after in pairwise(widths)
-        ]
-    )
+    return [
+        ConvNorm(in_channels=before, out_channels=after, kernel_size=3, norm=box.norm, activation="relu")
+        for before, after in pairwise(widths)
+    ]
 
 
 def build_box_error(box: BoxConfig) -> nn.Cell:

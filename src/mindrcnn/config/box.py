@@ -17,9 +17,7 @@ class BoxConfig:
         0, "Number of 3x3 convolutions before the fully connected layers (4conv1fc: 4).", low=0, high=8
     )
     conv_channels: int = key(256, "Width of those convolutions.", low=1, high=65536)
-    norm: Literal["group", "frozen"] = key(
-        "group", "Norm of those convolutions: group norm of 32 groups, or batch norm with fixed statistics."
-    )
+    norm: Literal["group", "sync_batch", "frozen"] = key("group", "Norm of those convolutions, as in model.fpn.norm.")
     num_fcs: int = key(2, "Number of fully connected layers (4conv1fc: 1).", low=1, high=2)
     fc_channels: int = key(1024, "Width of the fully connected layers.", low=1, high=65536)
     coder_weights: tuple[float, float, float, float] = key(

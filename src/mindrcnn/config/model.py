@@ -12,6 +12,8 @@ from mindrcnn.config.box import BoxConfig
 from mindrcnn.config.schema import key, require
 from mindrcnn.extensions import BACKBONES, MASK_BRANCHES
 
+HeadNorm = Literal["none", "group", "sync_batch", "frozen"]
+
 
 def require_groups(norm: str, name: str, channels: int) -> None:
     """Raises InputError if group norm cannot divide a layer's channels."""
@@ -77,7 +79,9 @@ class FPNConfig:
     """Feature pyramid P2..P5 plus P6 by stride-2 subsampling of P5."""
 
     out_channels: int = key(256, "Channels of every pyramid level.", low=1, high=65536)
-    norm: Literal["none", "group"] = key("none", "none: convolutions with a bias; group: group norm of 32 groups.")
+    norm: HeadNorm = key(
+        "none", "none: convolutions with a bias; group, sync_batch and frozen: as in model.backbone.norm."
+    )
 
     def __post_init__(self) -> None:
         require_groups(self.norm, "model.fpn.out_channels", self.out_channels)
@@ -104,8 +108,11 @@ class TrainTestPair:
 
 @dataclass(frozen=True)
 class RPNConfig:
-    """Region proposal network: assignment, sampling, losses and proposal selection."""
+    """Region proposal network: head, assignment, sampling, losses and proposal selection."""
 
+    num_convs: int = key(
+        1, "Number of 3x3 convolutions before the predictors; detectron2's new baselines have 2.", low=1, high=8
+    )
     pre_nms_topk: TrainTestPair = key(
         lambda: TrainTestPair(train=2000, test=1000), "Proposals kept per level before NMS."
     )
@@ -187,7 +194,7 @@ class MaskRCNNConfig(MaskConfig):
     resolution: int = key(14, "Side of the pooled feature; predicted masks have twice that side.", low=1, high=128)
     num_convs: int = key(4, "Number of 3x3 convolutions before the upsampling.", low=0, high=64)
     channels: int = key(256, "Width of those convolutions.", low=1, high=65536)
-    norm: Literal["none", "group"] = key("none", "Norm of those convolutions, as in model.fpn.norm.")
+    norm: HeadNorm = key("none", "Norm of those convolutions, as in model.fpn.norm.")
     weight: float = key(1.0, "Weight of the mask loss.", low=0)
 
     def __post_init__(self) -> None:
@@ -204,7 +211,7 @@ class MaskScoringConfig(MaskConfig):
     resolution: int = key(14, "Same as in mask_rcnn.", low=1, high=128)
     num_convs: int = key(4, "Same as in mask_rcnn.", low=0, high=64)
     channels: int = key(256, "Same as in mask_rcnn.", low=1, high=65536)
-    norm: Literal["none", "group"] = key("none", "Same as in mask_rcnn.")
+    norm: HeadNorm = key("none", "Same as in mask_rcnn.")
     weight: float = key(1.0, "Same as in mask_rcnn.", low=0)
     iou_num_convs: int = key(4, "Number of 3x3 convolutions of the IoU head; the last has stride 2.", low=1, high=64)
     iou_channels: int = key(256, "Width of those convolutions.", low=1, high=65536)

@@ -89,7 +89,8 @@ def describe(probe: Probe) -> Architecture:
     channels = next((channels for channels, *_ in filter(None, laterals)), 256)
     model: dict[str, Any] = {
         "backbone": {"name": _backbone(probe)} | group_norm(probe, "backbone.stem.conv1.norm"),
-        "fpn": {"out_channels": channels} | group_norm(probe, "neck.laterals.3.norm"),
+        "fpn": {"out_channels": channels} | head_norm(probe, "neck.laterals.3.norm"),
+        "rpn": {"num_convs": probe.count("rpn.head.conv.#.weight", MAX_CONVS) or 1},
         "box": describe_box(probe),
         "mask": _mask(probe),
     }
@@ -112,8 +113,15 @@ def has_group_norm(probe: Probe, ours: str) -> bool:
 
 
 def group_norm(probe: Probe, ours: str) -> dict[str, Any]:
-    """Returns the key of a part with group norm; nothing for a part without norms."""
+    """Returns the key of a backbone with group norm; nothing for another, whose norm the library decides."""
     return {"norm": "group"} if has_group_norm(probe, ours) else {}
+
+
+def head_norm(probe: Probe, ours: str) -> dict[str, Any]:
+    """Returns the key of a part with norms, in which batch norm keeps its statistics; nothing for one without."""
+    if probe.shape(f"{ours}.gamma") is None:
+        return {}
+    return {"norm": "group" if has_group_norm(probe, ours) else "frozen"}
 
 
 def describe_box(probe: Probe) -> dict[str, Any]:
@@ -123,7 +131,7 @@ def describe_box(probe: Probe) -> dict[str, Any]:
     if convs:
         box["num_convs"] = convs
         box["conv_channels"] = probe.outputs("box.head.convs.0.conv.weight", "box head")
-        box["norm"] = "group" if has_group_norm(probe, "box.head.convs.0.norm") else "frozen"
+        box |= head_norm(probe, "box.head.convs.0.norm")
         box["num_fcs"] = 1 if probe.shape("box.head.fc2.weight") is None else 2
     return box
 
@@ -144,7 +152,7 @@ def _mask(probe: Probe) -> dict[str, Any] | None:
         "type": "mask_rcnn",
         "num_convs": probe.count("mask.head.convs.#.weight", MAX_CONVS),
         "channels": probe.outputs("mask.head.upsample.bias", "mask upsampling"),
-        **group_norm(probe, "mask.head.convs.0.norm"),
+        **head_norm(probe, "mask.head.convs.0.norm"),
     }
     if probe.shape("mask.iou_head.iou.bias"):
         mask["type"] = "ms_rcnn"

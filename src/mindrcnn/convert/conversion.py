@@ -11,7 +11,7 @@ from mindrcnn import paths
 from mindrcnn.atomic import write_text
 from mindrcnn.config.loader import dump_config
 from mindrcnn.convert.backbone import import_backbone
-from mindrcnn.convert.families import FAMILIES, detect_family
+from mindrcnn.convert.families import FAMILIES, detect_family, exporting_family
 from mindrcnn.convert.importer import Options, import_detector
 from mindrcnn.convert.mapping import export_state
 from mindrcnn.engine.checkpoints.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
@@ -139,7 +139,7 @@ def convert_out(checkpoint: Path, out: Path, *, library: str) -> int:
     setup_logging()
     loaded = load_checkpoint(checkpoint)
     parameters = {name: parameter.asnumpy() for name, parameter in loaded.parameters.items()}
-    state = export_state(parameters, FAMILIES[library])
+    state = export_state(parameters, exporting_family(library, parameters))
     write_state(out, state)
     logger.info("wrote %s: %d parameters under the names of %s", out, len(state), library)
     return EXIT_OK

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from mindrcnn.convert.names.detectron2 import DETECTRON2
 from mindrcnn.convert.names.maskrcnn_benchmark import MASKRCNN_BENCHMARK
 from mindrcnn.convert.names.mmdet import MMDET
 from mindrcnn.convert.names.table import NameTable
-from mindrcnn.convert.names.torchvision import TORCHVISION
+from mindrcnn.convert.names.torchvision import TORCHVISION, TORCHVISION_V2
 from mindrcnn.convert.names.zoo import ZOO
 from mindrcnn.convert.names.zoo_ms_rcnn import ZOO_MS_RCNN
 from mindrcnn.errors import InputError
@@ -63,9 +63,10 @@ FAMILIES = {
         ),
     )
 }
-# A library's other names; those of FAMILIES are the ones that are exported.
+# With a library's other names.
 VARIANTS = (
     *FAMILIES.values(),
+    Family("torchvision", TORCHVISION_V2, "first", rows_for_background=True),
     Family(
         *("mindspore-zoo", ZOO_MS_RCNN, "first"),
         rows_for_background=False,
@@ -120,3 +121,13 @@ def detect_family(arrays: Mapping[str, NDArray], library: str = "") -> Family | 
 
     best = max((family for family in VARIANTS if library in ("", family.name)), key=count_known)
     return best if count_known(best) else None
+
+
+def exporting_family(library: str, parameters: Collection[str]) -> Family:
+    """Returns the family of a library that has a place for all of our parameters, or else the library's first."""
+    fits = (
+        family
+        for family in VARIANTS
+        if family.name == library and all(family.table.source(name) is not None for name in parameters)
+    )
+    return next(fits, FAMILIES[library])

@@ -4,6 +4,8 @@ Girshick, Fast R-CNN, 2015; two-layer head of Lin et al., FPN, 2017; detectron2 
 Letters in shapes: B images, S samples and P proposals of an image, N boxes of all images, D detections, K classes.
 """
 
+from collections.abc import Sequence
+
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
@@ -23,7 +25,7 @@ class BoxHead(nn.Cell):
     """Convolutions or none, fully connected layers, then class logits (background first) and deltas per class.
 
     class_agnostic: predicts the same deltas for all classes.
-    convs: layers before the fully connected ones, (N, in_channels, r, r) -> (N, conv_channels, r, r).
+    convs: layers before the fully connected ones, each from maps (N, C, r, r) and valid (N,) to maps of that size.
     num_fcs: number of fully connected layers, 1 or 2.
     """
 
@@ -35,21 +37,28 @@ class BoxHead(nn.Cell):
         fc_channels: int,
         num_classes: int,
         class_agnostic: bool = False,
-        convs: nn.Cell | None = None,
+        convs: Sequence[nn.Cell] = (),
         num_fcs: int = 2,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.copies = num_classes if class_agnostic else 1  # of each box's deltas
-        self.convs = convs or nn.Identity()
+        self.convs = nn.CellList(list(convs))
         self.fc1 = dense(in_channels * resolution * resolution, fc_channels, weight_init=xavier_fill())
         self.fc2 = dense(fc_channels, fc_channels, weight_init=xavier_fill()) if num_fcs == 2 else nn.Identity()
         self.class_logits = dense(fc_channels, num_classes + 1, weight_init=Normal(0.01))
         self.deltas = dense(fc_channels, 4 * num_classes // self.copies, weight_init=Normal(0.001))
 
-    def construct(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns logits (N, K + 1) and deltas (N, K, 4) of pooled features (N, C, r, r)."""
-        hidden = ops.relu(self.fc1(self.convs(pooled).reshape(pooled.shape[0], -1)))
+    def construct(self, pooled: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits (N, K + 1) and deltas (N, K, 4); unspecified, and not to be used, in invalid rows.
+
+        pooled: (N, C, r, r).
+        valid: (N,) bool.
+        """
+        hidden = pooled
+        for layer in self.convs:
+            hidden = layer(hidden, valid)
+        hidden = ops.relu(self.fc1(hidden.reshape(pooled.shape[0], -1)))
         hidden = ops.relu(self.fc2(hidden))
         deltas = ops.tile(self.deltas(hidden), (1, self.copies)) if self.copies > 1 else self.deltas(hidden)
         return self.class_logits(hidden), deltas.reshape(-1, self.num_classes, 4)
@@ -199,23 +208,27 @@ class BoxBranch(nn.Cell):
         gt_boxes: (B, G, 4).
         """
         boxes, labels, valid, matched_gt = samples
-        logits, deltas = self.head(self.pooler(features, boxes, valid))
+        logits, deltas = self.outputs(features, boxes, valid)
         losses = self.loss(logits, deltas, samples, gt_boxes)
         if self.train_on_pred_boxes:
             own_deltas = take_class(deltas, labels.reshape(-1)).reshape(boxes.shape)
             boxes = ops.stop_gradient(decode(own_deltas, boxes, self.selector.coder_weights))
         return losses, (boxes, labels, valid, matched_gt)
 
+    def outputs(self, features: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the head's logits (B * S, K + 1) and deltas (B * S, K, 4) for boxes (B, S, 4)."""
+        return self.head(self.pooler(features, boxes, valid), valid.reshape(-1))
+
     def predict(
         self, features: tuple[Tensor, ...], proposals: Tensor, valid: Tensor, image_sizes: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Returns detections (boxes, scores, labels, valid) as DetectionSelector does."""
-        logits, deltas = self.head(self.pooler(features, proposals, valid))
+        logits, deltas = self.outputs(features, proposals, valid)
         return self.selector(logits, deltas, proposals, valid, image_sizes)
 
     def candidates(
         self, features: tuple[Tensor, ...], proposals: Tensor, valid: Tensor, image_sizes: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns boxes, scores and labels before suppression, as DetectionSelector.candidates does."""
-        logits, deltas = self.head(self.pooler(features, proposals, valid))
+        logits, deltas = self.outputs(features, proposals, valid)
         return self.selector.candidates(logits, deltas, proposals, valid, image_sizes)

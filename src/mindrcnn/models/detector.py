@@ -147,7 +147,7 @@ class TwoStageDetector(nn.Cell):
         return self.box.candidates(features, proposals, proposal_valid, image_sizes) + features
 
 
-class TrainingLosses(nn.Cell):
+class TrainingLosses(CompiledCell):
     """A detector whose call computes its losses; a train step differentiates it."""
 
     def __init__(self, *, detector: TwoStageDetector) -> None:
@@ -169,16 +169,3 @@ class Predictor(CompiledCell):
     def construct(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
         """Takes the arguments and returns the result of `TwoStageDetector.predict`."""
         return self.detector.predict(images, image_sizes)
-
-
-class LastStage(CompiledCell):
-    """The last output of a detector's backbone, which depends on all layers of it."""
-
-    def __init__(self, *, detector: TwoStageDetector) -> None:
-        super().__init__(auto_prefix=False)
-        self.pixels = detector.pixels
-        self.backbone = detector.backbone
-
-    def construct(self, images: Tensor, image_sizes: Tensor) -> Tensor:
-        """Returns C5 of images (B, 3, H, W), 0..255, with image_sizes (B, 2)."""
-        return self.backbone(self.pixels(images, image_sizes))[3]

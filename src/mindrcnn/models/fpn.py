@@ -1,13 +1,9 @@
 """Feature pyramid network (https://arxiv.org/abs/1612.03144)."""
 
-from typing import Literal
-
 from mindspore import Tensor, nn
 
-from mindrcnn.models.layers import ConvNorm, conv, xavier_fill
+from mindrcnn.models.layers import ConvNorm, HeadNorm, conv, xavier_fill
 from mindrcnn.ops.conv import add_upsampled, conv1x1, conv3x3
-
-PyramidNorm = Literal["none", "group"]
 
 
 class PyramidConv(nn.Conv2d):
@@ -26,12 +22,10 @@ class FPN(nn.Cell):
     The sides of each map must be twice those of the next, which holds for inputs whose sides are multiples of 32. P6 is
     every second pixel of P5, as in detectron2 and torchvision. No layer has an activation.
 
-    norm: none, with which convolutions have a bias, or group norm instead of it.
+    norm: none, with which convolutions have a bias, or what stands in its place.
     """
 
-    def __init__(
-        self, *, in_channels: tuple[int, int, int, int], out_channels: int, norm: PyramidNorm = "none"
-    ) -> None:
+    def __init__(self, *, in_channels: tuple[int, int, int, int], out_channels: int, norm: HeadNorm = "none") -> None:
         super().__init__()
         self.out_channels = out_channels
         self.laterals = nn.CellList(
@@ -58,15 +52,15 @@ class FPN(nn.Cell):
         return output2(m2), output3(m3), output4(m4), p5, self.every_second(p5)
 
 
-def pyramid_layer(in_channels: int, out_channels: int, *, kernel_size: int, norm: PyramidNorm) -> nn.Cell:
-    """Returns a convolution of the pyramid with a bias, or with group norm."""
-    if norm == "group":
-        return ConvNorm(
-            in_channels=in_channels,
-            out_channels=out_channels,
-            kernel_size=kernel_size,
-            norm="group",
-            activation="none",
-            weight_init=xavier_fill(),
-        )
-    return conv(in_channels, out_channels, kernel_size=kernel_size, weight_init=xavier_fill(), cell=PyramidConv)
+def pyramid_layer(in_channels: int, out_channels: int, *, kernel_size: int, norm: HeadNorm) -> nn.Cell:
+    """Returns a convolution of the pyramid with a bias, or with a norm."""
+    if norm == "none":
+        return conv(in_channels, out_channels, kernel_size=kernel_size, weight_init=xavier_fill(), cell=PyramidConv)
+    return ConvNorm(
+        in_channels=in_channels,
+        out_channels=out_channels,
+        kernel_size=kernel_size,
+        norm=norm,
+        activation="none",
+        weight_init=xavier_fill(),
+    )

@@ -27,6 +27,7 @@ GROUPS = 32  # of group norm, in every published model
 PLAIN_CONVOLUTIONS = {(1, 1): conv1x1, (1, 2): conv1x1_stride2, (3, 1): conv3x3, (3, 2): conv3x3_stride2}
 
 Norm = Literal["frozen", "frozen_statistics", "batch", "sync_batch", "group"]
+HeadNorm = Literal["none", "group", "sync_batch", "frozen"]  # in pyramid and heads; none: convolutions have a bias
 
 
 class FrozenBatchNorm(nn.Cell):
@@ -113,6 +114,7 @@ class ConvNorm(nn.Cell):
             weight_init=weight_init or msra_normal(),
         )
         self.frozen = norm in ("frozen", "frozen_statistics")
+        self.counts_rows = norm == "sync_batch"
         self.norm = _norm(norm, out_channels, activation)
         self.convolve = ops.Conv2D(out_channels, kernel_size, pad_mode="pad", pad=pad, stride=stride, group=groups)
         self.bias_add = ops.BiasAdd()
@@ -125,18 +127,23 @@ class ConvNorm(nn.Cell):
         self.activation: Activation = activation
         self.activate = build_activation("none" if self.relu_inside or isinstance(self.norm, BatchNorm) else activation)
 
-    def construct(self, x: Tensor) -> Tensor:
+    def construct(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Returns the output for x (B, in, H, W).
+
+        valid: (B,) bool, the rows that are wanted; all without it. The output of the others is unspecified.
+        """
         if not self.frozen:
-            return self.activate(self.norm(self.convolution(x)))
+            x = self.convolution(x, valid)
+            return self.activate(self.norm(x, valid) if self.counts_rows else self.norm(x))
         weight, scale, shift = self.folded()
         if self.convolve_plain is not None:
-            return self.activate(self.convolve_plain(x, weight, shift, scale=scale, relu=self.relu_inside))
+            return self.activate(self.convolve_plain(x, weight, shift, scale=scale, relu=self.relu_inside, valid=valid))
         return self.activate(self.bias_add(self.convolve_other(x, scale_rows(weight, scale)), shift))
 
-    def convolution(self, x: Tensor) -> Tensor:
+    def convolution(self, x: Tensor, valid: Tensor | None) -> Tensor:
         """Returns the convolution of x (B, C, H, W), without norm and activation."""
         if self.convolve_plain is not None:
-            return self.convolve_plain(x, self.conv.weight, None)
+            return self.convolve_plain(x, self.conv.weight, None, valid=valid)
         return self.convolve_other(x, self.conv.weight)
 
     def convolve_other(self, x: Tensor, weight: Tensor) -> Tensor:

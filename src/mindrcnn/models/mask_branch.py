@@ -4,22 +4,18 @@ Letters in shapes: B images, S samples and D detections of an image, N boxes of 
 """
 
 from itertools import pairwise
-from typing import Literal
 
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import Normal
 
-from mindrcnn.models.layers import ConvNorm, RoiPooler, conv, doubling_deconv, msra_normal
+from mindrcnn.models.layers import ConvNorm, HeadNorm, RoiPooler, conv, doubling_deconv, msra_normal
 from mindrcnn.models.sampling import Samples
 from mindrcnn.ops.conv import conv1x1, conv3x3, conv3x3_stride2
 from mindrcnn.ops.losses import SampleCount, at_least_one, bce_with_logits
 from mindrcnn.ops.mask_targets import crop_masks
 
 GroundTruthBatch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # boxes, labels, valid, crowd, masks
-
-
-MaskNorm = Literal["none", "group"]
 
 
 class MaskConv(nn.Conv2d):
@@ -32,27 +28,14 @@ class MaskConv(nn.Conv2d):
         return conv3x3(x, self.weight, self.bias, relu=True, valid=valid)
 
 
-class NormedMaskConv(ConvNorm):
-    """A 3x3 convolution, group norm and ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(
-            in_channels=in_channels, out_channels=out_channels, kernel_size=3, norm="group", activation="relu"
-        )
-
-    def construct(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Returns the output for x (N, C, r, r); unspecified in rows that are not valid (N,), if that is given."""
-        return self.activate(self.norm(conv3x3(x, self.conv.weight, None, valid=valid)))
-
-
 class MaskHead(nn.Cell):
     """Convolutions, 2x upsampling by a transposed convolution, and one mask per class, of which one is computed.
 
-    norm: of the 3x3 convolutions: none, with which they have a bias, or group norm instead of it.
+    norm: of the 3x3 convolutions: none, with which they have a bias, or what stands in its place.
     """
 
     def __init__(
-        self, *, in_channels: int, num_convs: int, channels: int, num_classes: int, norm: MaskNorm = "none"
+        self, *, in_channels: int, num_convs: int, channels: int, num_classes: int, norm: HeadNorm = "none"
     ) -> None:
         super().__init__()
         widths = [in_channels] + [channels] * num_convs
@@ -92,11 +75,11 @@ class MaskHead(nn.Cell):
         return conv1x1(hidden, weight, bias, relu=True, valid=valid).reshape(hidden.shape[0], channels, -1)
 
 
-def mask_layer(in_channels: int, out_channels: int, norm: MaskNorm) -> nn.Cell:
+def mask_layer(in_channels: int, out_channels: int, norm: HeadNorm) -> nn.Cell:
     """Returns one of the 3x3 convolutions, with its activation."""
-    if norm == "group":
-        return NormedMaskConv(in_channels, out_channels)
-    return conv(in_channels, out_channels, kernel_size=3, weight_init=msra_normal(), cell=MaskConv)
+    if norm == "none":
+        return conv(in_channels, out_channels, kernel_size=3, weight_init=msra_normal(), cell=MaskConv)
+    return ConvNorm(in_channels=in_channels, out_channels=out_channels, kernel_size=3, norm=norm, activation="relu")
 
 
 class MaskBranch(nn.Cell):

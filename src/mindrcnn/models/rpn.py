@@ -22,12 +22,23 @@ from mindrcnn.ops.losses import SampleCount, at_least_one, bce_with_logits, smoo
 STRIDES = (4, 8, 16, 32, 64)  # P2..P6
 
 
-class RPNHead(nn.Cell):
-    """A 3x3 convolution, then objectness and box deltas for every anchor; all levels share the weights."""
+class RPNConv(nn.Conv2d):
+    """A 3x3 convolution with a bias, and ReLU."""
 
-    def __init__(self, *, channels: int, anchors_per_cell: int) -> None:
+    def construct(self, x: Tensor) -> Tensor:
+        """Returns the output (B, C, H, W) for x (B, C, H, W)."""
+        return conv3x3(x, self.weight, self.bias, relu=True)
+
+
+class RPNHead(nn.Cell):
+    """One or more 3x3 convolutions, then objectness and box deltas for every anchor; all levels share the weights."""
+
+    def __init__(self, *, channels: int, anchors_per_cell: int, num_convs: int = 1) -> None:
         super().__init__()
-        self.conv = conv(channels, channels, kernel_size=3, weight_init=Normal(0.01))
+        convs = [
+            conv(channels, channels, kernel_size=3, weight_init=Normal(0.01), cell=RPNConv) for _ in range(num_convs)
+        ]
+        self.conv = convs[0] if num_convs == 1 else nn.SequentialCell(convs)
         self.objectness = conv(channels, anchors_per_cell, kernel_size=1, weight_init=Normal(0.01))
         self.deltas = conv(channels, 4 * anchors_per_cell, kernel_size=1, weight_init=Normal(0.01))
 
@@ -36,7 +47,7 @@ class RPNHead(nn.Cell):
         objectness: tuple[Tensor, ...] = ()
         deltas: tuple[Tensor, ...] = ()
         for feature in features:
-            hidden = conv3x3(feature, self.conv.weight, self.conv.bias, relu=True)
+            hidden = self.conv(feature)
             batch = feature.shape[0]
             logits, boxes = conv1x1_twice(
                 hidden, self.objectness.weight, self.objectness.bias, self.deltas.weight, self.deltas.bias

@@ -52,7 +52,10 @@ def add_detections(
 
 def add_box_head(graph: Graph, cell: BoxHead, pooled: Value) -> tuple[Value, Value]:
     """Adds the head; returns logits (B * P, K + 1) and deltas (B * P, 4K)."""
-    hidden = graph.Relu(add_layer(cell.fc1, graph, graph.Flatten(add_layer(cell.convs, graph, pooled))))
+    hidden = pooled
+    for layer in cell.convs:
+        hidden = add_layer(layer, graph, hidden)
+    hidden = graph.Relu(add_layer(cell.fc1, graph, graph.Flatten(hidden)))
     hidden = graph.Relu(add_layer(cell.fc2, graph, hidden))
     deltas = add_layer(cell.deltas, graph, hidden)
     if cell.copies > 1:

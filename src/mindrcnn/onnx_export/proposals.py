@@ -4,9 +4,10 @@ Letters in shapes: B images, A anchors of a level, k of which are kept, P propos
 """
 
 import numpy as np
+from mindspore import nn
 
 from mindrcnn.models.proposals import RPN_CODER_WEIGHTS, SUPPRESSED, ProposalSelector
-from mindrcnn.models.rpn import STRIDES, AnchorGenerator, RegionProposalNetwork, RPNHead, cell_anchors
+from mindrcnn.models.rpn import STRIDES, AnchorGenerator, RegionProposalNetwork, RPNConv, RPNHead, cell_anchors
 from mindrcnn.onnx_export.backbones import Pyramid
 from mindrcnn.onnx_export.boxes import clip, decode, longer_than, nms, take_rows
 from mindrcnn.onnx_export.graph import FLOAT, KEEP, REST, Graph, Size, Value
@@ -40,11 +41,16 @@ def add_proposals(
 
 def add_rpn_head(graph: Graph, cell: RPNHead, feature: Value) -> tuple[Value, Value]:
     """Adds the head on one level; returns logits (B, A) and deltas (B, A, 4)."""
-    hidden = graph.Relu(add_layer(cell.conv, graph, feature))
+    hidden = add_layer(cell.conv, graph, feature)
     objectness, deltas = (
         graph.Transpose(add_layer(layer, graph, hidden), perm=(0, 2, 3, 1)) for layer in (cell.objectness, cell.deltas)
     )
     return graph.Reshape(objectness, (KEEP, REST)), graph.Reshape(deltas, (KEEP, REST, 4))
+
+
+@add_layer.register
+def _(cell: RPNConv, graph: Graph, x: Value) -> Value:
+    return graph.Relu(add_layer.dispatch(nn.Conv2d)(cell, graph, x))
 
 
 def add_anchors(graph: Graph, cell: AnchorGenerator, level: int, height: Size, width: Size) -> Value:

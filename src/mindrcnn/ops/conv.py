@@ -78,18 +78,17 @@ def conv1x1(
 
 
 def conv1x1_stride2(
-    x: Tensor, weight: Tensor, bias: Tensor | None, *, scale: Tensor | None = None, relu: bool = False
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    *,
+    scale: Tensor | None = None,
+    relu: bool = False,
+    valid: Tensor | None = None,
 ) -> Tensor:
-    """Returns the convolution (B, K, H/2, W/2) of every second pixel of x, sides rounded up, after ReLU if asked for.
-
-    x: (B, C, H, W).
-    weight: (K, C, 1, 1).
-    bias: (K,).
-    scale: (K,), no scaling without it.
-    relu: apply ReLU to the result.
-    """
+    """Returns `conv1x1` (B, K, H/2, W/2) of every second pixel of x, sides rounded up; its arguments are the same."""
     if _kernel_fits(weight, CHANNEL_STEPS_1X1):
-        return conv1x1(native_every_second(x), weight, bias, scale=scale, relu=relu)
+        return conv1x1(native_every_second(x), weight, bias, scale=scale, relu=relu, valid=valid)
     return _portable(x, weight, bias, scale, relu=relu, stride=2)
 
 

@@ -206,7 +206,7 @@ def build_trainer(training: Training, recorder: TrainingRecorder) -> Trainer:
         validation=build_validation(training, step),
         progress=training.progress,
         ranks=ranks,
-        before_save=build_precise_statistics(detector, training.data.loader, config.train.precise_bn),
+        before_save=build_precise_statistics(detector, training.data.loader, feed, config.train.precise_bn),
     )
 
 

@@ -23,6 +23,7 @@ DETECTRON2 = NameTable(
         **numbered("neck.outputs.#.conv", "backbone.fpn_output#", 4, first=2),
         **numbered("neck.outputs.#.norm", "backbone.fpn_output#.norm", 4, first=2),
         "rpn.head.conv": "proposal_generator.rpn_head.conv",
+        **numbered("rpn.head.conv.#", "proposal_generator.rpn_head.conv.conv#", MAX_CONVS),
         "rpn.head.objectness": "proposal_generator.rpn_head.objectness_logits",
         "rpn.head.deltas": "proposal_generator.rpn_head.anchor_deltas",
         **numbered("box.head.convs.#.conv", "roi_heads.box_head.conv#", MAX_CONVS, first=1),

@@ -16,6 +16,7 @@ MMDET = NameTable(
         **numbered("neck.outputs.#.conv", "neck.fpn_convs.#.conv", 4),
         **numbered("neck.outputs.#.norm", "neck.fpn_convs.#.gn", 4),
         "rpn.head.conv": "rpn_head.rpn_conv",
+        **numbered("rpn.head.conv.#", "rpn_head.rpn_conv.#.conv", MAX_CONVS),
         "rpn.head.objectness": "rpn_head.rpn_cls",
         "rpn.head.deltas": "rpn_head.rpn_reg",
         **numbered("box.head.convs.#.conv", "roi_head.bbox_head.shared_convs.#.conv", MAX_CONVS),
@@ -40,6 +41,10 @@ MMDET = NameTable(
         **numbered("mask.point_head.fcs.#", "roi_head.point_head.fcs.#.conv", MAX_CONVS),
         "mask.point_head.predictor": "roi_head.point_head.fc_logits",
     },
-    spellings=((r"^(backbone\.(?:layer\d\.\d+\.)?)gn(\d)\.", r"\1bn\2."),),  # a norm is named for its kind there
+    # a norm is named for its kind there
+    spellings=(
+        (r"^(backbone\.(?:layer\d\.\d+\.)?)gn(\d)\.", r"\1bn\2."),
+        (r"^((?:neck|roi_head)\..*)\.bn\.", r"\1.gn."),
+    ),
     ignored=re.compile(r".*\.num_batches_tracked|data_preprocessor\..*|ema_.*"),
 )

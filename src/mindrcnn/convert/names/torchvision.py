@@ -1,5 +1,7 @@
 """torchvision.models.detection from version 0.3 on."""
 
+from dataclasses import replace
+
 from mindrcnn.convert.names.table import MAX_CONVS, NameTable, numbered
 from mindrcnn.weights.layouts import TORCHVISION_RESNET
 
@@ -29,4 +31,22 @@ TORCHVISION = NameTable(
         (r"^roi_heads\.mask_head\.mask_fcn3\.", "roi_heads.mask_head.2.0."),
         (r"^roi_heads\.mask_head\.mask_fcn4\.", "roi_heads.mask_head.3.0."),
     ),
+)
+# fasterrcnn_resnet50_fpn_v2 and maskrcnn_resnet50_fpn_v2: batch norm everywhere, two convolutions in the RPN, and in
+# the box head four convolutions, a Flatten and one fully connected layer, which are numbered as one sequence.
+TORCHVISION_V2 = replace(
+    TORCHVISION,
+    layers={
+        **{ours: theirs for ours, theirs in TORCHVISION.layers.items() if not ours.startswith("box.head.fc")},
+        **numbered("neck.laterals.#.conv", "backbone.fpn.inner_blocks.#.0", 4),
+        **numbered("neck.laterals.#.norm", "backbone.fpn.inner_blocks.#.1", 4),
+        **numbered("neck.outputs.#.conv", "backbone.fpn.layer_blocks.#.0", 4),
+        **numbered("neck.outputs.#.norm", "backbone.fpn.layer_blocks.#.1", 4),
+        **numbered("rpn.head.conv.#", "rpn.head.conv.#.0", MAX_CONVS),
+        **numbered("box.head.convs.#.conv", "roi_heads.box_head.#.0", 4),
+        **numbered("box.head.convs.#.norm", "roi_heads.box_head.#.1", 4),
+        "box.head.fc1": "roi_heads.box_head.5",
+        **numbered("mask.head.convs.#.conv", "roi_heads.mask_head.#.0", MAX_CONVS),
+        **numbered("mask.head.convs.#.norm", "roi_heads.mask_head.#.1", MAX_CONVS),
+    },
 )
