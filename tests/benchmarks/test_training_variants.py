@@ -35,7 +35,7 @@ def test_a_variant_keeps_what_the_default_sets(tmp_path: Path, name: str) -> Non
     variants.write_config(run)
     config, default = load_config(run.inputs / CONFIG), load_config(BASE)
     assert (config.train.seed, config.train.schedule) == (2, default.train.schedule)
-    weights = "" if name in ("4conv1fc", "group_norm") else str(tmp_path / "data/mask_rcnn/seed2/inputs/initial.ckpt")
+    weights = "" if name in variants.LAYERS else str(tmp_path / "data/mask_rcnn/seed2/inputs/initial.ckpt")
     assert config.train.init_checkpoint == weights
     assert (config.model, config.data) != (default.model, default.data)
 
