@@ -1,6 +1,6 @@
 """One process of a small job: connects, trains on its share of eight samples, and prints what all agree on.
 
-It trains a line, and a convolution with a batch norm over all processes.
+It trains a line, and convolutions with batch norms over all processes.
 
 With a number as its argument, the rank of that number kills itself after the first step.
 """
@@ -42,16 +42,21 @@ class Line(nn.Cell):
 
 
 class Normalised(nn.Cell):
-    """A loss of maps (B, 2, 3, 3) in which every sample has another weight; its norm is that of the whole batch."""
+    """A loss of maps (B, 2, 3, 3) in which every sample has another weight.
+
+    Its norms are those of the whole batch; in the second, the samples that count.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.layer = ConvNorm(in_channels=2, out_channels=2, kernel_size=1, norm="sync_batch", activation="relu")
         weight = np.array([[1, 0.5], [-0.5, 1]], np.float32).reshape(2, 2, 1, 1)
         self.layer.conv.weight.set_data(Tensor(weight))
+        self.head = ConvNorm(in_channels=2, out_channels=2, kernel_size=1, norm="sync_batch", activation="none")
+        self.head.conv.weight.set_data(Tensor(-weight))
 
-    def construct(self, maps: Tensor, x: Tensor) -> tuple[Tensor]:
-        y = self.layer(maps)
+    def construct(self, maps: Tensor, x: Tensor, counted: Tensor) -> tuple[Tensor]:
+        y = self.head(self.layer(maps), counted > 0) * counted.reshape(-1, 1, 1, 1)
         return ((y.mean(axis=(1, 2, 3)) * x + (y * y).mean(axis=(1, 2, 3))).mean(),)
 
 
@@ -82,7 +87,7 @@ def main() -> None:
     ranks = join_job(DeviceConfig(), 0)
     network, normalised = Line(build_sample_count(ranks)), Normalised().set_train()
     losses = train(network, ranks, X, COUNTED, killed=sys.argv[1:] == [str(ranks.rank)])
-    normalised_losses = train(normalised, ranks, MAPS, X, killed=False)
+    normalised_losses = train(normalised, ranks, MAPS, X, COUNTED, killed=False)
     told = ranks.from_first(lambda: f"from rank {ranks.rank}")
     items = ranks.merge(list(ranks.share(range(5))))
     outcome = {
