@@ -84,6 +84,11 @@ def test_large_scale_jitter_and_copy_paste_recipes() -> None:
         schedule, data = config.train.schedule, config.data
         assert (schedule.base_lr, schedule.reference_batch, config.train.optimizer.weight_decay) == (0.1, 64, 4e-5)
         assert (data.buckets, data.augment.short_sides, data.augment.flip_prob) == (((1024, 1024),), (), 0.5)
+        model = config.model
+        assert (model.backbone.norm, model.fpn.norm, model.box.norm, model.mask.norm) == ("sync_batch",) * 4
+        assert (model.backbone.frozen_stages, model.backbone.weights) == (0, "")
+        assert (model.rpn.num_convs, model.box.num_convs, model.box.num_fcs) == (2, 4, 1)
+    assert [config.model.backbone.stride_in for config in (jitter, paste)] == ["1x1", "3x3"]
     assert (jitter.data.augment.scale_jitter, jitter.data.augment.copy_paste_prob) == ((0.1, 2.0), 0.0)
     assert (paste.data.augment.scale_jitter, paste.data.augment.copy_paste_prob) == ((0.8, 1.25), 1.0)
     assert (jitter.train.schedule.unit, jitter.train.schedule.length) == ("epoch", 100)

@@ -48,7 +48,7 @@ def test_every_name_and_address_stands_once() -> None:
 def test_the_libraries_and_models_that_are_promised_are_there() -> None:
     counts = {library: sum(row.library == library for row in ROWS) for library in convert.SOURCES}
     assert counts == {
-        **{"auto": 0, "torchvision": 6, "detectron2": 13, "mmdet": 28},
+        **{"auto": 0, "torchvision": 8, "detectron2": 19, "mmdet": 28},
         **{"maskrcnn-benchmark": 4, "mindcv": 3, "mindspore-zoo": 7},
     }
 
@@ -61,7 +61,7 @@ def test_the_page_is_that_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (["torchvision/*", "mask"], ["torchvision/mask_rcnn_r50_fpn"]),
+        (["torchvision/*", "mask"], ["torchvision/mask_rcnn_r50_fpn", "torchvision/mask_rcnn_r50_fpn_v2"]),
         (["mindcv"], ["mindcv/resnet50", "mindcv/resnet101", "mindcv/mobilenet_v1_100"]),
         (["--detectors", "mindcv"], []),
         (["--backbones", "msra"], ["detectron2/msra_r50", "detectron2/msra_r101"]),
