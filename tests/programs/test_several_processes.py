@@ -19,8 +19,15 @@ from mindrcnn.datasets.demo import make_demo
 from mindrcnn.engine.checkpoints.checkpoint import load_checkpoint
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Batch norm computes with a process's own images, so it is frozen where one process has to give the same numbers.
-COMMON = ("data.keep_empty_images=true", "model.backbone.norm=frozen")
+# Norms that give the numbers of one process: those of the backbone are frozen, the others count the rows of both.
+COMMON = (
+    "data.keep_empty_images=true",
+    "model.backbone.norm=frozen",
+    "model.fpn.norm=sync_batch",
+    "model.rpn.num_convs=2",
+    "model.box={num_convs: 1, conv_channels: 8, norm: sync_batch}",
+    "model.mask.norm=sync_batch",
+)
 WITHOUT_EVALUATION = "data.val.name="
 ONE, EACH_OF_TWO = "train.batch_size=4", "train.batch_size=2"
 TOTAL = 6  # steps of the tiny configuration
