@@ -21,7 +21,8 @@ ONE_X += [f"point_rend_{backbone}_fpn_1x_coco" for backbone in BACKBONES]
 ZOO += ["zoo/point_rend_r50"]
 JITTERED = ["mask_rcnn_r50_fpn_lsj_100e_coco", "mask_rcnn_r50_fpn_copy_paste_270k_coco"]
 GROUP_NORM = "mask_rcnn_r50_fpn_gn_scratch_3x_coco"
-BEYOND_1X = [*JITTERED, GROUP_NORM]
+REPEATED = "mask_rcnn_r50_fpn_1x_lvis"
+BEYOND_1X = [*JITTERED, GROUP_NORM, REPEATED]
 
 
 def config_of(name: str) -> Config:
@@ -93,6 +94,14 @@ def test_large_scale_jitter_and_copy_paste_recipes() -> None:
     assert (paste.data.augment.scale_jitter, paste.data.augment.copy_paste_prob) == ((0.8, 1.25), 1.0)
     assert (jitter.train.schedule.unit, jitter.train.schedule.length) == ("epoch", 100)
     assert (paste.train.schedule.unit, paste.train.schedule.length) == ("iteration", 270000)
+
+
+def test_repeat_factor_recipe() -> None:
+    config = config_of(REPEATED)
+    data, schedule = config.data, config.train.schedule
+    assert (data.repeat_thresh, data.train.format, data.val.format) == (0.001, "lvis", "lvis")
+    assert (config.model.box.score_thresh, config.model.box.detections_per_image) == (0.0001, 300)
+    assert (schedule.unit, schedule.length, schedule.milestones) == ("iteration", 90000, (60000, 80000))
 
 
 def test_group_norm_recipe() -> None:
