@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <limits>
+#include <memory>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "assign.h"
@@ -12,6 +14,7 @@
 #include "conv1x1.h"
 #include "conv3x3.h"
 #include "depthwise.h"
+#include "exchange.h"
 #include "mask_targets.h"
 #include "nms.h"
 #include "optimizer.h"
@@ -210,6 +213,34 @@ void call_optimizer() {
   for (const bool nesterov : {false, true}) mindrcnn::sgd_update(parameters, {0.9f, 0.5f, nesterov});
 }
 
+// Threads in the place of processes.
+void call_exchange(int processes, const std::vector<int64_t>& sizes) {
+  std::vector<uint64_t> memory((mindrcnn::Exchange::bytes(processes) + 7) / 8 + 8);
+  void* start = memory.data();
+  std::size_t room = memory.size() * 8;
+  std::align(64, room - 64, start, room);
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < processes; ++rank) {
+    threads.emplace_back([=, &sizes] {
+      mindrcnn::Exchange exchange(start, rank, processes, 600);
+      for (int round = 0; round < 2; ++round) {
+        std::vector<std::vector<float>> own, means;
+        std::vector<mindrcnn::Averaged> tensors;
+        for (const int64_t size : sizes) {
+          own.emplace_back(size, static_cast<float>(rank));
+          means.emplace_back(size);
+        }
+        for (std::size_t i = 0; i < sizes.size(); ++i) tensors.push_back({own[i].data(), means[i].data(), sizes[i]});
+        exchange.average(tensors);
+        for (const auto& mean : means)
+          for (const float value : mean)
+            if (value != 0.5f * static_cast<float>(processes - 1)) std::puts("a wrong mean");
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
 }  // namespace
 
 int main() {
@@ -267,6 +298,10 @@ int main() {
     call_encode_masks(20, 1, 1, 1, thresh);
     call_encode_masks(0, 28, 400, 500, thresh);
   }
+  call_exchange(1, {5});
+  call_exchange(2, {});
+  call_exchange(2, {7, 0, mindrcnn::Exchange::kPart, 3});
+  call_exchange(3, {3 * mindrcnn::Exchange::kPart - 5, 9});
   std::puts("done");
   return 0;
 }

@@ -35,9 +35,10 @@ def launcher(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def run(tmp_path: Path, launcher: str) -> Start:
-    """Runs a command where the launcher is on PATH."""
+    """Runs a command where the launcher is on PATH; in one case without kernels, and so without shared memory."""
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     if launcher == "a stand-in for mpirun":
+        environment["MINDRCNN_NATIVE"] = "0"
         mpirun = tmp_path / "mpirun"
         mpirun.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("fake_mpirun.py")} "$@"\n')
         mpirun.chmod(0o755)

@@ -18,9 +18,10 @@ from mindrcnn.config.loader import list_settings
 from mindrcnn.config.run import Config, DeviceConfig
 from mindrcnn.data.record import Dataset
 from mindrcnn.data.record_table import describe_records
-from mindrcnn.engine.distributed.collectives import AverageGradients, GlobalSampleCount
+from mindrcnn.engine.distributed.collectives import AverageGradients, AverageInMemory, GlobalSampleCount
 from mindrcnn.engine.distributed.connect import connect
 from mindrcnn.engine.distributed.ranks import Ranks
+from mindrcnn.engine.distributed.shared_memory import share_memory
 from mindrcnn.engine.step.accumulation import AccumulatingStep
 from mindrcnn.engine.step.train_step import TrainStep, identity
 from mindrcnn.engine.tracking.logging_setup import setup_logging
@@ -100,7 +101,9 @@ def build_sample_count(ranks: Ranks) -> SampleCount:
 
 def build_gradient_reduction(ranks: Ranks) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
     """Returns the function that averages gradients over the processes; the identity for one."""
-    return identity if ranks.size == 1 else AverageGradients(size=ranks.size)
+    if ranks.size == 1:
+        return identity
+    return AverageInMemory() if share_memory(ranks) else AverageGradients(size=ranks.size)
 
 
 def synchronize_start(step: TrainStep | AccumulatingStep, ranks: Ranks) -> StepFunction:

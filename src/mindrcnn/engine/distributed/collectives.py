@@ -5,6 +5,7 @@ from mindspore import Tensor, nn, ops
 
 from mindrcnn.engine.distributed.ranks import Ranks
 from mindrcnn.engine.step.ema import ParameterAverage
+from mindrcnn.native.exchange import native_average
 
 _average = ops.MultitypeFuncGraph("average")
 _map = ops.HyperMap()
@@ -30,6 +31,14 @@ class AverageGradients(nn.Cell):
     def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Averages float tensors, whose shapes are the same on all processes."""
         return _map(ops.partial(_average, self.all_reduce, self.share), gradients)
+
+
+class AverageInMemory(nn.Cell):
+    """What AverageGradients returns, for processes that share memory (shared_memory.py)."""
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Averages float32 tensors, whose shapes are the same on all processes."""
+        return native_average(gradients)
 
 
 class GlobalSampleCount(nn.Cell):

@@ -14,7 +14,8 @@ from mindrcnn.errors import InputError, LostRank
 from mindrcnn.messages import quote_value, shorten
 
 T = TypeVar("T")
-_EXCHANGE = re.compile(r"Launch kernel failed\W+\S*AllReduce")  # MindSpore's message, PyNative's or a graph's
+# MindSpore's messages: of its own exchange, PyNative's or a graph's, and of shared_memory.py's
+_EXCHANGE = re.compile(r"Launch kernel failed\W+\S*AllReduce|average_over_processes\) is 2")
 
 
 def _gather_alone(value: Any) -> list[Any]:
