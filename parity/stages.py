@@ -58,7 +58,7 @@ def compare_box_head(case: GoldenCase, detector: TwoStageDetector, features: tup
     boxes = Tensor(arrays["proposals"][None, :POOLED_BOXES])
     valid = Tensor(np.ones((1, POOLED_BOXES), bool))
     pooled = detector.box.pooler(features, boxes, valid)
-    logits, deltas = detector.box.head(pooled)
+    logits, deltas = detector.box.head(pooled, valid.reshape(-1))
     pairs = {
         "pooled features": (pooled.asnumpy()[:, ::FEATURE_CHANNELS], arrays["roi7_first64"]),
         "class logits": (logits.asnumpy(), background_first(case, arrays["class_logits_first64"])),
