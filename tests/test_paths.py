@@ -232,6 +232,7 @@ OPENED = {
     *("tasks/dry_run.py: run_folder.open", "cpu_setup.py: os.listdir"),  # the second where Python looks for modules
     *("engine/tracking/metrics_log.py: open", "launch/supervise.py: open", "datasets/convert_data.py: open"),
     "tasks/modelarts.py: _moxing().file.exists",  # asks a bucket
+    "engine/distributed/shared_memory.py: os.open",  # a file that the first process has just made in memory
     *(
         f"tasks/results/{name}.py: open"
         for name in ("coco_dataset", "coco_results", "json_lines", "predictions", "tables")
