@@ -202,21 +202,21 @@ def test_models_with_group_norm(mask_rcnn_shapes, reference_state, case, grouped
 # the part of each name that changes.
 BATCH_NORMED = {
     "detectron2": (
-        (r"(backbone\.fpn_\w+\d|roi_heads\.mask_head\.mask_fcn\d)\.weight", r"\1.weight", r"\1.norm"),
+        (r"(backbone\.fpn_\w+\d|roi_heads\.mask_head\.mask_fcn\d)\.weight", r"\1.norm"),
         (r"(proposal_generator\.rpn_head\.conv)\.(\w+)", r"\1.conv{}.\2"),
         ("roi_heads.box_head.conv{}.weight", "roi_heads.box_head.conv{}.norm", 1),
         (r"roi_heads\.box_head\.fc1\.(\w+)", r"roi_heads.box_head.fc1.\1"),
         "d2_mask_rcnn_r50",
     ),
     "mmdet": (
-        (r"(neck\.\w+_convs\.\d|roi_head\.mask_head\.convs\.\d)\.conv\.weight", r"\1.conv.weight", r"\1.bn"),
+        (r"(neck\.\w+_convs\.\d|roi_head\.mask_head\.convs\.\d)\.conv\.weight", r"\1.bn"),
         (r"(rpn_head\.rpn_conv)\.(\w+)", r"\1.{}.conv.\2"),
         ("roi_head.bbox_head.shared_convs.{}.conv.weight", "roi_head.bbox_head.shared_convs.{}.bn", 0),
         (r"roi_head\.bbox_head\.shared_fcs\.0\.(\w+)", r"roi_head.bbox_head.shared_fcs.0.\1"),
         "mm_mask_rcnn_r50",
     ),
     "torchvision": (
-        (r"(backbone\.fpn\.\w+_blocks\.\d|roi_heads\.mask_head\.\d)\.0\.weight", r"\1.0.weight", r"\1.1"),
+        (r"(backbone\.fpn\.\w+_blocks\.\d|roi_heads\.mask_head\.\d)\.0\.weight", r"\1.1"),
         (r"(rpn\.head\.conv)\.0\.0\.(\w+)", r"\1.{}.0.\2"),
         ("roi_heads.box_head.{}.0.weight", "roi_heads.box_head.{}.1", 0),
         (r"roi_heads\.box_head\.fc6\.(\w+)", r"roi_heads.box_head.5.\1"),
@@ -228,11 +228,11 @@ STATISTICS = ("weight", "bias", "running_mean", "running_var")
 
 def batch_normed(library: str, state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The state of the library's model with batch norm everywhere, from that of its usual model."""
-    (normed, weight, norm), (rpn, numbered_rpn), (box_conv, box_norm, first), (fc1, own_fc1), _ = BATCH_NORMED[library]
+    (normed, norm), (rpn, numbered_rpn), (box_conv, box_norm, first), (fc1, own_fc1), _ = BATCH_NORMED[library]
     result: dict[str, np.ndarray] = {}
     for name, value in state.items():
         if re.fullmatch(normed, name):
-            result[re.sub(normed, weight, name)] = value
+            result[name] = value
             result |= {f"{re.sub(normed, norm, name)}.{part}": np.ones(len(value), np.float32) for part in STATISTICS}
         elif re.fullmatch(rpn, name):
             result |= {re.sub(rpn, numbered_rpn, name).format(i): value + i for i in range(2)}
