@@ -178,8 +178,10 @@ def test_ctrl_c_saves_and_says_so(
     background: Callable[..., subprocess.Popen[str]], tmp_path: Path, tiny: Path, files_under: FilesUnder
 ) -> None:
     overrides = ["train.schedule.length=100000", "train.eval_every=0", "train.save_every=100000", "model.mask=null"]
+    overrides += ["data.short_side=512", "data.buckets=[[512, 512]]"]  # steps of a second or more
     process = background("train.py", tiny, "--run-dir", "run", *overrides, "data.keep_empty_images=true")
     wait_for(process, " step 2/", seconds=600)
+    time.sleep(0.3)  # within the next step, and past its first milliseconds, where MindSpore's handler is in force
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=600)
     assert process.returncode == 130, stderr
