@@ -6,7 +6,7 @@ usage() {
     cat <<'TEXT'
 usage: bash scripts/test.sh [fast] [format] [only] [pytest arguments ...]
 
-Sets up the environment, then runs ruff, mypy and all tests, the tests in one process per core. All stages run even if
+Sets up the environment, then runs ruff, mypy and all tests, the tests in several processes. All stages run even if
 one fails; the exit status is 1 if any failed.
 
   fast      skip the tests marked slow
@@ -60,9 +60,11 @@ fi
 if [ "$format" = yes ]; then
     stage "ruff format" "$python" -m ruff format --check .
 fi
-# Each worker takes whole files: tests of a file share what they train and compile. Beyond four, memory runs out first.
+# Each worker takes whole files: tests of a file share what they train and compile. Some wait, for processes that they
+# have started say, so there is one worker more than cores; beyond four, memory runs out first.
 # Where a worker was killed, pytest-xdist may wait for its tests for ever: end instead.
-workers=(-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --max-worker-restart 0)
+cores="$(getconf _NPROCESSORS_ONLN)"
+workers=(-n "$((cores < 4 ? cores + 1 : 4))" --dist loadscope --no-loadscope-reorder --max-worker-restart 0)
 stage pytest "$python" -m pytest "${workers[@]}" "${selection[@]}" "$@"
 
 printf '\n'

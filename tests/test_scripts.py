@@ -260,7 +260,8 @@ def test_build_native_builds_in_the_environment(sandbox: Sandbox) -> None:
 
 # ----------------------------------------------------------------------------------------------- test.sh and .ci/run
 
-PARALLEL = "-m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --max-worker-restart 0"
+WORKERS = min((os.cpu_count() or 1) + 1, 4)
+PARALLEL = f"-m pytest -n {WORKERS} --dist loadscope --no-loadscope-reorder --max-worker-restart 0"
 
 
 @pytest.mark.parametrize(
