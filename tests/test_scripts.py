@@ -196,8 +196,10 @@ def test_the_version_range_is_the_packages_own(version: tuple[int, int], support
 def test_quickstart_runs_every_step_in_order_and_says_where_things_lie(sandbox: Sandbox) -> None:
     process = sandbox.run("scripts/quickstart.sh")
     assert process.returncode == 0, process.stderr
-    steps = [line.split()[:2] for line in sandbox.calls("") if not line.startswith(("-c", "-m venv", "-m pip"))]
+    beside = "-m mindrcnn build-kernels"
+    steps = [line.split()[:2] for line in sandbox.calls("") if not line.startswith(("-c", "-m venv", "-m pip", beside))]
     assert [name for name, _ in steps] == ["-m", "train.py", "eval.py", "infer.py"]
+    assert sandbox.calls(beside) == [beside]
     train, evaluate, infer = (sandbox.calls(name)[0] for name in ("train.py", "eval.py", "infer.py"))
     run = train.split("--run-dir ")[1]
     assert train.startswith("train.py configs/demo/mask_rcnn_mobilenet_v1.yaml --run-dir runs/")
